@@ -1,0 +1,116 @@
+#include "bind/decode.h"
+
+#include <new>
+#include <system_error>
+
+namespace mascot::bind {
+namespace {
+
+constexpr int64_t kRowAlignment = 64;  // bytes: an unaligned row spans one cache line more, at up to 3x the time
+
+Storage storage_of(const ffi::AnyBuffer& table, const std::string& side) {
+  switch (table.element_type()) {
+    case ffi::F32:
+      return Storage::kFloat32;
+    case ffi::F16:
+      return Storage::kFloat16;
+    default:
+      throw InvalidArgument(side + ": a factor table must be float32 or float16");
+  }
+}
+
+// Checks one table's shape and alignment; returns its row count.
+int64_t check_table(const ffi::AnyBuffer& table, int64_t factors, const std::string& side) {
+  require(table.dimensions().size() == 2, side + ": a factor table must be [rows, stride]");
+  const int64_t stride = table.dimensions()[1];
+  const auto width = static_cast<int64_t>(ffi::ByteWidth(table.element_type()));
+  require(stride >= chunk_count(factors) * kLanes && stride * width % kRowAlignment == 0,
+          side + ": a table's stride (" + std::to_string(stride) + ") must be factors (" +
+              std::to_string(factors) + ") padded to a multiple of 64 bytes");
+  require(reinterpret_cast<uintptr_t>(table.untyped_data()) % kRowAlignment == 0,
+          side + ": a factor table must begin at a 64-byte boundary; allocate it with allocate_table");
+  return table.dimensions()[0];
+}
+
+template <class Remaining, class Get>
+std::vector<ffi::AnyBuffer> collect(const Remaining& remaining, int64_t first, int64_t count, Get get) {
+  require(first >= 0 && count > 0 && first + count <= static_cast<int64_t>(remaining.size()),
+          "user_tables does not fit the number of factor tables");
+  std::vector<ffi::AnyBuffer> buffers;
+  for (int64_t i = first; i < first + count; ++i) buffers.push_back(get(static_cast<size_t>(i)));
+  return buffers;
+}
+
+}  // namespace
+
+Groups decode_groups(const GroupBuffers& buffers, const char* side) {
+  const auto groups = static_cast<int64_t>(buffers.codes.element_count());
+  const std::string name = side;
+  require(groups > 0 && static_cast<int64_t>(buffers.starts.element_count()) == groups + 1,
+          name + ": groups need at least one code, and one start more than codes");
+  const uint32_t* starts = buffers.starts.typed_data();
+  require(starts[0] == 0, name + ": the first group must start at row 0");
+  for (int64_t g = 0; g < groups; ++g) {
+    require(starts[g] < starts[g + 1], name + ": group starts must rise");
+    require(buffers.codes.typed_data()[g] < kStorages, name + ": unknown storage code");
+  }
+  return Groups(starts, buffers.codes.typed_data(), groups);
+}
+
+Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
+                 int64_t factors, const char* side) {
+  const std::string name = side;
+  require(factors > 0, "factors must be at least 1");
+  Side result = {{}, decode_groups(groups, side)};
+  const int64_t rows = result.groups.end(result.groups.size() - 1);
+  for (const ffi::AnyBuffer& buffer : tables) {
+    Table& table = result.tables[static_cast<size_t>(storage_of(buffer, name))];
+    require(table.data == nullptr, name + ": two tables of one storage");
+    require(check_table(buffer, factors, name) == rows,
+            name + ": a table must have as many rows as the groups (" + std::to_string(rows) + ")");
+    table = {buffer.untyped_data(), buffer.dimensions()[1]};
+  }
+  for (int64_t g = 0; g < result.groups.size(); ++g) {
+    require(result.tables[static_cast<size_t>(result.groups.storage(g))].data != nullptr,
+            name + ": group " + std::to_string(g) + " is in a storage that has no table");
+  }
+  return result;
+}
+
+std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingArgs& args, int64_t first, int64_t count) {
+  return collect(args, first, count, [&](size_t i) { return args.get<ffi::AnyBuffer>(i).value(); });
+}
+
+std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingRets& rets, int64_t first, int64_t count) {
+  return collect(rets, first, count, [&](size_t i) { return *rets.get<ffi::AnyBuffer>(i).value(); });
+}
+
+Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items) {
+  require(users.dimensions().size() == 1 && items.element_count() == users.element_count(),
+          "users and items must be vectors of one length");
+  return {users.typed_data(), items.typed_data(), nullptr,
+          static_cast<int64_t>(users.element_count())};
+}
+
+const Kernel& decode_kernel(std::string_view instruction_set) {
+  const Kernel* kernel = find_kernel(instruction_set);
+  require(kernel != nullptr,
+          "instruction set '" + std::string(instruction_set) + "' is unknown or not supported here");
+  return *kernel;
+}
+
+ffi::Error guarded(const std::function<void()>& body) {
+  try {
+    body();
+    return ffi::Error::Success();
+  } catch (const InvalidArgument& error) {
+    return ffi::Error::InvalidArgument(error.what());
+  } catch (const std::bad_alloc&) {
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted, "out of memory for per-thread sums");
+  } catch (const std::system_error& error) {
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted,
+                      std::string("cannot start a thread: ") + error.what());
+  }
+}
+
+}  // namespace mascot::bind

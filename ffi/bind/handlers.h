@@ -1,0 +1,17 @@
+// The XLA FFI targets of the CPU back end.
+#pragma once
+
+#include <vector>
+
+#include "xla/ffi/api/c_api.h"
+
+namespace mascot::bind {
+
+struct Target {
+  const char* name;
+  XLA_FFI_Handler* handler;
+};
+
+const std::vector<Target>& targets();
+
+}  // namespace mascot::bind

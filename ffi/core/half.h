@@ -1,0 +1,45 @@
+// IEEE 754 binary16 to and from binary32 in integer arithmetic, round to nearest even: for CPUs without F16C.
+// Same bits as the hardware conversions, subnormals and infinities included; NaN stays NaN.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace mascot {
+
+inline float half_to_float(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
+  const uint32_t exponent = (half >> 10) & 0x1fu;
+  const uint32_t mantissa = half & 0x3ffu;
+  if (exponent == 0) {  // zero or subnormal: the value is mantissa * 2^-24, exact in FP32
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign ? -magnitude : magnitude;
+  }
+  const uint32_t bits = exponent == 31 ? sign | 0x7f800000u | mantissa << 13
+                                       : sign | (exponent + 112) << 23 | mantissa << 13;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline uint16_t float_to_half(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return sign | 0x7e00u;   // NaN
+  if (magnitude >= 0x477ff000u) return sign | 0x7c00u;  // 65520 and above round to infinity
+  if (magnitude < 0x38800000u) {                        // below 2^-14: subnormal in FP16
+    // 0.5 has an ulp of 2^-24, FP16's subnormal step: the FP32 addition does the rounding.
+    float shifted;
+    std::memcpy(&shifted, &magnitude, sizeof shifted);
+    shifted += 0.5f;
+    uint32_t rounded;
+    std::memcpy(&rounded, &shifted, sizeof rounded);
+    return sign | static_cast<uint16_t>(rounded - 0x3f000000u);
+  }
+  const uint32_t odd = magnitude >> 13 & 1u;
+  return sign | static_cast<uint16_t>((magnitude - 0x38000000u + 0xfffu + odd) >> 13);
+}
+
+}  // namespace mascot

@@ -1,0 +1,62 @@
+// The instruction-set variants of the work on rows, behind one table of functions.
+#pragma once
+
+#include <cstdint>
+
+#include "core/model.h"
+#include "core/sums.h"
+
+namespace mascot {
+
+// One epoch's constants. decay = -learning_rate * regularisation.
+struct Rates {
+  float learning_rate;
+  float user_reg;
+  float item_reg;
+};
+
+struct Sampling {
+  uint64_t key = 0;
+  uint64_t threshold = 0;  // of 2^32: a rating is sampled if its draw is below; 0 samples none
+};
+
+// Consecutive ratings begin..end-1, to be visited in this order by one thread.
+struct Block {
+  int64_t begin;
+  int64_t end;
+};
+
+// What a thread needs to work on blocks of one epoch.
+struct Task {
+  const Ratings* ratings;
+  const Side* users;
+  const Side* items;
+  int64_t factors;
+  Rates rates;
+  Sampling sampling;
+  GroupSums* user_sums;  // used only when sampling
+  GroupSums* item_sums;
+  uint8_t* plan;  // scratch of one byte per rating of a block
+};
+
+struct Kernel {
+  const char* name;
+  bool (*supported)();
+  // SGD over a block: the paper's Eq. 2 and 3, and lines 9-11 of Algorithm 1 for sampled ratings.
+  void (*update)(const Task&, Block);
+  // predictions[i] = p_u . q_i for begin <= i < end, in update's arithmetic. rating is not read.
+  void (*predict)(const Task&, Block, float* predictions);
+  // Copies float16 rows begin..end-1 to the float32 table, widened exactly.
+  void (*widen)(const Side&, int64_t factors, int64_t begin, int64_t end);
+  // Loads and stores the rows that update would, with its prefetch and no arithmetic: the memory system's bound,
+  // for benchmarks.
+  void (*stream)(const Task&, Block);
+};
+
+extern const Kernel kPortable;
+#if defined(__x86_64__)
+extern const Kernel kAvx2;
+extern const Kernel kAvx512;
+#endif
+
+}  // namespace mascot

@@ -1,0 +1,35 @@
+// The kernel for CPUs with AVX-512 F, DQ, BW and VL.
+//
+// The standard headers come before the pragma: an inline function of theirs compiled for this instruction set could be
+// the copy that the linker keeps for the whole program.
+#include <algorithm>
+#include <cstring>
+
+#include "core/kernel.h"
+#include "core/random.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,f16c")
+#include "core/lanes_avx512.h"
+namespace mascot::avx512 {
+namespace {
+#include "core/kernel_body.h"
+}  // namespace
+}  // namespace mascot::avx512
+#pragma GCC pop_options
+
+namespace mascot::avx512 {
+namespace {
+bool supported() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+}  // namespace
+}  // namespace mascot::avx512
+
+namespace mascot {
+const Kernel kAvx512 = {"avx512", avx512::supported, avx512::update, avx512::predict, avx512::widen, avx512::stream};
+}  // namespace mascot
+#endif

@@ -1,0 +1,19 @@
+// The kernel in plain C++: any CPU.
+#include <algorithm>
+#include <cstring>
+
+#include "core/kernel.h"
+#include "core/lanes_portable.h"
+#include "core/random.h"
+
+namespace mascot::portable {
+namespace {
+#include "core/kernel_body.h"
+bool supported() { return true; }
+}  // namespace
+}  // namespace mascot::portable
+
+namespace mascot {
+const Kernel kPortable = {"portable",         portable::supported, portable::update,
+                          portable::predict,  portable::widen,     portable::stream};
+}  // namespace mascot

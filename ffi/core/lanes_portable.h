@@ -1,0 +1,84 @@
+// Sixteen FP32 lanes in plain C++, and the storages that load and store them.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "core/half.h"
+
+namespace mascot::portable {
+
+// Rows are left in memory: there are no registers to hold them.
+inline constexpr int kHeldChunks = 0;
+
+struct Lanes {
+  float v[16];
+};
+
+inline Lanes broadcast(float x) {
+  Lanes r;
+  for (float& lane : r.v) lane = x;
+  return r;
+}
+inline Lanes multiply(const Lanes& a, const Lanes& b) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] * b.v[i];
+  return r;
+}
+inline Lanes add(const Lanes& a, const Lanes& b) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] + b.v[i];
+  return r;
+}
+inline Lanes subtract(const Lanes& a, const Lanes& b) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] - b.v[i];
+  return r;
+}
+// a * b + c, rounded once
+inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
+  return r;
+}
+// Lane i plus lane i + n/2, down to one.
+inline float sum(Lanes a) {
+  for (int half = 8; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) a.v[i] += a.v[i + half];
+  }
+  return a.v[0];
+}
+inline Lanes load_floats(const float* p) {
+  Lanes r;
+  std::memcpy(r.v, p, sizeof r.v);
+  return r;
+}
+inline void store_floats(float* p, const Lanes& a) { std::memcpy(p, a.v, sizeof a.v); }
+inline void keep(Lanes& a) { __asm__ volatile("" : "+m"(a)); }
+
+struct Float32 {
+  using Element = float;
+  static Lanes load(const Element* p) { return load_floats(p); }
+  static void store(Element* p, const Lanes& a) { store_floats(p, a); }
+  static Lanes rounded(const Lanes& a) { return a; }
+};
+
+struct Float16 {
+  using Element = uint16_t;
+  static Lanes load(const Element* p) {
+    Lanes r;
+    for (int i = 0; i < 16; ++i) r.v[i] = half_to_float(p[i]);
+    return r;
+  }
+  static void store(Element* p, const Lanes& a) {
+    for (int i = 0; i < 16; ++i) p[i] = float_to_half(a.v[i]);
+  }
+  static Lanes rounded(const Lanes& a) {
+    Lanes r;
+    for (int i = 0; i < 16; ++i) r.v[i] = half_to_float(float_to_half(a.v[i]));
+    return r;
+  }
+};
+
+}  // namespace mascot::portable

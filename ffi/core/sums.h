@@ -1,0 +1,57 @@
+// Sums over an epoch's sampled ratings, per group: what q-error (Eq. 4) and the lost-update criterion are made of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/model.h"
+
+namespace mascot {
+
+inline constexpr int64_t kStatistics = 4;  // columns after the gradient sum in an output row
+
+class GroupSums {
+ public:
+  // Totals in double: a group may collect more than 2^24 samples, where float stops counting.
+  struct Statistics {
+    double squared_norms = 0;  // of the gradients
+    int64_t count = 0;         // samples
+    double lost = 0;           // squared norm of what the store's rounding changed
+    double whole = 0;          // squared norm of the updates
+  };
+
+  GroupSums(int64_t groups, int64_t factors)
+      : stride_(chunk_count(factors) * kLanes), gradients_(groups * stride_), statistics_(groups) {}
+
+  float* gradient(int64_t group) { return gradients_.data() + group * stride_; }
+  Statistics& statistics(int64_t group) { return statistics_[group]; }
+
+  void add(const GroupSums& other) {
+    for (std::size_t i = 0; i < gradients_.size(); ++i) gradients_[i] += other.gradients_[i];
+    for (std::size_t g = 0; g < statistics_.size(); ++g) {
+      statistics_[g].squared_norms += other.statistics_[g].squared_norms;
+      statistics_[g].count += other.statistics_[g].count;
+      statistics_[g].lost += other.statistics_[g].lost;
+      statistics_[g].whole += other.statistics_[g].whole;
+    }
+  }
+
+  // out: [groups, factors + kStatistics]
+  void write(float* out, int64_t factors) const {
+    for (std::size_t g = 0; g < statistics_.size(); ++g) {
+      for (int64_t c = 0; c < factors; ++c) *out++ = gradients_[g * stride_ + c];
+      *out++ = static_cast<float>(statistics_[g].squared_norms);
+      *out++ = static_cast<float>(statistics_[g].count);
+      *out++ = static_cast<float>(statistics_[g].lost);
+      *out++ = static_cast<float>(statistics_[g].whole);
+    }
+  }
+
+ private:
+  int64_t stride_;
+  std::vector<float> gradients_;
+  std::vector<Statistics> statistics_;
+};
+
+}  // namespace mascot

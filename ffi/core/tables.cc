@@ -1,0 +1,82 @@
+#include "core/tables.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "core/parallel.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace mascot {
+namespace {
+
+constexpr int64_t kRowsPerTurn = 4096;
+
+// True if no value has an exponent of all ones. Integer arithmetic, which every compiler vectorises.
+template <class Bits>
+bool all_finite(const void* data, int64_t count, Bits exponent) {
+  const Bits* values = static_cast<const Bits*>(data);
+  bool bad = false;
+  for (int64_t i = 0; i < count; ++i) bad |= (values[i] & exponent) == exponent;
+  return !bad;
+}
+
+bool row_range_finite(const Table& table, Storage storage, int64_t begin, int64_t end) {
+  // Padding is zero, so whole rows can be scanned.
+  const int64_t first = begin * table.stride, count = (end - begin) * table.stride;
+  if (storage == Storage::kFloat16) {
+    return all_finite(static_cast<const uint16_t*>(table.data) + first, count, uint16_t{0x7c00});
+  }
+  return all_finite(static_cast<const uint32_t*>(table.data) + first, count, uint32_t{0x7f800000});
+}
+
+// Calls work(group, begin, end) on ranges of at most kRowsPerTurn rows that cover every group.
+template <class Work>
+void for_row_ranges(const Groups& groups, int threads, const Work& work) {
+  std::atomic<int64_t> next = 0;
+  run_threads(threads, [&](int) {
+    for (int64_t g = next++; g < groups.size(); g = next++) {
+      for (int64_t row = groups.begin(g); row < groups.end(g); row += kRowsPerTurn) {
+        work(g, row, std::min(row + kRowsPerTurn, groups.end(g)));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void advise_huge_pages(void* data, int64_t bytes) {
+#if defined(__linux__)
+  constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
+  const auto address = reinterpret_cast<uintptr_t>(data);
+  const uintptr_t begin = (address + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t end = (address + static_cast<uintptr_t>(bytes)) / kHugePage * kHugePage;
+  // Advice only: where the kernel has no huge pages, training is slower and nothing else.
+  if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)data;
+  (void)bytes;
+#endif
+}
+
+void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors, int threads) {
+  for_row_ranges(to, threads, [&](int64_t group, int64_t begin, int64_t end) {
+    if (from.groups.storage(group) == Storage::kFloat16 && to.storage(group) == Storage::kFloat32) {
+      kernel.widen(from, factors, begin, end);
+    }
+  });
+}
+
+void check_finite(const Side& side, int threads, uint8_t* finite) {
+  std::memset(finite, 1, static_cast<std::size_t>(side.groups.size()));
+  for_row_ranges(side.groups, threads, [&](int64_t group, int64_t begin, int64_t end) {
+    const Storage storage = side.groups.storage(group);
+    const Table& table = side.tables[static_cast<std::size_t>(storage)];
+    if (!row_range_finite(table, storage, begin, end)) finite[group] = 0;
+  });
+}
+
+}  // namespace mascot

@@ -1,0 +1,325 @@
+"""Files out of a zip, tar, tar.gz or gz archive, a folder, or a plain file, all used alike.
+
+What an archive says is not believed: a member that could be written outside its folder, that is no
+ordinary file, or that grows far beyond the archive's own size is refused with the whole archive.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from mascot_jax.errors import DataError
+
+# Rating files shrink to a fifth to a tenth; only a decompression bomb reaches a two-hundredth.
+MAX_EXPANSION = 200
+# Small archives of repetitive rows do shrink more, and this much does no harm.
+HARMLESS_BYTES = 64 * 2**20
+COPY_BYTES = 2**20
+TAR_END_BYTES = 1024
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    gzip.BadGzipFile,
+    # A damaged zip can ask for a version or a compression that does not exist, or name a member in
+    # bytes that are no text.
+    NotImplementedError,
+    UnicodeDecodeError,
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file that can be opened, and what to call it in a message.
+
+    Attributes
+    ----------
+    name : str
+        Path inside the archive or folder, or the plain file's own path.
+    label : str
+        For people: the name, and the archive that holds it.
+    path : Path
+        A real file, valid inside the ``with`` block of `open_members` only.
+    pattern : str
+        The wanted pattern it matched.
+    """
+
+    name: str
+    label: str
+    path: Path
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Members:
+    """The wanted files of one source."""
+
+    source: Path
+    found: tuple[Member, ...]
+
+    def all(self, pattern: str) -> list[Member]:
+        """Return the members that matched `pattern`, sorted by name."""
+        return sorted((m for m in self.found if m.pattern == pattern), key=lambda m: m.name)
+
+    def one(self, pattern: str) -> Member:
+        """Return the only member that matched `pattern`.
+
+        Raises
+        ------
+        DataError
+            There is none, or more than one.
+        """
+        matches = self.all(pattern)
+        if not matches:
+            raise DataError(f"{self.source}: holds no file named {pattern}, which is needed")
+        if len(matches) > 1:
+            names = ", ".join(member.name for member in matches)
+            raise DataError(
+                f"{self.source}: holds {len(matches)} files named {pattern} ({names}); exactly one "
+                "is needed. Point data.source at a folder or archive with only that one"
+            )
+        return matches[0]
+
+
+@contextmanager
+def open_members(source: Path, patterns: Sequence[str]) -> Iterator[Members]:
+    """Make the wanted files of `source` available as real files.
+
+    Archives are told by their content, not by their suffix. Members are unpacked one by one into a
+    temporary folder (under ``TMPDIR``), which is removed on leaving the block. Files of a folder,
+    and a plain file, are used where they are.
+
+    Parameters
+    ----------
+    source : Path
+        An archive (zip, tar, tar.gz, or one file in gz), a folder, or a plain file.
+    patterns : sequence of str
+        File names wanted, without folders; ``*`` and ``?`` as in a shell. A plain file matches any
+        name if only one pattern is given.
+
+    Yields
+    ------
+    Members
+        The files found; it may lack some patterns (ask with `Members.one`).
+
+    Raises
+    ------
+    DataError
+        The archive is truncated, damaged, encrypted, unsafe or absurdly large once unpacked, or
+        there is no room to unpack it.
+    """
+    if source.is_dir():
+        yield Members(source, tuple(_folder_members(source, patterns)))
+        return
+    kind = _kind(source)
+    if kind == "plain":
+        yield Members(source, tuple(_plain_member(source, patterns)))
+        return
+    with tempfile.TemporaryDirectory(prefix="mascot-") as folder:
+        unpacker = {"zip": _unpack_zip, "tar": _unpack_tar, "gz": _unpack_gz}[kind]
+        try:
+            members = tuple(unpacker(source, patterns, Path(folder)))
+        except _DAMAGED as error:
+            raise _damaged(source, error) from error
+        except OSError as error:
+            raise DataError(
+                f"{source}: cannot be unpacked into {folder} ({error.strerror or error}); if there "
+                "is no room, set TMPDIR to a folder that has some"
+            ) from error
+        yield Members(source, members)
+
+
+def _kind(source: Path) -> str:
+    with source.open("rb") as stream:
+        head = stream.read(512)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return "zip"
+    if head[:2] == b"\x1f\x8b":
+        return "tar" if _is_tar_header(_first_unpacked(source)) else "gz"
+    return "tar" if _is_tar_header(head) or source.suffix == ".tar" else "plain"
+
+
+def _is_tar_header(head: bytes) -> bool:
+    return head[257:262] == b"ustar"
+
+
+def _first_unpacked(source: Path) -> bytes:
+    try:
+        with gzip.open(source) as stream:
+            return stream.read(512)
+    except _DAMAGED as error:
+        raise _damaged(source, error) from error
+
+
+def _damaged(source: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{source}: truncated or damaged archive, or of a kind that cannot be unpacked ({error}); "
+        "fetch it again, or unpack it and set data.source to the folder"
+    )
+
+
+def _match(name: str, patterns: Sequence[str]) -> str | None:
+    path = PurePosixPath(name)
+    # macOS adds a shadow of every file under this folder.
+    if path.parts[:1] == ("__MACOSX",):
+        return None
+    return next((pattern for pattern in patterns if fnmatchcase(path.name, pattern)), None)
+
+
+def _folder_members(source: Path, patterns: Sequence[str]) -> Iterator[Member]:
+    for path in sorted(source.rglob("*")):
+        pattern = _match(path.relative_to(source).as_posix(), patterns)
+        if pattern is not None and path.is_file():
+            yield Member(path.relative_to(source).as_posix(), str(path), path, pattern)
+
+
+def _plain_member(source: Path, patterns: Sequence[str]) -> Iterator[Member]:
+    pattern = _match(source.name, patterns)
+    if pattern is None and len(patterns) == 1:
+        pattern = patterns[0]
+    if pattern is not None:
+        yield Member(source.name, str(source), source, pattern)
+
+
+def _refuse(source: Path, name: str, problem: str) -> DataError:
+    return DataError(f"{source}: refused, because its member {name!r} {problem}")
+
+
+def _check_name(source: Path, name: str) -> None:
+    # Backslashes separate folders on Windows, and "C:" makes a path absolute there.
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
+        raise _refuse(source, name, "leaves its folder")
+
+
+def _check_total(source: Path, name: str, size: int) -> None:
+    packed = source.stat().st_size
+    if size > max(HARMLESS_BYTES, MAX_EXPANSION * packed):
+        raise _refuse(
+            source,
+            name,
+            f"brings what is unpacked to {size} bytes, more than {MAX_EXPANSION} times the "
+            f"archive's {packed}",
+        )
+
+
+def _copy(stream: IO[bytes], target: Path, source: Path, name: str, size: int) -> None:
+    """Copy exactly `size` bytes, the size in the member's header."""
+    written = 0
+    with target.open("wb") as out:
+        while block := stream.read(COPY_BYTES):
+            written += len(block)
+            if written > size:
+                break
+            out.write(block)
+    if written != size:
+        found = "more" if written > size else f"only {written}"
+        raise _refuse(source, name, f"should have {size} bytes and has {found}")
+
+
+def _unpack_zip(source: Path, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(source) as archive:
+        infos = archive.infolist()
+        for info in infos:
+            _check_zip_member(source, info)
+        total = 0
+        for number, info in enumerate(infos):
+            pattern = _match(info.filename, patterns)
+            if pattern is None or info.is_dir():
+                continue
+            total += info.file_size
+            _check_total(source, info.filename, total)
+            # Our own name: nothing of the archive decides where a file is written.
+            target = folder / str(number)
+            with archive.open(info) as stream:
+                _copy(stream, target, source, info.filename, info.file_size)
+            yield Member(info.filename, f"{info.filename} in {source}", target, pattern)
+
+
+def _check_zip_member(source: Path, info: zipfile.ZipInfo) -> None:
+    _check_name(source, info.filename)
+    mode = info.external_attr >> 16
+    # Tools that are not from Unix leave the type zero.
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refuse(source, info.filename, "is a link or a device, not a file")
+    if info.flag_bits & 0x1:
+        raise _refuse(source, info.filename, "is encrypted; unpack it and name the folder")
+
+
+def _unpack_tar(source: Path, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+    with source.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        if not packed:
+            _check_tar_end(raw)
+        raw.seek(0)
+        stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if packed else raw)
+        total = 0
+        # "r|" reads once from front to end, so a packed archive is unpacked only once.
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for number, info in enumerate(archive):
+                _check_tar_member(source, info)
+                total += info.size
+                _check_total(source, info.name, total)
+                pattern = _match(info.name, patterns)
+                content = archive.extractfile(info) if pattern is not None else None
+                if pattern is None or content is None:
+                    continue
+                target = folder / str(number)
+                _copy(content, target, source, info.name, info.size)
+                yield Member(info.name, f"{info.name} in {source}", target, pattern)
+        _read_to_end(source, stream, total)
+
+
+def _check_tar_end(raw: IO[bytes]) -> None:
+    """Look for the zeros that close a tar: cut between two members, it reads as a shorter one."""
+    raw.seek(max(0, raw.seek(0, io.SEEK_END) - TAR_END_BYTES))
+    if any(raw.read()):
+        raise tarfile.ReadError("its end is missing")
+
+
+def _check_tar_member(source: Path, info: tarfile.TarInfo) -> None:
+    _check_name(source, info.name)
+    if not (info.isfile() or info.isdir()):
+        raise _refuse(source, info.name, "is a link or a device, not a file")
+
+
+def _read_to_end(source: Path, stream: IO[bytes], total: int) -> None:
+    """Read what follows the last member, so that gzip compares its checksum."""
+    while block := stream.read(COPY_BYTES):
+        total += len(block)
+        _check_total(source, "(after the last)", total)
+
+
+def _unpack_gz(source: Path, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+    name = source.name.removesuffix(".gz")
+    pattern = _match(name, patterns) or (patterns[0] if len(patterns) == 1 else None)
+    if pattern is None:
+        return
+    target = folder / "0"
+    total = 0
+    # A gz file states no size that could be trusted, so the bound is checked on the way.
+    with gzip.open(source) as stream, target.open("wb") as out:
+        while block := stream.read(COPY_BYTES):
+            total += len(block)
+            _check_total(source, name, total)
+            out.write(block)
+    yield Member(name, f"{name} in {source}", target, pattern)
+
+
+__all__ = ["Member", "Members", "open_members"]

@@ -1,0 +1,46 @@
+"""All ratings of the data set that the settings name."""
+
+from __future__ import annotations
+
+from mascot_jax.data.fetch import fetch
+from mascot_jax.data.raw import RawRatings
+from mascot_jax.data.registry import DATA_SETS
+from mascot_jax.settings import DataSettings
+
+
+def load_ratings(settings: DataSettings) -> RawRatings:
+    """Generate, or fetch and read, the ratings of a data set.
+
+    Parameters
+    ----------
+    settings : DataSettings
+        The block ``data``.
+
+    Returns
+    -------
+    RawRatings
+        Ratings and facts: ``name``, ``source`` (as set, or the official URL), ``low`` and ``high``
+        (the data set's range, or for ``file`` the lowest and highest found) and ``terms``.
+
+    Raises
+    ------
+    DataError
+        The data cannot be had or cannot be used.
+    """
+    if settings.name == "synthetic":
+        # Only this data set needs the generator, and the generator needs nothing of this module.
+        from mascot_jax.data.synthetic import generate
+
+        return generate(settings)
+    dataset = DATA_SETS[settings.name]
+    path = fetch(dataset, settings.source, settings.digest)
+    frame = dataset.reader(path, settings.columns)
+    low, high = dataset.bounds or (frame["rating"].min(), frame["rating"].max())
+    facts = {
+        "name": dataset.name,
+        "source": settings.source or dataset.url,
+        "low": low,
+        "high": high,
+        "terms": dataset.terms,
+    }
+    return RawRatings(frame, facts)

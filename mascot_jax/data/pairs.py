@@ -1,0 +1,190 @@
+"""Draw distinct (user, item) pairs with heavy-tailed counts on both sides.
+
+A user's number of ratings is fixed beforehand; the items are drawn in proportion to their
+popularity, without replacement within a user. The users are worked through in chunks, so memory
+does not grow with the number of pairs, and every chunk has its own random stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Keys = npt.NDArray[np.uint64]
+Indices = npt.NDArray[np.uint32]
+
+CHUNK = 1 << 22
+"""Ratings per chunk; part of what a seed means, so never derived from the machine."""
+_TABLE = 1 << 26
+"""Most entries in the table that items are drawn from (4 bytes each)."""
+_DENSE_SHARE = 8
+"""A user with more than one in so many of all items is drawn by ranking every item."""
+_ROUNDS = 32
+"""Redraws before the users who are still short are ranked instead."""
+_DEAL, _DRAW = 0, 1
+
+
+def popularity(count: int, power: int) -> Floats:
+    """Weights that fall with the rank like those of real rating sets.
+
+    Zipf-Mandelbrot in its head (exponent 1.25), with a tail that bends down by ``(1 - rank /
+    count)`` to ``power``. Only ``+ - * /`` and square roots are used: IEEE 754 rounds these alike
+    everywhere.
+
+    Parameters
+    ----------
+    count
+        Number of users or items.
+    power
+        0 leaves the tail a pure power law; larger values make rare ones rarer.
+
+    Returns
+    -------
+    float64 [count], falling, all positive.
+    """
+    rank = (np.arange(count, dtype=np.float64) + 0.5) / count
+    offset = 3.0 / math.sqrt(count)
+    shifted = rank + offset
+    weights = 1.0 / (shifted * np.sqrt(np.sqrt(shifted)))
+    for _ in range(power):
+        weights *= 1.0 - rank
+    return weights
+
+
+def apportion(weights: Floats, total: int, cap: int) -> Ints:
+    """Divide ``total`` into whole shares close to ``weights``, none above ``cap``.
+
+    Everyone gets at least one where ``total`` allows.
+
+    Returns
+    -------
+    int64 [weights.size], summing to ``total``; needs ``total <= cap * weights.size``.
+    """
+    counts = np.full(weights.size, 1 if total >= weights.size else 0, dtype=np.int64)
+    while left := total - int(counts.sum()):
+        room = cap - counts
+        open_weights = np.where(room > 0, weights, 0.0)
+        # fsum is exact, so the shares do not depend on how a machine orders its additions
+        shares = open_weights * (left / math.fsum(open_weights))
+        whole = np.minimum(np.floor(shares).astype(np.int64), room)
+        if not whole.any():
+            first = np.argsort(-shares, kind="stable")[:left]
+            whole[first] = room[first] > 0
+        counts += whole
+    return counts
+
+
+def draw_pairs(
+    user_counts: Ints, item_weights: Floats, seed: np.random.SeedSequence
+) -> Iterator[tuple[Indices, Indices]]:
+    """Draw distinct pairs, chunk by chunk, in the order of users and then items.
+
+    Every item is dealt to one user beforehand, so that each occurs at least once where the number
+    of pairs allows.
+
+    Parameters
+    ----------
+    user_counts
+        int64 [users]: how many items each user gets, at most the number of items.
+    item_weights
+        float64 [items], positive: relative popularity.
+    seed
+        Fixes the pairs.
+
+    Yields
+    ------
+    Users and items of one chunk, uint32 each: about ``CHUNK`` pairs, more if one user has more.
+    """
+    items = item_weights.size
+    ends = np.cumsum(user_counts)
+    total = int(ends[-1])
+    slots = apportion(item_weights, min(total, _TABLE), _TABLE)
+    table = np.repeat(np.arange(items, dtype=np.uint32), slots)
+    dealt = _deal_items(ends, items, _generator(seed, _DEAL))
+    edges = np.searchsorted(ends, np.arange(-(-total // CHUNK) + 1) * CHUNK, side="right")
+    edges[0] = 0
+    for number, (start, stop) in enumerate(pairwise(edges.tolist())):
+        low, high = np.searchsorted(dealt, np.array([start, stop], dtype=np.uint64) * items)
+        keys = _draw_keys(
+            user_counts[start:stop],
+            dealt[low:high] - np.uint64(start * items),
+            slots,
+            table,
+            _generator(seed, _DRAW, number),
+        )
+        yield (keys // items + start).astype(np.uint32), (keys % items).astype(np.uint32)
+
+
+def _generator(seed: np.random.SeedSequence, *key: int) -> np.random.Generator:
+    child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))
+    return np.random.Generator(np.random.PCG64(child))
+
+
+def _deal_items(ends: Ints, items: int, rng: np.random.Generator) -> Keys:
+    """Deal every item to one rating and so to a user; as sorted keys ``user * items + item``."""
+    total = int(ends[-1])
+    positions = rng.choice(total, size=min(items, total), replace=False)
+    users = np.searchsorted(ends, positions, side="right").astype(np.uint64)
+    chosen = rng.permutation(items)[: positions.size].astype(np.uint64)
+    return np.sort(users * items + chosen)
+
+
+def _draw_keys(
+    counts: Ints, dealt: Keys, slots: Ints, table: Indices, rng: np.random.Generator
+) -> Keys:
+    """Draw one chunk's pairs as sorted keys, ``dealt`` among them; users count from 0."""
+    items = slots.size
+    dense = counts * _DENSE_SHARE > items
+    wanted = np.where(dense, 0, counts)
+    keys, finished = dealt[~dense[dealt // items]], []
+    for _ in range(_ROUNDS):
+        short = _short(wanted, keys, items)
+        # users who have their number leave, so that later rounds sort little
+        complete = (short == 0)[keys // items]
+        finished.append(keys[complete])
+        keys = keys[~complete]
+        wanted[short == 0] = 0
+        if not wanted.any():
+            break
+        drawn = np.repeat(np.arange(counts.size, dtype=np.uint64), short)
+        drawn *= items
+        drawn += table[rng.integers(0, table.size, drawn.size, dtype=np.uint32)]
+        keys = _distinct(np.concatenate([keys, drawn]))
+    ranked = np.flatnonzero(dense | (wanted > 0))
+    finished += [_rank_items(user, counts, dealt, slots, rng) for user in ranked.tolist()]
+    return np.sort(np.concatenate(finished))
+
+
+def _short(wanted: Ints, keys: Keys, items: int) -> Ints:
+    """How many items each user still lacks."""
+    held = np.bincount((keys // items).astype(np.intp), minlength=wanted.size)
+    short: Ints = np.maximum(wanted - held, 0)
+    return short
+
+
+def _distinct(keys: Keys) -> Keys:
+    keys.sort()
+    first = np.ones(keys.size, dtype=np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    return keys[first]
+
+
+def _rank_items(
+    user: int, counts: Ints, dealt: Keys, slots: Ints, rng: np.random.Generator
+) -> Keys:
+    """Draw one user's items by ranking them all: the smallest of exponentials over the weights.
+
+    That is the same distribution as drawing one after the other without replacement.
+    """
+    items = slots.size
+    times = rng.standard_exponential(items) / np.maximum(slots, 0.5)
+    low, high = np.searchsorted(dealt, np.array([user, user + 1], dtype=np.uint64) * items)
+    times[(dealt[low:high] % items).astype(np.intp)] = -1.0
+    last = int(counts[user]) - 1
+    return np.argpartition(times, last)[: last + 1].astype(np.uint64) + np.uint64(user * items)

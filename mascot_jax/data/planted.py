@@ -1,0 +1,92 @@
+"""The truth that synthetic ratings are drawn from: biases and a few factors, known exactly.
+
+A rating is ``clip(round(truth + noise))``. Nothing that predicts ratings can do better, on average,
+than its conditional expectation given the truth, so the error of that expectation is the floor.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Indices = npt.NDArray[np.uint32]
+Ratings = npt.NDArray[np.float32]
+
+# Chosen so that the stars are spread as in MovieLens 1M (mean 3.55, standard deviation 1.1), biases
+# alone miss the floor by a quarter, and 50 epochs of plain SGD come within a few per cent of it.
+_MEAN = np.float32(3.6)
+_USER_SPREAD, _ITEM_SPREAD = np.float32(0.35), np.float32(0.4)
+_FACTOR_SPREADS = np.array([0.53, 0.37, 0.26, 0.18], dtype=np.float32)
+
+_NORMAL_REACH = 6.0
+_NORMAL_GRID = np.linspace(-_NORMAL_REACH, _NORMAL_REACH, 8193)
+_NORMAL_CDF = np.array([0.5 * math.erfc(-z / math.sqrt(2.0)) for z in _NORMAL_GRID.tolist()])
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The ratings that can be given: ``low``, ``low + step``, ..., ``high``."""
+
+    low: float
+    high: float
+    step: float
+
+    def quantise(self, values: Ratings) -> Ratings:
+        """Round values to the nearest rating, float32."""
+        steps = np.rint(values / np.float32(self.step)) * np.float32(self.step)
+        rating: Ratings = np.clip(steps, np.float32(self.low), np.float32(self.high))
+        return rating
+
+    def expect(self, truth: Ratings, noise: float) -> npt.NDArray[np.float64]:
+        """Mean rating, float64, given the truth and Gaussian noise of that standard deviation."""
+        if noise == 0.0:
+            return self.quantise(truth).astype(np.float64)
+        expected = np.full(truth.shape, self.low)
+        for edge in np.arange(self.low + self.step / 2, self.high, self.step).tolist():
+            z = (truth - np.float64(edge)) / noise
+            expected += self.step * np.interp(z, _NORMAL_GRID, _NORMAL_CDF)
+        return expected
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What every user would give every item, before noise and rounding.
+
+    Attributes
+    ----------
+    user_bias, item_bias : float32 [users], [items]
+        In stars.
+    user_factors, item_factors : float32 [factors, users], [factors, items]
+        Their products, summed over the factors, add to the biases.
+    """
+
+    user_bias: Ratings
+    item_bias: Ratings
+    user_factors: Ratings
+    item_factors: Ratings
+
+    def score(self, user: Indices, item: Indices) -> Ratings:
+        """Truth for each pair, float32 [pairs], in stars."""
+        truth = _MEAN + self.user_bias[user] + self.item_bias[item]
+        # one factor at a time: a matrix product may sum in another order on another machine
+        for user_factor, item_factor in zip(self.user_factors, self.item_factors, strict=True):
+            truth += user_factor[user] * item_factor[item]
+        return truth
+
+
+def plant(users: int, items: int, rng: np.random.Generator) -> Truth:
+    """Draw a truth of low rank (the biases and four factors)."""
+
+    def normal(*shape: int) -> Ratings:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    count = _FACTOR_SPREADS.size
+    return Truth(
+        user_bias=_USER_SPREAD * normal(users),
+        item_bias=_ITEM_SPREAD * normal(items),
+        user_factors=_FACTOR_SPREADS[:, None] * normal(count, users),
+        item_factors=normal(count, items),
+    )

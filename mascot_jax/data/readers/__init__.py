@@ -1,0 +1,1 @@
+"""One module per format that ratings come in; each returns user, item, rating (and test)."""

@@ -1,0 +1,76 @@
+"""What a rating and an id may be: one set of rules, for whole columns and for single fields."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import polars as pl
+
+# What polars takes for a number in text: no "1_0" and no digits outside ASCII, which Python allows.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_FLOAT32_MAX = 3.4028235677973366e38
+
+Bounds = tuple[float, float]
+
+
+def parse_ratings(texts: pl.Series) -> pl.Series:
+    """Return the ratings (Float32) in a String column; what is not a number becomes null."""
+    return texts.cast(pl.Float32, strict=False)
+
+
+def ratings_usable(ratings: pl.Series, bounds: Bounds | None) -> bool:
+    """Tell whether every rating is there, finite, and within `bounds` (both ends included)."""
+    if ratings.null_count() or not ratings.is_finite().all():
+        return False
+    return bounds is None or bool(ratings.is_between(*bounds).all())
+
+
+def rating_problem(text: str, bounds: Bounds | None) -> str | None:
+    """Return what is wrong with one rating, or None.
+
+    Parameters
+    ----------
+    text : str
+        The rating as written.
+    bounds : (float, float) or None
+        Lowest and highest rating of the data set, if known.
+    """
+    rule = "a rating is a finite number"
+    if bounds is not None:
+        rule = f"a rating of this data set is a number from {bounds[0]:g} to {bounds[1]:g}"
+    if text == "":
+        return f"the rating is missing; {rule}"
+    if text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return f"the rating {text!r} is not finite; {rule}"
+    if _NUMBER.fullmatch(text) is None:
+        return f"the rating {text[:20]!r} is not a number; {rule}"
+    value = float(text)
+    if not math.isfinite(value) or abs(value) >= _FLOAT32_MAX:
+        return f"the rating {text[:20]!r} is too large for 32-bit floats; {rule}"
+    if bounds is not None and not bounds[0] <= value <= bounds[1]:
+        return f"the rating {text!r} is out of range; {rule}"
+    return None
+
+
+def ids_present(ids: pl.Series) -> bool:
+    """Tell whether no id in a String column is missing or empty."""
+    return not ids.null_count() and not (ids == "").any()
+
+
+def narrow_ids(ids: pl.Series) -> pl.Series:
+    """Return the ids as Int64 if every one is an integer written the usual way, else unchanged.
+
+    "007" or "+7" would lose what tells them from "7", so one of them keeps the column String.
+    """
+    numbers = ids.cast(pl.Int64, strict=False)
+    return numbers if ids.eq_missing(numbers.cast(pl.String)).all() else ids
+
+
+def stack(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Join the pieces of one file; an id column that is String in one becomes String in all."""
+    for name in ("user", "item"):
+        kinds = {frame.schema[name] for frame in frames}
+        if len(kinds) > 1:
+            frames = [frame.with_columns(pl.col(name).cast(pl.String)) for frame in frames]
+    return pl.concat(frames)

@@ -1,0 +1,245 @@
+"""Divide ratings into folds: dense indices, one seeded random order, one fold number per rating.
+
+A rating's number is its position in that order. With ``count`` folds, fold ``position mod count``
+tests the rating and all others train on it; with the data set's own test ratings, these are fold 0
+and the rest belongs to no fold. A (user, item) pair that occurs twice is two ratings: both are kept
+and may lie in different folds; ``report`` counts them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mascot_jax.errors import DataError, SettingsError
+from mascot_jax.settings import SplitSettings
+
+TRAIN_ONLY = 255
+"""Fold of a rating that no fold tests."""
+
+Indices = npt.NDArray[np.uint32]
+_CHUNK = 1 << 22
+_TABLE_SHARE = 2
+"""Integer ids are looked up in a table if their range is at most so many times the ratings."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """All ratings in their order of training, each with its fold.
+
+    Attributes
+    ----------
+    user, item : uint32 [ratings]
+        Dense indices, from 0.
+    rating : float32 [ratings]
+        In stars.
+    fold : uint8 [ratings]
+        The fold that tests the rating, or ``TRAIN_ONLY``.
+    user_ids, item_ids : polars.Series [users], [items]
+        The original id of each index, ascending (strings by their UTF-8 bytes).
+    count : int
+        Number of folds.
+    """
+
+    user: Indices
+    item: Indices
+    rating: npt.NDArray[np.float32]
+    fold: npt.NDArray[np.uint8]
+    user_ids: pl.Series
+    item_ids: pl.Series
+    count: int
+
+
+def split_ratings(raw_frame: pl.DataFrame, settings: SplitSettings) -> Split:
+    """Index, shuffle and divide the ratings of a frame.
+
+    Parameters
+    ----------
+    raw_frame
+        Columns ``user``, ``item`` (Int64 or String), ``rating`` (Float32), and ``test`` (Boolean)
+        if the data set brings its own test ratings; no nulls.
+    settings
+        Number of folds, and the seed of the order.
+
+    Returns
+    -------
+    Split
+        The folds are disjoint, cover every rating and differ in size by at most one.
+
+    Raises
+    ------
+    SettingsError
+        ``split.count`` does not fit the data.
+    DataError
+        The data set's own test or training ratings are missing.
+    """
+    has_test = "test" in raw_frame.columns
+    _check_count(settings.count, raw_frame.height, has_test)
+    seed = np.random.SeedSequence(settings.seed)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(raw_frame.height)
+    if has_test:
+        fold = _own_folds(raw_frame["test"])[order]
+    else:
+        fold = np.resize(np.arange(settings.count, dtype=np.uint8), raw_frame.height)
+    # one column after the other, so that only one unshuffled copy is alive at a time
+    user_ids, index = _index_ids(raw_frame["user"])
+    user = index[order]
+    item_ids, index = _index_ids(raw_frame["item"])
+    item = index[order]
+    del index
+    rating = raw_frame["rating"].cast(pl.Float32).to_numpy()[order]
+    return Split(user, item, rating, fold, user_ids, item_ids, settings.count)
+
+
+def _check_count(count: int, ratings: int, has_test: bool) -> None:
+    if has_test and count != 1:
+        raise SettingsError(
+            f"split.count is {count}, but the data set brings its own test ratings, which make "
+            "one fold: set split.count to 1 and folds to [0]"
+        )
+    if not has_test and count == 1:
+        raise SettingsError(
+            "split.count is 1, but the data set brings no test ratings, so one fold would leave "
+            "nothing to train on: set split.count to 2 or more, such as 5"
+        )
+    if count > ratings:
+        raise SettingsError(
+            f"split.count is {count}, but there are only {ratings} ratings, so some folds would "
+            f"be empty: set split.count to at most {ratings}, or use more ratings"
+        )
+
+
+def _own_folds(test: pl.Series) -> npt.NDArray[np.uint8]:
+    flags = test.to_numpy()
+    if flags.all() or not flags.any():
+        missing = "training" if flags.any() else "test"
+        raise DataError(
+            "the data set should bring its own training and test ratings, but there are no "
+            f"{missing} ratings among its {flags.size}: check its files"
+        )
+    return np.where(flags, np.uint8(0), np.uint8(TRAIN_ONLY))
+
+
+def _index_ids(column: pl.Series) -> tuple[pl.Series, Indices]:
+    """Return the distinct ids, ascending, and the position of each entry's id among them."""
+    if column.dtype == pl.String:
+        ids = column.unique().sort()
+        return ids, column.cast(pl.Enum(ids)).to_physical().cast(pl.UInt32).to_numpy()
+    values = column.cast(pl.Int64).to_numpy()
+    low, high = int(values.min()), int(values.max())
+    if high - low < max(_TABLE_SHARE * values.size, _CHUNK):
+        distinct, index = _index_by_table(values, low, high - low + 1)
+    else:
+        distinct, index = _index_by_search(values)
+    return pl.Series(column.name, distinct), index
+
+
+def _index_by_table(
+    values: npt.NDArray[np.int64], low: int, width: int
+) -> tuple[npt.NDArray[np.int64], Indices]:
+    """One table entry per possible id: linear time, where a sort of 25 M ids takes seconds."""
+    present = np.zeros(width, dtype=np.bool_)
+    for start in range(0, values.size, _CHUNK):
+        present[values[start : start + _CHUNK] - low] = True
+    positions = np.cumsum(present, dtype=np.uint32)
+    positions -= np.uint32(1)  # wraps below the lowest id, which is present, so never read
+    index = np.empty(values.size, dtype=np.uint32)
+    for start in range(0, values.size, _CHUNK):
+        index[start : start + _CHUNK] = positions[values[start : start + _CHUNK] - low]
+    return np.flatnonzero(present) + low, index
+
+
+def _index_by_search(
+    values: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], Indices]:
+    distinct = np.unique(values)
+    index = np.empty(values.size, dtype=np.uint32)
+    for start in range(0, values.size, _CHUNK):
+        index[start : start + _CHUNK] = np.searchsorted(distinct, values[start : start + _CHUNK])
+    return distinct, index
+
+
+def report(split: Split) -> dict[str, Any]:
+    """Describe a split: sizes, folds, cold users and items, duplicates, the ratings' range.
+
+    Returns
+    -------
+    dict
+        JSON-able: ``ratings``, ``users``, ``items``; ``rating``: ``min``, ``max``, ``mean``, in
+        stars; ``duplicates``: ``pairs`` that occur more than once and their ``surplus_ratings``
+        beyond the first; ``folds``: for each, ``train`` and ``test`` ratings, ``cold_users`` and
+        ``cold_items`` (tested but without a training rating) and ``cold_ratings``, the test ratings
+        these touch.
+    """
+    return {
+        "ratings": split.rating.size,
+        "users": split.user_ids.len(),
+        "items": split.item_ids.len(),
+        "rating": {
+            "min": float(split.rating.min()),
+            "max": float(split.rating.max()),
+            "mean": float(np.mean(split.rating, dtype=np.float64)),
+        },
+        "duplicates": _count_duplicates(split),
+        "folds": _describe_folds(split),
+    }
+
+
+def _describe_folds(split: Split) -> list[dict[str, int]]:
+    """Linear in the ratings, however many folds: cold rows are those that lie in one fold only."""
+    user_home = _single_fold(split.user, split.fold, split.user_ids.len())
+    item_home = _single_fold(split.item, split.fold, split.item_ids.len())
+    touched = np.zeros(256, dtype=np.int64)
+    for start in range(0, split.fold.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        cold = (user_home[split.user[part]] >= 0) | (item_home[split.item[part]] >= 0)
+        touched += np.bincount(split.fold[part][cold], minlength=256)
+    test = _count(split.fold, 256)
+    cold_users = np.bincount(user_home[user_home >= 0], minlength=256)
+    cold_items = np.bincount(item_home[item_home >= 0], minlength=256)
+    return [
+        {
+            "train": split.fold.size - int(test[number]),
+            "test": int(test[number]),
+            "cold_users": int(cold_users[number]),
+            "cold_items": int(cold_items[number]),
+            "cold_ratings": int(touched[number]),
+        }
+        for number in range(split.count)
+    ]
+
+
+def _single_fold(index: Indices, fold: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.int16]:
+    """Per row, the fold that holds all its ratings, or -1 if several do."""
+    home = np.empty(size, dtype=np.int16)
+    for start in range(0, fold.size, _CHUNK):
+        home[index[start : start + _CHUNK]] = fold[start : start + _CHUNK]
+    for start in range(0, fold.size, _CHUNK):
+        rows, folds = index[start : start + _CHUNK], fold[start : start + _CHUNK]
+        # a row already known to be spread stays at -1, which equals no fold
+        home[rows[home[rows] != folds]] = -1
+    return home
+
+
+def _count(values: npt.NDArray[Any], size: int) -> npt.NDArray[np.int64]:
+    """Like bincount, which would copy the whole column to int64."""
+    counts = np.zeros(size, dtype=np.int64)
+    for start in range(0, values.size, _CHUNK):
+        counts += np.bincount(values[start : start + _CHUNK], minlength=size)
+    return counts
+
+
+def _count_duplicates(split: Split) -> dict[str, int]:
+    """Sort one 64-bit key per rating and count its runs."""
+    keys = split.user.astype(np.uint64)
+    keys *= np.uint64(split.item_ids.len())
+    keys += split.item
+    keys.sort()
+    repeats = keys[1:] == keys[:-1]
+    surplus = int(np.count_nonzero(repeats))
+    continued = int(np.count_nonzero(repeats[1:] & repeats[:-1]))
+    return {"pairs": surplus - continued, "surplus_ratings": surplus}

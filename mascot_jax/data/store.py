@@ -1,0 +1,283 @@
+"""Keep the split ratings of a data set in one safetensors file, and read one fold of them.
+
+The file holds four columns in the split's order, ``user`` and ``item`` uint32, ``rating`` float32,
+``fold`` uint8, each [ratings]; and one metadata key with sorted JSON, as two keys come in no fixed
+order and equal splits should be equal files. Needs NumPy and safetensors only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from mascot_jax.data.columns import ColumnFile, open_columns
+from mascot_jax.errors import DataError, SettingsError
+from mascot_jax.files import atomic_write
+
+Indices = npt.NDArray[np.uint32]
+Ratings = npt.NDArray[np.float32]
+Folds = npt.NDArray[np.uint8]
+PathLike = str | os.PathLike[str]
+
+_KEY = "mascot_split"
+_VERSION = 1
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "user": np.dtype("<u4"),
+    "item": np.dtype("<u4"),
+    "rating": np.dtype("<f4"),
+    "fold": np.dtype("u1"),
+}
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What a split file says about itself.
+
+    Attributes
+    ----------
+    ratings, user_count, item_count
+        Sizes; indices lie below the counts.
+    count
+        Number of folds.
+    low, high
+        The range that ratings are given on, in stars.
+    """
+
+    ratings: int
+    user_count: int
+    item_count: int
+    count: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class FoldRatings:
+    """One fold: what to train on and what to test on, each in the split's order.
+
+    Attributes
+    ----------
+    train_user, train_item, test_user, test_item : uint32 [ratings]
+    train_rating, test_rating : float32 [ratings]
+        In stars.
+    user_count, item_count : int
+        Users and items of the whole data set; some may have no training rating.
+    low, high : float
+        The range that ratings are given on.
+    """
+
+    train_user: Indices
+    train_item: Indices
+    train_rating: Ratings
+    test_user: Indices
+    test_item: Indices
+    test_rating: Ratings
+    user_count: int
+    item_count: int
+    low: float
+    high: float
+
+
+def write_split(
+    path: PathLike,
+    *,
+    user: Indices,
+    item: Indices,
+    rating: Ratings,
+    fold: Folds,
+    count: int,
+    low: float,
+    high: float,
+) -> None:
+    """Write a split; the file appears whole or not at all, and equal splits give equal bytes.
+
+    Parameters
+    ----------
+    path
+        The file to write or replace.
+    user, item
+        uint32 [ratings]: dense indices.
+    rating
+        float32 [ratings].
+    fold
+        uint8 [ratings]: the fold that tests each rating, 255 where none does.
+    count
+        Number of folds.
+    low, high
+        The range that ratings are given on.
+
+    Raises
+    ------
+    ValueError
+        The columns differ in length or have another type, or are empty.
+    OSError
+        The file cannot be written; an older one is then unharmed.
+    """
+    columns: dict[str, npt.NDArray[Any]] = {
+        "user": user,
+        "item": item,
+        "rating": rating,
+        "fold": fold,
+    }
+    for name, column in columns.items():
+        if column.dtype != _DTYPES[name] or column.shape != (user.size,) or not column.size:
+            raise ValueError(
+                f"column {name} is {column.dtype} {list(column.shape)}: "
+                f"must be {_DTYPES[name]} [{max(user.size, 1)}]"
+            )
+    facts = SplitFacts(
+        ratings=user.size,
+        user_count=int(user.max()) + 1,
+        item_count=int(item.max()) + 1,
+        count=count,
+        low=float(low),
+        high=float(high),
+    )
+    text = json.dumps({"version": _VERSION, **asdict(facts)}, sort_keys=True)
+    with atomic_write(path) as temporary:
+        contiguous = {name: np.ascontiguousarray(column) for name, column in columns.items()}
+        save_file(contiguous, temporary, metadata={_KEY: text})
+
+
+def read_facts(path: PathLike) -> SplitFacts:
+    """Read sizes, number of folds and range of a split file, without its ratings.
+
+    Raises
+    ------
+    DataError
+        The file is not a split, is cut short, or is of another version.
+    """
+    return _read_facts(open_columns(path))
+
+
+def read_fold(path: PathLike, fold: int) -> FoldRatings:
+    """Read one fold. Peak memory: 12 bytes per rating for the result, and one more for the fold.
+
+    Raises
+    ------
+    DataError
+        The file is not a split, is cut short, or is of another version.
+    SettingsError
+        There is no such fold.
+    """
+    source = open_columns(path)
+    facts = _read_facts(source)
+    test = _read_test_mask(source, facts, fold)
+    train_user, test_user = _divide(source, "user", test, facts.user_count)
+    train_item, test_item = _divide(source, "item", test, facts.item_count)
+    train_rating, test_rating = _divide(source, "rating", test)
+    return FoldRatings(
+        train_user=train_user,
+        train_item=train_item,
+        train_rating=train_rating,
+        test_user=test_user,
+        test_item=test_item,
+        test_rating=test_rating,
+        user_count=facts.user_count,
+        item_count=facts.item_count,
+        low=facts.low,
+        high=facts.high,
+    )
+
+
+def count_training_ratings(
+    path: PathLike, fold: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Count each user's and each item's training ratings in a fold, in chunks.
+
+    Returns
+    -------
+    int64 [user_count], int64 [item_count]
+
+    Raises
+    ------
+    DataError
+        The file is not a split, is cut short, or is of another version.
+    SettingsError
+        There is no such fold.
+    """
+    source = open_columns(path)
+    facts = _read_facts(source)
+    test = _read_test_mask(source, facts, fold)
+    users = _count(source, "user", test, facts.user_count)
+    return users, _count(source, "item", test, facts.item_count)
+
+
+def _read_facts(source: ColumnFile) -> SplitFacts:
+    try:
+        values = json.loads(source.metadata[_KEY])
+        version = values.pop("version")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{source.path} is not a split: its metadata has no usable key {_KEY}; make it with "
+            "the split stage"
+        ) from error
+    if version != _VERSION:
+        raise DataError(
+            f"{source.path} is a split of version {version}, this program reads version "
+            f"{_VERSION}: make it again"
+        )
+    found = {name: (column.dtype, column.size) for name, column in source.columns.items()}
+    expected = {name: (dtype, values.get("ratings")) for name, dtype in _DTYPES.items()}
+    if found != expected or values.keys() != {field.name for field in fields(SplitFacts)}:
+        raise DataError(f"{source.path} does not hold the columns of a split: make it again")
+    return SplitFacts(**values)
+
+
+def _read_test_mask(source: ColumnFile, facts: SplitFacts, fold: int) -> npt.NDArray[np.bool_]:
+    if not 0 <= fold < facts.count:
+        raise SettingsError(
+            f"fold {fold} does not exist: {source.path} was split into {facts.count}; choose "
+            f"folds from 0 to {facts.count - 1}, or change split.count"
+        )
+    test = np.empty(facts.ratings, dtype=np.bool_)
+    for start, folds in source.chunks("fold"):
+        np.equal(folds, fold, out=test[start : start + folds.size])
+    return test
+
+
+def _divide(
+    source: ColumnFile, name: str, test: npt.NDArray[np.bool_], limit: int | None = None
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Read a column into its training and its test part."""
+    tested = int(np.count_nonzero(test))
+    train = np.empty(test.size - tested, dtype=_DTYPES[name])
+    held_out = np.empty(tested, dtype=_DTYPES[name])
+    at_train = at_test = 0
+    for start, values in source.chunks(name):
+        _check_indices(source, name, values, limit)
+        chosen = test[start : start + values.size]
+        size = int(np.count_nonzero(chosen))
+        held_out[at_test : at_test + size] = values[chosen]
+        at_test += size
+        size = values.size - size
+        train[at_train : at_train + size] = values[~chosen]
+        at_train += size
+    return train, held_out
+
+
+def _count(
+    source: ColumnFile, name: str, test: npt.NDArray[np.bool_], size: int
+) -> npt.NDArray[np.int64]:
+    counts = np.zeros(size, dtype=np.int64)
+    for start, values in source.chunks(name):
+        _check_indices(source, name, values, size)
+        counts += np.bincount(values[~test[start : start + values.size]], minlength=size)
+    return counts
+
+
+def _check_indices(
+    source: ColumnFile, name: str, values: npt.NDArray[Any], limit: int | None
+) -> None:
+    """Refuse an index that would be read outside the tables later."""
+    if limit is not None and (highest := int(values.max())) >= limit:
+        raise DataError(
+            f"{source.path} holds {name} index {highest}, but only {limit} are declared: it was "
+            "altered, make it again"
+        )

@@ -1,0 +1,25 @@
+"""The errors a user can cause: each message says what was found, what is allowed and what to do."""
+
+
+class MascotError(Exception):
+    """Base of all errors below; the command line prints its message without a traceback."""
+
+
+class SettingsError(MascotError, ValueError):
+    """A parameter is unknown, of the wrong type or out of range."""
+
+
+class DataError(MascotError, ValueError):
+    """Ratings, or the archive or file they come from, cannot be used."""
+
+
+class ModelFileError(MascotError, ValueError):
+    """A model file is cut, altered, not a model, or of a newer version."""
+
+
+class DivergenceError(MascotError, ArithmeticError):
+    """Training produced factors that are not finite."""
+
+
+class BuildError(MascotError, ImportError):
+    """The native module is missing, stale, or built for a newer jaxlib."""

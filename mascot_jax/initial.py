@@ -1,0 +1,74 @@
+"""The state before the first epoch (Algorithm 1, line 2)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax import kernels
+from mascot_jax.settings import Switching, TrainSettings
+from mascot_jax.state import Side, TrainState
+from mascot_jax.storage import FLOAT32, STORAGES, Storage
+
+SCALE: Final = 0.01
+"""Standard deviation of the initial factors."""
+
+ROWS_AT_A_TIME: Final = 16_384
+"""Bounds the memory for random numbers on their way into a table: 16 MiB at k = 128."""
+
+
+def initial_state(
+    user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], settings: TrainSettings
+) -> TrainState:
+    """Return factors drawn from N(0, 0.01^2), rounded to the storage, every group in the same one.
+
+    Parameters
+    ----------
+    user_starts, item_starts
+        uint32 ``(g + 1,)``: group tables of the regrouped rows.
+    settings
+        Method, factors and seed count.
+    """
+    settings = settings.resolved()
+    users, items = jax.random.split(jax.random.key(settings.seed))
+    return TrainState(
+        _initial_side(user_starts, users, settings),
+        _initial_side(item_starts, items, settings),
+        epoch=jnp.uint32(0),
+        seed=jnp.uint32(settings.seed),
+    )
+
+
+def _initial_side(starts: NDArray[np.uint32], key: jax.Array, settings: TrainSettings) -> Side:
+    groups, rows = len(starts) - 1, int(starts[-1])
+    first = STORAGES[settings.storage or FLOAT32.name]
+    in_use = {first} if settings.switching is Switching.NONE else {first, FLOAT32}
+    tables = {s.name: kernels.allocate_table(rows, settings.factors, s) for s in in_use}
+    tables[first.name] = _fill(tables[first.name], key, settings.factors, first)
+    return Side(
+        dict(sorted(tables.items())),
+        starts=jnp.asarray(starts, dtype=jnp.uint32),
+        codes=jnp.full(groups, first.code, dtype=jnp.uint8),
+        baseline=jnp.full(groups, jnp.nan, dtype=jnp.float32),
+    )
+
+
+@partial(jax.jit, static_argnames=("factors", "storage"), donate_argnames="table")
+def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> jax.Array:
+    """Write random factors and zero padding into every row of a table ``(rows, stride)``."""
+    rows, stride = table.shape
+    chunk = min(ROWS_AT_A_TIME, rows)
+
+    def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
+        values = SCALE * jax.random.normal(jax.random.fold_in(key, i), (chunk, factors))
+        padded = jnp.pad(values.astype(storage.dtype), ((0, 0), (0, stride - factors)))
+        # The last chunk is moved back to fit, over rows that an earlier one wrote.
+        first = jnp.minimum(i * chunk, rows - chunk)
+        return jax.lax.dynamic_update_slice(table, padded, (first, jnp.zeros_like(first)))
+
+    return jax.lax.fori_loop(0, -(-rows // chunk), fill_chunk, table)

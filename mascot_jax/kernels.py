@@ -1,0 +1,203 @@
+"""The native kernels as JAX functions, one per FFI target; operand order is that of ``ffi/bind/handlers.cc``.
+
+Tables are updated in place where the caller's jit donates them. Shapes: n ratings, g groups of a side, k factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mascot_jax import native  # noqa: F401  registers the targets
+from mascot_jax.ratings import Ratings
+from mascot_jax.state import Side
+from mascot_jax.storage import Storage, Tables
+
+STATISTICS = 4
+"""Columns of the sums after the k of the gradient: squared norms, samples, lost and whole updates (squared)."""
+
+
+class Execution(NamedTuple):
+    """How the CPU kernels run; hashable, fixed at compile time."""
+
+    threads: int = 1
+    instruction_set: str = "auto"
+    """``auto`` takes the best this CPU has; else ``avx512``, ``avx2`` or ``portable``."""
+
+
+def block_size(count: int) -> int:
+    """Return the ratings per block; an epoch visits the blocks in a new order each time.
+
+    A power of two from 256 to 4096 that gives about a thousand blocks or more where the data allow.
+    """
+    wanted = max(count // 1024, 1)
+    return min(max(1 << (wanted.bit_length() - 1), 256), 4096)
+
+
+def allocate_table(rows: int, factors: int, storage: Storage) -> jax.Array:
+    """Return an uninitialised table ``(rows, stride)`` on huge pages; rows never touched cost no memory."""
+    shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
+    return jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
+
+
+def run_epoch(
+    ratings: Ratings,
+    users: Side,
+    items: Side,
+    rates: jax.Array,
+    counters: jax.Array,
+    *,
+    factors: int,
+    execution: Execution,
+) -> tuple[Side, Side, jax.Array, jax.Array]:
+    """Visit every rating once and update both its rows in place (Eq. 2, 3; Algorithm 1, lines 4-13).
+
+    Parameters
+    ----------
+    ratings
+        In the order in which they are numbered.
+    users, items
+        Tables and groups; every group's storage has a table.
+    rates
+        float32 ``(4,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums).
+    counters
+        uint32 ``(2,)``: seed, epoch.
+    factors
+        Components in use of each row (k).
+    execution
+        Threads and instruction set.
+
+    Returns
+    -------
+    users, items, user sums, item sums
+        The updated sides, and per group of each the sums over its sampled ratings, float32 ``(g, k + 4)``.
+    """
+    sums = [
+        jax.ShapeDtypeStruct((side.codes.shape[0], factors + STATISTICS), jnp.float32)
+        for side in (users, items)
+    ]
+    user_sums, item_sums, *tables = _walk(
+        "mascot_epoch", ratings, users, items, rates, counters, factors, execution, sums
+    )
+    return *_with_tables(users, items, tables), user_sums, item_sums
+
+
+def run_stream(
+    ratings: Ratings,
+    users: Side,
+    items: Side,
+    rates: jax.Array,
+    counters: jax.Array,
+    *,
+    factors: int,
+    execution: Execution,
+) -> tuple[Side, Side]:
+    """Load and store the rows that ``run_epoch`` would, in its order, and compute nothing: its bound."""
+    tables = _walk("mascot_stream", ratings, users, items, rates, counters, factors, execution, [])
+    return _with_tables(users, items, tables)
+
+
+def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execution) -> Side:
+    """Widen in place the rows of every group that is float16 now and float32 in ``new_codes`` ``(g,)``."""
+    call = jax.ffi.ffi_call(
+        "mascot_promote",
+        [_like(table) for table in side.tables.values()],
+        input_output_aliases={3 + i: i for i in range(len(side.tables))},
+    )
+    tables = call(
+        side.starts,
+        side.codes,
+        new_codes,
+        *side.tables.values(),
+        factors=np.int64(factors),
+        threads=np.int32(execution.threads),
+    )
+    return side._replace(tables=dict(zip(side.tables, tables, strict=True)), codes=new_codes)
+
+
+def check_finite(side: Side, *, factors: int, execution: Execution) -> jax.Array:
+    """Return uint8 ``(g,)``: 1 where all factors of a group are finite."""
+    return jax.ffi.ffi_call("mascot_check_finite", jax.ShapeDtypeStruct(side.codes.shape, jnp.uint8))(
+        side.starts,
+        side.codes,
+        *side.tables.values(),
+        factors=np.int64(factors),
+        threads=np.int32(execution.threads),
+    )
+
+
+def predict(
+    users: jax.Array,
+    items: jax.Array,
+    user_side: Side,
+    item_side: Side,
+    *,
+    factors: int,
+    execution: Execution,
+) -> jax.Array:
+    """Return float32 ``(n,)``: p_u . q_i for each pair of rows; uint32 ids that are known to be in range."""
+    return jax.ffi.ffi_call("mascot_predict", jax.ShapeDtypeStruct(users.shape, jnp.float32))(
+        users,
+        items,
+        *_groups(user_side, item_side),
+        *user_side.tables.values(),
+        *item_side.tables.values(),
+        factors=np.int64(factors),
+        user_tables=np.int64(len(user_side.tables)),
+        block_size=np.int64(block_size(users.shape[0])),
+        threads=np.int32(execution.threads),
+    )
+
+
+def _walk(
+    target: str,
+    ratings: Ratings,
+    users: Side,
+    items: Side,
+    rates: jax.Array,
+    counters: jax.Array,
+    factors: int,
+    execution: Execution,
+    results: Sequence[jax.ShapeDtypeStruct],
+) -> list[jax.Array]:
+    """Call a target that goes over the ratings: its results, then the tables, aliased to the operands."""
+    data = (ratings.users, ratings.items, ratings.ratings)
+    operands = [*data, *_groups(users, items), rates, counters]
+    tables = [*users.tables.values(), *items.tables.values()]
+    call = jax.ffi.ffi_call(
+        target,
+        [*results, *(_like(table) for table in tables)],
+        input_output_aliases={len(operands) + i: len(results) + i for i in range(len(tables))},
+    )
+    return list(
+        call(
+            *operands,
+            *tables,
+            factors=np.int64(factors),
+            user_tables=np.int64(len(users.tables)),
+            block_size=np.int64(block_size(len(ratings))),
+            threads=np.int32(execution.threads),
+            instruction_set=execution.instruction_set,
+        )
+    )
+
+
+def _groups(users: Side, items: Side) -> tuple[jax.Array, ...]:
+    return users.starts, users.codes, items.starts, items.codes
+
+
+def _like(table: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(table.shape, table.dtype)
+
+
+def _with_tables(users: Side, items: Side, tables: Sequence[jax.Array]) -> tuple[Side, Side]:
+    def renew(side: Side, new: Sequence[jax.Array]) -> Side:
+        fresh: Tables = dict(zip(side.tables, new, strict=True))
+        return side._replace(tables=fresh)
+
+    count = len(users.tables)
+    return renew(users, tables[:count]), renew(items, tables[count:])

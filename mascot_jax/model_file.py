@@ -1,0 +1,156 @@
+"""Model files: safetensors, checked on loading, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+import mascot_jax
+from mascot_jax.errors import ModelFileError, SettingsError
+from mascot_jax.files import atomic_write
+from mascot_jax.model import Model, ModelSide
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.storage import BY_CODE
+
+FORMAT_VERSION: Final = 1
+METADATA_KEY: Final = "mascot"
+"""The one metadata key: with two or more, safetensors files are not byte-stable."""
+
+
+def save_model(model: Model, path: str | os.PathLike[str]) -> str:
+    """Write a model file, atomically; equal models give equal bytes.
+
+    Returns
+    -------
+    str
+        SHA-256 (hex) over everything the model holds.
+    """
+    tensors = _tensors(model.users, "users") | _tensors(model.items, "items")
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "library_version": mascot_jax.__version__,
+        "settings": model.settings.model_dump(mode="json"),
+        "mean_rating": model.mean_rating,
+        "low": model.low,
+        "high": model.high,
+        "traffic": model.traffic,
+        "warm_rows": [model.users.warm_rows, model.items.warm_rows],
+    }
+    metadata["sha256"] = digest = _digest(tensors, metadata)
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+    return digest
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    ModelFileError
+        If it is cut, altered, not a model, or of a newer version.
+    FileNotFoundError
+        If there is none.
+    """
+    tensors, metadata = _read(path)
+    version = metadata.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: model format {version} was written by mascot-jax "
+            f"{metadata.get('library_version')}; this version reads up to {FORMAT_VERSION}: upgrade mascot-jax"
+        )
+    found = metadata.pop("sha256", None)
+    if found != _digest(tensors, metadata):
+        raise ModelFileError(f"{path}: the content does not match its checksum: altered or damaged")
+    try:
+        warm_users, warm_items = metadata["warm_rows"]
+        settings = validate(TrainSettings, metadata["settings"], "settings")
+        return Model(
+            settings,
+            _side(tensors, "users", warm_users, settings.factors),
+            _side(tensors, "items", warm_items, settings.factors),
+            float(metadata["mean_rating"]),
+            float(metadata["low"]),
+            float(metadata["high"]),
+            {str(name): float(share) for name, share in metadata["traffic"].items()},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
+        raise ModelFileError(f"{path}: not a complete model: {error}") from error
+
+
+def model_digest(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 that a model file states for itself; ``load_model`` is what checks it."""
+    _, metadata = _read(path, with_tensors=False)
+    return str(metadata.get("sha256"))
+
+
+def _tensors(side: ModelSide, name: str) -> dict[str, NDArray[Any]]:
+    plain = {"order": side.order, "starts": side.starts, "codes": side.codes}
+    tensors = plain | {f"factors.{storage}": rows for storage, rows in side.factors.items()}
+    return {f"{name}.{key}": np.ascontiguousarray(value) for key, value in tensors.items()}
+
+
+def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: int) -> ModelSide:
+    prefix = f"{name}.factors."
+    side = ModelSide(
+        tensors[f"{name}.order"],
+        tensors[f"{name}.starts"],
+        tensors[f"{name}.codes"],
+        int(warm_rows),
+        {key.removeprefix(prefix): rows for key, rows in tensors.items() if key.startswith(prefix)},
+    )
+    rows, groups = len(side.order), len(side.codes)
+    if not (
+        len(side.starts) == groups + 1
+        and side.starts[0] == 0
+        and side.starts[-1] == rows
+        and (np.diff(side.starts.astype(np.int64)) > 0).all()
+    ):
+        raise ValueError(f"{name}: the group table does not cover the rows")
+    if not np.array_equal(np.sort(side.order), np.arange(rows)):
+        raise ValueError(f"{name}: the order of rows is not a permutation")
+    for code in np.unique(side.codes):
+        storage = BY_CODE.get(int(code))
+        if storage is None or storage.name not in side.factors:
+            raise ValueError(f"{name}: groups are in a storage that the file does not hold")
+        stored = side.factors[storage.name]
+        if stored.shape != (int(side.rows_in(storage).sum()), factors) or stored.dtype != storage.dtype:
+            raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
+    return side
+
+
+def _read(
+    path: str | os.PathLike[str], *, with_tensors: bool = True
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            text = (file.metadata() or {}).get(METADATA_KEY)
+            names = file.keys() if with_tensors else ()
+            tensors = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise ModelFileError(f"{path}: cut, damaged or not a model file: {error}") from error
+    if text is None:
+        raise ModelFileError(f"{path}: a safetensors file, but not a mascot-jax model")
+    try:
+        metadata = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ModelFileError(f"{path}: the metadata is damaged: {error}") from error
+    if not isinstance(metadata, dict):
+        raise ModelFileError(f"{path}: the metadata is damaged: not an object")
+    return tensors, metadata
+
+
+def _digest(tensors: dict[str, NDArray[Any]], metadata: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+        digest.update(tensor.data.cast("B") if tensor.size else b"")
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""Predicting ratings from a state, with a stated answer for users and items that were never trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax import kernels
+from mascot_jax.kernels import Execution
+from mascot_jax.state import Side
+
+PAIRS_AT_A_TIME: Final = 1 << 20
+"""Bounds the memory of a prediction: 12 MiB a chunk."""
+
+
+class ColdRule(NamedTuple):
+    """What to predict where the user or the item has no training rating: the mean training rating."""
+
+    mean_rating: float
+    warm_users: int
+    """User rows from here on are cold."""
+    warm_items: int
+
+    def is_cold(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Return bool ``(n,)``: the pairs that the rule answers."""
+        return (users >= self.warm_users) | (items >= self.warm_items)
+
+
+def predict(
+    users: Side,
+    items: Side,
+    user_rows: NDArray[np.uint32],
+    item_rows: NDArray[np.uint32],
+    rule: ColdRule,
+    *,
+    factors: int,
+    execution: Execution,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Predict pairs in chunks.
+
+    Parameters
+    ----------
+    users, items
+        Factors and groups.
+    user_rows, item_rows
+        uint32 ``(n,)``: regrouped rows.
+    rule
+        Answers for cold pairs.
+    factors, execution
+        k, and how to run.
+
+    Yields
+    ------
+    slice, NDArray
+        Which pairs, and their predictions, float32.
+
+    Raises
+    ------
+    IndexError
+        If a row does not exist.
+    """
+    _check_rows(user_rows, users, "user")
+    _check_rows(item_rows, items, "item")
+    for start in range(0, len(user_rows), PAIRS_AT_A_TIME):
+        part = slice(start, min(start + PAIRS_AT_A_TIME, len(user_rows)))
+        dots = _predict(
+            jnp.asarray(user_rows[part]),
+            jnp.asarray(item_rows[part]),
+            users,
+            items,
+            factors=factors,
+            execution=execution,
+        )
+        cold = rule.is_cold(user_rows[part], item_rows[part])
+        yield part, np.where(cold, np.float32(rule.mean_rating), np.asarray(dots))
+
+
+_predict = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)
+
+
+def _check_rows(rows: NDArray[Any], side: Side, kind: str) -> None:
+    count = next(iter(side.tables.values())).shape[0]
+    if len(rows) and int(rows.max()) >= count:
+        raise IndexError(f"{kind} row {int(rows.max())} does not exist: there are {count}")

@@ -1,0 +1,130 @@
+"""Training ratings on the device, checked once so that the kernel need not."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError
+
+IDS_AT_A_TIME: Final = 1 << 20
+"""Bounds the memory of relabelling: 4 MiB."""
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["users", "items", "ratings"],
+    meta_fields=["user_count", "item_count"],
+)
+@dataclasses.dataclass(frozen=True)
+class Ratings:
+    """Ratings in the order in which they are numbered; a rating's number is its position.
+
+    Attributes
+    ----------
+    users, items
+        uint32 ``(n,)``: rows of the factor tables.
+    ratings
+        float32 ``(n,)``.
+    user_count, item_count
+        Every user is below the one, every item below the other.
+    """
+
+    users: jax.Array
+    items: jax.Array
+    ratings: jax.Array
+    user_count: int
+    item_count: int
+
+    def __len__(self) -> int:
+        return int(self.users.shape[0])
+
+
+def make_ratings(
+    users: NDArray[Any],
+    items: NDArray[Any],
+    ratings: NDArray[Any],
+    user_count: int,
+    item_count: int,
+) -> Ratings:
+    """Check ratings and put them on the device.
+
+    Parameters
+    ----------
+    users, items
+        Integers ``(n,)``, n >= 1.
+    ratings
+        Numbers ``(n,)``.
+    user_count, item_count
+        Rows of the factor tables.
+
+    Raises
+    ------
+    DataError
+        If lengths differ, there is no rating, an id is out of range or a rating is not finite.
+    """
+    if not len(users) == len(items) == len(ratings):
+        raise DataError(
+            f"users, items and ratings must be equally many: {len(users)}, {len(items)}, {len(ratings)}"
+        )
+    if len(users) == 0:
+        raise DataError("there are no training ratings: at least one is needed")
+    _check_ids(users, user_count, "user")
+    _check_ids(items, item_count, "item")
+    bad = np.flatnonzero(~np.isfinite(ratings))
+    if bad.size:
+        raise DataError(f"rating number {bad[0]} is {ratings[bad[0]]}: must be finite")
+    return Ratings(
+        jnp.asarray(users, dtype=jnp.uint32),
+        jnp.asarray(items, dtype=jnp.uint32),
+        jnp.asarray(ratings, dtype=jnp.float32),
+        user_count,
+        item_count,
+    )
+
+
+def relabelled_ratings(
+    users: NDArray[np.uint32],
+    items: NDArray[np.uint32],
+    ratings: NDArray[np.float32],
+    user_row_of: NDArray[np.uint32],
+    item_row_of: NDArray[np.uint32],
+) -> Ratings:
+    """Replace indices by regrouped rows and put the ratings on the device.
+
+    Parameters
+    ----------
+    users, items
+        uint32 ``(n,)``: indices; overwritten with rows, so that large data need no second copy.
+    ratings
+        float32 ``(n,)``.
+    user_row_of, item_row_of
+        uint32 ``(user_count,)`` and ``(item_count,)``: the row of each index.
+
+    Raises
+    ------
+    DataError
+        As ``make_ratings``.
+    """
+    for ids, row_of, kind in ((users, user_row_of, "user"), (items, item_row_of, "item")):
+        if len(ids):
+            _check_ids(ids, len(row_of), kind)
+        for start in range(0, len(ids), IDS_AT_A_TIME):
+            part = ids[start : start + IDS_AT_A_TIME]
+            part[:] = row_of[part]
+    return make_ratings(users, items, ratings, len(user_row_of), len(item_row_of))
+
+
+def _check_ids(ids: NDArray[Any], count: int, kind: str) -> None:
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise DataError(f"{kind} indices must be integers, not {ids.dtype}")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= count:
+        found = low if low < 0 else high
+        raise DataError(f"{kind} index {found} is out of range: there are {count} {kind}s")

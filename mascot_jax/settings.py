@@ -1,0 +1,256 @@
+"""Every setting of the product, validated: one frozen model per block of ``params.yaml``.
+
+The same classes serve the pipeline, the library and the command. Validation is strict (a string is never
+taken for a number) and complete before any work starts.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from mascot_jax.errors import SettingsError
+
+DATA_SETS = (
+    "synthetic",
+    "ml-100k",
+    "ml-1m",
+    "ml-10m",
+    "ml-25m",
+    "ml-32m",
+    "netflix",
+    "yahoo-music",
+    "file",
+)
+SHAPES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+Finite = Annotated[float, AfterValidator(_finite)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Settings(BaseModel):
+    """A frozen block of settings that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Columns(Settings):
+    """Names of the columns to read from a file with a header; their positions from one without."""
+
+    user: str = "user"
+    item: str = "item"
+    rating: str = "rating"
+
+
+class DataSettings(Settings):
+    """Which ratings, and where they come from (``data``)."""
+
+    name: Literal[DATA_SETS] = "synthetic"  # type: ignore[valid-type]
+    """The data set; ``file`` reads your own."""
+    source: str | None = None
+    """A path or URL that overrides where the data set is read from."""
+    digest: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None = None
+    """What the archive or file must be; null takes the published digest, where there is one."""
+    columns: Columns = Columns()
+    """Columns of ``file``."""
+    shape: Literal[SHAPES] = "ml-1m"  # type: ignore[valid-type]
+    """Synthetic only: the real data set whose size and rating step are taken."""
+    users: Annotated[int, Field(ge=2)] | None = None
+    """Synthetic only: number of users; null takes the shape's."""
+    items: Annotated[int, Field(ge=2)] | None = None
+    """Synthetic only: number of items; null takes the shape's."""
+    ratings: Annotated[int, Field(ge=4)] | None = None
+    """Synthetic only: number of ratings; null takes the shape's."""
+    noise: Annotated[Finite, Field(ge=0.0, le=10.0)] = 0.8
+    """Synthetic only: standard deviation of the noise added before rounding, in stars."""
+    seed: Seed = 0
+    """Synthetic only: the same seed gives the same ratings."""
+
+
+class SplitSettings(Settings):
+    """How ratings are divided into folds (``split``)."""
+
+    count: Annotated[int, Field(ge=1, le=254)] = 5
+    """Number of folds; 1 only with a data set that brings its own test file."""
+    seed: Seed = 0
+    """Fixes the order of the ratings and so the folds."""
+
+
+class RegroupSettings(Settings):
+    """How users and items are grouped by their number of ratings (``regroup``)."""
+
+    user_groups: Annotated[int, Field(ge=1, le=65_536)] = 100
+    """Wanted number of user groups (the paper's g); ties in the counts can make it fewer."""
+    item_groups: Annotated[int, Field(ge=1, le=65_536)] = 100
+    """Wanted number of item groups (the paper's g)."""
+
+
+class TrainSettings(Settings):
+    """How the factors are trained (``train``); the paper's letter in brackets."""
+
+    method: Literal["fp32", "fp16", "mascot", "mascot-n1", "mascot-n2"] = "mascot"
+    """A named preset of the settings below that may be null."""
+    factors: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Components of a factor row (k)."""
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    """Passes over the training ratings (T)."""
+    learning_rate: Annotated[Finite, Field(gt=0)] = 0.01
+    """Step size of epoch 0 (eta)."""
+    decay: Annotated[Finite, Field(ge=0)] = 0.1
+    """The step size of epoch t is learning_rate / (1 + decay t^1.5)."""
+    user_reg: Annotated[Finite, Field(ge=0)] = 0.01
+    """Regularisation of user factors (lambda_P)."""
+    item_reg: Annotated[Finite, Field(ge=0)] = 0.015
+    """Regularisation of item factors (lambda_Q)."""
+    storage: Literal["float32", "float16"] | None = None
+    """Precision that rows are stored in at the start."""
+    threshold: Annotated[Finite, Field(gt=0)] | None = None
+    """A group is promoted when its q-error exceeds this multiple of its first one (theta)."""
+    period: Annotated[int, Field(ge=1)] | None = None
+    """Epochs between measurements of q-error (pi)."""
+    sample_ratio: Annotated[Finite, Field(gt=0, le=1)] | None = None
+    """Share of the ratings that a measurement samples (gamma)."""
+    warmup: Annotated[int, Field(ge=0)] | None = None
+    """The first epoch, counted from 0, that is measured."""
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """CPU threads; null takes every core the process may use."""
+    seed: Seed = 0
+    """Fixes initial factors, order of visiting and samples."""
+
+    @property
+    def switching(self) -> Switching:
+        """What is promoted at a time: nothing, a side as a whole, or a group."""
+        return METHODS[self.method].switching
+
+    def resolved(self) -> TrainSettings:
+        """Return a copy in which the method has filled what was null."""
+        preset = METHODS[self.method]._asdict()
+        filled = {
+            name: preset[name]
+            for name, value in self
+            if value is None and name in preset
+        }
+        return self.model_copy(update=filled)
+
+
+class Switching(enum.Enum):
+    """The unit of precision switching."""
+
+    NONE = "none"
+    SIDE = "side"
+    GROUP = "group"
+
+
+class Preset(NamedTuple):
+    """What a method's name stands for."""
+
+    storage: str
+    switching: Switching
+    threshold: float = 20.0
+    period: int = 2
+    sample_ratio: float = 0.05
+    warmup: int = 5
+
+
+METHODS: Mapping[str, Preset] = MappingProxyType(
+    {
+        # Full precision: the paper's FP32.
+        "fp32": Preset("float32", Switching.NONE),
+        # m-quantization alone: the paper's MASCOT-N1.
+        "fp16": Preset("float16", Switching.NONE),
+        "mascot-n1": Preset("float16", Switching.NONE),
+        # One q-error per side: the paper's MASCOT-N2, with the authors' threshold for ML10M.
+        "mascot-n2": Preset("float16", Switching.SIDE, threshold=10.0),
+        # m-quantization and g-switching.
+        "mascot": Preset("float16", Switching.GROUP),
+    }
+)
+
+
+class EvaluateSettings(Settings):
+    """How predictions are scored (``evaluate``)."""
+
+    clip: bool = False
+    """Clip predictions to the rating range before scoring."""
+
+
+class Params(Settings):
+    """All of ``params.yaml``."""
+
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    """Which folds to run."""
+    data: DataSettings = DataSettings()
+    split: SplitSettings = SplitSettings()
+    regroup: RegroupSettings = RegroupSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+    @model_validator(mode="after")
+    def _folds_exist(self) -> Params:
+        if len(set(self.folds)) != len(self.folds):
+            raise PydanticCustomError("folds", "folds: {f}: must not repeat", {"f": self.folds})
+        if max(self.folds) >= self.split.count:
+            raise PydanticCustomError(
+                "folds",
+                "folds: {f}: must be below split.count, which is {count}",
+                {"f": self.folds, "count": self.split.count},
+            )
+        return self
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def validate(cls: type[SettingsT], values: Mapping[str, Any], prefix: str = "") -> SettingsT:
+    """Build settings from plain values, or raise an error a person can act on.
+
+    Parameters
+    ----------
+    cls
+        The settings class.
+    values
+        Field name -> value, nested mappings for blocks.
+    prefix
+        Path put before each parameter's name in messages.
+
+    Raises
+    ------
+    SettingsError
+        One line per bad parameter: its path, the value found, the rule.
+    """
+    try:
+        return cls.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(e, prefix) for e in error.errors())) from None
+
+
+def _explain(error: ErrorDetails, prefix: str) -> str:
+    if error["type"] == "folds":
+        return error["msg"]
+    path = ".".join(str(part) for part in (prefix, *error["loc"]) if part != "")
+    if error["type"] == "extra_forbidden":
+        return f"{path}: unknown parameter; see params.yaml for those there are"
+    if error["type"] == "missing":
+        return f"{path}: missing"
+    rule = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{path}: {error['input']!r}: {rule[0].lower()}{rule[1:]}"

@@ -1,0 +1,88 @@
+"""When a group's precision is raised: q-error (Eq. 4) and precision switching (Algorithm 1, lines 14-19)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mascot_jax.storage import FLOAT16, FLOAT32
+
+LEAST_SAMPLES: Final = 32
+"""A q-error of fewer samples says too little to found a baseline or a decision on."""
+
+
+class Sums(NamedTuple):
+    """Per-group sums over sampled ratings, g groups and k factors (``kernels.run_epoch``)."""
+
+    gradient: jax.Array
+    """float32 ``(g, k)``."""
+    squared_norms: jax.Array
+    """float32 ``(g,)``: of the gradients."""
+    count: jax.Array
+    """float32 ``(g,)``: samples."""
+    lost: jax.Array
+    """float32 ``(g,)``: squared norm of what the stores' rounding changed."""
+    whole: jax.Array
+    """float32 ``(g,)``: squared norm of the updates."""
+
+
+def unpack_sums(sums: jax.Array) -> Sums:
+    """Split the kernel's float32 ``(g, k + 4)``."""
+    return Sums(sums[:, :-4], sums[:, -4], sums[:, -3], sums[:, -2], sums[:, -1])
+
+
+def pool(sums: Sums) -> Sums:
+    """Give every group the sums of its whole side, so that the side is judged as one (MASCOT-N2)."""
+    return Sums(*(jnp.broadcast_to(s.sum(axis=0), s.shape) for s in sums))
+
+
+def q_error(sums: Sums) -> jax.Array:
+    """Return Eq. 4, the inverse gradient diversity: |sum of gradients|^2 / sum of |gradient|^2.
+
+    float32 ``(g,)``; from 0 (the gradients cancel) to the number of samples (all alike). NaN where no gradient
+    was sampled, or all were zero. It does not depend on the gradients' scale.
+    """
+    return jnp.square(sums.gradient).sum(axis=1) / sums.squared_norms
+
+
+class Decision(NamedTuple):
+    """New group codes uint8 ``(g,)`` and baselines float32 ``(g,)``."""
+
+    codes: jax.Array
+    baseline: jax.Array
+
+
+def decide(
+    codes: jax.Array,
+    baseline: jax.Array,
+    error: jax.Array,
+    count: jax.Array,
+    threshold: jax.Array,
+) -> Decision:
+    """Promote each float16 group whose q-error has grown past ``threshold`` times its baseline.
+
+    A group's baseline is its first q-error from at least 32 samples; that measurement cannot promote it, and one
+    from fewer changes nothing. Promotion is never undone.
+
+    Parameters
+    ----------
+    codes
+        uint8 ``(g,)``: storages now.
+    baseline
+        float32 ``(g,)``: NaN where there is none yet.
+    error
+        float32 ``(g,)``: the q-errors just measured.
+    count
+        float32 ``(g,)``: samples that each is made of.
+    threshold
+        float32 ``()``: the paper's theta.
+    """
+    valid = (count >= LEAST_SAMPLES) & ~jnp.isnan(error)
+    grown = error > threshold * baseline  # false while the baseline is NaN
+    promoted = valid & grown & (codes == FLOAT16.code)
+    return Decision(
+        jnp.where(promoted, jnp.uint8(FLOAT32.code), codes),
+        jnp.where(valid & jnp.isnan(baseline), error, baseline),
+    )

@@ -1,0 +1,148 @@
+"""One epoch of training as a pure function (Algorithm 1, lines 3-21)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mascot_jax import kernels, switching
+from mascot_jax.kernels import Execution
+from mascot_jax.ratings import Ratings
+from mascot_jax.settings import Switching, TrainSettings
+from mascot_jax.state import Side, TrainState
+
+
+class SideReport(NamedTuple):
+    """What an epoch found out about one side's g groups."""
+
+    q_error: jax.Array
+    """float32 ``(g,)``: Eq. 4; NaN in an epoch that does not measure."""
+    finite: jax.Array
+    """uint8 ``(g,)``: 1 where all factors are finite after the epoch."""
+
+
+class EpochReport(NamedTuple):
+    """What an epoch found out."""
+
+    learning_rate: jax.Array
+    """float32 ``()``: the one it used."""
+    users: SideReport
+    items: SideReport
+
+
+class _Scalars(NamedTuple):
+    """The settings that may change without a new compilation: operands, not constants."""
+
+    learning_rate: np.float32
+    decay: np.float32
+    user_reg: np.float32
+    item_reg: np.float32
+    sample_ratio: np.float32
+    threshold: np.float32
+    warmup: np.int32
+    period: np.int32
+    epochs: np.int32
+
+
+def train_epoch(
+    state: TrainState, ratings: Ratings, settings: TrainSettings, execution: Execution
+) -> tuple[TrainState, EpochReport]:
+    """Visit every training rating once, then measure q-error and promote groups where it is time to.
+
+    Parameters
+    ----------
+    state
+        Donated: its tables are updated in place and must not be used again.
+    ratings
+        Numbered as they are to be sampled and visited.
+    settings
+        How to train.
+    execution
+        Threads and instruction set.
+
+    Returns
+    -------
+    state, report
+        With more than one thread the factors vary from run to run in the order of Hogwild's races; with one they
+        are the same bits for the same state, ratings and settings.
+
+    Raises
+    ------
+    ValueError
+        If the ratings name rows that the tables do not have.
+    """
+    for side, count, name in (
+        (state.users, ratings.user_count, "users"),
+        (state.items, ratings.item_count, "items"),
+    ):
+        for table in side.tables.values():
+            if table.shape[0] != count:
+                raise ValueError(f"ratings are of {count} {name}, the state has {table.shape[0]}")
+    s = settings.resolved()
+    scalars = _Scalars(
+        np.float32(s.learning_rate), np.float32(s.decay), np.float32(s.user_reg), np.float32(s.item_reg),
+        np.float32(s.sample_ratio), np.float32(s.threshold),
+        np.int32(s.warmup), np.int32(s.period), np.int32(s.epochs),
+    )  # fmt: skip
+    return _train_epoch(state, ratings, scalars, s.factors, s.switching, execution)
+
+
+@partial(
+    jax.jit, static_argnames=("factors", "unit", "execution"), donate_argnames="state"
+)
+def _train_epoch(
+    state: TrainState,
+    ratings: Ratings,
+    scalars: _Scalars,
+    factors: int,
+    unit: Switching,
+    execution: Execution,
+) -> tuple[TrainState, EpochReport]:
+    rate = learning_rate(scalars.learning_rate, scalars.decay, state.epoch)
+    measured = measures(state.epoch, scalars.warmup, scalars.period, scalars.epochs)
+    measured &= unit is not Switching.NONE
+    sample_ratio = jnp.where(measured, scalars.sample_ratio, jnp.float32(0))
+    users, items, user_sums, item_sums = kernels.run_epoch(
+        ratings,
+        state.users,
+        state.items,
+        jnp.stack([rate, scalars.user_reg, scalars.item_reg, sample_ratio]),
+        jnp.stack([state.seed, state.epoch]),
+        factors=factors,
+        execution=execution,
+    )
+
+    def finish(side: Side, raw_sums: jax.Array) -> tuple[Side, SideReport]:
+        finite = kernels.check_finite(side, factors=factors, execution=execution)
+        sums = switching.unpack_sums(raw_sums)
+        sums = switching.pool(sums) if unit is Switching.SIDE else sums
+        error = switching.q_error(sums)
+        if unit is not Switching.NONE:
+            new = switching.decide(side.codes, side.baseline, error, sums.count, scalars.threshold)
+            side = kernels.promote(side, new.codes, factors=factors, execution=execution)
+            side = side._replace(baseline=new.baseline)
+        return side, SideReport(error, finite)
+
+    users, user_report = finish(users, user_sums)
+    items, item_report = finish(items, item_sums)
+    state = TrainState(users, items, state.epoch + jnp.uint32(1), state.seed)
+    return state, EpochReport(rate, user_report, item_report)
+
+
+def learning_rate(first: jax.Array, decay: jax.Array, epoch: jax.Array) -> jax.Array:
+    """Return the step size of an epoch counted from 0: eta / (1 + decay t^1.5), float32 ``()``."""
+    t = epoch.astype(jnp.float32)
+    return first / (jnp.float32(1) + decay * t * jnp.sqrt(t))
+
+
+def measures(epoch: jax.Array, warmup: jax.Array, period: jax.Array, epochs: jax.Array) -> jax.Array:
+    """Return whether an epoch counted from 0 measures q-error: ``warmup`` and every ``period`` from there.
+
+    Never the last one, whose decisions nothing would use.
+    """
+    t = epoch.astype(jnp.int32)
+    return (t >= warmup) & ((t - warmup) % period == 0) & (t < epochs - 1)

@@ -1,0 +1,51 @@
+"""Stage ``evaluate``: one fold's errors on its test ratings, from the split's indices."""
+
+from __future__ import annotations
+
+import os
+
+from mascot_jax.data.store import read_fold
+from mascot_jax.kernels import Execution
+from mascot_jax.model import side_to_state
+from mascot_jax.model_file import load_model, model_digest
+from mascot_jax.scoring import HeldOut
+from mascot_jax.settings import Params
+from pipeline import paths
+from pipeline.stage import run_fold_stage
+
+
+def evaluate(params: Params, fold: int) -> None:
+    """Score the fold's model on the ratings that it was not trained on."""
+    model = load_model(paths.model(fold))
+    data = read_fold(paths.SPLIT, fold)
+    held_out = HeldOut(
+        model.users.row_of[data.test_user],
+        model.items.row_of[data.test_item],
+        data.test_rating,
+        model.cold_rule,
+    )
+    factors = model.settings.factors
+    totals = held_out.score(
+        side_to_state(model.users, factors),
+        side_to_state(model.items, factors),
+        factors,
+        Execution(len(os.sched_getaffinity(0))),
+        (model.low, model.high) if params.evaluate.clip else None,
+    )
+    paths.write_json(
+        paths.scores(fold),
+        {
+            "rmse": totals.rmse,
+            "mae": totals.mae,
+            "ratings": totals.count,
+            "cold_ratings": held_out.cold_count,
+            "traffic": model.traffic,
+            "factor_bytes": model.factor_bytes,
+            "settings": model.settings.model_dump(mode="json"),
+            "model": model_digest(paths.model(fold)),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run_fold_stage(evaluate)

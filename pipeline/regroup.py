@@ -1,0 +1,26 @@
+"""Stage ``regroup``: per fold, since it counts training ratings only, the groups of users and of items."""
+
+from __future__ import annotations
+
+from mascot_jax.data.store import count_training_ratings
+from mascot_jax.grouping import regroup as group_rows
+from mascot_jax.grouping_file import save_groupings
+from mascot_jax.settings import Params
+from pipeline import paths
+from pipeline.stage import run_fold_stage
+
+
+def regroup(params: Params, fold: int) -> None:
+    """Group users and items by their number of training ratings (Algorithm 1, line 1)."""
+    user_counts, item_counts = count_training_ratings(paths.SPLIT, fold)
+    path = paths.groups(fold)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_groupings(
+        path,
+        group_rows(user_counts, params.regroup.user_groups),
+        group_rows(item_counts, params.regroup.item_groups),
+    )
+
+
+if __name__ == "__main__":
+    run_fold_stage(regroup)

@@ -1,0 +1,111 @@
+"""Stage ``summarize``: the folds' mean error in metrics.json, times in timings.json, and the data of the plots.
+
+Reads exactly the folds named in params.yaml: other folds' files may lie about from an earlier run.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from typing import Any
+
+from mascot_jax.settings import Params
+from mascot_jax.storage import STORAGES
+from pipeline import paths
+from pipeline.epoch_log import ROWS_FILE
+from pipeline.stage import run_stage
+
+
+def summarize(params: Params) -> None:
+    """Bring the folds together."""
+    scores = {fold: paths.read_json(paths.scores(fold)) for fold in params.folds}
+    paths.write_json(paths.METRICS, _metrics(scores))
+    paths.write_json(paths.TIMINGS, _timings(scores))
+    for name, rows in _plots(params.folds).items():
+        paths.write_json(paths.PLOTS / f"{name}.json", rows)
+
+
+def _metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    folds = list(scores.values())
+    facts = paths.read_json(paths.RAW_FACTS)
+    rmses = [fold["rmse"] for fold in folds]
+    metrics = {
+        "method": folds[0]["settings"]["method"],
+        "rmse_mean": statistics.fmean(rmses),
+        "rmse_std": statistics.stdev(rmses) if len(rmses) > 1 else 0.0,
+        "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
+        "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
+        "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
+        "folds": {str(fold): {"rmse": s["rmse"], "mae": s["mae"]} for fold, s in scores.items()},
+        "settings": folds[0]["settings"],
+    }
+    for storage in STORAGES:
+        shares = [fold["traffic"].get(storage, 0.0) for fold in folds]
+        if any(shares):
+            metrics[f"traffic_{storage}"] = statistics.fmean(shares)
+    known = {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
+    return metrics | known
+
+
+def _timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Times of the trainings that made these very models.
+
+    A model that DVC took from its cache was not trained here, so that no time belongs to it.
+    """
+    found = [paths.timing(fold) for fold in scores]
+    timings = [paths.read_json(path) for path in found if path.is_file()]
+    models = {fold["model"] for fold in scores.values()}
+    timings = [timing for timing in timings if timing["model"] in models]
+    if not timings:
+        return {"train_seconds": None, "folds_timed": 0}
+    seconds = sum(timing["train_seconds"] for timing in timings)
+    hardware = {
+        name: timings[0][name] for name in ("backend", "processor", "cores", "instruction_set")
+    }
+    return {
+        "train_seconds": seconds / len(timings),
+        "updates_per_s": sum(timing["updates"] for timing in timings) / seconds,
+        "peak_memory_bytes": max(timing["peak_memory_bytes"] for timing in timings),
+        "threads": timings[0]["threads"],
+        "folds_timed": len(timings),
+        **hardware,
+    }
+
+
+def _plots(folds: list[int]) -> dict[str, list[dict[str, Any]]]:
+    convergence, storages = [], []
+    for fold in folds:
+        rmse = _logged(fold, "rmse")
+        convergence += [
+            {"fold": fold, "epoch": epoch, "rmse": value} for epoch, value in enumerate(rmse)
+        ]
+        for side in ("users", "items"):
+            counts = {name: _logged(fold, f"groups/{side}/{name}") for name in STORAGES}
+            for epoch in range(len(rmse)):
+                total = sum(count[epoch] for count in counts.values())
+                storages.append(
+                    {
+                        "fold": fold,
+                        "epoch": epoch,
+                        "side": side,
+                        "switched": counts["float32"][epoch] / total,
+                    }
+                )
+    return {
+        "convergence": convergence,
+        "switched": storages,
+        # Of one fold: groups are not the same rows in another.
+        "q_error": paths.read_json(paths.epochs(folds[0]) / ROWS_FILE),
+    }
+
+
+def _logged(fold: int, metric: str) -> list[float]:
+    """Return a metric's value per epoch, as DVCLive wrote it."""
+    path = paths.epochs(fold) / "plots" / "metrics" / f"{metric}.tsv"
+    name = metric.rsplit("/", 1)[-1]
+    with path.open(encoding="utf-8", newline="") as file:
+        return [float(row[name]) for row in csv.DictReader(file, delimiter="\t")]
+
+
+if __name__ == "__main__":
+    run_stage(summarize)

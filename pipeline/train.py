@@ -1,0 +1,90 @@
+"""Stage ``train``: one fold's model, its epochs logged as they pass."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from tqdm import tqdm
+
+from mascot_jax.data.store import read_fold
+from mascot_jax.fit import EpochRecord, fit
+from mascot_jax.grouping_file import load_groupings
+from mascot_jax.initial import initial_state
+from mascot_jax.kernels import Execution
+from mascot_jax.model import model_from_state
+from mascot_jax.model_file import save_model
+from mascot_jax.prediction import ColdRule
+from mascot_jax.ratings import relabelled_ratings
+from mascot_jax.scoring import HeldOut
+from mascot_jax.settings import Params
+from mascot_jax.state import TrainState
+from mascot_jax.traffic import Traffic
+from pipeline import paths
+from pipeline.epoch_log import EpochLog
+from pipeline.hardware import describe_hardware
+from pipeline.stage import run_fold_stage
+
+
+def train(params: Params, fold: int) -> None:
+    """Train on all folds but one, logging the error on that one."""
+    settings = params.train.resolved()
+    execution = Execution(settings.threads or len(os.sched_getaffinity(0)))
+    users, items = load_groupings(paths.groups(fold))
+    data = read_fold(paths.SPLIT, fold)
+    mean_rating = float(data.train_rating.mean(dtype="float64"))
+    rule = ColdRule(mean_rating, users.warm_rows, items.warm_rows)
+    held_out = HeldOut(
+        users.row_of[data.test_user], items.row_of[data.test_item], data.test_rating, rule
+    )
+    low, high = data.low, data.high
+    ratings = relabelled_ratings(
+        data.train_user, data.train_item, data.train_rating, users.row_of, items.row_of
+    )
+    del data  # its arrays are as large as the ratings
+    state = initial_state(users.starts, items.starts, settings)
+    traffic = Traffic(users.visits, items.visits)
+    seconds = 0.0
+    with (
+        EpochLog(fold, users, items, settings) as log,
+        tqdm(total=settings.epochs, desc=f"fold {fold}", unit="epoch", disable=None) as bar,
+    ):
+
+        def on_epoch(record: EpochRecord, state: TrainState) -> None:
+            nonlocal seconds
+            seconds += record.seconds
+            traffic.add_epoch(record.users.codes, record.items.codes)
+            totals = held_out.score(state.users, state.items, settings.factors, execution)
+            log.add(record, totals.rmse)
+            bar.set_postfix(rmse=f"{totals.rmse:.4f}", refresh=False)
+            bar.update()
+
+        state = fit(state, ratings, settings, execution, on_epoch)
+    model = model_from_state(
+        state,
+        users,
+        items,
+        settings,
+        mean_rating=mean_rating,
+        low=low,
+        high=high,
+        traffic=traffic.shares,
+    )
+    path = paths.model(fold)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = save_model(model, path)
+    paths.write_json(
+        paths.timing(fold),
+        {
+            "model": digest,
+            "train_seconds": seconds,
+            "updates": len(ratings) * settings.epochs,
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "threads": execution.threads,
+            **describe_hardware(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run_fold_stage(train)
