@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,9 @@ from pathlib import Path
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Lend a temporary path; what was written there becomes ``path`` when the block ends well.
 
-    The temporary file lies in the same folder and always has the same name, so that a killed
-    process leaves at most one, which the next write of ``path`` replaces. One writer per path at a
-    time.
+    The temporary file lies in a hidden folder beside ``path`` that always has the same name, so a
+    killed process leaves at most one, whatever the writer itself put there, and the next write of
+    ``path`` removes it. One writer per path at a time.
 
     Parameters
     ----------
@@ -25,24 +26,29 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields
     ------
     pathlib.Path
-        Where to write: a file that does not exist yet.
+        Where to write: an empty file, which may be replaced.
 
     Raises
     ------
     OSError
-        The disk is full or the folder is not writable; ``path`` is then as it was, as it is when
-        the block raises.
+        The disk is full or the folder is not writable. ``path`` is then as it was before, as it is
+        when the block raises.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
+    folder = path.with_name(f".{path.name}.tmp")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    temporary = folder / path.name
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # safetensors replaces the file by one that only its owner may read
         _flush(temporary)
-        os.replace(temporary, path)  # noqa: PTH105 - the system call whose atomicity is relied on
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     _flush(path.parent)
 
 

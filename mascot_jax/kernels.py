@@ -121,7 +121,9 @@ def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execut
 
 def check_finite(side: Side, *, factors: int, execution: Execution) -> jax.Array:
     """Return uint8 ``(g,)``: 1 where all factors of a group are finite."""
-    return jax.ffi.ffi_call("mascot_check_finite", jax.ShapeDtypeStruct(side.codes.shape, jnp.uint8))(
+    return jax.ffi.ffi_call(
+        "mascot_check_finite", jax.ShapeDtypeStruct(side.codes.shape, jnp.uint8)
+    )(
         side.starts,
         side.codes,
         *side.tables.values(),

@@ -121,7 +121,10 @@ def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: 
         if storage is None or storage.name not in side.factors:
             raise ValueError(f"{name}: groups are in a storage that the file does not hold")
         stored = side.factors[storage.name]
-        if stored.shape != (int(side.rows_in(storage).sum()), factors) or stored.dtype != storage.dtype:
+        if (
+            stored.shape != (int(side.rows_in(storage).sum()), factors)
+            or stored.dtype != storage.dtype
+        ):
             raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
     return side
 

@@ -17,7 +17,9 @@ REBUILD = "run `pip install .` in the checkout (or reinstall mascot-jax)"
 try:
     import mascot_ffi
 except ImportError as error:
-    raise BuildError(f"the native module mascot_ffi cannot be imported ({error}); {REBUILD}") from error
+    raise BuildError(
+        f"the native module mascot_ffi cannot be imported ({error}); {REBUILD}"
+    ) from error
 
 
 def runtime_ffi_version(include_dir: Path) -> tuple[int, int]:

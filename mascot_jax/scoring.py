@@ -42,7 +42,13 @@ class HeldOut(NamedTuple):
         """
         totals = ErrorTotals()
         for part, predictions in predict(
-            users, items, self.user_rows, self.item_rows, self.rule, factors=factors, execution=execution
+            users,
+            items,
+            self.user_rows,
+            self.item_rows,
+            self.rule,
+            factors=factors,
+            execution=execution,
         ):
             clipped = predictions if clip is None else np.clip(predictions, *clip)
             totals.add(clipped, self.ratings[part])

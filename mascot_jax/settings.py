@@ -51,7 +51,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class Settings(BaseModel):
     """A frozen block of settings that refuses what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
 
 class Columns(Settings):
@@ -145,11 +147,7 @@ class TrainSettings(Settings):
     def resolved(self) -> TrainSettings:
         """Return a copy in which the method has filled what was null."""
         preset = METHODS[self.method]._asdict()
-        filled = {
-            name: preset[name]
-            for name, value in self
-            if value is None and name in preset
-        }
+        filled = {name: preset[name] for name, value in self if value is None and name in preset}
         return self.model_copy(update=filled)
 
 

@@ -91,9 +91,7 @@ def train_epoch(
     return _train_epoch(state, ratings, scalars, s.factors, s.switching, execution)
 
 
-@partial(
-    jax.jit, static_argnames=("factors", "unit", "execution"), donate_argnames="state"
-)
+@partial(jax.jit, static_argnames=("factors", "unit", "execution"), donate_argnames="state")
 def _train_epoch(
     state: TrainState,
     ratings: Ratings,
@@ -139,7 +137,9 @@ def learning_rate(first: jax.Array, decay: jax.Array, epoch: jax.Array) -> jax.A
     return first / (jnp.float32(1) + decay * t * jnp.sqrt(t))
 
 
-def measures(epoch: jax.Array, warmup: jax.Array, period: jax.Array, epochs: jax.Array) -> jax.Array:
+def measures(
+    epoch: jax.Array, warmup: jax.Array, period: jax.Array, epochs: jax.Array
+) -> jax.Array:
     """Return whether an epoch counted from 0 measures q-error: ``warmup`` and every ``period`` from there.
 
     Never the last one, whose decisions nothing would use.

@@ -23,7 +23,9 @@ ROWS_FILE = "q_error.json"
 class EpochLog:
     """Logs one fold's training; a context manager."""
 
-    def __init__(self, fold: int, users: Grouping, items: Grouping, settings: TrainSettings) -> None:
+    def __init__(
+        self, fold: int, users: Grouping, items: Grouping, settings: TrainSettings
+    ) -> None:
         self._folder = paths.epochs(fold)
         self._rows = {"users": np.diff(users.starts), "items": np.diff(items.starts)}
         self._settings = settings

@@ -25,26 +25,32 @@ def summarize(params: Params) -> None:
         paths.write_json(paths.PLOTS / f"{name}.json", rows)
 
 
+RESOLVED = ("storage", "threshold", "period", "sample_ratio", "warmup")
+"""Settings that params.yaml may leave to the method."""
+
+
 def _metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Return flat, reproducible values, as ``dvc metrics diff`` and ``dvc exp show`` want them."""
     folds = list(scores.values())
     facts = paths.read_json(paths.RAW_FACTS)
     rmses = [fold["rmse"] for fold in folds]
+    settings = folds[0]["settings"]
     metrics = {
-        "method": folds[0]["settings"]["method"],
+        "method": settings["method"],
         "rmse_mean": statistics.fmean(rmses),
         "rmse_std": statistics.stdev(rmses) if len(rmses) > 1 else 0.0,
         "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
         "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
-        "folds": {str(fold): {"rmse": s["rmse"], "mae": s["mae"]} for fold, s in scores.items()},
-        "settings": folds[0]["settings"],
     }
+    metrics |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
+    metrics |= {name: settings[name] for name in RESOLVED}
+    metrics |= {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
     for storage in STORAGES:
         shares = [fold["traffic"].get(storage, 0.0) for fold in folds]
         if any(shares):
             metrics[f"traffic_{storage}"] = statistics.fmean(shares)
-    known = {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
-    return metrics | known
+    return metrics
 
 
 def _timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:

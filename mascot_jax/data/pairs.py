@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.uint32]
 
-CHUNK = 1 << 22
+CHUNK = 1 << 18
 """Ratings per chunk; part of what a seed means, so never derived from the machine."""
 _TABLE = 1 << 26
 """Most entries in the table that items are drawn from (4 bytes each)."""

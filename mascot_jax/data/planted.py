@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 Indices = npt.NDArray[np.uint32]
 Ratings = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
 # Chosen so that the stars are spread as in MovieLens 1M (mean 3.55, standard deviation 1.1), biases
 # alone miss the floor by a quarter, and 50 epochs of plain SGD come within a few per cent of it.
@@ -21,9 +22,11 @@ _MEAN = np.float32(3.6)
 _USER_SPREAD, _ITEM_SPREAD = np.float32(0.35), np.float32(0.4)
 _FACTOR_SPREADS = np.array([0.53, 0.37, 0.26, 0.18], dtype=np.float32)
 
-_NORMAL_REACH = 6.0
-_NORMAL_GRID = np.linspace(-_NORMAL_REACH, _NORMAL_REACH, 8193)
-_NORMAL_CDF = np.array([0.5 * math.erfc(-z / math.sqrt(2.0)) for z in _NORMAL_GRID.tolist()])
+_REACH = 6.0
+_PER_UNIT = 512
+_GRID = np.arange(-_REACH * _PER_UNIT, _REACH * _PER_UNIT + 1) / _PER_UNIT
+_CDF = np.array([0.5 * math.erfc(-z / math.sqrt(2.0)) for z in _GRID.tolist()])
+_RISE = np.append(np.diff(_CDF), 0.0)
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,13 @@ class Scale:
         rating: Ratings = np.clip(steps, np.float32(self.low), np.float32(self.high))
         return rating
 
-    def expect(self, truth: Ratings, noise: float) -> npt.NDArray[np.float64]:
+    def expect(self, truth: Ratings, noise: float) -> Floats:
         """Mean rating, float64, given the truth and Gaussian noise of that standard deviation."""
         if noise == 0.0:
             return self.quantise(truth).astype(np.float64)
         expected = np.full(truth.shape, self.low)
         for edge in np.arange(self.low + self.step / 2, self.high, self.step).tolist():
-            z = (truth - np.float64(edge)) / noise
-            expected += self.step * np.interp(z, _NORMAL_GRID, _NORMAL_CDF)
+            expected += self.step * _normal_cdf((truth - np.float64(edge)) / noise)
         return expected
 
 
@@ -90,3 +92,11 @@ def plant(users: int, items: int, rng: np.random.Generator) -> Truth:
         user_factors=_FACTOR_SPREADS[:, None] * normal(count, users),
         item_factors=normal(count, items),
     )
+
+
+def _normal_cdf(z: Floats) -> Floats:
+    """Look the normal distribution up, to 1e-6; a regular grid needs no search (np.interp does)."""
+    place = np.clip((z + _REACH) * _PER_UNIT, 0.0, _CDF.size - 1.0)
+    index = place.astype(np.int32)
+    cdf: Floats = _CDF[index] + (place - index) * _RISE[index]
+    return cdf

@@ -12,7 +12,6 @@ from mascot_jax.data.archive import Member
 from mascot_jax.data.readers.text import Piece, find_bad_line, read_fields, read_pieces
 from mascot_jax.data.readers.values import (
     Bounds,
-    ids_present,
     narrow_ids,
     parse_ratings,
     rating_problem,
@@ -100,7 +99,7 @@ def read_delimited(member: Member, layout: Layout, columns: Columns) -> pl.DataF
         if plan is None:
             plan = _make_plan(member, piece, layout, columns)
             if header:
-                piece = _without_first_line(piece, layout)
+                piece = _without_first_line(piece)
         if piece.data:
             frames.append(_read_piece(member, piece, plan))
     if not frames:
@@ -148,7 +147,7 @@ def _no_column(member: Member, key: str, name: str, known: list[str], positions:
     )
 
 
-def _without_first_line(piece: Piece, layout: Layout) -> Piece:
+def _without_first_line(piece: Piece) -> Piece:
     return Piece(piece.data.split(b"\n", 1)[1], piece.line + 1)
 
 
@@ -164,8 +163,9 @@ def _read_piece(member: Member, piece: Piece, plan: _Plan) -> pl.DataFrame:
     ratings = parse_ratings(fields[f"c{plan.rating}"])
     users, items = fields[f"c{plan.user}"], fields[f"c{plan.item}"]
     complete = all(not fields[f"c{index}"].null_count() for index in plan.needed)
-    sound = complete and ids_present(users) and ids_present(items)
-    if not (sound and ratings_usable(ratings, plan.layout.bounds)):
+    # A field that is two double quotes is empty, but not null.
+    complete = complete and not (users == "").any() and not (items == "").any()
+    if not (complete and ratings_usable(ratings, plan.layout.bounds)):
         raise _refusal(member, piece, plan)
     return pl.DataFrame({"user": narrow_ids(users), "item": narrow_ids(items), "rating": ratings})
 

@@ -39,8 +39,6 @@ def rating_problem(text: str, bounds: Bounds | None) -> str | None:
     rule = "a rating is a finite number"
     if bounds is not None:
         rule = f"a rating of this data set is a number from {bounds[0]:g} to {bounds[1]:g}"
-    if text == "":
-        return f"the rating is missing; {rule}"
     if text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
         return f"the rating {text!r} is not finite; {rule}"
     if _NUMBER.fullmatch(text) is None:
@@ -51,11 +49,6 @@ def rating_problem(text: str, bounds: Bounds | None) -> str | None:
     if bounds is not None and not bounds[0] <= value <= bounds[1]:
         return f"the rating {text!r} is out of range; {rule}"
     return None
-
-
-def ids_present(ids: pl.Series) -> bool:
-    """Tell whether no id in a String column is missing or empty."""
-    return not ids.null_count() and not (ids == "").any()
 
 
 def narrow_ids(ids: pl.Series) -> pl.Series:

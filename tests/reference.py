@@ -1,0 +1,104 @@
+"""The kernel's arithmetic, order and sampling in plain NumPy: what every variant must repeat bit for bit."""
+
+import numpy as np
+
+MASK = (1 << 64) - 1
+GAMMA = 0x9E3779B97F4A7C15
+
+
+def fma(a, b, c):
+    """a * b + c in float32, rounded once. The product is exact in float64; the sum is rounded to odd there, which a
+    second rounding cannot spoil."""
+    a, b, c = (np.asarray(x, dtype=np.float32).astype(np.float64) for x in (a, b, c))
+    product = a * b
+    total = product + c
+    # TwoSum: the exact error of the addition
+    shadow = total - product
+    error = (product - (total - shadow)) + (c - shadow)
+    bits = np.asarray(total).view(np.int64)
+    inexact = (error != 0) & np.isfinite(total) & ((bits & 1) == 0)
+    away = (error > 0) == (total > 0)  # the exact sum is farther from zero than its rounding
+    odd = np.where(inexact, np.where(away, bits + 1, bits - 1), bits)
+    return odd.view(np.float64).astype(np.float32)
+
+
+def dot(p, q):
+    """64 partial sums by fma, then halves added."""
+    partial = np.zeros(64, dtype=np.float32)
+    size = -(-len(p) // 64) * 64
+    p, q = np.pad(p, (0, size - len(p))), np.pad(q, (0, size - len(q)))
+    for start in range(0, size, 64):
+        partial = fma(p[start : start + 64], q[start : start + 64], partial)
+    while len(partial) > 1:
+        half = len(partial) // 2
+        partial = partial[:half] + partial[half:]
+    return partial[0]
+
+
+def mix64(z):
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def stream_key(seed, epoch, stream):
+    run = mix64(((seed << 32 | epoch) + GAMMA) & MASK)
+    return mix64((run + stream * GAMMA) & MASK)
+
+
+def draw32(key, number):
+    return mix64((key + (number + 1) * GAMMA) & MASK) >> 32
+
+
+def permutation(key, count):
+    half_bits = 1
+    while 1 << (2 * half_bits) < count:
+        half_bits += 1
+    mask = (1 << half_bits) - 1
+
+    def encrypt(value):
+        left, right = value >> half_bits, value & mask
+        for rnd in range(4):
+            left, right = right, left ^ (draw32((key + rnd) & MASK, right) & mask)
+        return left << half_bits | right
+
+    def at(position):
+        position = encrypt(position)
+        while position >= count:
+            position = encrypt(position)
+        return position
+
+    return [at(i) for i in range(count)]
+
+
+def visiting_order(seed, epoch, count, block_size):
+    """Rating numbers in the order one thread visits them."""
+    blocks = permutation(stream_key(seed, epoch, 1), -(-count // block_size))
+    return [i for b in blocks for i in range(b * block_size, min((b + 1) * block_size, count))]
+
+
+def is_sampled(seed, epoch, number, ratio):
+    return draw32(stream_key(seed, epoch, 2), number) < int(float(np.float32(ratio)) * 2**32)
+
+
+def epoch(users, items, ratings, p, q, p_half, q_half, rates, order):
+    """One epoch of SGD on float32 copies p [m, k] and q [n, k]; rows flagged in p_half [m] and q_half [n] are rounded
+    to float16 at every store. Returns per-rating (error, gradient_p, gradient_q, lost_p, whole_p, lost_q, whole_q)."""
+    eta, user_reg, item_reg = (np.float32(x) for x in rates)
+    details = {}
+    for i in order:
+        u, v = users[i], items[i]
+        x, y = p[u].copy(), q[v].copy()
+        e = np.float32(ratings[i]) - dot(x, y)
+        step = eta * e
+        fresh_p = fma(step, y, fma(-(eta * user_reg), x, x))
+        fresh_q = fma(step, x, fma(-(eta * item_reg), y, y))
+        p[u] = fresh_p.astype(np.float16) if p_half[u] else fresh_p
+        q[v] = fresh_q.astype(np.float16) if q_half[v] else fresh_q
+        details[i] = {
+            "gradient_p": fma(e, y, -user_reg * x),
+            "gradient_q": fma(e, x, -item_reg * y),
+            "lost_p": p[u] - fresh_p,
+            "lost_q": q[v] - fresh_q,
+        }
+    return details

@@ -1,0 +1,105 @@
+"""Atomic writes: the old file or the new one, and nothing beside it."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from mascot_jax.files import atomic_write
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half(path, error):
+    with atomic_write(str(path)) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_new_content_appears_when_the_block_ends(tmp_path, before):
+    path = tmp_path / "a.bin"
+    if before is not None:
+        path.write_bytes(before)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert (path.read_bytes() if path.exists() else None) == before
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(error):
+        write_half(path, error)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_full_disk_while_flushing_leaves_the_old_file(tmp_path, monkeypatch):
+    def refuse(handle):
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"), atomic_write(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_missing_folder_is_reported(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "none" / "a.bin"):
+        pass
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    program = (
+        "import os, signal, sys\n"
+        "from mascot_jax.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as temporary:\n"
+        "    temporary.write_bytes(b'half')\n"
+        "    temporary.with_name('.tmpX').write_bytes(b'of a library')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, path], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"old"
+    assert len(names(tmp_path)) == 2
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_link_is_replaced_and_its_target_kept(tmp_path):
+    """DVC's workspace may hold links into its cache, which nobody may write to."""
+    target, link = tmp_path / "cached", tmp_path / "a.bin"
+    target.write_bytes(b"cached")
+    link.symlink_to(target)
+    with atomic_write(link) as temporary:
+        temporary.write_bytes(b"new")
+    assert target.read_bytes() == b"cached"
+    assert not link.is_symlink()
+    assert link.read_bytes() == b"new"
+
+
+def test_file_is_as_readable_as_any_other(tmp_path):
+    plain, path = tmp_path / "plain", tmp_path / "a.safetensors"
+    plain.touch()
+    with atomic_write(path) as temporary:
+        save_file({"x": np.arange(3)}, temporary)
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+    assert load_file(path)["x"].tolist() == [0, 1, 2]

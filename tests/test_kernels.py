@@ -1,0 +1,307 @@
+"""The native kernels against plain NumPy, for every instruction set this CPU has."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import mascot_ffi
+import numpy as np
+import pytest
+
+from mascot_jax import kernels
+from mascot_jax.kernels import Execution
+from mascot_jax.storage import FLOAT16, FLOAT32
+from tests import reference
+from tests.worlds import half_rows, live_rows, make_side, make_world, put
+
+VARIANTS = mascot_ffi.build_info()["instruction_sets"]
+FACTORS = [1, 7, 31, 32, 33, 64, 100, 128, 200, 256]
+RATES = (0.05, 0.01, 0.015)
+
+
+@partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
+def epoch(ratings, users, items, rates, counters, factors, execution):
+    return kernels.run_epoch(
+        ratings, users, items, rates, counters, factors=factors, execution=execution
+    )
+
+
+def run(world, factors, variant="auto", threads=1, seed=3, number=2, sample_ratio=0.0, rates=RATES):
+    return epoch(
+        world.ratings,
+        world.users,
+        world.items,
+        jnp.array([*rates, sample_ratio], dtype=jnp.float32),
+        jnp.array([seed, number], dtype=jnp.uint32),
+        factors,
+        Execution(threads, variant),
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("factors", FACTORS)
+def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, variant):
+    world = make_world(factors, codes, count=300)
+    halves = half_rows(world.users), half_rows(world.items)
+    users, items, *_ = run(world, factors, variant)
+    p, q = world.p.copy(), world.q.copy()
+    order = reference.visiting_order(3, 2, 300, kernels.block_size(300))
+    reference.epoch(world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order)
+    np.testing.assert_array_equal(live_rows(users, factors), p)
+    np.testing.assert_array_equal(live_rows(items, factors), q)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("factors", [1, 33, 128])
+def test_sums_are_those_of_the_sampled_ratings(factors, variant):
+    world = make_world(factors, "mixed", count=300)
+    halves = half_rows(world.users), half_rows(world.items)
+    starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
+    *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3)
+    order = reference.visiting_order(3, 2, 300, kernels.block_size(300))
+    details = reference.epoch(
+        world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order
+    )
+    sampled = [i for i in range(300) if reference.is_sampled(3, 2, i, 0.3)]
+    assert 60 < len(sampled) < 120
+    for sums, side, rows, start in (
+        (user_sums, "p", world.user_rows, starts[0]),
+        (item_sums, "q", world.item_rows, starts[1]),
+    ):
+        expected = np.zeros(sums.shape)
+        for i in sampled:
+            group = np.searchsorted(start, rows[i], side="right") - 1
+            gradient = details[i][f"gradient_{side}"].astype(np.float64)
+            lost = details[i][f"lost_{side}"].astype(np.float64)
+            whole = np.square(np.float32(RATES[0]) * gradient).sum()
+            expected[group] += [
+                *gradient,
+                np.square(gradient).sum(),
+                1,
+                np.square(lost).sum(),
+                whole,
+            ]
+        np.testing.assert_allclose(np.asarray(sums), expected, rtol=2e-5, atol=2e-5)
+        np.testing.assert_array_equal(np.asarray(sums)[:, factors + 1], expected[:, factors + 1])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_sampling_everything_counts_every_rating_once(variant):
+    world = make_world(16, count=5000)
+    *_, user_sums, item_sums = run(world, 16, variant, threads=2, sample_ratio=1.0)
+    for sums, rows, side in ((user_sums, world.user_rows, 0), (item_sums, world.item_rows, 1)):
+        starts = np.asarray(make_world(16, count=5000)[1 + side].starts)
+        counts = np.histogram(rows, starts)[0]
+        np.testing.assert_array_equal(np.asarray(sums)[:, 17], counts)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 10_000])
+def test_each_rating_is_visited_exactly_once(count, threads, variant):
+    # One rating per user and item: with q = 1 and no regularisation, p grows by eta * (r - p) once.
+    p, q = np.zeros((count, 1), np.float32), np.ones((count, 1), np.float32)
+    starts, codes = np.array([0, count]), np.array([0])
+    world = make_world(1)._replace(
+        ratings=kernels.Ratings(
+            jnp.arange(count, dtype=jnp.uint32),
+            jnp.arange(count, dtype=jnp.uint32),
+            jnp.ones(count, dtype=jnp.float32),
+            count,
+            count,
+        ),
+        users=make_side(p, starts, codes),
+        items=make_side(q, starts, codes),
+    )
+    users, *_ = run(world, 1, variant, threads, rates=(0.5, 0.0, 0.0))
+    np.testing.assert_array_equal(live_rows(users, 1), np.full((count, 1), 0.5, np.float32))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("factors", [7, 33, 128])
+def test_rows_outside_the_batch_and_padding_are_untouched(factors, codes, variant):
+    world = make_world(factors, codes, count=40)
+    before = [{n: np.array(t) for n, t in s.tables.items()} for s in (world.users, world.items)]
+    users, items, *_ = run(world, factors, variant, sample_ratio=0.5)
+    for side, old, rows in (
+        (users, before[0], world.user_rows),
+        (items, before[1], world.item_rows),
+    ):
+        code = np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
+        for storage in (FLOAT32, FLOAT16):
+            new = np.asarray(side.tables[storage.name])
+            visited = np.isin(np.arange(len(code)), rows) & (code == storage.code)
+            np.testing.assert_array_equal(new[~visited], old[storage.name][~visited])
+            assert not new[visited][:, factors:].any()
+            if visited.any():
+                assert (new[visited] != old[storage.name][visited]).any()
+
+
+def test_every_variant_is_tested_that_the_cpu_has():
+    assert VARIANTS[-1] == "portable"
+
+
+def test_an_epoch_is_in_place():
+    world = make_world(128, "mixed")
+    before = [
+        t.unsafe_buffer_pointer() for s in (world.users, world.items) for t in s.tables.values()
+    ]
+    users, items, *_ = run(world, 128)
+    after = [t.unsafe_buffer_pointer() for s in (users, items) for t in s.tables.values()]
+    assert before == after
+
+
+def test_rows_are_aligned_to_cache_lines():
+    for storage in (FLOAT32, FLOAT16):
+        for factors in FACTORS:
+            table = kernels.allocate_table(3, factors, storage)
+            assert table.unsafe_buffer_pointer() % 64 == 0
+            assert table.shape[1] * storage.dtype.itemsize % 64 == 0
+            assert table.shape[1] >= factors
+
+
+def test_index_products_pass_two_to_the_31():
+    # 2^31 elements lie below row 16,777,216 of 128; untouched rows of the table cost no memory.
+    rows, k = 16_777_300, 128
+    table = kernels.allocate_table(rows, k, FLOAT16)
+    last = rows - 1
+    table = jax.jit(lambda t: t.at[last].set(jnp.float16(0.5)), donate_argnums=0)(table)
+    side = make_side(np.zeros((1, k), np.float32), np.array([0, 1]), np.array([1]))
+    users = side._replace(tables={"float16": table}, starts=jnp.array([0, rows], dtype=jnp.uint32))
+    items = make_side(np.full((1, k), 0.25, np.float32), np.array([0, 1]), np.array([0]))
+    ratings = kernels.Ratings(
+        jnp.array([last], dtype=jnp.uint32), jnp.array([0], dtype=jnp.uint32),
+        jnp.array([17.0], dtype=jnp.float32), rows, 1,
+    )  # fmt: skip
+    world = make_world(1)._replace(ratings=ratings, users=users, items=items)
+    users, items, *_ = run(world, k, rates=(1.0, 0.0, 0.0))
+    # p.q = 128 / 8 = 16, so the error is 1: p grows by q and q by p.
+    got = jax.jit(lambda t: jax.lax.dynamic_slice(t, (last, 0), (1, k)))(users.tables["float16"])
+    np.testing.assert_array_equal(np.asarray(got), np.full((1, k), 0.75, np.float16))
+    np.testing.assert_array_equal(live_rows(items, k), np.full((1, k), 0.75, np.float32))
+
+
+@pytest.mark.parametrize("factors", [1, 33, 128, 200])
+def test_predict_is_the_dot_product_of_the_update(factors):
+    world = make_world(factors, "mixed")
+    got = jax.jit(kernels.predict, static_argnames=("factors", "execution"))(
+        world.ratings.users, world.ratings.items, world.users, world.items,
+        factors=factors, execution=Execution(2),
+    )  # fmt: skip
+    pairs = zip(world.user_rows, world.item_rows, strict=True)
+    expected = [reference.dot(world.p[u], world.q[i]) for u, i in pairs]
+    np.testing.assert_array_equal(np.asarray(got), expected)
+
+
+@pytest.mark.parametrize("factors", [7, 128])
+def test_promotion_widens_exactly_and_only_the_groups_told(factors):
+    world = make_world(factors, "float16")
+    before = live_rows(world.users, factors)
+    old32 = np.array(world.users.tables["float32"])
+    codes = jnp.array([1, 0, 1, 0, 1], dtype=jnp.uint8)
+    side = jax.jit(kernels.promote, static_argnames=("factors", "execution"))(
+        world.users, codes, factors=factors, execution=Execution(2)
+    )
+    np.testing.assert_array_equal(live_rows(side, factors), before)
+    rows = np.repeat(np.asarray(codes), np.diff(np.asarray(side.starts)))
+    table = np.asarray(side.tables["float32"])
+    np.testing.assert_array_equal(table[rows == 1], old32[rows == 1])
+    assert not table[rows == 0][:, factors:].any()
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("codes", ["float32", "float16"])
+def test_check_finite_finds_the_group(codes, bad):
+    world = make_world(7, codes)
+    name = codes
+    start = int(world.users.starts[2])
+    table = np.array(world.users.tables[name])
+    table[start, 6] = bad
+    side = world.users._replace(tables=world.users.tables | {name: put(table, 7)})
+    check = jax.jit(kernels.check_finite, static_argnames=("factors", "execution"))
+    finite = check(side, factors=7, execution=Execution(2))
+    assert list(np.asarray(finite)) == [1, 1, 0, 1, 1]
+    assert np.asarray(check(world.items, factors=7, execution=Execution(1))).all()
+
+
+def test_stores_round_to_nearest_even_at_every_float16():
+    # r = the wanted value: with p = 0, q = 1, eta = 1 the new p is r exactly, before the store.
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16)
+    halves = np.unique(halves[np.isfinite(halves)].astype(np.float32))
+    middles = (halves[1:] + halves[:-1]) / np.float32(2)
+    beside = [np.nextafter(middles, np.float32(s), dtype=np.float32) for s in (-np.inf, np.inf)]
+    extremes = np.array([65519.996, 65520, 1e30, -65519.996, -65520, 1e-30], np.float32)
+    values = np.concatenate([halves, middles, *beside, extremes])
+    n = len(values)
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16)
+    starts, ids = np.array([0, n]), jnp.arange(n, dtype=jnp.uint32)
+    ratings = kernels.Ratings(ids, ids, jnp.asarray(values), n, n)
+    for variant in VARIANTS:
+        world = make_world(1)._replace(
+            ratings=ratings,
+            users=make_side(np.zeros((n, 1), np.float32), starts, np.array([1])),
+            items=make_side(np.ones((n, 1), np.float32), starts, np.array([0])),
+        )
+        users, *_ = run(world, 1, variant, rates=(1.0, 0.0, 0.0))
+        got = np.asarray(users.tables["float16"])[:, 0]
+        np.testing.assert_array_equal(
+            got.view(np.uint16) & 0x7FFF, expected.view(np.uint16) & 0x7FFF
+        )
+        np.testing.assert_array_equal(got, expected)
+
+
+BAD_CALLS = {
+    "unknown storage code": lambda w: w._replace(
+        users=w.users._replace(codes=w.users.codes.at[0].set(9))
+    ),
+    "group starts must rise": lambda w: w._replace(
+        users=w.users._replace(starts=w.users.starts.at[1].set(0))
+    ),
+    "the first group must start at row 0": lambda w: w._replace(
+        items=w.items._replace(starts=w.items.starts.at[0].set(1))
+    ),
+    "as many rows as the groups": lambda w: w._replace(
+        items=w.items._replace(starts=w.items.starts.at[-1].set(1000))
+    ),
+    "a storage that has no table": lambda w: w._replace(
+        users=w.users._replace(tables={"float16": w.users.tables["float16"]})
+    ),
+    "padded to a multiple of 64 bytes": lambda w: w._replace(
+        users=w.users._replace(tables={k: t[:, :8] for k, t in w.users.tables.items()})
+    ),
+}
+
+
+@pytest.mark.parametrize("message", BAD_CALLS)
+def test_the_handler_refuses(message):
+    world = BAD_CALLS[message](make_world(33))
+    with pytest.raises(jax.errors.JaxRuntimeError, match=message):
+        jax.block_until_ready(run(world, 33))
+
+
+def test_an_unknown_instruction_set_is_refused():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="instruction set 'sse9' is unknown"):
+        jax.block_until_ready(run(make_world(8), 8, "sse9"))
+
+
+def test_new_rates_and_seeds_do_not_recompile():
+    world = make_world(8)
+    users, items, *_ = run(world, 8)
+    compiled = epoch._cache_size()
+    again = world._replace(users=users, items=items)
+    run(again, 8, seed=99, number=7, rates=(0.001, 0.5, 0.25), sample_ratio=0.5)
+    assert epoch._cache_size() == compiled
+
+
+def test_the_order_of_blocks_is_a_new_permutation_each_epoch():
+    orders = {tuple(reference.permutation(reference.stream_key(0, e, 1), 37)) for e in range(20)}
+    assert len(orders) == 20
+    assert all(sorted(order) == list(range(37)) for order in orders)
+
+
+def test_block_sizes():
+    sizes = [kernels.block_size(n) for n in (1, 1000, 262_144, 524_288, 800_000, 4_194_304, 10**9)]
+    assert sizes == [256, 256, 256, 512, 512, 4096, 4096]

@@ -1,0 +1,165 @@
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from mascot_jax import model_file
+from mascot_jax.errors import ModelFileError
+from mascot_jax.fit import fit
+from mascot_jax.initial import initial_state
+from mascot_jax.kernels import Execution
+from mascot_jax.model import model_from_state, side_to_state
+from mascot_jax.model_file import load_model, model_digest, save_model
+from tests.test_training import ONE, planted, settings
+from tests.worlds import live_rows
+
+
+def trained(method="mascot", **values):
+    s = settings(method=method, **values)
+    ratings, users, items = planted()
+    state = fit(initial_state(users.starts, items.starts, s), ratings, s, ONE)
+    model = model_from_state(
+        state, users, items, s, mean_rating=3.5, low=1.0, high=5.0, traffic={"float16": 1.0}
+    )
+    return state, model
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    state, model = trained(threshold=0.9, epochs=40, sample_ratio=1.0)
+    assert len(model.users.factors) == 2  # some groups switched, some not
+    return state, model
+
+
+@pytest.fixture
+def path(mixed, tmp_path):
+    save_model(mixed[1], tmp_path / "m.safetensors")
+    return tmp_path / "m.safetensors"
+
+
+def test_a_model_comes_back_bit_for_bit(mixed, path):
+    state, model = mixed
+    loaded = load_model(path)
+    assert loaded.settings == model.settings
+    assert (loaded.mean_rating, loaded.low, loaded.high) == (3.5, 1.0, 5.0)
+    assert loaded.traffic == {"float16": 1.0}
+    for name in ("users", "items"):
+        side, old = getattr(loaded, name), getattr(model, name)
+        np.testing.assert_array_equal(side.order, old.order)
+        assert side.warm_rows == old.warm_rows
+        rebuilt = side_to_state(side, 8)
+        np.testing.assert_array_equal(live_rows(rebuilt, 8), live_rows(getattr(state, name), 8))
+
+
+def test_only_live_rows_are_stored_unpadded(mixed):
+    _, model = mixed
+    for side in (model.users, model.items):
+        assert sum(len(rows) for rows in side.factors.values()) == len(side.order)
+        assert all(rows.shape[1] == 8 for rows in side.factors.values())
+    assert model.factor_bytes == sum(
+        rows.size * (2 if name == "float16" else 4)
+        for side in (model.users, model.items)
+        for name, rows in side.factors.items()
+    )
+
+
+def test_equal_models_give_equal_bytes(mixed, path, tmp_path):
+    digest = save_model(mixed[1], tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+    assert model_digest(path) == digest
+    assert not list(tmp_path.glob("*.tmp*"))
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16"])
+def test_a_uniform_model_holds_one_storage(method):
+    _, model = trained(method)
+    assert list(model.users.factors) == ["float32" if method == "fp32" else "float16"]
+
+
+@pytest.mark.parametrize("kept", [0, 7, 100, -1])
+def test_a_cut_file_is_refused(path, kept):
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ModelFileError, match="cut, damaged or not a model file"):
+        load_model(path)
+
+
+def test_every_altered_byte_is_noticed(path):
+    content = path.read_bytes()
+    for position in np.random.default_rng(0).integers(0, len(content), 60):
+        altered = bytearray(content)
+        altered[position] ^= 0x10
+        path.write_bytes(altered)
+        with pytest.raises(ModelFileError, match=str(path)):
+            load_model(path)
+
+
+def rewrite(path, **changes):
+    """Alter metadata and give it a right checksum: what remains must be found by other checks."""
+    tensors = load_file(path)
+    _, metadata = model_file._read(path)
+    metadata.pop("sha256")
+    metadata |= changes
+    metadata["sha256"] = model_file._digest(tensors, metadata)
+    save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
+
+
+def test_a_newer_version_is_refused(path):
+    rewrite(path, format_version=99, library_version="7.0")
+    with pytest.raises(ModelFileError, match=r"model format 99 was written by mascot-jax 7\.0"):
+        load_model(path)
+
+
+def test_missing_or_bad_settings_are_refused(path):
+    rewrite(path, settings={"factors": "many"})
+    with pytest.raises(ModelFileError, match=r"settings\.factors"):
+        load_model(path)
+    rewrite(path, settings={}, warm_rows=None)
+    with pytest.raises(ModelFileError, match="not a complete model"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("users.starts", lambda t: t[:-1], "group table does not cover"),
+        ("items.order", lambda t: np.zeros_like(t), "not a permutation"),
+        ("users.codes", lambda t: np.full_like(t, 7), "a storage that the file does not hold"),
+        ("items.factors.float16", lambda t: t[:, :3].copy(), "items: float16 factors"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(path, name, change, message):
+    tensors, (_, metadata) = load_file(path), model_file._read(path)
+    metadata.pop("sha256")
+    tensors[name] = change(tensors[name])
+    metadata["sha256"] = model_file._digest(tensors, metadata)
+    save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
+    with pytest.raises(ModelFileError, match=message):
+        load_model(path)
+
+
+def test_another_safetensors_file_is_refused(tmp_path):
+    save_file({"x": np.zeros(3)}, tmp_path / "x.safetensors")
+    with pytest.raises(ModelFileError, match="not a mascot-jax model"):
+        load_model(tmp_path / "x.safetensors")
+
+
+def test_predictions_of_a_loaded_model(path):
+    from mascot_jax.scoring import HeldOut
+
+    model = load_model(path)
+    rng = np.random.default_rng(1)
+    users, items = (
+        rng.integers(0, 60, 500).astype(np.uint32),
+        rng.integers(0, 40, 500).astype(np.uint32),
+    )
+    held_out = HeldOut(users, items, np.full(500, 3.0, np.float32), model.cold_rule)
+    sides = [side_to_state(side, 8) for side in (model.users, model.items)]
+    p, q = (live_rows(side, 8).astype(np.float64) for side in sides)
+    expected = (p[users] * q[items]).sum(axis=1)
+    expected[held_out.rule.is_cold(users, items)] = 3.5
+    for clip in (None, (1.0, 5.0)):
+        totals = held_out.score(*sides, 8, Execution(2), clip)
+        errors = (expected if clip is None else expected.clip(*clip)) - 3.0
+        np.testing.assert_allclose(totals.rmse, np.sqrt(np.mean(errors**2)), rtol=1e-6)
+        np.testing.assert_allclose(totals.mae, np.mean(np.abs(errors)), rtol=1e-6)

@@ -1,0 +1,220 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mascot_jax.errors import DataError, DivergenceError
+from mascot_jax.fit import fit
+from mascot_jax.grouping import regroup
+from mascot_jax.initial import initial_state
+from mascot_jax.kernels import Execution
+from mascot_jax.ratings import make_ratings, relabelled_ratings
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.traffic import Traffic
+from mascot_jax.training import learning_rate, measures, train_epoch
+from tests.worlds import live_rows
+
+ONE = Execution(1)
+
+
+def settings(**values):
+    return validate(TrainSettings, {"factors": 8, "epochs": 12} | values)
+
+
+def planted(users=60, items=40, count=4000, seed=0, groups=4):
+    """Ratings of a rank-two truth, grouped."""
+    rng = np.random.default_rng(seed)
+    p, q = rng.uniform(0.5, 1.6, (2, max(users, items), 2)).astype(np.float32)
+    u = (users * rng.random(count) ** 2).astype(np.uint32)
+    i = (items * rng.random(count) ** 2).astype(np.uint32)
+    r = (p[u] * q[i]).sum(axis=1)
+    ug, ig = (regroup(np.bincount(x, minlength=n), groups) for x, n in ((u, users), (i, items)))
+    return make_ratings(ug.row_of[u], ig.row_of[i], r, users, items), ug, ig
+
+
+def train(s, execution=ONE, on_epoch=None):
+    ratings, users, items = planted()
+    state = initial_state(users.starts, items.starts, s)
+    return fit(state, ratings, s, execution, on_epoch)
+
+
+def rmse(state, k=8):
+    ratings, *_ = planted()
+    p, q = live_rows(state.users, k), live_rows(state.items, k)
+    dots = (p[np.asarray(ratings.users)] * q[np.asarray(ratings.items)]).sum(axis=1)
+    return float(np.sqrt(np.mean((dots - np.asarray(ratings.ratings)) ** 2)))
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot-n1", "mascot-n2", "mascot"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_method_learns_a_planted_truth(method, threads):
+    state = train(settings(method=method, epochs=60, learning_rate=0.05), Execution(threads))
+    assert rmse(state) < 0.1
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot"])
+def test_one_thread_gives_the_same_bits_again(method):
+    s = settings(method=method)
+    for a, b in zip(jax.tree.leaves(train(s)), jax.tree.leaves(train(s)), strict=True):
+        if a.ndim != 2:
+            np.testing.assert_array_equal(a, b)
+    for side in ("users", "items"):
+        a, b = (live_rows(getattr(train(s), side), 8) for _ in range(2))
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_seed_changes_the_result():
+    a, b = (live_rows(train(settings(seed=seed)).users, 8) for seed in (0, 1))
+    assert (a != b).any()
+
+
+def test_initial_factors_are_small_normal_numbers():
+    _, users, items = planted()
+    starts = np.array([0, 40_000], dtype=np.uint32)
+    state = initial_state(starts, items.starts, settings(method="fp32", factors=13))
+    factors = live_rows(state.users, 13)
+    assert abs(factors.mean()) < 5e-5
+    assert abs(factors.std() - 0.01) < 5e-5
+    assert len(np.unique(factors[:, 0])) > 39_000  # chunks of rows do not repeat
+    table = np.asarray(state.users.tables["float32"])
+    assert not table[:, 13:].any()
+
+
+@pytest.mark.parametrize(
+    ("method", "storages", "initial"),
+    [
+        ("fp32", ["float32"], 0),
+        ("fp16", ["float16"], 1),
+        ("mascot", ["float16", "float32"], 1),
+        ("mascot-n2", ["float16", "float32"], 1),
+    ],
+)
+def test_a_method_has_the_tables_it_needs(method, storages, initial):
+    _, users, items = planted()
+    state = initial_state(users.starts, items.starts, settings(method=method))
+    for side in (state.users, state.items):
+        assert list(side.tables) == storages
+        assert set(np.asarray(side.codes)) == {initial}
+        assert np.isnan(side.baseline).all()
+
+
+def test_half_factors_start_as_the_rounded_full_ones():
+    _, users, items = planted()
+    full, half = (
+        initial_state(users.starts, items.starts, settings(method=m)) for m in ("fp32", "fp16")
+    )
+    np.testing.assert_array_equal(
+        live_rows(full.users, 8).astype(np.float16), live_rows(half.users, 8)
+    )
+
+
+def test_groups_switch_one_way_and_only_after_a_measurement():
+    seen = []
+    train(
+        settings(method="mascot", epochs=40, threshold=0.5, sample_ratio=1.0, warmup=3, period=4),
+        on_epoch=lambda record, _: seen.append(record),
+    )
+    codes = np.array([[*r.users.codes, *r.items.codes] for r in seen]).astype(int)
+    measured = [r.epoch for r in seen if not np.isnan(r.users.q_error).all()]
+    assert measured == [3, 7, 11, 15, 19, 23, 27, 31, 35]
+    changes = np.flatnonzero((np.diff(codes, axis=0) != 0).any(axis=1))
+    assert set(changes) <= set(measured[1:])
+    assert len(changes) > 0
+    assert (np.diff(codes, axis=0) <= 0).all()  # float16 is 1, float32 is 0
+
+
+def test_n2_switches_a_side_as_a_whole():
+    seen = []
+    train(
+        settings(method="mascot-n2", epochs=40, threshold=0.01, sample_ratio=1.0, warmup=3),
+        on_epoch=lambda record, _: seen.append(record),
+    )
+    codes = [set(c.tolist()) for r in seen for c in (r.users.codes, r.items.codes)]
+    assert all(len(c) == 1 for c in codes)
+    assert {0} in codes
+    errors = [r.users.q_error for r in seen if r.epoch == 3]
+    assert len(set(errors[0].tolist())) == 1
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16"])
+def test_methods_that_never_switch_do_not_measure(method):
+    seen = []
+    train(settings(method=method), on_epoch=lambda record, _: seen.append(record))
+    assert all(np.isnan(r.users.q_error).all() for r in seen)
+
+
+def test_learning_rates_decay_as_t_to_the_three_halves():
+    seen = []
+    train(settings(epochs=30), on_epoch=lambda record, _: seen.append(record.learning_rate))
+    expected = [0.01 / (1 + 0.1 * t**1.5) for t in range(30)]
+    np.testing.assert_allclose(seen, expected, rtol=1e-6)
+    rate = learning_rate(jnp.float32(0.5), jnp.float32(0), jnp.uint32(9))
+    assert float(rate) == 0.5
+
+
+def test_the_last_epoch_never_measures():
+    got = [bool(measures(jnp.uint32(t), np.int32(5), np.int32(2), np.int32(12))) for t in range(12)]
+    assert [t for t in range(12) if got[t]] == [5, 7, 9]
+
+
+def test_a_sweep_over_numbers_compiles_once():
+    from mascot_jax.training import _train_epoch
+
+    train(settings(learning_rate=0.01))
+    before = _train_epoch._cache_size()
+    train(settings(learning_rate=0.02, user_reg=0.3, seed=5, threshold=3.0, period=3))
+    assert _train_epoch._cache_size() == before
+
+
+def test_divergence_names_epoch_side_group_and_storage():
+    with pytest.raises(DivergenceError) as info:
+        train(settings(method="fp16", learning_rate=50.0))
+    text = str(info.value)
+    for part in ("epoch 0", "user group", "float16", "train.learning_rate"):
+        assert part in text
+
+
+def test_ratings_of_other_rows_are_refused():
+    ratings, _, _ = planted()
+    _, users, items = planted(users=61)
+    state = initial_state(users.starts, items.starts, settings())
+    with pytest.raises(ValueError, match="ratings are of 60 users, the state has 61"):
+        train_epoch(state, ratings, settings(), ONE)
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "ratings", "message"),
+    [
+        ([0, 5], [0, 0], [1, 1], "user index 5 is out of range: there are 5 users"),
+        ([0, 1], [0, -1], [1, 1], "item index -1 is out of range: there are 4 items"),
+        ([0, 1], [0, 0], [1, np.nan], "rating number 1 is nan: must be finite"),
+        ([0, 1], [0, 0], [np.inf, 1], "rating number 0 is inf"),
+        ([0], [0, 0], [1, 1], "equally many"),
+        ([], [], [], "there are no training ratings"),
+        ([0.5], [0], [1], "must be integers"),
+    ],
+)
+def test_bad_ratings_are_refused(users, items, ratings, message):
+    kind = np.float32 if 0.5 in users else np.int64
+    with pytest.raises(DataError, match=message):
+        make_ratings(
+            np.array(users, kind), np.array(items, np.int64), np.array(ratings, np.float32), 5, 4
+        )
+
+
+def test_relabelling_gives_the_regrouped_rows():
+    ids = np.array([2, 0, 1, 2], dtype=np.uint32)
+    row_of = np.array([1, 2, 0], dtype=np.uint32)
+    ratings = relabelled_ratings(ids.copy(), ids.copy(), np.ones(4, np.float32), row_of, row_of)
+    assert ratings.users.tolist() == [0, 1, 2, 0]
+    with pytest.raises(DataError, match="user index 9 is out of range"):
+        bad = np.array([9], dtype=np.uint32)
+        relabelled_ratings(bad, ids[:1], np.ones(1, np.float32), row_of, row_of)
+
+
+def test_traffic_weighs_groups_by_their_visits():
+    traffic = Traffic(np.array([8, 2]), np.array([5, 5]))
+    traffic.add_epoch(np.array([1, 1]), np.array([1, 1]))
+    assert traffic.shares == {"float16": 1.0}
+    traffic.add_epoch(np.array([0, 1]), np.array([1, 1]))
+    assert traffic.shares == {"float32": 0.2, "float16": 0.8}

@@ -1,0 +1,91 @@
+"""Small worlds of ratings, groups and factors for kernel tests."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from mascot_jax.kernels import allocate_table
+from mascot_jax.ratings import Ratings, make_ratings
+from mascot_jax.state import Side
+from mascot_jax.storage import BY_CODE, STORAGES
+
+
+class World(NamedTuple):
+    """Ratings, both sides for the kernel, and the same factors as plain float32 arrays."""
+
+    ratings: Ratings
+    users: Side
+    items: Side
+    p: np.ndarray
+    q: np.ndarray
+    user_rows: np.ndarray
+    item_rows: np.ndarray
+    values: np.ndarray
+
+
+def make_side(factors, starts, codes):
+    """A Side with every storage's table: rows where their group's code says, canaries elsewhere."""
+    rows, k = factors.shape
+    code_of_row = np.repeat(codes, np.diff(starts))
+    tables = {}
+    for storage in STORAGES.values():
+        table = np.full((rows, storage.stride(k)), 77, dtype=storage.dtype)
+        live = code_of_row == storage.code
+        table[live] = 0
+        table[live, :k] = factors[live]
+        tables[storage.name] = put(table, k)
+    return Side(
+        dict(sorted(tables.items())),
+        jnp.asarray(starts, dtype=jnp.uint32),
+        jnp.asarray(codes, dtype=jnp.uint8),
+        jnp.full(len(codes), jnp.nan, dtype=jnp.float32),
+    )
+
+
+def put(table, factors):
+    """Copy a NumPy table into one that the library allocated, so that rows are aligned as in training."""
+    storage = STORAGES[str(table.dtype)]
+    return allocate_table(table.shape[0], factors, storage).at[:].set(jnp.asarray(table))
+
+
+def live_rows(side, factors):
+    """Back to one float32 array [rows, k]."""
+    codes = np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
+    out = np.empty((len(codes), factors), dtype=np.float32)
+    for code in np.unique(codes):
+        table = np.asarray(side.tables[BY_CODE[int(code)].name])
+        out[codes == code] = table[codes == code, :factors]
+    return out
+
+
+def make_world(factors, codes="mixed", count=300, rows=(23, 17), groups=5, seed=0, scale=0.3):
+    """A random world. codes: "float32", "float16" or "mixed" groups."""
+    rng = np.random.default_rng(seed)
+
+    def side(rows):
+        starts = np.concatenate(
+            [[0], np.sort(rng.choice(rows - 1, groups - 1, replace=False)) + 1, [rows]]
+        )
+        code = {"float32": 0, "float16": 1}.get(codes)
+        chosen = np.arange(groups) % 2 if code is None else np.full(groups, code)
+        half = np.repeat(chosen == 1, np.diff(starts))
+        factor_rows = rng.normal(0, scale, (rows, factors)).astype(np.float32)
+        factor_rows[half] = factor_rows[half].astype(np.float16)
+        return factor_rows, starts.astype(np.uint32), chosen.astype(np.uint8)
+
+    (p, *user_groups), (q, *item_groups) = side(rows[0]), side(rows[1])
+    users = rng.integers(0, rows[0], count).astype(np.uint32)
+    items = rng.integers(0, rows[1], count).astype(np.uint32)
+    values = rng.integers(1, 6, count).astype(np.float32)
+    return World(
+        make_ratings(users, items, values, *rows),
+        make_side(p, *user_groups),
+        make_side(q, *item_groups),
+        p, q, users, items, values,
+    )  # fmt: skip
+
+
+def half_rows(side):
+    """bool [rows]: stored in float16."""
+    return np.repeat(np.asarray(side.codes) == 1, np.diff(np.asarray(side.starts)))
