@@ -247,7 +247,7 @@ def _explain(error: ErrorDetails, prefix: str) -> str:
         return error["msg"]
     path = ".".join(str(part) for part in (prefix, *error["loc"]) if part != "")
     if error["type"] == "extra_forbidden":
-        return f"{path}: unknown parameter; see params.yaml for those there are"
+        return f"{path}: {error['input']!r}: unknown parameter; see params.yaml for those there are"
     if error["type"] == "missing":
         return f"{path}: missing"
     rule = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")

@@ -1,23 +1,22 @@
-"""What is logged per epoch: DVCLive metrics, and rows for the plots that need more than one number."""
+"""What is logged per epoch: DVCLive metrics, and rows for the plot of q-errors."""
 
 from __future__ import annotations
 
-import math
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from dvclive import Live
 from numpy.typing import NDArray
+from scmrepo.exceptions import SCMError
 
+from mascot_jax.errors import MascotError
 from mascot_jax.fit import EpochRecord, SideRecord
 from mascot_jax.grouping import Grouping
 from mascot_jax.settings import TrainSettings
-from mascot_jax.storage import STORAGES
+from mascot_jax.state import TrainState
+from mascot_jax.storage import BY_CODE, STORAGES
 from pipeline import paths
-
-ROWS_FILE = "q_error.json"
-"""In a fold's DVCLive folder: one row per measured group and epoch."""
 
 
 class EpochLog:
@@ -26,15 +25,11 @@ class EpochLog:
     def __init__(
         self, fold: int, users: Grouping, items: Grouping, settings: TrainSettings
     ) -> None:
-        self._folder = paths.epochs(fold)
+        self._fold = fold
         self._rows = {"users": np.diff(users.starts), "items": np.diff(items.starts)}
         self._settings = settings
         self._q_errors: list[dict[str, Any]] = []
-        self._baseline: dict[tuple[str, int], float] = {}
-        # The stage belongs to dvc.yaml: DVCLive must neither write one nor save experiments of its own.
-        self._live = Live(
-            str(self._folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False
-        )
+        self._live = _open_live(fold)
 
     def __enter__(self) -> EpochLog:
         return self
@@ -46,10 +41,10 @@ class EpochLog:
         trace: TracebackType | None,
     ) -> None:
         self._live.end()
-        paths.write_json(self._folder / ROWS_FILE, self._q_errors)
+        paths.write_json(paths.q_errors(self._fold), self._q_errors)
 
-    def add(self, record: EpochRecord, rmse: float) -> None:
-        """Log an epoch and the test RMSE after it."""
+    def add(self, record: EpochRecord, state: TrainState, rmse: float) -> None:
+        """Log an epoch, and the test RMSE of the state after it."""
         self._live.log_metric("rmse", rmse)
         self._live.log_metric("learning_rate", record.learning_rate)
         sides = {"users": record.users, "items": record.items}
@@ -60,26 +55,54 @@ class EpochLog:
             self._live.log_metric(f"bytes/{storage.name}", rows * bytes_per_row)
             for name, mask in held.items():
                 self._live.log_metric(f"groups/{name}/{storage.name}", int(mask.sum()))
-        for name, side in sides.items():
-            self._add_q_errors(record.epoch, name, side)
+        for name, after in (("users", state.users), ("items", state.items)):
+            # A copy: with a view of it alive, the next epoch could not update the state in place.
+            baseline = np.array(after.baseline)
+            self._q_errors += q_error_rows(record.epoch, name, sides[name], baseline)
         self._live.next_step()
 
-    def _add_q_errors(self, epoch: int, name: str, side: SideRecord) -> None:
-        for group in np.flatnonzero(np.isfinite(side.q_error)):
-            value = float(side.q_error[group])
-            first = self._baseline.setdefault((name, int(group)), value)
-            growth = math.log2(value / first) if value > 0 and first > 0 else 0.0
-            self._q_errors.append(
-                {
-                    "side": name,
-                    "epoch": epoch,
-                    "group": int(group),
-                    "q_error": value,
-                    "log2_growth": growth,
-                    "storage": _storage_name(side.codes, int(group)),
-                }
-            )
+
+def q_error_rows(
+    epoch: int, side: str, record: SideRecord, baseline: NDArray[np.float32]
+) -> list[dict[str, Any]]:
+    """Give one row per group that was measured in this epoch.
+
+    Parameters
+    ----------
+    epoch, side
+        Written to every row.
+    record
+        The side during the epoch.
+    baseline
+        ``(g,)``: what switching compares with; NaN for a group that had too few samples so far,
+        whose growth is null.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.log2(record.q_error.astype(np.float64) / baseline)
+    return [
+        {
+            "side": side,
+            "epoch": epoch,
+            "group": int(group),
+            "q_error": float(record.q_error[group]),
+            "log2_growth": float(growth[group]) if np.isfinite(growth[group]) else None,
+            "storage": BY_CODE[int(record.codes[group])].name,
+        }
+        for group in np.flatnonzero(np.isfinite(record.q_error))
+    ]
 
 
-def _storage_name(codes: NDArray[np.uint8], group: int) -> str:
-    return next(s.name for s in STORAGES.values() if s.code == codes[group])
+def _open_live(fold: int) -> Live:
+    try:
+        # The stage belongs to dvc.yaml: DVCLive must neither write one nor save experiments.
+        return Live(
+            str(paths.epochs(fold)),
+            save_dvc_exp=False,
+            dvcyaml=None,
+            report=None,
+            monitor_system=False,
+        )
+    except SCMError as error:  # DVCLive asks Git for the current commit, whatever its settings
+        raise MascotError(
+            f"DVCLive needs a Git repository with a commit ({error}): run `git commit`"
+        ) from error

@@ -1,4 +1,4 @@
-"""Where stages keep what they hand on, relative to the repository's root; dvc.yaml names the same paths."""
+"""Where stages keep what they hand on, from the repository's root; dvc.yaml has the same paths."""
 
 from __future__ import annotations
 
@@ -18,27 +18,32 @@ TIMINGS = Path("timings.json")
 
 
 def groups(fold: int) -> Path:
-    """Group tables and row orders."""
+    """Give the group tables and row orders."""
     return Path(f"data/groups/{fold}.safetensors")
 
 
 def model(fold: int) -> Path:
-    """The trained model."""
+    """Give the trained model's path."""
     return Path(f"models/{fold}.safetensors")
 
 
 def epochs(fold: int) -> Path:
-    """What was logged per epoch, by DVCLive."""
+    """Give the folder that DVCLive logs epochs to."""
     return Path(f"dvclive/{fold}")
 
 
+def q_errors(fold: int) -> Path:
+    """Give the log of q-errors, in the same folder: a row per measured group and epoch."""
+    return epochs(fold) / "q_error.json"
+
+
 def timing(fold: int) -> Path:
-    """Seconds and bytes of the training: no stage's output, as it differs on every run."""
+    """Give the training's seconds and bytes: no stage's output, as they differ on every run."""
     return Path(f"timings/{fold}.json")
 
 
 def scores(fold: int) -> Path:
-    """The evaluation's errors."""
+    """Give the evaluation's errors."""
     return Path(f"results/scores/{fold}.json")
 
 

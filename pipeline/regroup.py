@@ -1,4 +1,4 @@
-"""Stage ``regroup``: per fold, since it counts training ratings only, the groups of users and of items."""
+"""Stage ``regroup``: a fold's groups of users and of items, from its training ratings only."""
 
 from __future__ import annotations
 

@@ -1,27 +1,24 @@
-"""What every stage does first and last: validate all parameters, refuse a stale build, report errors in one line."""
+"""What every stage does first: validate all parameters and refuse a stale native build."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from mascot_jax.errors import MascotError, SettingsError
+from mascot_jax.errors import SettingsError
 from mascot_jax.settings import Params, validate
 
 PARAMS = Path("params.yaml")
-BAD_INPUT = 2
-"""Exit status for anything that the user can put right."""
 
 
 def read_params(path: Path = PARAMS) -> Params:
     """Read and validate every block of params.yaml, whichever stage asks.
 
-    DVC passes the values of ``-S`` through unchecked, so that a bad ``train`` value must stop the download.
+    DVC passes the values of ``-S`` through unchecked; a bad ``train`` value must stop the download.
 
     Raises
     ------
@@ -33,8 +30,8 @@ def read_params(path: Path = PARAMS) -> Params:
         values = YAML(typ="safe").load(path)
     except FileNotFoundError:
         raise SettingsError(f"{path.absolute()}: not found; run in the repository's root") from None
-    except YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {error}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid YAML: {_in_one_line(error)}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: must be a mapping of parameter blocks")
     return validate(Params, values)
@@ -42,16 +39,24 @@ def read_params(path: Path = PARAMS) -> Params:
 
 def run_stage(stage: Callable[[Params], None]) -> None:
     """Run a stage that is not per fold."""
-    argparse.ArgumentParser(description=stage.__doc__).parse_args()
-    _guard(lambda: stage(_checked_params()))
+    _parser(stage).parse_args()
+    stage(_checked_params())
 
 
 def run_fold_stage(stage: Callable[[Params, int], None]) -> None:
     """Run a stage for the fold named on the command line."""
-    parser = argparse.ArgumentParser(description=stage.__doc__)
+    parser = _parser(stage)
     parser.add_argument("fold", type=int, help="the fold that tests; the others train")
     fold = parser.parse_args().fold
-    _guard(lambda: stage(_checked_params(), fold))
+    stage(_checked_params(), fold)
+
+
+def _parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"python -m pipeline.{stage.__name__}",
+        description=stage.__doc__,
+        epilog="Reads params.yaml in the working directory, which must be the repository's root.",
+    )
 
 
 def _checked_params() -> Params:
@@ -62,9 +67,8 @@ def _checked_params() -> Params:
     return params
 
 
-def _guard(run: Callable[[], None]) -> None:
-    try:
-        run()
-    except MascotError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(BAD_INPUT)
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Stage ``summarize``: the folds' mean error in metrics.json, times in timings.json, and the data of the plots.
+"""Stage ``summarize``: mean error in metrics.json, times in timings.json, data of the plots.
 
 Reads exactly the folds named in params.yaml: other folds' files may lie about from an earlier run.
 """
@@ -12,15 +12,14 @@ from typing import Any
 from mascot_jax.settings import Params
 from mascot_jax.storage import STORAGES
 from pipeline import paths
-from pipeline.epoch_log import ROWS_FILE
 from pipeline.stage import run_stage
 
 
 def summarize(params: Params) -> None:
     """Bring the folds together."""
     scores = {fold: paths.read_json(paths.scores(fold)) for fold in params.folds}
-    paths.write_json(paths.METRICS, _metrics(scores))
-    paths.write_json(paths.TIMINGS, _timings(scores))
+    paths.write_json(paths.METRICS, metrics(scores))
+    paths.write_json(paths.TIMINGS, timings(scores))
     for name, rows in _plots(params.folds).items():
         paths.write_json(paths.PLOTS / f"{name}.json", rows)
 
@@ -29,13 +28,13 @@ RESOLVED = ("storage", "threshold", "period", "sample_ratio", "warmup")
 """Settings that params.yaml may leave to the method."""
 
 
-def _metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
+def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """Return flat, reproducible values, as ``dvc metrics diff`` and ``dvc exp show`` want them."""
     folds = list(scores.values())
     facts = paths.read_json(paths.RAW_FACTS)
     rmses = [fold["rmse"] for fold in folds]
     settings = folds[0]["settings"]
-    metrics = {
+    values = {
         "method": settings["method"],
         "rmse_mean": statistics.fmean(rmses),
         "rmse_std": statistics.stdev(rmses) if len(rmses) > 1 else 0.0,
@@ -43,38 +42,35 @@ def _metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
-    metrics |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
-    metrics |= {name: settings[name] for name in RESOLVED}
-    metrics |= {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
+    values |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
+    values |= {name: settings[name] for name in RESOLVED}
+    values |= {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
     for storage in STORAGES:
         shares = [fold["traffic"].get(storage, 0.0) for fold in folds]
         if any(shares):
-            metrics[f"traffic_{storage}"] = statistics.fmean(shares)
-    return metrics
+            values[f"traffic_{storage}"] = statistics.fmean(shares)
+    return values
 
 
-def _timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """Times of the trainings that made these very models.
+def timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Average the times of the trainings that made these very models.
 
     A model that DVC took from its cache was not trained here, so that no time belongs to it.
     """
-    found = [paths.timing(fold) for fold in scores]
-    timings = [paths.read_json(path) for path in found if path.is_file()]
     models = {fold["model"] for fold in scores.values()}
-    timings = [timing for timing in timings if timing["model"] in models]
-    if not timings:
+    files = [path for path in map(paths.timing, scores) if path.is_file()]
+    timed = [timing for timing in map(paths.read_json, files) if timing["model"] in models]
+    if not timed:
         return {"train_seconds": None, "folds_timed": 0}
-    seconds = sum(timing["train_seconds"] for timing in timings)
-    hardware = {
-        name: timings[0][name] for name in ("backend", "processor", "cores", "instruction_set")
-    }
+    seconds = sum(timing["train_seconds"] for timing in timed)
+    hardware = ("backend", "processor", "cores", "instruction_set")
     return {
-        "train_seconds": seconds / len(timings),
-        "updates_per_s": sum(timing["updates"] for timing in timings) / seconds,
-        "peak_memory_bytes": max(timing["peak_memory_bytes"] for timing in timings),
-        "threads": timings[0]["threads"],
-        "folds_timed": len(timings),
-        **hardware,
+        "train_seconds": seconds / len(timed),
+        "updates_per_s": sum(timing["updates"] for timing in timed) / seconds,
+        "peak_memory_bytes": max(timing["peak_memory_bytes"] for timing in timed),
+        "threads": timed[0]["threads"],
+        "folds_timed": len(timed),
+        **{name: timed[0][name] for name in hardware},
     }
 
 
@@ -101,7 +97,7 @@ def _plots(folds: list[int]) -> dict[str, list[dict[str, Any]]]:
         "convergence": convergence,
         "switched": storages,
         # Of one fold: groups are not the same rows in another.
-        "q_error": paths.read_json(paths.epochs(folds[0]) / ROWS_FILE),
+        "q_error": paths.read_json(paths.q_errors(folds[0])),
     }
 
 

@@ -7,15 +7,16 @@ import resource
 
 from tqdm import tqdm
 
-from mascot_jax.data.store import read_fold
+from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.fit import EpochRecord, fit
+from mascot_jax.grouping import Grouping
 from mascot_jax.grouping_file import load_groupings
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.model import model_from_state
 from mascot_jax.model_file import save_model
 from mascot_jax.prediction import ColdRule
-from mascot_jax.ratings import relabelled_ratings
+from mascot_jax.ratings import Ratings, relabelled_ratings
 from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import Params
 from mascot_jax.state import TrainState
@@ -27,22 +28,16 @@ from pipeline.stage import run_fold_stage
 
 
 def train(params: Params, fold: int) -> None:
-    """Train on all folds but one, logging the error on that one."""
+    """Train on all folds but one, logging after each epoch the error on that one."""
     settings = params.train.resolved()
     execution = Execution(settings.threads or len(os.sched_getaffinity(0)))
-    users, items = load_groupings(paths.groups(fold))
     data = read_fold(paths.SPLIT, fold)
+    users, items = load_groupings(paths.groups(fold))
+    low, high = data.low, data.high
     mean_rating = float(data.train_rating.mean(dtype="float64"))
     rule = ColdRule(mean_rating, users.warm_rows, items.warm_rows)
-    held_out = HeldOut(
-        users.row_of[data.test_user], items.row_of[data.test_item], data.test_rating, rule
-    )
-    low, high = data.low, data.high
-    ratings = relabelled_ratings(
-        data.train_user, data.train_item, data.train_rating, users.row_of, items.row_of
-    )
+    ratings, held_out = _in_groups_order(data, users, items, rule)
     del data  # its arrays are as large as the ratings
-    state = initial_state(users.starts, items.starts, settings)
     traffic = Traffic(users.visits, items.visits)
     seconds = 0.0
     with (
@@ -55,10 +50,11 @@ def train(params: Params, fold: int) -> None:
             seconds += record.seconds
             traffic.add_epoch(record.users.codes, record.items.codes)
             totals = held_out.score(state.users, state.items, settings.factors, execution)
-            log.add(record, totals.rmse)
+            log.add(record, state, totals.rmse)
             bar.set_postfix(rmse=f"{totals.rmse:.4f}", refresh=False)
             bar.update()
 
+        state = initial_state(users.starts, items.starts, settings)
         state = fit(state, ratings, settings, execution, on_epoch)
     model = model_from_state(
         state,
@@ -70,17 +66,33 @@ def train(params: Params, fold: int) -> None:
         high=high,
         traffic=traffic.shares,
     )
-    path = paths.model(fold)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest = save_model(model, path)
+    paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
+    digest = save_model(model, paths.model(fold))
+    _write_timing(fold, digest, seconds, len(ratings) * settings.epochs, execution.threads)
+
+
+def _in_groups_order(
+    data: FoldRatings, users: Grouping, items: Grouping, rule: ColdRule
+) -> tuple[Ratings, HeldOut]:
+    """Relabel the training and the test ratings by the rows that grouping gave users and items."""
+    ratings = relabelled_ratings(
+        data.train_user, data.train_item, data.train_rating, users.row_of, items.row_of
+    )
+    held_out = HeldOut(
+        users.row_of[data.test_user], items.row_of[data.test_item], data.test_rating, rule
+    )
+    return ratings, held_out
+
+
+def _write_timing(fold: int, model: str, seconds: float, updates: int, threads: int) -> None:
     paths.write_json(
         paths.timing(fold),
         {
-            "model": digest,
+            "model": model,
             "train_seconds": seconds,
-            "updates": len(ratings) * settings.epochs,
+            "updates": updates,
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "threads": execution.threads,
+            "threads": threads,
             **describe_hardware(),
         },
     )

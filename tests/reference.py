@@ -71,10 +71,19 @@ def permutation(key, count):
     return [at(i) for i in range(count)]
 
 
-def visiting_order(seed, epoch, count, block_size):
-    """Rating numbers in the order one thread visits them."""
+def visiting_order(seed, epoch, block_size, user_half, item_half):
+    """Rating numbers in the order one thread visits them: block by block, within a block by the pair of storages.
+
+    user_half, item_half: bool [ratings], whether each rating's rows are in float16.
+    """
+    count = len(user_half)
+    pair = user_half + 2 * item_half
     blocks = permutation(stream_key(seed, epoch, 1), -(-count // block_size))
-    return [i for b in blocks for i in range(b * block_size, min((b + 1) * block_size, count))]
+    order = []
+    for b in blocks:
+        numbers = np.arange(b * block_size, min((b + 1) * block_size, count))
+        order += numbers[np.argsort(pair[numbers], kind="stable")].tolist()
+    return order
 
 
 def is_sampled(seed, epoch, number, ratio):

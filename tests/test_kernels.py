@@ -38,6 +38,13 @@ def run(world, factors, variant="auto", threads=1, seed=3, number=2, sample_rati
     )
 
 
+def visiting_order(world, user_half, item_half):
+    size = kernels.block_size(len(world.values))
+    return reference.visiting_order(
+        3, 2, size, user_half[world.user_rows], item_half[world.item_rows]
+    )
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
 @pytest.mark.parametrize("factors", FACTORS)
@@ -46,7 +53,7 @@ def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, variant):
     halves = half_rows(world.users), half_rows(world.items)
     users, items, *_ = run(world, factors, variant)
     p, q = world.p.copy(), world.q.copy()
-    order = reference.visiting_order(3, 2, 300, kernels.block_size(300))
+    order = visiting_order(world, *halves)
     reference.epoch(world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order)
     np.testing.assert_array_equal(live_rows(users, factors), p)
     np.testing.assert_array_equal(live_rows(items, factors), q)
@@ -59,7 +66,7 @@ def test_sums_are_those_of_the_sampled_ratings(factors, variant):
     halves = half_rows(world.users), half_rows(world.items)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
     *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3)
-    order = reference.visiting_order(3, 2, 300, kernels.block_size(300))
+    order = visiting_order(world, *halves)
     details = reference.epoch(
         world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order
     )

@@ -6,7 +6,8 @@
 namespace mascot::bind {
 namespace {
 
-constexpr int64_t kRowAlignment = 64;  // bytes: an unaligned row spans one cache line more, at up to 3x the time
+constexpr int64_t kRowAlignment =
+    64;  // bytes: an unaligned row spans one cache line more, at up to 3x the time
 
 Storage storage_of(const ffi::AnyBuffer& table, const std::string& side) {
   switch (table.element_type()) {
@@ -27,13 +28,15 @@ int64_t check_table(const ffi::AnyBuffer& table, int64_t factors, const std::str
   require(stride >= chunk_count(factors) * kLanes && stride * width % kRowAlignment == 0,
           side + ": a table's stride (" + std::to_string(stride) + ") must be factors (" +
               std::to_string(factors) + ") padded to a multiple of 64 bytes");
-  require(reinterpret_cast<uintptr_t>(table.untyped_data()) % kRowAlignment == 0,
-          side + ": a factor table must begin at a 64-byte boundary; allocate it with allocate_table");
+  require(
+      reinterpret_cast<uintptr_t>(table.untyped_data()) % kRowAlignment == 0,
+      side + ": a factor table must begin at a 64-byte boundary; allocate it with allocate_table");
   return table.dimensions()[0];
 }
 
 template <class Remaining, class Get>
-std::vector<ffi::AnyBuffer> collect(const Remaining& remaining, int64_t first, int64_t count, Get get) {
+std::vector<ffi::AnyBuffer> collect(const Remaining& remaining, int64_t first, int64_t count,
+                                    Get get) {
   require(first >= 0 && count > 0 && first + count <= static_cast<int64_t>(remaining.size()),
           "user_tables does not fit the number of factor tables");
   std::vector<ffi::AnyBuffer> buffers;
@@ -77,12 +80,15 @@ Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& 
   return result;
 }
 
-std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingArgs& args, int64_t first, int64_t count) {
+std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingArgs& args, int64_t first,
+                                      int64_t count) {
   return collect(args, first, count, [&](size_t i) { return args.get<ffi::AnyBuffer>(i).value(); });
 }
 
-std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingRets& rets, int64_t first, int64_t count) {
-  return collect(rets, first, count, [&](size_t i) { return *rets.get<ffi::AnyBuffer>(i).value(); });
+std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingRets& rets, int64_t first,
+                                      int64_t count) {
+  return collect(rets, first, count,
+                 [&](size_t i) { return *rets.get<ffi::AnyBuffer>(i).value(); });
 }
 
 Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items) {
@@ -94,8 +100,8 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 
 const Kernel& decode_kernel(std::string_view instruction_set) {
   const Kernel* kernel = find_kernel(instruction_set);
-  require(kernel != nullptr,
-          "instruction set '" + std::string(instruction_set) + "' is unknown or not supported here");
+  require(kernel != nullptr, "instruction set '" + std::string(instruction_set) +
+                                 "' is unknown or not supported here");
   return *kernel;
 }
 

@@ -1,6 +1,6 @@
-// From XLA buffers to the core's views, with every check that does not need a pass over the ratings: shapes, storages,
-// alignment, group tables. A view that leaves this file is safe to run on, given that the ratings' ids are in range
-// (mascot_jax.ratings checks those once).
+// From XLA buffers to the core's views, with every check that does not need a pass over the
+// ratings: shapes, storages, alignment, group tables. A view that leaves this file is safe to run
+// on, given that the ratings' ids are in range (mascot_jax.ratings checks those once).
 #pragma once
 
 #include <cstdint>

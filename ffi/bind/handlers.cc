@@ -1,5 +1,5 @@
-// XLA FFI handlers: decode and check, call the core, report. Operand order here is the contract with
-// mascot_jax.kernels; tables updated in place are results aliased to operands.
+// XLA FFI handlers: decode and check, call the core, report. Operand order here is the contract
+// with mascot_jax.kernels; tables updated in place are results aliased to operands.
 #include "bind/handlers.h"
 
 #include "bind/decode.h"
@@ -54,9 +54,9 @@ ffi::Error epoch(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
                  std::string_view instruction_set) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(instruction_set);
-    const mascot::Epoch work = decode_epoch(users, items, ratings, {user_starts, user_codes},
-                                            {item_starts, item_codes}, rates, counters, tables,
-                                            factors, user_tables, block_size, threads);
+    const mascot::Epoch work =
+        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
+                     rates, counters, tables, factors, user_tables, block_size, threads);
     const auto fits = [&](auto& sums, const Groups& groups) {
       return sums->dimensions()[0] == groups.size() &&
              sums->dimensions()[1] == factors + kStatistics;
@@ -121,9 +121,15 @@ ffi::Error predict(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
     const mascot::Epoch work = {
         ids,
         decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), factors, "users"),
-        decode_side({item_starts, item_codes},
-                    remaining(args, user_tables, tables - user_tables), factors, "items"),
-        factors, {}, 0, 0, 0, block_size, threads};
+        decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
+                    factors, "items"),
+        factors,
+        {},
+        0,
+        0,
+        0,
+        block_size,
+        threads};
     run_predict(decode_kernel("auto"), work, predictions->typed_data());
   });
 }

@@ -30,7 +30,8 @@ Task make_task(const Epoch& epoch) {
   return task;
 }
 
-// Calls work(task, block, position) for every block; each thread gets a copy of the task with a plan of its own.
+// Calls work(task, turn, blocks) for every turn below the number of blocks; each thread has a task
+// of its own, which prepare(task, thread) completes.
 template <class Prepare, class Work>
 void for_blocks(const Epoch& epoch, int64_t block_size, const Prepare& prepare, const Work& work) {
   const int64_t count = epoch.ratings.count;
@@ -38,8 +39,8 @@ void for_blocks(const Epoch& epoch, int64_t block_size, const Prepare& prepare, 
   std::atomic<int64_t> next = 0;
   run_threads(static_cast<int>(std::clamp<int64_t>(blocks, 1, epoch.threads)), [&](int thread) {
     Task task = make_task(epoch);
-    std::vector<uint8_t> plan(static_cast<std::size_t>(block_size));
-    task.plan = plan.data();
+    Scratch scratch(block_size);
+    task.scratch = &scratch;
     prepare(task, thread);
     for (int64_t turn = next++; turn < blocks; turn = next++) work(task, turn, blocks);
   });

@@ -1,4 +1,5 @@
-// Groups of rows: group g holds rows starts[g] .. starts[g + 1] - 1, all in one storage. O(groups) memory.
+// Groups of rows: group g holds rows starts[g] .. starts[g + 1] - 1, all in one storage. O(groups)
+// memory.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +13,13 @@ inline constexpr int kStorages = 2;
 
 class Groups {
  public:
-  // starts: [count + 1], first 0, last the number of rows, strictly rising; codes: [count], values of Storage.
+  // starts: [count + 1], first 0, last the number of rows, strictly rising; codes: [count], values
+  // of Storage.
   Groups(const uint32_t* starts, const uint8_t* codes, int64_t count)
       : starts_(starts), codes_(codes), count_(count) {
-    // Cells of 2^shift rows, not larger than the mean group, index the group table. Regrouped groups hold at least
-    // the mean, so a cell meets at most one boundary; find() is right for any table.
+    // Cells of 2^shift rows, not larger than the mean group, index the group table. Regrouped
+    // groups hold at least the mean, so a cell meets at most one boundary; find() is right for any
+    // table.
     const uint64_t rows = starts[count];
     while ((uint64_t{2} << shift_) * static_cast<uint64_t>(count) <= rows) ++shift_;
     first_.resize((rows >> shift_) + 1);

@@ -2,13 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/model.h"
 #include "core/sums.h"
 
+// A call in the loop over ratings costs more than its work; lambdas take the attribute without
+// `inline`.
+#define MASCOT_INLINED __attribute__((always_inline))
+#define MASCOT_INLINE inline MASCOT_INLINED
+
 namespace mascot {
 
-// One epoch's constants. decay = -learning_rate * regularisation.
+// One epoch's constants: eta, lambda_P, lambda_Q.
 struct Rates {
   float learning_rate;
   float user_reg;
@@ -20,10 +26,19 @@ struct Sampling {
   uint64_t threshold = 0;  // of 2^32: a rating is sampled if its draw is below; 0 samples none
 };
 
-// Consecutive ratings begin..end-1, to be visited in this order by one thread.
+// Consecutive ratings begin..end-1, to be visited by one thread: in their order while all rows are
+// in the same pair of storages (user's, item's), else pair by pair, float32/float32 first, then
+// float16/float32, float32/float16 and float16/float16, in their order within each.
 struct Block {
   int64_t begin;
   int64_t end;
+};
+
+// A thread's memory for what it works out about a block: one element per rating.
+struct Scratch {
+  explicit Scratch(int64_t block_size) : plan(block_size), order(block_size) {}
+  std::vector<uint8_t> plan;
+  std::vector<uint32_t> order;
 };
 
 // What a thread needs to work on blocks of one epoch.
@@ -36,7 +51,7 @@ struct Task {
   Sampling sampling;
   GroupSums* user_sums;  // used only when sampling
   GroupSums* item_sums;
-  uint8_t* plan;  // scratch of one byte per rating of a block
+  Scratch* scratch;
 };
 
 struct Kernel {
@@ -48,8 +63,8 @@ struct Kernel {
   void (*predict)(const Task&, Block, float* predictions);
   // Copies float16 rows begin..end-1 to the float32 table, widened exactly.
   void (*widen)(const Side&, int64_t factors, int64_t begin, int64_t end);
-  // Loads and stores the rows that update would, with its prefetch and no arithmetic: the memory system's bound,
-  // for benchmarks.
+  // Loads and stores the rows that update would, with its prefetch and no arithmetic: the memory
+  // system's bound, for benchmarks.
   void (*stream)(const Task&, Block);
 };
 

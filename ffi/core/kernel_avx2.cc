@@ -1,9 +1,12 @@
 // The kernel for CPUs with AVX2, FMA and F16C.
 //
-// The standard headers come before the pragma: an inline function of theirs compiled for this instruction set could be
-// the copy that the linker keeps for the whole program.
+// The standard headers come before the pragma: an inline function of theirs compiled for this
+// instruction set could be the copy that the linker keeps for the whole program.
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "core/kernel.h"
 #include "core/random.h"
@@ -24,12 +27,14 @@ namespace {
 namespace mascot::avx2 {
 namespace {
 bool supported() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
 }
 }  // namespace
 }  // namespace mascot::avx2
 
 namespace mascot {
-const Kernel kAvx2 = {"avx2", avx2::supported, avx2::update, avx2::predict, avx2::widen, avx2::stream};
+const Kernel kAvx2 = {"avx2",        avx2::supported, avx2::update,
+                      avx2::predict, avx2::widen,     avx2::stream};
 }  // namespace mascot
 #endif

@@ -1,9 +1,12 @@
 // The kernel for CPUs with AVX-512 F, DQ, BW and VL.
 //
-// The standard headers come before the pragma: an inline function of theirs compiled for this instruction set could be
-// the copy that the linker keeps for the whole program.
+// The standard headers come before the pragma: an inline function of theirs compiled for this
+// instruction set could be the copy that the linker keeps for the whole program.
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "core/kernel.h"
 #include "core/random.h"
@@ -24,12 +27,14 @@ namespace {
 namespace mascot::avx512 {
 namespace {
 bool supported() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 }  // namespace
 }  // namespace mascot::avx512
 
 namespace mascot {
-const Kernel kAvx512 = {"avx512", avx512::supported, avx512::update, avx512::predict, avx512::widen, avx512::stream};
+const Kernel kAvx512 = {"avx512",        avx512::supported, avx512::update,
+                        avx512::predict, avx512::widen,     avx512::stream};
 }  // namespace mascot
 #endif

@@ -1,6 +1,9 @@
 // The kernel in plain C++: any CPU.
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "core/kernel.h"
 #include "core/lanes_portable.h"
@@ -14,6 +17,6 @@ bool supported() { return true; }
 }  // namespace mascot::portable
 
 namespace mascot {
-const Kernel kPortable = {"portable",         portable::supported, portable::update,
-                          portable::predict,  portable::widen,     portable::stream};
+const Kernel kPortable = {"portable",        portable::supported, portable::update,
+                          portable::predict, portable::widen,     portable::stream};
 }  // namespace mascot

@@ -5,9 +5,12 @@
 
 #include <cstdint>
 
+#include "core/groups.h"
+
 namespace mascot::avx2 {
 
-// Two rows of this many chunks stay in the 16 registers beside the accumulators; longer rows would be spilled.
+// Two rows of this many chunks stay in the 16 registers beside the accumulators; longer rows would
+// be spilled.
 inline constexpr int kHeldChunks = 2;
 
 struct Lanes {
@@ -43,6 +46,7 @@ inline void store_floats(float* p, Lanes a) {
 inline void keep(Lanes& a) { __asm__ volatile("" : "+x"(a.low), "+x"(a.high)); }
 
 struct Float32 {
+  static constexpr Storage kStorage = Storage::kFloat32;
   using Element = float;
   static Lanes load(const Element* p) { return load_floats(p); }
   static void store(Element* p, Lanes a) { store_floats(p, a); }
@@ -50,6 +54,7 @@ struct Float32 {
 };
 
 struct Float16 {
+  static constexpr Storage kStorage = Storage::kFloat16;
   using Element = uint16_t;
   static constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   static Lanes load(const Element* p) {

@@ -5,11 +5,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/groups.h"
 #include "core/half.h"
 
 namespace mascot::portable {
 
-// Rows are left in memory: there are no registers to hold them.
+// No registers to hold rows in: they are left in memory, and k needs no constants.
 inline constexpr int kHeldChunks = 0;
 
 struct Lanes {
@@ -58,6 +59,7 @@ inline void store_floats(float* p, const Lanes& a) { std::memcpy(p, a.v, sizeof 
 inline void keep(Lanes& a) { __asm__ volatile("" : "+m"(a)); }
 
 struct Float32 {
+  static constexpr Storage kStorage = Storage::kFloat32;
   using Element = float;
   static Lanes load(const Element* p) { return load_floats(p); }
   static void store(Element* p, const Lanes& a) { store_floats(p, a); }
@@ -65,6 +67,7 @@ struct Float32 {
 };
 
 struct Float16 {
+  static constexpr Storage kStorage = Storage::kFloat16;
   using Element = uint16_t;
   static Lanes load(const Element* p) {
     Lanes r;

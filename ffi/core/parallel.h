@@ -10,8 +10,8 @@
 
 namespace mascot {
 
-// IEEE arithmetic while in scope. XLA runs its handlers with subnormals flushed to zero, and threads inherit that;
-// results would then depend on who calls.
+// IEEE arithmetic while in scope. XLA runs its handlers with subnormals flushed to zero, and
+// threads inherit that; results would then depend on who calls.
 class IeeeArithmetic {
  public:
 #if defined(__x86_64__)
@@ -19,7 +19,8 @@ class IeeeArithmetic {
   ~IeeeArithmetic() { _mm_setcsr(saved_); }
 
  private:
-  static constexpr unsigned kDefault = 0x1f80;  // exceptions masked, round to nearest, subnormals kept
+  static constexpr unsigned kDefault =
+      0x1f80;  // exceptions masked, round to nearest, subnormals kept
   unsigned saved_;
 #endif
 };

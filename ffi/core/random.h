@@ -1,5 +1,6 @@
-// Counter-based randomness: every draw is a function of (seed, epoch, stream, number), so that it is the same on
-// every back end and for every number of threads. SplitMix64 (Steele et al. 2014) read at a position.
+// Counter-based randomness: every draw is a function of (seed, epoch, stream, number), so that it
+// is the same on every back end and for every number of threads. SplitMix64 (Steele et al. 2014)
+// read at a position.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,9 @@ inline uint32_t draw32(uint64_t key, uint64_t number) {
   return static_cast<uint32_t>(mix64(key + (number + 1) * kGoldenGamma) >> 32);
 }
 
-// A seeded permutation of 0..count-1, one position at a time and without memory: a four-round Feistel network over
-// the smallest even number of bits that holds count, walked until the result falls inside.
+// A seeded permutation of 0..count-1, one position at a time and without memory: a four-round
+// Feistel network over the smallest even number of bits that holds count, walked until the result
+// falls inside.
 class Permutation {
  public:
   Permutation(uint64_t key, uint64_t count) : key_(key), count_(count) {

@@ -15,7 +15,8 @@ namespace {
 
 constexpr int64_t kRowsPerTurn = 4096;
 
-// True if no value has an exponent of all ones. Integer arithmetic, which every compiler vectorises.
+// True if no value has an exponent of all ones. Integer arithmetic, which every compiler
+// vectorises.
 template <class Bits>
 bool all_finite(const void* data, int64_t count, Bits exponent) {
   const Bits* values = static_cast<const Bits*>(data);
@@ -62,7 +63,8 @@ void advise_huge_pages(void* data, int64_t bytes) {
 #endif
 }
 
-void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors, int threads) {
+void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors,
+             int threads) {
   for_row_ranges(to, threads, [&](int64_t group, int64_t begin, int64_t end) {
     if (from.groups.storage(group) == Storage::kFloat16 && to.storage(group) == Storage::kFloat32) {
       kernel.widen(from, factors, begin, end);

@@ -7,12 +7,14 @@
 
 namespace mascot {
 
-// Asks for huge pages for memory that has not been touched yet: a table walked at random misses the TLB on every row
-// otherwise. Does not touch it.
+// Asks for huge pages for memory that has not been touched yet: a table walked at random misses the
+// TLB on every row otherwise. Does not touch it.
 void advise_huge_pages(void* data, int64_t bytes);
 
-// Promotes by widening every group whose storage is float16 in `from` and float32 in `to`: precision switching, one way.
-void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors, int threads);
+// Promotes by widening every group whose storage is float16 in `from` and float32 in `to`:
+// precision switching, one way.
+void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors,
+             int threads);
 
 // finite[g] = 1 where every factor of group g is finite, else 0.
 void check_finite(const Side& side, int threads, uint8_t* finite);

@@ -108,7 +108,6 @@ def draw_pairs(
     table = np.repeat(np.arange(items, dtype=np.uint32), slots)
     dealt = _deal_items(ends, items, _generator(seed, _DEAL))
     edges = np.searchsorted(ends, np.arange(-(-total // CHUNK) + 1) * CHUNK, side="right")
-    edges[0] = 0
     for number, (start, stop) in enumerate(pairwise(edges.tolist())):
         low, high = np.searchsorted(dealt, np.array([start, stop], dtype=np.uint64) * items)
         keys = _draw_keys(

@@ -16,7 +16,7 @@ Indices = npt.NDArray[np.uint32]
 Ratings = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-# Chosen so that the stars are spread as in MovieLens 1M (mean 3.55, standard deviation 1.1), biases
+# Chosen so that the stars are spread as in MovieLens 1M (mean 3.5, deviation 1.1), biases
 # alone miss the floor by a quarter, and 50 epochs of plain SGD come within a few per cent of it.
 _MEAN = np.float32(3.6)
 _USER_SPREAD, _ITEM_SPREAD = np.float32(0.35), np.float32(0.4)

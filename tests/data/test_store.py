@@ -158,25 +158,34 @@ def header(text):
     return len(text).to_bytes(8, "little") + text
 
 
+def tensor(dtype="U32", shape=(1,), offsets=(0, 4)):
+    entry = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+    return header(json.dumps({"user": entry}).encode()) + b"abcd"
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        b"user,item,rating\n1,2,3\n" * 9,
-        header(b"not json"),
-        header(b"\xff\xfe"),
-        header(b"[]"),
-        header(b'{"user": 3}'),
-        header(b'{"user": {"dtype": "U32", "shape": [2], "data_offsets": [0, 4]}}') + b"abcd",
-        header(b'{"user": {"dtype": "U32", "shape": [1, 1], "data_offsets": [0, 4]}}') + b"abcd",
-        header(b'{"user": {"dtype": "X9", "shape": [1], "data_offsets": [0, 4]}}') + b"abcd",
-        header(b'{"__metadata__": {"mascot_split": "[]"}}'),
-        header(b'{"__metadata__": 5}'),
-        header(b"{}"),
+        (b"user,item,rating\n1,2,3\n" * 9, "not a safetensors file"),
+        (header(b"not json"), "no readable safetensors header"),
+        (header(b"\xff\xfe"), "no readable safetensors header"),
+        (header(b"[]"), "no readable safetensors header"),
+        (header(b"5"), "no readable safetensors header"),
+        (header(b'{"user": 3}'), "no readable safetensors header"),
+        (header(b'{"user": {}}'), "no readable safetensors header"),
+        (tensor(shape=(2,)), "offsets and shape disagree"),
+        (tensor(offsets=(-4, 0)), "offsets and shape disagree"),
+        (tensor(shape=(1, 1)), "no readable safetensors header"),
+        (tensor(dtype="X9"), "no readable safetensors header"),
+        (tensor(), "is not a split"),
+        (header(b'{"__metadata__": {"mascot_split": "[]"}}'), "is not a split"),
+        (header(b'{"__metadata__": 5}'), "is not a split"),
+        (header(b"{}"), "is not a split"),
     ],
 )
-def test_other_content_is_refused(path, content):
+def test_other_content_is_refused(path, content, message):
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"ratings\.safetensors"):
+    with pytest.raises(DataError, match=rf"ratings\.safetensors .*{message}"):
         read_fold(path, 0)
 
 

@@ -200,13 +200,21 @@ def test_chunks_join_without_gaps(monkeypatch):
     assert raw.frame.equals(raw.frame.sort("user", "item"))
 
 
-def test_redraws_end_even_if_one_item_takes_nearly_everything():
+def test_users_still_short_after_the_redraws_are_completed(monkeypatch):
+    monkeypatch.setattr("mascot_jax.data.pairs._ROUNDS", 2)
     weights = np.full(400, 1e-9)
     weights[0] = 1.0
-    counts = np.full(20, 30)
-    ((user, item),) = draw_pairs(counts, weights, np.random.SeedSequence(0))
-    assert np.bincount(user).tolist() == counts.tolist()
+    wanted = np.full(20, 30)
+    ((user, item),) = draw_pairs(wanted, weights, np.random.SeedSequence(0))
+    assert np.bincount(user).tolist() == wanted.tolist()
     assert np.unique(user.astype(np.uint64) * 400 + item).size == 600
+
+
+def test_a_user_without_ratings_may_come_first():
+    drawn = draw_pairs(np.array([0, 2, 0]), np.ones(40), np.random.SeedSequence(0))
+    ((user, item),) = drawn
+    assert user.tolist() == [1, 1]
+    assert np.unique(item).size == 2
 
 
 def test_popular_items_are_drawn_more_often():

@@ -1,0 +1,1 @@
+"""Programs that print figures: each times its variants interleaved in one process and reports medians."""

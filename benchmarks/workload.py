@@ -1,0 +1,45 @@
+"""Ratings with a real data set's table sizes and popularity, for timing: values are noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.data.pairs import popularity
+from mascot_jax.data.synthetic import SHAPES
+from mascot_jax.grouping import Grouping, regroup
+from mascot_jax.ratings import Ratings, relabelled_ratings
+
+MOST_RATINGS = 32_000_000
+"""An epoch of more takes longer and shows nothing else."""
+
+
+class Workload(NamedTuple):
+    """What a training starts from."""
+
+    ratings: Ratings
+    users: Grouping
+    items: Grouping
+
+
+def make_workload(shape: str, seed: int = 0) -> Workload:
+    """Draw at most 32 M ratings of a named shape; users and items independently by popularity."""
+    size = SHAPES[shape]
+    rng = np.random.default_rng(seed)
+    count = min(size.ratings, MOST_RATINGS)
+    users = _draw(popularity(size.users, 0), count, rng)
+    items = _draw(popularity(size.items, 2), count, rng)
+    values = rng.integers(1, 6, count, dtype=np.int8).astype(np.float32)
+    user_groups = regroup(np.bincount(users, minlength=size.users), 100)
+    item_groups = regroup(np.bincount(items, minlength=size.items), 100)
+    ratings = relabelled_ratings(users, items, values, user_groups.row_of, item_groups.row_of)
+    return Workload(ratings, user_groups, item_groups)
+
+
+def _draw(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.uint32]:
+    """Draw ids in proportion to ``weights``, assigned to ids at random."""
+    edges = np.cumsum(rng.permutation(weights))
+    drawn = np.searchsorted(edges, rng.random(count) * edges[-1], side="right")
+    return drawn.astype(np.uint32)

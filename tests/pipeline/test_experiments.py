@@ -1,0 +1,93 @@
+"""``dvc exp run``: settings arrive, sweeps work, and an experiment runs its own code."""
+
+import json
+
+import pytest
+
+from mascot_jax.model_file import load_model
+from tests.pipeline.workspace import stages_run
+
+
+def finished_experiments(workspace):
+    """State and metrics of each experiment on the current commit, by name."""
+    shown = json.loads(workspace.dvc("exp", "show", "--json"))
+    found = {}
+    for baseline in shown:
+        for experiment in baseline["experiments"] or []:
+            (revision,) = experiment["revs"]
+            state = (experiment["executor"] or {}).get("state")
+            data = revision["data"]
+            metrics = data["metrics"]["metrics.json"]["data"]
+            train = data["params"]["params.yaml"]["data"]["train"]
+            found[revision["name"]] = state, metrics, train
+    return found
+
+
+@pytest.mark.parametrize(("method", "storage"), [("fp16", "float16"), ("fp32", "float32")])
+def test_the_method_decides_what_is_stored(workspace, method, storage):
+    output = workspace.dvc("exp", "run", "-S", f"train.method={method}", "-S", "folds=[0]")
+    assert stages_run(output) == ["train@0", "evaluate@0", "summarize"]
+    model = load_model(workspace.path("models/0.safetensors"))
+    assert model.settings.method == method
+    for side in (model.users, model.items):
+        assert {name: str(rows.dtype) for name, rows in side.factors.items()} == {storage: storage}
+    metrics = workspace.json("metrics.json")
+    assert metrics["method"] == method
+    assert metrics["storage"] == storage
+    traffic = {name: value for name, value in metrics.items() if name.startswith("traffic_")}
+    assert traffic == {f"traffic_{storage}": 1.0}
+    assert metrics["factor_bytes"] == (120 + 80) * 16 * (4 if storage == "float32" else 2)
+
+
+def test_a_queued_sweep(workspace):
+    sweep = ("-S", "train.method=fp16,mascot", "-S", "train.factors=8,16", "-S", "folds=[0]")
+    workspace.dvc("exp", "run", *sweep, "--queue")
+    try:
+        workspace.dvc("exp", "run", "--run-all", "--jobs", "2")
+    finally:
+        workspace.dvc("queue", "stop")  # its workers would wait for more
+    found = finished_experiments(workspace)
+    assert [state for state, _, _ in found.values()] == ["success"] * 4
+    tried = {(metrics["method"], train["factors"]) for _, metrics, train in found.values()}
+    assert tried == {("fp16", 8), ("fp16", 16), ("mascot", 8), ("mascot", 16)}
+    for _, metrics, train in found.values():
+        assert metrics["method"] == train["method"]
+        assert 0 < metrics["rmse_mean"] < 3
+    assert workspace.json("metrics.json")["method"] == "mascot"  # the workspace is as it was
+
+
+def test_a_temporary_experiment_runs_its_own_code(workspace):
+    for name, line in (
+        ("pipeline/train.py", "seconds = 0.0"),
+        ("mascot_jax/fit.py", "jax.block_until_ready(state)"),
+    ):
+        path = workspace.path(name)
+        source = path.read_text(encoding="utf-8")
+        assert f"    {line}\n" in source
+        trace = f'    print("trace", __file__, flush=True)\n    {line}\n'
+        path.write_text(source.replace(f"    {line}\n", trace, 1), encoding="utf-8")
+    output = workspace.dvc("exp", "run", "--temp", "-S", "folds=[0]", "-S", "train.epochs=3")
+    assert stages_run(output) == ["train@0", "evaluate@0", "summarize"]
+    traces = [line.split(" ", 1)[1] for line in output.splitlines() if line.startswith("trace ")]
+    assert [trace.rsplit("/", 1)[1] for trace in traces] == ["train.py", "fit.py"]
+    own = str(workspace.path(".dvc/tmp/exps"))
+    assert all(trace.startswith(own) for trace in traces), traces
+    assert workspace.json("metrics.json")["rmse_fold1"]  # the workspace's results stay
+
+
+@pytest.mark.realdata
+def test_movielens_100k_from_a_local_archive(workspace, real_data):
+    archive = (real_data / "ml-100k.zip").absolute()
+    settings = {
+        "data.name": "ml-100k", "data.source": archive, "data.users": "null",
+        "data.items": "null", "data.ratings": "null", "folds": "[0]",
+        "regroup.user_groups": 100, "regroup.item_groups": 100, "train.epochs": 50,
+        "train.learning_rate": 0.01, "train.threshold": "null", "train.sample_ratio": "null",
+    }  # fmt: skip
+    options = [part for name, value in settings.items() for part in ("-S", f"{name}={value}")]
+    workspace.dvc("exp", "run", *options)
+    report = workspace.json("data/split/report.json")
+    assert (report["ratings"], report["users"], report["items"]) == (100_000, 943, 1682)
+    metrics = workspace.json("metrics.json")
+    assert "rmse_floor" not in metrics
+    assert 0.90 < metrics["rmse_mean"] < 0.99
