@@ -83,12 +83,24 @@ def train_epoch(
             if table.shape[0] != count:
                 raise ValueError(f"ratings are of {count} {name}, the state has {table.shape[0]}")
     s = settings.resolved()
-    scalars = _Scalars(
-        np.float32(s.learning_rate), np.float32(s.decay), np.float32(s.user_reg), np.float32(s.item_reg),
-        np.float32(s.sample_ratio), np.float32(s.threshold),
-        np.int32(s.warmup), np.int32(s.period), np.int32(s.epochs),
-    )  # fmt: skip
-    return _train_epoch(state, ratings, scalars, s.factors, s.switching, execution)
+    return _train_epoch(state, ratings, _scalars(s), s.factors, s.switching, execution)
+
+
+def _scalars(s: TrainSettings) -> _Scalars:
+    """Give the numbers of resolved settings the types that the kernel takes."""
+    if s.sample_ratio is None or s.threshold is None or s.warmup is None or s.period is None:
+        raise ValueError("settings must be resolved")
+    return _Scalars(
+        np.float32(s.learning_rate),
+        np.float32(s.decay),
+        np.float32(s.user_reg),
+        np.float32(s.item_reg),
+        np.float32(s.sample_ratio),
+        np.float32(s.threshold),
+        np.int32(s.warmup),
+        np.int32(s.period),
+        np.int32(s.epochs),
+    )
 
 
 @partial(jax.jit, static_argnames=("factors", "unit", "execution"), donate_argnames="state")
@@ -115,7 +127,6 @@ def _train_epoch(
     )
 
     def finish(side: Side, raw_sums: jax.Array) -> tuple[Side, SideReport]:
-        finite = kernels.check_finite(side, factors=factors, execution=execution)
         sums = switching.unpack_sums(raw_sums)
         sums = switching.pool(sums) if unit is Switching.SIDE else sums
         error = switching.q_error(sums)
@@ -123,6 +134,8 @@ def _train_epoch(
             new = switching.decide(side.codes, side.baseline, error, sums.count, scalars.threshold)
             side = kernels.promote(side, new.codes, factors=factors, execution=execution)
             side = side._replace(baseline=new.baseline)
+        # Last: read between two updates in place, the tables would be copied by XLA.
+        finite = kernels.check_finite(side, factors=factors, execution=execution)
         return side, SideReport(error, finite)
 
     users, user_report = finish(users, user_sums)

@@ -11,7 +11,7 @@ from mascot_jax.kernels import Execution
 from mascot_jax.ratings import make_ratings, relabelled_ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.traffic import Traffic
-from mascot_jax.training import learning_rate, measures, train_epoch
+from mascot_jax.training import _scalars, _train_epoch, learning_rate, measures, train_epoch
 from tests.worlds import live_rows
 
 ONE = Execution(1)
@@ -158,12 +158,30 @@ def test_the_last_epoch_never_measures():
 
 
 def test_a_sweep_over_numbers_compiles_once():
-    from mascot_jax.training import _train_epoch
-
     train(settings(learning_rate=0.01))
     before = _train_epoch._cache_size()
     train(settings(learning_rate=0.02, user_reg=0.3, seed=5, threshold=3.0, period=3))
     assert _train_epoch._cache_size() == before
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot", "mascot-n2"])
+def test_an_epoch_updates_every_table_in_place(method):
+    s = settings(method=method, warmup=0, threshold=0.01)
+    ratings, users, items = planted()
+    state = initial_state(users.starts, items.starts, s)
+
+    def tables(state):
+        return [t for side in (state.users, state.items) for t in side.tables.values()]
+
+    before = [table.unsafe_buffer_pointer() for table in tables(state)]
+    compiled = _train_epoch.lower(
+        state, ratings, _scalars(s.resolved()), s.factors, s.switching, ONE
+    ).compile()
+    copied = [x for x in compiled.as_text().splitlines() if "copy(" in x and ("f16[" in x or "f32[60" in x)]
+    assert copied == []
+    for _ in range(3):
+        state, _ = train_epoch(state, ratings, s, ONE)
+    assert [table.unsafe_buffer_pointer() for table in tables(state)] == before
 
 
 def test_divergence_names_epoch_side_group_and_storage():
