@@ -13,6 +13,12 @@ ffi::Error allocate(ffi::Result<ffi::AnyBuffer> table) {
   return ffi::Error::Success();
 }
 
+void require_team(int64_t block_size, int32_t threads) {
+  require(block_size > 0 && block_size <= kMostPerBlock,
+          "block_size must lie between 1 and " + std::to_string(kMostPerBlock));
+  require(threads > 0, "threads must be at least 1");
+}
+
 // What epoch and stream share. tables: those of the users, then those of the items.
 mascot::Epoch decode_epoch(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                            const ffi::Buffer<ffi::F32>& ratings, const GroupBuffers& user_groups,
@@ -22,7 +28,7 @@ mascot::Epoch decode_epoch(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer
                            int32_t threads) {
   require(rates.element_count() == 4 && counters.element_count() == 2,
           "rates must hold 4 values and counters 2");
-  require(block_size > 0 && threads > 0, "block_size and threads must be at least 1");
+  require_team(block_size, threads);
   Ratings data = decode_ids(users, items);
   require(static_cast<int64_t>(ratings.element_count()) == data.count,
           "ratings must be as many as users");
@@ -113,7 +119,7 @@ ffi::Error predict(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
                    ffi::RemainingArgs args, ffi::Result<ffi::BufferR1<ffi::F32>> predictions,
                    int64_t factors, int64_t user_tables, int64_t block_size, int32_t threads) {
   return guarded([&] {
-    require(block_size > 0 && threads > 0, "block_size and threads must be at least 1");
+    require_team(block_size, threads);
     const Ratings ids = decode_ids(users, items);
     require(static_cast<int64_t>(predictions->element_count()) == ids.count,
             "predictions must be as many as users");

@@ -34,6 +34,8 @@ struct Block {
   int64_t end;
 };
 
+inline constexpr int64_t kMostPerBlock = 32768;  // ratings: their places are counted in 16 bits
+
 // A thread's memory for what it works out about a block: one element per rating.
 struct Scratch {
   explicit Scratch(int64_t block_size) : plan(block_size), order(block_size) {}

@@ -249,26 +249,25 @@ MASCOT_INLINE void stream_rating(const Task& task, int64_t i, const Ahead& ahead
 
 // ---- a block of ratings
 
-// Writes the byte of each rating of a block: in passes that vectorise, so that the loop over rows
-// neither searches nor hashes.
+// Writes the byte of each rating of a block: ahead of the loop over rows, which then neither
+// searches nor hashes, and in passes that vectorise.
 void make_plan(const Task& task, Block block) {
-  const Groups &users = task.users->groups, &items = task.items->groups;
-  const auto common = [](const Groups& groups, uint8_t bit) {
-    return static_cast<uint8_t>(groups.storage(0) == Storage::kFloat16 ? bit : 0);
+  const StorageMap &users = task.users->groups.storages(), &items = task.items->groups.storages();
+  const auto bit = [](Storage storage, uint8_t bit) {
+    return static_cast<uint8_t>(storage == Storage::kFloat16 ? bit : 0);
   };
   const int64_t size = block.end - block.begin;
+  const uint32_t* user = task.ratings->user + block.begin;
+  const uint32_t* item = task.ratings->item + block.begin;
   uint8_t* __restrict__ plan = task.scratch->plan.data();  // bytes may alias anything otherwise
-  std::memset(plan, common(users, kUserFloat16) | common(items, kItemFloat16),
-              static_cast<std::size_t>(size));
-  const auto mark = [&](const Groups& groups, const uint32_t* rows, uint8_t bit) {
-    if (groups.uniform()) return;
+  if (users.uniform() && items.uniform()) {
+    std::memset(plan, bit(users[0], kUserFloat16) | bit(items[0], kItemFloat16),
+                static_cast<std::size_t>(size));
+  } else {
     for (int64_t i = 0; i < size; ++i) {
-      const bool half = groups.storage_of_row(rows[block.begin + i]) == Storage::kFloat16;
-      plan[i] = static_cast<uint8_t>((plan[i] & ~bit) | (half ? bit : 0));
+      plan[i] = bit(users[user[i]], kUserFloat16) | bit(items[item[i]], kItemFloat16);
     }
-  };
-  mark(users, task.ratings->user, kUserFloat16);
-  mark(items, task.ratings->item, kItemFloat16);
+  }
   const auto [key, threshold] = task.sampling;
   if (threshold == 0) return;
   for (int64_t i = 0; i < size; ++i) {
@@ -282,14 +281,22 @@ void make_plan(const Task& task, Block block) {
 // mispredict every other rating.
 std::array<int64_t, kPairs + 1> sort_by_storages(const Task& task, Block block) {
   const uint8_t* plan = task.scratch->plan.data();
-  uint32_t* order = task.scratch->order.data();
+  uint32_t* __restrict__ order = task.scratch->order.data();
   const int64_t size = block.end - block.begin;
+  // Four counters of 16 bits in one register: in memory, each increment would wait for the one
+  // before.
+  const auto shift = [&](int64_t i) { return (plan[i] & kBothFloat16) * 16; };
+  uint64_t counts = 0;
+  for (int64_t i = 0; i < size; ++i) counts += uint64_t{1} << shift(i);
   std::array<int64_t, kPairs + 1> begin = {};
-  for (int64_t i = 0; i < size; ++i) ++begin[(plan[i] & kBothFloat16) + 1];
-  for (int pair = 0; pair < kPairs; ++pair) begin[pair + 1] += begin[pair];
-  std::array<int64_t, kPairs + 1> next = begin;
+  uint64_t next = 0;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    next |= static_cast<uint64_t>(begin[pair]) << (pair * 16);
+    begin[pair + 1] = begin[pair] + static_cast<int64_t>(counts >> (pair * 16) & 0xffff);
+  }
   for (int64_t i = 0; i < size; ++i) {
-    order[next[plan[i] & kBothFloat16]++] = static_cast<uint32_t>(i);
+    order[next >> shift(i) & 0xffff] = static_cast<uint32_t>(i);
+    next += uint64_t{1} << shift(i);
   }
   return begin;
 }
@@ -368,7 +375,7 @@ MASCOT_INLINE void walk_block(const Task& task, Block block, Chunks<C> chunks, c
       visit(u, v, block.begin + place, sampled, ahead);
     }
   };
-  if (task.users->groups.uniform() && task.items->groups.uniform()) {
+  if (task.users->groups.storages().uniform() && task.items->groups.storages().uniform()) {
     const auto in_order = [](int64_t number) MASCOT_INLINED { return number; };
     return with_storages(plan[0], [&](auto u, auto v) MASCOT_INLINED {
       const auto same = [](int64_t) MASCOT_INLINED { return pair_of<decltype(u), decltype(v)>(); };

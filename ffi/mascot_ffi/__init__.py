@@ -1,7 +1,7 @@
 """The native kernels, compiled: nothing but the extension modules and what they were built from.
 
-Installed as a top-level package, so that the ``mascot_jax`` folder of a checkout, which Python finds first, does not
-hide it.
+Installed as a top-level package, so that the ``mascot_jax`` folder of a checkout, which Python
+finds first, does not hide it.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""The hash of the native sources: computed at build time by CMake, and at run time to notice a stale build.
+"""The hash of the native sources: CMake computes it to build in, and a run to notice a stale build.
 
-A checkout's Python code runs beside an installed native module. If the sources in the checkout are not those that the
-module was built from, results would silently come from the old kernel.
+A checkout's Python code runs beside an installed native module. If the sources in the checkout are
+not those that the module was built from, results would silently come from the old kernel.
 """
 
 import hashlib

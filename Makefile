@@ -1,0 +1,49 @@
+# Two commands do everything on a machine with Python and a C++ compiler:
+#   make repro   install into .venv, then run the pipeline
+#   make test    install into .venv, then run the tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml
+
+.PHONY: repro test lint format clean
+
+repro: $(VENV)/.pipeline
+	dvc repro
+
+test: $(VENV)/.test
+	pytest
+
+lint: $(VENV)/.lint
+	ruff check .
+	ruff format --check .
+	mypy
+	codespell
+	clang-format --dry-run --Werror $$(find ffi -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh')
+
+format: $(VENV)/.lint
+	ruff check --fix .
+	ruff format .
+	clang-format -i $$(find ffi -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh')
+
+clean:
+	rm -rf $(VENV) build
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+# Not editable: stages must run the Python code of the folder they are started in, and DVC starts some in copies.
+$(VENV)/.pipeline: $(BIN)/pip $(NATIVE)
+	$(BIN)/pip install --quiet '.[pipeline]'
+	touch $@
+
+$(VENV)/.test: $(BIN)/pip $(NATIVE)
+	$(BIN)/pip install --quiet '.[test]'
+	touch $@ $(VENV)/.pipeline
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/pip install --quiet '.[lint]'
+	touch $@
