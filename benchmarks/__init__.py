@@ -1,1 +1,4 @@
-"""Programs that print figures: each times its variants interleaved in one process and reports medians."""
+"""Programs that print figures.
+
+Each times its variants interleaved in one process and reports medians.
+"""

@@ -1,7 +1,8 @@
 """Updates per second of every method on one machine: ``python -m benchmarks.throughput --help``.
 
-All variants run in turn, round after round, in one process, so that a noisy machine is fair to all; figures are
-medians. ``stream`` only loads and stores the rows that ``fp32`` would, in its order: the bound that memory sets.
+All variants run in turn, round after round, in one process, so that a noisy machine is fair to
+all; figures are medians. ``stream`` only loads and stores the rows that ``fp32`` would, in its
+order: the bound that memory sets.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from mascot_jax.data.synthetic import SHAPES
 from mascot_jax.grouping import Grouping
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
+from mascot_jax.ratings import Ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.state import Side, TrainState
 from mascot_jax.storage import FLOAT16, FLOAT32
@@ -121,7 +123,7 @@ def _variants(workload: Workload, factors: int, execution: Execution) -> list[Va
 
 @partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
 def _stream(
-    users: Side, items: Side, ratings: kernels.Ratings, factors: int, execution: Execution
+    users: Side, items: Side, ratings: Ratings, factors: int, execution: Execution
 ) -> tuple[Side, Side]:
     rates, counters = jnp.zeros(4, jnp.float32), jnp.array([0, PLAIN_EPOCH], jnp.uint32)
     return kernels.run_stream(

@@ -41,5 +41,5 @@ def make_workload(shape: str, seed: int = 0) -> Workload:
 def _draw(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.uint32]:
     """Draw ids in proportion to ``weights``, assigned to ids at random."""
     edges = np.cumsum(rng.permutation(weights))
-    drawn = np.searchsorted(edges, rng.random(count) * edges[-1], side="right")
+    drawn: NDArray[np.intp] = np.searchsorted(edges, rng.random(count) * edges[-1], side="right")
     return drawn.astype(np.uint32)

@@ -1,4 +1,7 @@
-"""Matrix factorisation with quantised factors: MASCOT on JAX, with native kernels behind XLA's FFI."""
+"""Matrix factorisation with quantised factors.
+
+MASCOT on JAX, with native kernels behind XLA's FFI.
+"""
 
 from importlib.metadata import version
 

@@ -59,8 +59,8 @@ def fit(
     ratings, settings, execution
         As for ``train_epoch``.
     on_epoch
-        Called after each epoch with its record and the new state, which it must not keep: the next epoch updates
-        it in place.
+        Called after each epoch with its record and the new state, which it must not keep: the next
+        epoch updates it in place.
 
     Raises
     ------

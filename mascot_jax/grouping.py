@@ -33,7 +33,7 @@ class Grouping(NamedTuple):
 
     @property
     def row_of(self) -> NDArray[np.uint32]:
-        """uint32 ``(rows,)``: the regrouped row of each original index, the inverse of ``order``."""
+        """uint32 ``(rows,)``: the regrouped row of each original index, ``order``'s inverse."""
         return inverse(self.order)
 
 
@@ -47,8 +47,8 @@ def inverse(order: NDArray[np.uint32]) -> NDArray[np.uint32]:
 def regroup(counts: NDArray[np.int64], groups: int) -> Grouping:
     """Sort rows by their number of training ratings and cut them into groups.
 
-    A group is closed when it holds at least ceil(rows / groups) rows, and never between rows of equal
-    counts, so there can be fewer than ``groups``. Equal counts keep their original order.
+    A group is closed when it holds at least ceil(rows / groups) rows, and never between rows of
+    equal counts, so there can be fewer than ``groups``. Equal counts keep their original order.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def load_groupings(path: str | os.PathLike[str]) -> tuple[Grouping, Grouping]:
     tensors = load_file(os.fspath(path))
 
     def grouping(side: str) -> Grouping:
-        fields = {name: tensors[f"{side}.{name}"] for name in Grouping._fields}
-        return Grouping(**(fields | {"warm_rows": int(fields["warm_rows"])}))
+        order, starts, visits, warm_rows = (tensors[f"{side}.{name}"] for name in Grouping._fields)
+        return Grouping(order, starts, visits, int(warm_rows))
 
     return grouping("users"), grouping("items")

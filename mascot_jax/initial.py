@@ -71,4 +71,5 @@ def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> j
         first = jnp.minimum(i * chunk, rows - chunk)
         return jax.lax.dynamic_update_slice(table, padded, (first, jnp.zeros_like(first)))
 
-    return jax.lax.fori_loop(0, -(-rows // chunk), fill_chunk, table)
+    filled: jax.Array = jax.lax.fori_loop(0, -(-rows // chunk), fill_chunk, table)
+    return filled

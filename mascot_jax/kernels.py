@@ -1,6 +1,7 @@
-"""The native kernels as JAX functions, one per FFI target; operand order is that of ``ffi/bind/handlers.cc``.
+"""The native kernels as JAX functions, one per FFI target.
 
-Tables are updated in place where the caller's jit donates them. Shapes: n ratings, g groups of a side, k factors.
+Operand order is that of ``ffi/bind/handlers.cc``. Tables are updated in place where the caller's
+jit donates them. Shapes: n ratings, g groups of a side, k factors.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from mascot_jax.state import Side
 from mascot_jax.storage import Storage, Tables
 
 STATISTICS = 4
-"""Columns of the sums after the k of the gradient: squared norms, samples, lost and whole updates (squared)."""
+"""Columns of the sums after the k of the gradient.
+
+Squared norms, samples, lost and whole updates (squared).
+"""
 
 
 class Execution(NamedTuple):
@@ -39,9 +43,13 @@ def block_size(count: int) -> int:
 
 
 def allocate_table(rows: int, factors: int, storage: Storage) -> jax.Array:
-    """Return an uninitialised table ``(rows, stride)`` on huge pages; rows never touched cost no memory."""
+    """Return an uninitialised table ``(rows, stride)`` on huge pages.
+
+    Rows never touched cost no memory.
+    """
     shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
-    return jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
+    table: jax.Array = jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
+    return table
 
 
 def run_epoch(
@@ -54,7 +62,7 @@ def run_epoch(
     factors: int,
     execution: Execution,
 ) -> tuple[Side, Side, jax.Array, jax.Array]:
-    """Visit every rating once and update both its rows in place (Eq. 2, 3; Algorithm 1, lines 4-13).
+    """Visit every rating once, updating both its rows in place (Eq. 2, 3; Algorithm 1, l. 4-13).
 
     Parameters
     ----------
@@ -74,7 +82,8 @@ def run_epoch(
     Returns
     -------
     users, items, user sums, item sums
-        The updated sides, and per group of each the sums over its sampled ratings, float32 ``(g, k + 4)``.
+        The updated sides, and per group of each the sums over its sampled ratings, float32
+        ``(g, k + 4)``.
     """
     sums = [
         jax.ShapeDtypeStruct((side.codes.shape[0], factors + STATISTICS), jnp.float32)
@@ -96,13 +105,19 @@ def run_stream(
     factors: int,
     execution: Execution,
 ) -> tuple[Side, Side]:
-    """Load and store the rows that ``run_epoch`` would, in its order, and compute nothing: its bound."""
+    """Load and store the rows that ``run_epoch`` would, in its order: its bound.
+
+    Nothing is computed.
+    """
     tables = _walk("mascot_stream", ratings, users, items, rates, counters, factors, execution, [])
     return _with_tables(users, items, tables)
 
 
 def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execution) -> Side:
-    """Widen in place the rows of every group that is float16 now and float32 in ``new_codes`` ``(g,)``."""
+    """Widen, in place, the rows of groups that are float16 now and float32 in ``new_codes``.
+
+    ``new_codes`` is uint8 ``(g,)``.
+    """
     call = jax.ffi.ffi_call(
         "mascot_promote",
         [_like(table) for table in side.tables.values()],
@@ -141,7 +156,10 @@ def predict(
     factors: int,
     execution: Execution,
 ) -> jax.Array:
-    """Return float32 ``(n,)``: p_u . q_i for each pair of rows; uint32 ids that are known to be in range."""
+    """Return float32 ``(n,)``: p_u . q_i for each pair of rows.
+
+    ``users`` and ``items`` are uint32 ids that are known to be in range.
+    """
     return jax.ffi.ffi_call("mascot_predict", jax.ShapeDtypeStruct(users.shape, jnp.float32))(
         users,
         items,
@@ -166,7 +184,10 @@ def _walk(
     execution: Execution,
     results: Sequence[jax.ShapeDtypeStruct],
 ) -> list[jax.Array]:
-    """Call a target that goes over the ratings: its results, then the tables, aliased to the operands."""
+    """Call a target that goes over the ratings.
+
+    Returns its results, then the tables, aliased to the operands.
+    """
     data = (ratings.users, ratings.items, ratings.ratings)
     operands = [*data, *_groups(users, items), rates, counters]
     tables = [*users.tables.values(), *items.tables.values()]

@@ -64,7 +64,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ModelFileError(
             f"{path}: model format {version} was written by mascot-jax "
-            f"{metadata.get('library_version')}; this version reads up to {FORMAT_VERSION}: upgrade mascot-jax"
+            f"{metadata.get('library_version')}; this version reads up to {FORMAT_VERSION}: "
+            "upgrade mascot-jax"
         )
     found = metadata.pop("sha256", None)
     if found != _digest(tensors, metadata):

@@ -6,6 +6,7 @@ Registers the FFI targets once, at import.
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -44,7 +45,7 @@ def check_ffi_version(compiled: tuple[int, int], running: tuple[int, int]) -> No
     if compiled > running:
         raise BuildError(
             f"mascot_ffi was built for XLA FFI {compiled[0]}.{compiled[1]}, but jaxlib "
-            f"{jax.lib.__version__} runs {running[0]}.{running[1]}: upgrade jaxlib, or {REBUILD} "
+            f"{version('jaxlib')} runs {running[0]}.{running[1]}: upgrade jaxlib, or {REBUILD} "
             "with the jaxlib you use"
         )
 
@@ -67,8 +68,8 @@ def check_sources(checkout: Path) -> None:
     built, found = mascot_ffi.build_info()["source_hash"], source_hash(sources)
     if built != found:
         raise BuildError(
-            f"the installed native module was built from other sources ({built[:12]}) than those in "
-            f"{sources} ({found[:12]}): run `pip install .` there"
+            f"the installed native module was built from other sources ({built[:12]}) than those "
+            f"in {sources} ({found[:12]}): run `pip install .` there"
         )
 
 

@@ -1,4 +1,4 @@
-"""Predicting ratings from a state, with a stated answer for users and items that were never trained."""
+"""Predicting ratings from a state, with a stated answer for users and items never trained."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAIRS_AT_A_TIME: Final = 1 << 20
 
 
 class ColdRule(NamedTuple):
-    """What to predict where the user or the item has no training rating: the mean training rating."""
+    """What to predict where user or item has no training rating: the mean training rating."""
 
     mean_rating: float
     warm_users: int

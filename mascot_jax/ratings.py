@@ -71,7 +71,8 @@ def make_ratings(
     """
     if not len(users) == len(items) == len(ratings):
         raise DataError(
-            f"users, items and ratings must be equally many: {len(users)}, {len(items)}, {len(ratings)}"
+            "users, items and ratings must be equally many: "
+            f"{len(users)}, {len(items)}, {len(ratings)}"
         )
     if len(users) == 0:
         raise DataError("there are no training ratings: at least one is needed")

@@ -14,7 +14,10 @@ from mascot_jax.state import Side
 
 
 class HeldOut(NamedTuple):
-    """Ratings that are not trained on: rows uint32 ``(n,)``, ratings float32 ``(n,)``, the rule for cold ones."""
+    """Ratings that are not trained on.
+
+    Rows uint32 ``(n,)``, ratings float32 ``(n,)``, the rule for cold ones.
+    """
 
     user_rows: NDArray[np.uint32]
     item_rows: NDArray[np.uint32]

@@ -1,7 +1,7 @@
 """Every setting of the product, validated: one frozen model per block of ``params.yaml``.
 
-The same classes serve the pipeline, the library and the command. Validation is strict (a string is never
-taken for a number) and complete before any work starts.
+The same classes serve the pipeline, the library and the command. Validation is strict (a string is
+never taken for a number) and complete before any work starts.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class DataSettings(Settings):
     """Columns of ``file``."""
     shape: Literal[SHAPES] = "ml-1m"  # type: ignore[valid-type]
     """Synthetic only: the real data set whose size and rating step are taken."""
-    users: Annotated[int, Field(ge=2)] | None = None
+    users: Annotated[int, Field(ge=2, lt=2**32)] | None = None
     """Synthetic only: number of users; null takes the shape's."""
-    items: Annotated[int, Field(ge=2)] | None = None
+    items: Annotated[int, Field(ge=2, lt=2**32)] | None = None
     """Synthetic only: number of items; null takes the shape's."""
     ratings: Annotated[int, Field(ge=4)] | None = None
     """Synthetic only: number of ratings; null takes the shape's."""
@@ -128,11 +128,11 @@ class TrainSettings(Settings):
     """Precision that rows are stored in at the start."""
     threshold: Annotated[Finite, Field(gt=0)] | None = None
     """A group is promoted when its q-error exceeds this multiple of its first one (theta)."""
-    period: Annotated[int, Field(ge=1)] | None = None
+    period: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Epochs between measurements of q-error (pi)."""
     sample_ratio: Annotated[Finite, Field(gt=0, le=1)] | None = None
     """Share of the ratings that a measurement samples (gamma)."""
-    warmup: Annotated[int, Field(ge=0)] | None = None
+    warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The first epoch, counted from 0, that is measured."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU threads; null takes every core the process may use."""
@@ -160,27 +160,29 @@ class Switching(enum.Enum):
 
 
 class Preset(NamedTuple):
-    """What a method's name stands for."""
+    """What a method's name stands for; a method that never switches does not measure either."""
 
     storage: str
-    switching: Switching
-    threshold: float = 20.0
-    period: int = 2
-    sample_ratio: float = 0.05
-    warmup: int = 5
+    switching: Switching = Switching.NONE
+    threshold: float | None = None
+    period: int | None = None
+    sample_ratio: float | None = None
+    warmup: int | None = None
 
+
+# m-quantization and g-switching.
+_MASCOT = Preset("float16", Switching.GROUP, threshold=20.0, period=2, sample_ratio=0.05, warmup=5)
 
 METHODS: Mapping[str, Preset] = MappingProxyType(
     {
         # Full precision: the paper's FP32.
-        "fp32": Preset("float32", Switching.NONE),
+        "fp32": Preset("float32"),
         # m-quantization alone: the paper's MASCOT-N1.
-        "fp16": Preset("float16", Switching.NONE),
-        "mascot-n1": Preset("float16", Switching.NONE),
+        "fp16": Preset("float16"),
+        "mascot-n1": Preset("float16"),
         # One q-error per side: the paper's MASCOT-N2, with the authors' threshold for ML10M.
-        "mascot-n2": Preset("float16", Switching.SIDE, threshold=10.0),
-        # m-quantization and g-switching.
-        "mascot": Preset("float16", Switching.GROUP),
+        "mascot-n2": _MASCOT._replace(switching=Switching.SIDE, threshold=10.0),
+        "mascot": _MASCOT,
     }
 )
 

@@ -13,8 +13,10 @@ class Side(NamedTuple):
     """The users, or the items: g groups over the rows of the tables."""
 
     tables: Tables
-    """Factor tables ``(rows, stride)`` by storage name. A row lives in the one its group's code names; elsewhere
-    it is never touched."""
+    """Factor tables ``(rows, stride)`` by storage name.
+
+    A row lives in the one its group's code names; elsewhere it is never touched.
+    """
     starts: jax.Array
     """uint32 ``(g + 1,)``: group j holds rows ``starts[j]`` to ``starts[j + 1] - 1``."""
     codes: jax.Array

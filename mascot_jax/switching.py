@@ -1,4 +1,7 @@
-"""When a group's precision is raised: q-error (Eq. 4) and precision switching (Algorithm 1, lines 14-19)."""
+"""When a group's precision is raised.
+
+q-error (Eq. 4) and precision switching (Algorithm 1, lines 14-19).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from mascot_jax.storage import FLOAT16, FLOAT32
 
@@ -20,8 +24,8 @@ class Sums(NamedTuple):
     """float32 ``(g, k)``."""
     squared_norms: jax.Array
     """float32 ``(g,)``: of the gradients."""
-    count: jax.Array
-    """float32 ``(g,)``: samples."""
+    samples: jax.Array
+    """float32 ``(g,)``: how many."""
     lost: jax.Array
     """float32 ``(g,)``: squared norm of what the stores' rounding changed."""
     whole: jax.Array
@@ -34,15 +38,15 @@ def unpack_sums(sums: jax.Array) -> Sums:
 
 
 def pool(sums: Sums) -> Sums:
-    """Give every group the sums of its whole side, so that the side is judged as one (MASCOT-N2)."""
+    """Give every group the sums of its whole side: the side is judged as one (MASCOT-N2)."""
     return Sums(*(jnp.broadcast_to(s.sum(axis=0), s.shape) for s in sums))
 
 
 def q_error(sums: Sums) -> jax.Array:
     """Return Eq. 4, the inverse gradient diversity: |sum of gradients|^2 / sum of |gradient|^2.
 
-    float32 ``(g,)``; from 0 (the gradients cancel) to the number of samples (all alike). NaN where no gradient
-    was sampled, or all were zero. It does not depend on the gradients' scale.
+    float32 ``(g,)``; from 0 (the gradients cancel) to the number of samples (all alike). NaN where
+    no gradient was sampled, or all were zero. It does not depend on the gradients' scale.
     """
     return jnp.square(sums.gradient).sum(axis=1) / sums.squared_norms
 
@@ -59,12 +63,12 @@ def decide(
     baseline: jax.Array,
     error: jax.Array,
     count: jax.Array,
-    threshold: jax.Array,
+    threshold: ArrayLike,
 ) -> Decision:
     """Promote each float16 group whose q-error has grown past ``threshold`` times its baseline.
 
-    A group's baseline is its first q-error from at least 32 samples; that measurement cannot promote it, and one
-    from fewer changes nothing. Promotion is never undone.
+    A group's baseline is its first q-error from at least 32 samples; that measurement cannot
+    promote it, and one from fewer changes nothing. Promotion is never undone.
 
     Parameters
     ----------
@@ -80,7 +84,7 @@ def decide(
         float32 ``()``: the paper's theta.
     """
     valid = (count >= LEAST_SAMPLES) & ~jnp.isnan(error)
-    grown = error > threshold * baseline  # false while the baseline is NaN
+    grown = error > baseline * threshold  # false while the baseline is NaN
     promoted = valid & grown & (codes == FLOAT16.code)
     return Decision(
         jnp.where(promoted, jnp.uint8(FLOAT32.code), codes),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from mascot_jax import kernels, switching
 from mascot_jax.kernels import Execution
@@ -51,7 +52,7 @@ class _Scalars(NamedTuple):
 def train_epoch(
     state: TrainState, ratings: Ratings, settings: TrainSettings, execution: Execution
 ) -> tuple[TrainState, EpochReport]:
-    """Visit every training rating once, then measure q-error and promote groups where it is time to.
+    """Visit every training rating once, then measure q-error and promote groups where it is time.
 
     Parameters
     ----------
@@ -67,8 +68,8 @@ def train_epoch(
     Returns
     -------
     state, report
-        With more than one thread the factors vary from run to run in the order of Hogwild's races; with one they
-        are the same bits for the same state, ratings and settings.
+        With more than one thread the factors vary from run to run in the order of Hogwild's races;
+        with one they are the same bits for the same state, ratings and settings.
 
     Raises
     ------
@@ -83,22 +84,26 @@ def train_epoch(
             if table.shape[0] != count:
                 raise ValueError(f"ratings are of {count} {name}, the state has {table.shape[0]}")
     s = settings.resolved()
-    return _train_epoch(state, ratings, _scalars(s), s.factors, s.switching, execution)
+    result: tuple[TrainState, EpochReport] = _train_epoch(
+        state, ratings, _scalars(s), s.factors, s.switching, execution
+    )
+    return result
 
 
 def _scalars(s: TrainSettings) -> _Scalars:
-    """Give the numbers of resolved settings the types that the kernel takes."""
-    if s.sample_ratio is None or s.threshold is None or s.warmup is None or s.period is None:
-        raise ValueError("settings must be resolved")
+    """Give the numbers of resolved settings the types that the kernel takes.
+
+    What only switching needs is null for a method that never switches; its value is then not used.
+    """
     return _Scalars(
         np.float32(s.learning_rate),
         np.float32(s.decay),
         np.float32(s.user_reg),
         np.float32(s.item_reg),
-        np.float32(s.sample_ratio),
-        np.float32(s.threshold),
-        np.int32(s.warmup),
-        np.int32(s.period),
+        np.float32(s.sample_ratio or 0),
+        np.float32(s.threshold or 0),
+        np.int32(s.warmup or 0),
+        np.int32(s.period or 1),
         np.int32(s.epochs),
     )
 
@@ -131,7 +136,9 @@ def _train_epoch(
         sums = switching.pool(sums) if unit is Switching.SIDE else sums
         error = switching.q_error(sums)
         if unit is not Switching.NONE:
-            new = switching.decide(side.codes, side.baseline, error, sums.count, scalars.threshold)
+            new = switching.decide(
+                side.codes, side.baseline, error, sums.samples, scalars.threshold
+            )
             side = kernels.promote(side, new.codes, factors=factors, execution=execution)
             side = side._replace(baseline=new.baseline)
         # Last: read between two updates in place, the tables would be copied by XLA.
@@ -144,18 +151,19 @@ def _train_epoch(
     return state, EpochReport(rate, user_report, item_report)
 
 
-def learning_rate(first: jax.Array, decay: jax.Array, epoch: jax.Array) -> jax.Array:
+def learning_rate(first: ArrayLike, decay: ArrayLike, epoch: jax.Array) -> jax.Array:
     """Return the step size of an epoch counted from 0: eta / (1 + decay t^1.5), float32 ``()``."""
     t = epoch.astype(jnp.float32)
-    return first / (jnp.float32(1) + decay * t * jnp.sqrt(t))
+    return jnp.divide(first, jnp.float32(1) + t * decay * jnp.sqrt(t))
 
 
 def measures(
-    epoch: jax.Array, warmup: jax.Array, period: jax.Array, epochs: jax.Array
+    epoch: jax.Array, warmup: ArrayLike, period: ArrayLike, epochs: ArrayLike
 ) -> jax.Array:
-    """Return whether an epoch counted from 0 measures q-error: ``warmup`` and every ``period`` from there.
+    """Return whether an epoch counted from 0 measures q-error.
 
-    Never the last one, whose decisions nothing would use.
+    ``warmup`` and every ``period`` from there do, but never the last one, whose decisions nothing
+    would use.
     """
     t = epoch.astype(jnp.int32)
-    return (t >= warmup) & ((t - warmup) % period == 0) & (t < epochs - 1)
+    return (t >= warmup) & ((t - warmup) % period == 0) & (t + 1 < epochs)

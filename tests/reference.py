@@ -1,4 +1,7 @@
-"""The kernel's arithmetic, order and sampling in plain NumPy: what every variant must repeat bit for bit."""
+"""The kernel's arithmetic, order and sampling in plain NumPy.
+
+What every variant must repeat bit for bit.
+"""
 
 import numpy as np
 
@@ -7,8 +10,11 @@ GAMMA = 0x9E3779B97F4A7C15
 
 
 def fma(a, b, c):
-    """a * b + c in float32, rounded once. The product is exact in float64; the sum is rounded to odd there, which a
-    second rounding cannot spoil."""
+    """a * b + c in float32, rounded once.
+
+    The product is exact in float64; the sum is rounded to odd there, which a second rounding cannot
+    spoil.
+    """
     a, b, c = (np.asarray(x, dtype=np.float32).astype(np.float64) for x in (a, b, c))
     product = a * b
     total = product + c
@@ -72,8 +78,9 @@ def permutation(key, count):
 
 
 def visiting_order(seed, epoch, block_size, user_half, item_half):
-    """Rating numbers in the order one thread visits them: block by block, within a block by the pair of storages.
+    """Rating numbers in the order one thread visits them.
 
+    Block by block, within a block by the pair of storages.
     user_half, item_half: bool [ratings], whether each rating's rows are in float16.
     """
     count = len(user_half)
@@ -91,8 +98,11 @@ def is_sampled(seed, epoch, number, ratio):
 
 
 def epoch(users, items, ratings, p, q, p_half, q_half, rates, order):
-    """One epoch of SGD on float32 copies p [m, k] and q [n, k]; rows flagged in p_half [m] and q_half [n] are rounded
-    to float16 at every store. Returns per-rating (error, gradient_p, gradient_q, lost_p, whole_p, lost_q, whole_q)."""
+    """One epoch of SGD on float32 copies p [m, k] and q [n, k].
+
+    Rows flagged in p_half [m] and q_half [n] are rounded to float16 at every store. Returns, per
+    rating, gradient_p, gradient_q, lost_p and lost_q.
+    """
     eta, user_reg, item_reg = (np.float32(x) for x in rates)
     details = {}
     for i in order:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,16 +36,14 @@ def test_section_4s_rule(counts, groups):
     assert starts[0] == 0
     assert starts[-1] == len(counts)
     assert len(starts) - 1 <= groups
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
+    for begin, end in pairwise(starts):
         if end < len(counts):
             assert end - begin >= least  # closed only when large enough,
             assert ranked[end] != ranked[end - 1]  # never between equal counts,
             earliest = begin + least
             # and at the first place where both hold
             assert all(ranked[e] == ranked[e - 1] for e in range(earliest, end))
-    assert grouping.visits.tolist() == [
-        ranked[b:e].sum() for b, e in zip(starts, starts[1:], strict=False)
-    ]
+    assert grouping.visits.tolist() == [ranked[b:e].sum() for b, e in pairwise(starts)]
     assert grouping.warm_rows == (counts > 0).sum()
 
 

@@ -146,6 +146,38 @@ def test_rows_outside_the_batch_and_padding_are_untouched(factors, codes, varian
                 assert (new[visited] != old[storage.name][visited]).any()
 
 
+@pytest.mark.parametrize("groups", [1, 2, 3, 8, 15])
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_are_found_in_any_table_of_groups(groups, seed):
+    # a wrong storage or group would read a canary or add to another group's sums
+    world = make_world(8, "mixed", count=400, rows=(61, 16), groups=groups, seed=seed)
+    halves = half_rows(world.users), half_rows(world.items)
+    starts = np.asarray(world.users.starts)
+    users, items, user_sums, _ = run(world, 8, sample_ratio=1.0)
+    p, q = world.p.copy(), world.q.copy()
+    order = visiting_order(world, *halves)
+    reference.epoch(world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order)
+    np.testing.assert_array_equal(live_rows(users, 8), p)
+    np.testing.assert_array_equal(live_rows(items, 8), q)
+    np.testing.assert_array_equal(
+        np.asarray(user_sums)[:, 9], np.histogram(world.user_rows, starts)[0]
+    )
+
+
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+def test_streaming_changes_nothing(codes):
+    world = make_world(33, codes)
+    before = live_rows(world.users, 33), live_rows(world.items, 33)
+    rates, counters = jnp.zeros(4, jnp.float32), jnp.zeros(2, jnp.uint32)
+    stream = jax.jit(kernels.run_stream, static_argnames=("factors", "execution"))
+    users, items = stream(
+        world.ratings, world.users, world.items, rates, counters,
+        factors=33, execution=Execution(2),
+    )  # fmt: skip
+    np.testing.assert_array_equal(live_rows(users, 33), before[0])
+    np.testing.assert_array_equal(live_rows(items, 33), before[1])
+
+
 def test_every_variant_is_tested_that_the_cpu_has():
     assert VARIANTS[-1] == "portable"
 

@@ -44,7 +44,7 @@ def make_side(factors, starts, codes):
 
 
 def put(table, factors):
-    """Copy a NumPy table into one that the library allocated, so that rows are aligned as in training."""
+    """Copy a NumPy table into one that the library allocated: rows are aligned as in training."""
     storage = STORAGES[str(table.dtype)]
     return allocate_table(table.shape[0], factors, storage).at[:].set(jnp.asarray(table))
 

@@ -6,8 +6,8 @@
 namespace mascot::bind {
 namespace {
 
-constexpr int64_t kRowAlignment =
-    64;  // bytes: an unaligned row spans one cache line more, at up to 3x the time
+// Bytes: an unaligned row spans one cache line more, at up to 3x the time.
+constexpr int64_t kRowAlignment = 64;
 
 Storage storage_of(const ffi::AnyBuffer& table, const std::string& side) {
   switch (table.element_type()) {

@@ -23,19 +23,19 @@ struct Epoch {
 };
 
 // Hogwild SGD: blocks are handed to threads as they become free; rows are read and written without
-// locks. With one thread the order of updates is the order of blocks. user_sums: [user groups,
-// factors + kStatistics], item_sums alike.
+// locks. With one thread the order of updates is the order of blocks.
+// user_sums: [user groups, factors + kStatistics], item_sums alike.
 void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float* item_sums);
 
 // The same walk with Kernel::stream.
 void run_stream(const Kernel& kernel, const Epoch& epoch);
 
-// predictions: [ratings.count], in the ratings' order. Of epoch, only ratings' ids, sides, factors
-// and threads count.
+// predictions: [ratings.count], in the ratings' order.
+// Of epoch, only ratings' ids, sides, factors and threads count.
 void run_predict(const Kernel& kernel, const Epoch& epoch, float* predictions);
 
-// The best kernel this CPU supports, for "auto" or "", or the one of that name; null if unknown or
-// not supported here.
+// The best kernel this CPU supports, for "auto" or "", or the one of that name;
+// null if unknown or not supported here.
 const Kernel* find_kernel(std::string_view name);
 
 }  // namespace mascot

@@ -1,5 +1,5 @@
-// Groups of rows: group g holds rows starts[g] .. starts[g + 1] - 1, all in one storage. O(groups)
-// memory.
+// Groups of rows: group g holds rows starts[g] .. starts[g + 1] - 1, all in one storage.
+// Memory is O(groups).
 #pragma once
 
 #include <algorithm>
@@ -28,8 +28,7 @@ class StorageMap {
     for (std::size_t i = 1; i < changes.size(); ++i) {
       shortest = std::min(shortest, changes[i] - changes[i - 1]);
     }
-    // Groups of a regrouped side hold at least the mean number of rows, so that there are O(groups)
-    // cells.
+    // Groups of a regrouped side hold at least the mean number of rows: there are O(groups) cells.
     while (shift_ < 31 && uint32_t{2} << shift_ <= shortest) ++shift_;
     cells_.resize((rows >> shift_) + std::size_t{1});
     uint8_t code = codes[0];
@@ -64,8 +63,8 @@ class StorageMap {
 
 class Groups {
  public:
-  // starts: [count + 1], first 0, last the number of rows, strictly rising; codes: [count], values
-  // of Storage.
+  // starts: [count + 1], first 0, last the number of rows, strictly rising.
+  // codes: [count], values of Storage.
   Groups(const uint32_t* starts, const uint8_t* codes, int64_t count)
       : starts_(starts), codes_(codes), count_(count), storages_(starts, codes, count) {}
 

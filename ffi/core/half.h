@@ -1,6 +1,6 @@
 // IEEE 754 binary16 to and from binary32 in integer arithmetic, round to nearest even: for CPUs
-// without F16C. Same bits as the hardware conversions, subnormals and infinities included; NaN
-// stays NaN.
+// without F16C. Same bits as the hardware conversions, subnormals and infinities included;
+// NaN stays NaN.
 #pragma once
 
 #include <cstdint>

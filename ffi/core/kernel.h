@@ -7,8 +7,8 @@
 #include "core/model.h"
 #include "core/sums.h"
 
-// A call in the loop over ratings costs more than its work; lambdas take the attribute without
-// `inline`.
+// A call in the loop over ratings costs more than its work.
+// Lambdas take the attribute without `inline`.
 #define MASCOT_INLINED __attribute__((always_inline))
 #define MASCOT_INLINE inline MASCOT_INLINED
 
@@ -65,8 +65,8 @@ struct Kernel {
   void (*predict)(const Task&, Block, float* predictions);
   // Copies float16 rows begin..end-1 to the float32 table, widened exactly.
   void (*widen)(const Side&, int64_t factors, int64_t begin, int64_t end);
-  // Loads and stores the rows that update would, with its prefetch and no arithmetic: the memory
-  // system's bound, for benchmarks.
+  // Loads and stores the rows that update would, with its prefetch and no arithmetic:
+  // the memory system's bound, for benchmarks.
   void (*stream)(const Task&, Block);
 };
 

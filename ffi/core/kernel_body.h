@@ -3,17 +3,17 @@
 // file's target pragma.
 //
 // The arithmetic, which the tests' NumPy reference repeats bit for bit:
-//   dot product  64 partial sums; component c goes to partial c mod 64 by fused multiply-add in
-//   rising c; then partial
-//                i += partial i + n/2 for n = 64, 32, ..., 2
-//   e    = r - p.q
-//   p'   = fma(eta e, q, fma(-eta lambda_P, p, p)),  q' alike from the old p: two roundings, then
-//   the store's gradient (samples only)  fma(e, q, -(lambda_P p))
+//   p.q       64 partial sums: component c goes to partial c mod 64 by fused multiply-add, in
+//             rising c; then partial i += partial i + n/2 for n = 64, 32, ..., 2
+//   e         r - p.q
+//   p'        fma(eta e, q, fma(-eta lambda_P, p, p)): two roundings, then the store's;
+//             q' alike, from the old p
+//   gradient  fma(e, q, -(lambda_P p)), of samples only
 
 // ---- constants
 
-// Far enough ahead to cover DRAM latency, near enough to stay in L1: 16 ratings of two 512-byte
-// rows are 16 KiB.
+// Far enough ahead to cover DRAM latency, near enough to stay in L1:
+// 16 ratings of two 512-byte rows are 16 KiB.
 constexpr int64_t kPrefetchDistance = 16;
 constexpr int64_t kCacheLine = 64;
 
@@ -283,8 +283,7 @@ std::array<int64_t, kPairs + 1> sort_by_storages(const Task& task, Block block) 
   const uint8_t* plan = task.scratch->plan.data();
   uint32_t* __restrict__ order = task.scratch->order.data();
   const int64_t size = block.end - block.begin;
-  // Four counters of 16 bits in one register: in memory, each increment would wait for the one
-  // before.
+  // Four counters of 16 bits in one register: in memory, each increment would wait for the last.
   const auto shift = [&](int64_t i) { return (plan[i] & kBothFloat16) * 16; };
   uint64_t counts = 0;
   for (int64_t i = 0; i < size; ++i) counts += uint64_t{1} << shift(i);
@@ -316,8 +315,8 @@ MASCOT_INLINE void with_storages(uint8_t plan, const Body& body) {
   }
 }
 
-// Calls body(chunks) with a constant number of chunks for the common k, else with the run-time
-// number.
+// Calls body(chunks) with a constant number of chunks for the common k,
+// else with the run-time number.
 template <class Body>
 void with_chunks(int64_t factors, const Body& body) {
   const int64_t count = chunk_count(factors);
@@ -352,8 +351,8 @@ MASCOT_INLINE void walk_block(const Task& task, Block block, Chunks<C> chunks, c
   const uint8_t* plan = task.scratch->plan.data();
   const uint32_t* order = task.scratch->order.data();
   const int64_t size = block.end - block.begin;
-  // Rows of visit `number`, at(number) being the place of its rating in the block and pair(place)
-  // its storages.
+  // Rows of visit `number`: at(number) is the place of its rating in the block, pair(place) the
+  // storages of its rows.
   const auto rows = [&](int64_t number, const auto& at, const auto& pair) MASCOT_INLINED {
     const int64_t place = at(number);
     return Ahead(task, block.begin + place, pair(place), chunks.count());
@@ -368,8 +367,8 @@ MASCOT_INLINE void walk_block(const Task& task, Block block, Chunks<C> chunks, c
                         auto v) MASCOT_INLINED {
     for (int64_t number = from; number < to; ++number) {
       const int64_t place = at(number);
-      // Towards the end there is nothing ahead: the last rating's rows, which are there, are asked
-      // for again.
+      // Towards the end there is nothing ahead:
+      // the last rating's rows, which are there, are asked for again.
       const Ahead ahead = rows(std::min(number + kPrefetchDistance, size - 1), at, pair);
       const bool sampled = task.sampling.threshold != 0 && (plan[place] & kSampled) != 0;
       visit(u, v, block.begin + place, sampled, ahead);

@@ -9,8 +9,8 @@
 
 namespace mascot::avx2 {
 
-// Two rows of this many chunks stay in the 16 registers beside the accumulators; longer rows would
-// be spilled.
+// Two rows of this many chunks stay in the 16 registers beside the accumulators;
+// longer rows would be spilled.
 inline constexpr int kHeldChunks = 2;
 
 struct Lanes {

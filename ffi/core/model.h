@@ -1,5 +1,5 @@
-// What an epoch works on: ratings, and for each side its factor tables and groups. Plain views;
-// nothing is owned.
+// What an epoch works on: ratings, and for each side its factor tables and groups.
+// Plain views; nothing is owned.
 #pragma once
 
 #include <array>
@@ -9,15 +9,15 @@
 
 namespace mascot {
 
-inline constexpr int64_t kLanes =
-    16;  // components handled at a time; every stride is a multiple of it
+// Components handled at a time; every stride is a multiple of it.
+inline constexpr int64_t kLanes = 16;
 
-// Chunks of kLanes components in a row of k factors; the padding of the last one is zero and stays
-// zero.
+// Chunks of kLanes components in a row of k factors;
+// the padding of the last one is zero and stays zero.
 inline int64_t chunk_count(int64_t factors) { return (factors + kLanes - 1) / kLanes; }
 
-// Rows of one storage: element (row, component) lies at row * stride + component. Rows begin at
-// 64-byte boundaries.
+// Rows of one storage: element (row, component) lies at row * stride + component.
+// Rows begin at 64-byte boundaries.
 struct Table {
   void* data = nullptr;  // null where no group is in this storage
   int64_t stride = 0;    // in elements

@@ -19,8 +19,8 @@ class IeeeArithmetic {
   ~IeeeArithmetic() { _mm_setcsr(saved_); }
 
  private:
-  static constexpr unsigned kDefault =
-      0x1f80;  // exceptions masked, round to nearest, subnormals kept
+  // Exceptions masked, round to nearest, subnormals kept.
+  static constexpr unsigned kDefault = 0x1f80;
   unsigned saved_;
 #endif
 };

@@ -1,6 +1,6 @@
 // Counter-based randomness: every draw is a function of (seed, epoch, stream, number), so that it
-// is the same on every back end and for every number of threads. SplitMix64 (Steele et al. 2014)
-// read at a position.
+// is the same on every back end and for every number of threads.
+// SplitMix64 (Steele et al. 2014), read at a position.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Sums over an epoch's sampled ratings, per group: what q-error (Eq. 4) and the lost-update
-// criterion are made of.
+// Sums over an epoch's sampled ratings, per group:
+// what q-error (Eq. 4) and the lost-update criterion are made of.
 #pragma once
 
 #include <cstddef>

@@ -15,8 +15,8 @@ namespace {
 
 constexpr int64_t kRowsPerTurn = 4096;
 
-// True if no value has an exponent of all ones. Integer arithmetic, which every compiler
-// vectorises.
+// True if no value has an exponent of all ones.
+// Integer arithmetic, which every compiler vectorises.
 template <class Bits>
 bool all_finite(const void* data, int64_t count, Bits exponent) {
   const Bits* values = static_cast<const Bits*>(data);

@@ -7,12 +7,12 @@
 
 namespace mascot {
 
-// Asks for huge pages for memory that has not been touched yet: a table walked at random misses the
-// TLB on every row otherwise. Does not touch it.
+// Asks for huge pages for memory that has not been touched yet, and does not touch it:
+// a table walked at random misses the TLB on every row otherwise.
 void advise_huge_pages(void* data, int64_t bytes);
 
-// Promotes by widening every group whose storage is float16 in `from` and float32 in `to`:
-// precision switching, one way.
+// Precision switching, one way: promotes, by widening, every group whose storage is float16 in
+// `from` and float32 in `to`.
 void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors,
              int threads);
 

@@ -60,7 +60,7 @@ def test_counts_are_heavy_tailed(side):
     ranked = counts(default_set(), side)
     assert ranked[0] > 7 * ranked.mean()
     assert np.median(ranked) < 0.6 * ranked.mean()
-    # the top tenth holds far more than a tenth, as in MovieLens 1M (0.44 on both sides)
+    # the top tenth holds far more than a tenth, as in MovieLens 1M (users 0.38, items 0.44)
     assert 0.3 < ranked[: ranked.size // 10].sum() / ranked.sum() < 0.6
     # log-log, the upper half falls along a line
     ranks = np.log(np.arange(ranked.size // 50, ranked.size // 2))

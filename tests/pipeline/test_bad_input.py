@@ -26,7 +26,7 @@ def clean(fresh, tmp_path) -> Workspace:
         ("folds.0", [-1], "greater than or equal to 0"),
         ("folds.0", ["0"], "valid integer"),
         ("data.name", "ml-2m", "must be 'synthetic', "),
-        ("data.nmae", "ml-1m", "unknown parameter"),
+        ("data.title", "ml-1m", "unknown parameter"),
         ("data.source", 7, "valid string"),
         ("data.digest", "md5:123", "should match pattern"),
         ("data.columns", "user", "valid dictionary"),
@@ -50,7 +50,7 @@ def clean(fresh, tmp_path) -> Workspace:
         ("train.learning_rat", 0.1, "unknown parameter"),
         ("evaluate.clip", "yes", "valid boolean"),
         ("evaluate.clpi", True, "unknown parameter"),
-        ("trian", {"epochs": 3}, "unknown parameter"),
+        ("training", {"epochs": 3}, "unknown parameter"),
     ],
 )
 def test_a_bad_parameter_is_named_with_value_and_rule(tmp_path, name, value, rule):

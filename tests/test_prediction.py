@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from mascot_jax import prediction
+from mascot_jax.kernels import Execution
+from mascot_jax.prediction import ColdRule, predict
+from mascot_jax.scoring import HeldOut
+from tests.reference import dot
+from tests.worlds import make_world
+
+K = 8
+WARM = ColdRule(3.25, 23, 17)
+"""All rows of the world are warm."""
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make_world(K)
+
+
+def predictions(world, rule=WARM, users=None, items=None, threads=1):
+    """All predictions in one array, and the slices they came in."""
+    users = world.user_rows if users is None else np.array(users, dtype=np.uint32)
+    items = world.item_rows if items is None else np.array(items, dtype=np.uint32)
+    parts = list(
+        predict(
+            world.users, world.items, users, items, rule, factors=K, execution=Execution(threads)
+        )
+    )
+    values = [np.zeros(0, np.float32), *(values for _, values in parts)]
+    return np.concatenate(values), [part for part, _ in parts]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_prediction_is_the_product_of_the_rows(world, threads):
+    expected = [dot(world.p[u], world.q[i]) for u, i in zip(*world[5:7], strict=True)]
+    values, parts = predictions(world, threads=threads)
+    assert parts == [slice(0, 300)]
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize("size", [1, 100, 299, 300, 301])
+def test_chunks_give_the_same_predictions(world, size, monkeypatch):
+    whole, _ = predictions(world, WARM._replace(warm_users=20))
+    monkeypatch.setattr(prediction, "PAIRS_AT_A_TIME", size)
+    values, parts = predictions(world, WARM._replace(warm_users=20))
+    np.testing.assert_array_equal(values, whole)
+    covered = [n for part in parts for n in range(300)[part]]
+    assert covered == list(range(300))
+    assert max(part.stop - part.start for part in parts) <= size
+
+
+def test_no_pairs_have_no_predictions(world):
+    values, parts = predictions(world, users=[], items=[])
+    assert (len(values), parts) == (0, [])
+
+
+def test_users_and_items_without_training_ratings_get_the_mean(world):
+    rule = ColdRule(3.25, warm_users=10, warm_items=5)
+    users, items = [9, 10, 9, 22, 0], [4, 4, 5, 16, 0]
+    assert rule.is_cold(np.array(users), np.array(items)).tolist() == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    values, _ = predictions(world, rule, users, items)
+    warm, _ = predictions(world, WARM, users, items)
+    assert values.tolist() == [warm[0], 3.25, 3.25, 3.25, warm[4]]
+    assert 3.25 not in warm
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "message"),
+    [
+        ([0, 23], [0, 0], "user row 23 does not exist: there are 23"),
+        ([0, 0], [17, 0], "item row 17 does not exist: there are 17"),
+        ([2**32 - 1], [0], "user row 4294967295 does not exist"),
+    ],
+)
+def test_a_row_out_of_range_is_refused(world, users, items, message):
+    with pytest.raises(IndexError, match=message):
+        predictions(world, users=users, items=items)
+
+
+def test_a_bad_row_stops_before_the_first_chunk(world, monkeypatch):
+    monkeypatch.setattr(prediction, "PAIRS_AT_A_TIME", 1)
+    rows = np.array([0, 1, 99], dtype=np.uint32)
+    chunks = predict(
+        world.users, world.items, rows, rows * 0, WARM, factors=K, execution=Execution()
+    )
+    with pytest.raises(IndexError, match="user row 99"):
+        next(chunks)
+
+
+@pytest.mark.parametrize("clip", [None, (-0.1, 0.1)])
+@pytest.mark.parametrize("size", [7, 300])
+def test_a_score_is_over_all_pairs(world, clip, size, monkeypatch):
+    monkeypatch.setattr(prediction, "PAIRS_AT_A_TIME", size)
+    rule = WARM._replace(warm_items=15)
+    held_out = HeldOut(world.user_rows, world.item_rows, world.values, rule)
+    totals = held_out.score(world.users, world.items, K, Execution(), clip)
+    values, _ = predictions(world, rule)
+    if clip:
+        values = np.clip(values, *clip)
+    errors = values.astype(np.float64) - world.values
+    assert totals.count == 300
+    assert totals.rmse == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-12)
+    assert totals.mae == pytest.approx(np.mean(np.abs(errors)), rel=1e-12)
+    assert held_out.cold_count == (world.item_rows >= 15).sum() > 0

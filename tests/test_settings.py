@@ -1,0 +1,352 @@
+import math
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from mascot_jax.errors import SettingsError
+from mascot_jax.settings import (
+    METHODS,
+    Params,
+    Settings,
+    Switching,
+    TrainSettings,
+    validate,
+)
+
+PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
+
+BIG = 2**32
+INTEGERS = {  # lowest and highest allowed
+    "data.users": (2, BIG - 1),
+    "data.items": (2, BIG - 1),
+    "data.ratings": (4, None),
+    "data.seed": (0, BIG - 1),
+    "split.count": (1, 254),
+    "split.seed": (0, BIG - 1),
+    "regroup.user_groups": (1, 65_536),
+    "regroup.item_groups": (1, 65_536),
+    "train.factors": (1, 65_536),
+    "train.epochs": (1, 1_000_000),
+    "train.period": (1, 1_000_000),
+    "train.warmup": (0, 1_000_000),
+    "train.threads": (1, 4096),
+    "train.seed": (0, BIG - 1),
+}
+TINY = 5e-324
+NUMBERS = {  # lowest and highest allowed
+    "data.noise": (0.0, 10.0),
+    "train.learning_rate": (TINY, None),
+    "train.decay": (0.0, None),
+    "train.user_reg": (0.0, None),
+    "train.item_reg": (0.0, None),
+    "train.threshold": (TINY, None),
+    "train.sample_ratio": (TINY, 1.0),
+}
+TEXTS = {
+    "data.name",
+    "data.source",
+    "data.digest",
+    "data.columns.user",
+    "data.columns.item",
+    "data.columns.rating",
+    "data.shape",
+    "train.method",
+    "train.storage",
+}
+FLAGS = {"evaluate.clip"}
+FROM_METHOD = {
+    "train.storage",
+    "train.threshold",
+    "train.period",
+    "train.sample_ratio",
+    "train.warmup",
+}
+NULLABLE = FROM_METHOD | {
+    "data.source",
+    "data.digest",
+    "data.users",
+    "data.items",
+    "data.ratings",
+    "train.threads",
+}
+
+
+def flat(settings: Settings, prefix=""):
+    """Path -> value of every parameter that is not itself a block."""
+    values = {}
+    for name, value in settings:
+        if isinstance(value, Settings):
+            values |= flat(value, f"{prefix}{name}.")
+        else:
+            values[prefix + name] = value
+    return values
+
+
+DEFAULTS = flat(Params(folds=[0]))
+BLOCKS = ["data", "data.columns", "split", "regroup", "train", "evaluate"]
+
+
+def params(**changes):
+    """Values of params.yaml with ``folds`` and only these paths set."""
+    values = {"folds": [0]}
+    for path, value in changes.items():
+        *blocks, name = path.split(".")
+        block = values
+        for part in blocks:
+            block = block.setdefault(part, {})
+        block[name] = value
+    return values
+
+
+def accepted(path, value):
+    return flat(validate(Params, params(**{path: value})))[path]
+
+
+def refusal(path, value):
+    """The one line that refuses this value."""
+    with pytest.raises(SettingsError) as caught:
+        validate(Params, params(**{path: value}))
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def test_every_parameter_is_in_the_tables_above():
+    assert {*INTEGERS, *NUMBERS, *TEXTS, *FLAGS, "folds"} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        *((path, value, "integer") for path in INTEGERS for value in ("abc", "5", True, 1.5, [5])),
+        *((path, value, "number") for path in NUMBERS for value in ("abc", "1e-3", True, [0.1])),
+        *((path, value, "") for path in sorted(TEXTS) for value in (5, True, ["text"])),
+        *((path, value, "boolean") for path in FLAGS for value in (1, "true", "no")),
+        *((path, value, "dictionary") for path in BLOCKS for value in (5, "text", [1], None)),
+        *(("folds", value, "list") for value in (0, "0", {"0": 1}, None)),
+        *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE)),
+    ],
+)
+def test_another_type_is_refused(path, value, rule):
+    line = refusal(path, value)
+    assert line.startswith(f"{path}: {value!r}: must be ")
+    assert rule in line
+
+
+@pytest.mark.parametrize("path", sorted(NULLABLE))
+def test_null_is_allowed_where_something_else_fills_it(path):
+    assert accepted(path, None) is None
+    assert DEFAULTS[path] is None
+
+
+def edges(table, step):
+    for path, (lowest, highest) in table.items():
+        yield path, lowest, step(lowest, -1), "greater than"
+        if highest is not None:
+            yield path, highest, step(highest, 1), "less than"
+
+
+@pytest.mark.parametrize(
+    ("path", "last", "beyond", "rule"),
+    [
+        *edges(INTEGERS, lambda edge, way: edge + way),
+        *edges(NUMBERS, lambda edge, way: math.nextafter(edge, way * math.inf)),
+    ],
+)
+def test_ranges_end_where_they_say(path, last, beyond, rule):
+    assert accepted(path, last) == last
+    assert refusal(path, beyond).startswith(f"{path}: {beyond!r}: must be {rule} ")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("path", NUMBERS)
+def test_numbers_must_be_finite(path, value):
+    assert refusal(path, value).startswith(f"{path}: {value!r}: must be ")
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+def test_a_whole_number_is_a_number(path):
+    assert accepted(path, 1) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "allowed"),
+    [
+        ("data.name", "ml-2m", "'file'"),
+        ("data.name", "ML-1M", "'ml-1m'"),
+        ("data.shape", "ml-100k", "'yahoo'"),
+        ("data.digest", "md5:123", "pattern"),
+        ("data.digest", "sha1:" + 40 * "0", "pattern"),
+        ("train.method", "mascot-n3", "'mascot-n2'"),
+        ("train.storage", "float64", "'float16'"),
+        ("train.storage", "", "'float16'"),
+    ],
+)
+def test_another_word_is_refused(path, value, allowed):
+    line = refusal(path, value)
+    assert line.startswith(f"{path}: {value!r}: ")
+    assert allowed in line
+
+
+@pytest.mark.parametrize("digest", ["md5:" + 32 * "a", "sha256:" + 64 * "0"])
+def test_a_digest_names_its_kind(digest):
+    assert accepted("data.digest", digest) == digest
+
+
+@pytest.mark.parametrize("path", ["extra", *(f"{block}.extra" for block in BLOCKS)])
+def test_an_unknown_parameter_is_refused(path):
+    assert refusal(path, 3) == f"{path}: 3: unknown parameter; see params.yaml for those there are"
+
+
+@pytest.mark.parametrize(
+    ("folds", "line"),
+    [
+        ([], "folds: []: list should have at least 1 item"),
+        ([-1], "folds.0: -1: must be greater than or equal to 0"),
+        ([0, "1"], "folds.1: '1': must be a valid integer"),
+        ([0, 1, 0], "folds: [0, 1, 0]: must not repeat"),
+        ([4, 5], "folds: [4, 5]: must be below split.count, which is 5"),
+    ],
+)
+def test_folds_must_exist_once(folds, line):
+    assert refusal("folds", folds).startswith(line)
+
+
+def test_every_bad_parameter_has_its_line():
+    values = params(**{"data.noise": "x", "train.epochs": 0, "train.extra": 1, "split.seed": -1})
+    del values["folds"]
+    with pytest.raises(SettingsError) as caught:
+        validate(Params, values)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "folds",
+        "data.noise",
+        "split.seed",
+        "train.epochs",
+        "train.extra",
+    ]
+
+
+def test_a_value_of_several_lines_is_shown_in_one():
+    assert refusal("train.threshold", "a\nb").startswith(r"train.threshold: 'a\nb': ")
+
+
+def test_a_prefix_names_the_block():
+    with pytest.raises(SettingsError, match=r"^train\.epochs: 0: "):
+        validate(TrainSettings, {"epochs": 0}, "train")
+
+
+def listed():
+    return YAML(typ="safe").load(PARAMS_FILE)
+
+
+def test_params_yaml_lists_every_parameter():
+    def paths(values, prefix=""):
+        for name, value in values.items():
+            if isinstance(value, dict):
+                yield from paths(value, f"{prefix}{name}.")
+            else:
+                yield prefix + name
+
+    assert sorted(paths(listed())) == sorted(DEFAULTS)
+
+
+@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds"}))
+def test_params_yaml_gives_the_defaults(path):
+    assert flat(validate(Params, listed()))[path] == DEFAULTS[path]
+
+
+def test_params_yaml_runs_every_fold():
+    values = validate(Params, listed())
+    assert values.folds == list(range(values.split.count))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_fills_exactly_what_was_null(method):
+    plain = TrainSettings(method=method)
+    changed = {
+        f"train.{name}": value for name, value in plain.resolved() if value != getattr(plain, name)
+    }
+    preset = {path: getattr(METHODS[method], path[6:]) for path in FROM_METHOD}
+    assert changed == {path: value for path, value in preset.items() if value is not None}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("storage", "float16"),
+        ("storage", "float32"),
+        ("threshold", 3.5),
+        ("period", 7),
+        ("sample_ratio", 1.0),
+        ("warmup", 0),  # not null, though false
+    ],
+)
+def test_a_set_value_wins(method, name, value):
+    plain = TrainSettings(method=method).resolved()
+    changed = validate(TrainSettings, {"method": method, name: value}).resolved()
+    assert changed == plain.model_copy(update={name: value})
+
+
+def test_resolved_settings_stay_as_they_are():
+    once = TrainSettings(threshold=2.0).resolved()
+    assert once.resolved() == once
+
+
+@pytest.mark.parametrize(
+    ("method", "storage", "switching", "threshold"),
+    [
+        ("fp32", "float32", Switching.NONE, None),
+        ("fp16", "float16", Switching.NONE, None),
+        ("mascot-n1", "float16", Switching.NONE, None),
+        ("mascot-n2", "float16", Switching.SIDE, 10.0),
+        ("mascot", "float16", Switching.GROUP, 20.0),
+    ],
+)
+def test_methods(method, storage, switching, threshold):
+    settings = TrainSettings(method=method)
+    assert settings.switching is switching
+    settings = settings.resolved()
+    assert (settings.storage, settings.threshold) == (storage, threshold)
+    measured = (settings.period, settings.sample_ratio, settings.warmup)
+    assert measured == ((None,) * 3 if switching is Switching.NONE else (2, 0.05, 5))
+
+
+def test_every_method_is_allowed_and_fp16_is_mascot_n1():
+    for method in METHODS:
+        assert accepted("train.method", method) == method
+    assert METHODS["fp16"] == METHODS["mascot-n1"]
+    with pytest.raises(TypeError):
+        METHODS["fp16"] = METHODS["fp32"]
+
+
+def blocks(settings):
+    return [value for _, value in settings if isinstance(value, Settings)]
+
+
+def test_settings_cannot_be_changed():
+    everything = Params(folds=[0])
+    for block in [everything, *blocks(everything), everything.data.columns]:
+        for name in type(block).model_fields:
+            with pytest.raises(ValueError, match="frozen"):
+                setattr(block, name, getattr(block, name))
+
+
+def test_equal_blocks_have_equal_hashes():
+    first, second = blocks(Params(folds=[0])), blocks(Params(folds=[1]))
+    assert [hash(block) for block in first] == [hash(block) for block in second]
+    assert hash(TrainSettings()) != hash(TrainSettings(seed=1))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"train.method": "fp32", "train.threshold": 3, "train.warmup": 0, "split.count": 2},
+        {"data.name": "file", "data.source": "/r.csv", "data.digest": "md5:" + 32 * "0"},
+    ],
+)
+def test_settings_survive_json(changes):
+    settings = validate(Params, params(**changes))
+    assert validate(Params, settings.model_dump(mode="json")) == settings
