@@ -24,14 +24,22 @@ except ImportError as error:
 
 
 def runtime_ffi_version(include_dir: Path) -> tuple[int, int]:
-    """Return the XLA FFI API version (major, minor) of the jaxlib whose headers these are."""
-    header = (include_dir / "xla" / "ffi" / "api" / "c_api.h").read_text(encoding="utf-8")
-    major, minor = (
-        int(match.group(1))
-        for part in ("MAJOR", "MINOR")
-        if (match := re.search(rf"#define XLA_FFI_API_{part} (\d+)", header))
-    )
-    return major, minor
+    """Return the XLA FFI API version (major, minor) of the jaxlib whose headers these are.
+
+    Raises
+    ------
+    BuildError
+        If the headers do not tell: registering handlers then could break all of JAX.
+    """
+    path = include_dir / "xla" / "ffi" / "api" / "c_api.h"
+    header = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = [re.search(rf"#define XLA_FFI_API_{part} (\d+)", header) for part in ("MAJOR", "MINOR")]
+    if found[0] is None or found[1] is None:
+        raise BuildError(
+            f"{path} does not tell the XLA FFI version of jaxlib {version('jaxlib')}: install a "
+            "jaxlib that mascot-jax supports (0.10.2 or newer)"
+        )
+    return int(found[0].group(1)), int(found[1].group(1))
 
 
 def check_ffi_version(compiled: tuple[int, int], running: tuple[int, int]) -> None:

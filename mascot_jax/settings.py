@@ -38,9 +38,14 @@ DATA_SETS = (
 SHAPES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
+LARGEST_FLOAT32 = 3.4e38
+
+
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("must be a finite number")
+    if abs(value) > LARGEST_FLOAT32:
+        raise ValueError("must fit a float32, in which training computes")
     return value
 
 
@@ -252,5 +257,7 @@ def _explain(error: ErrorDetails, prefix: str) -> str:
         return f"{path}: {error['input']!r}: unknown parameter; see params.yaml for those there are"
     if error["type"] == "missing":
         return f"{path}: missing"
+    if error["type"] == "model_type":
+        return f"{path}: {error['input']!r}: must be a block of parameters"
     rule = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{path}: {error['input']!r}: {rule[0].lower()}{rule[1:]}"

@@ -71,6 +71,16 @@ def test_the_running_version_is_in_jaxlibs_header(tmp_path):
     assert native.runtime_ffi_version(tmp_path) == (3, 12)
 
 
+@pytest.mark.parametrize("content", [None, "", "#define XLA_FFI_API_MAJOR 1"])
+def test_headers_that_do_not_tell_their_version_are_refused(tmp_path, content):
+    header = tmp_path / "xla" / "ffi" / "api" / "c_api.h"
+    header.parent.mkdir(parents=True)
+    if content is not None:
+        header.write_text(content)
+    with pytest.raises(BuildError, match="does not tell the XLA FFI version of jaxlib"):
+        native.runtime_ffi_version(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

@@ -122,7 +122,11 @@ def test_every_parameter_is_in_the_tables_above():
         *((path, value, "number") for path in NUMBERS for value in ("abc", "1e-3", True, [0.1])),
         *((path, value, "") for path in sorted(TEXTS) for value in (5, True, ["text"])),
         *((path, value, "boolean") for path in FLAGS for value in (1, "true", "no")),
-        *((path, value, "dictionary") for path in BLOCKS for value in (5, "text", [1], None)),
+        *(
+            (path, value, "must be a block of parameters")
+            for path in BLOCKS
+            for value in (5, "text", [1], None)
+        ),
         *(("folds", value, "list") for value in (0, "0", {"0": 1}, None)),
         *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE)),
     ],
@@ -234,6 +238,18 @@ def test_a_value_of_several_lines_is_shown_in_one():
 def test_a_prefix_names_the_block():
     with pytest.raises(SettingsError, match=r"^train\.epochs: 0: "):
         validate(TrainSettings, {"epochs": 0}, "train")
+
+
+@pytest.mark.parametrize("value", [3.5e38, -1e39, float("inf"), float("nan")])
+def test_numbers_must_fit_a_float32(value):
+    with pytest.raises(SettingsError, match=r"train\.learning_rate: .*must"):
+        validate(TrainSettings, {"learning_rate": value}, "train")
+
+
+@pytest.mark.parametrize("value", [3, "mascot", [1]])
+def test_a_block_must_be_a_block(value):
+    with pytest.raises(SettingsError, match=r"^train: .*: must be a block of parameters$"):
+        validate(Params, {"folds": [0], "train": value})
 
 
 def listed():
