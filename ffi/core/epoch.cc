@@ -76,7 +76,7 @@ void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float
     for (const auto& part : parts) {
       if (part) sum.add(*part);
     }
-    sum.write(out, epoch.factors);
+    sum.write(out, epoch.factors, epoch.rates.learning_rate);
   };
   total(users, epoch.users.groups, user_sums);
   total(items, epoch.items.groups, item_sums);

@@ -11,7 +11,6 @@ class Sample {
         gradient_sum_(sums.gradient(group_)),
         error_(broadcast(error)),
         minus_lambda_(broadcast(-reg)),
-        rate_(broadcast(rate)),
         step_(broadcast(rate * error)),
         decay_(broadcast(-(rate * reg))) {}
 
@@ -21,8 +20,6 @@ class Sample {
     float* total = gradient_sum_ + c * kLanes;
     store_floats(total, add(load_floats(total), gradient));
     norm_ = fma(gradient, gradient, norm_);
-    const Lanes update = multiply(rate_, gradient);
-    whole_ = fma(update, update, whole_);
     const Lanes unrounded = fma(step_, other, fma(decay_, own, own));
     const Lanes rounding = subtract(S::rounded(unrounded), unrounded);
     lost_ = fma(rounding, rounding, lost_);
@@ -33,15 +30,14 @@ class Sample {
     statistics.squared_norms += sum(norm_);
     statistics.count += 1;
     statistics.lost += sum(lost_);
-    statistics.whole += sum(whole_);
   }
 
  private:
   int64_t group_;
   GroupSums& sums_;
   float* gradient_sum_;
-  Lanes error_, minus_lambda_, rate_, step_, decay_;
-  Lanes norm_ = broadcast(0), lost_ = broadcast(0), whole_ = broadcast(0);
+  Lanes error_, minus_lambda_, step_, decay_;
+  Lanes norm_ = broadcast(0), lost_ = broadcast(0);
 };
 
 // Adds rating i to both its groups' sums, before its update. Not inlined: it serves the sampled

@@ -19,7 +19,6 @@ class GroupSums {
     double squared_norms = 0;  // of the gradients
     int64_t count = 0;         // samples
     double lost = 0;           // squared norm of what the store's rounding changed
-    double whole = 0;          // squared norm of the updates
   };
 
   GroupSums(int64_t groups, int64_t factors)
@@ -34,18 +33,18 @@ class GroupSums {
       statistics_[g].squared_norms += other.statistics_[g].squared_norms;
       statistics_[g].count += other.statistics_[g].count;
       statistics_[g].lost += other.statistics_[g].lost;
-      statistics_[g].whole += other.statistics_[g].whole;
     }
   }
 
-  // out: [groups, factors + kStatistics]
-  void write(float* out, int64_t factors) const {
+  // out: [groups, factors + kStatistics]; rate: the learning rate, which makes a gradient an
+  // update.
+  void write(float* out, int64_t factors, double rate) const {
     for (std::size_t g = 0; g < statistics_.size(); ++g) {
       for (int64_t c = 0; c < factors; ++c) *out++ = gradients_[g * stride_ + c];
       *out++ = static_cast<float>(statistics_[g].squared_norms);
       *out++ = static_cast<float>(statistics_[g].count);
       *out++ = static_cast<float>(statistics_[g].lost);
-      *out++ = static_cast<float>(statistics_[g].whole);
+      *out++ = static_cast<float>(rate * rate * statistics_[g].squared_norms);  // of the updates
     }
   }
 
