@@ -12,6 +12,7 @@ NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt 
 
 repro: $(VENV)/.pipeline
 	dvc repro
+	dvc metrics show
 
 test: $(VENV)/.test
 	pytest

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.data.pairs import popularity
-from mascot_jax.data.synthetic import SHAPES
+from mascot_jax.data.synthetic import ITEM_TAIL, SHAPES, USER_TAIL
 from mascot_jax.grouping import Grouping, regroup
 from mascot_jax.ratings import Ratings, relabelled_ratings
 
@@ -29,8 +29,8 @@ def make_workload(shape: str, seed: int = 0) -> Workload:
     size = SHAPES[shape]
     rng = np.random.default_rng(seed)
     count = min(size.ratings, MOST_RATINGS)
-    users = _draw(popularity(size.users, 0), count, rng)
-    items = _draw(popularity(size.items, 2), count, rng)
+    users = _draw(popularity(size.users, USER_TAIL), count, rng)
+    items = _draw(popularity(size.items, ITEM_TAIL), count, rng)
     values = rng.integers(1, 6, count, dtype=np.int8).astype(np.float32)
     user_groups = regroup(np.bincount(users, minlength=size.users), 100)
     item_groups = regroup(np.bincount(items, minlength=size.items), 100)

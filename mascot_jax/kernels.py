@@ -130,6 +130,7 @@ def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execut
         *side.tables.values(),
         factors=np.int64(factors),
         threads=np.int32(execution.threads),
+        instruction_set=execution.instruction_set,
     )
     return side._replace(tables=dict(zip(side.tables, tables, strict=True)), codes=new_codes)
 
@@ -170,6 +171,7 @@ def predict(
         user_tables=np.int64(len(user_side.tables)),
         block_size=np.int64(block_size(users.shape[0])),
         threads=np.int32(execution.threads),
+        instruction_set=execution.instruction_set,
     )
 
 

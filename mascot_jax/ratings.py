@@ -53,7 +53,7 @@ def make_ratings(
     user_count: int,
     item_count: int,
 ) -> Ratings:
-    """Check ratings and put them on the device.
+    """Check ratings and put a copy of them on the device.
 
     Parameters
     ----------
@@ -67,8 +67,22 @@ def make_ratings(
     Raises
     ------
     DataError
-        If lengths differ, there is no rating, an id is out of range or a rating is not finite.
+        If lengths differ, there is no rating, an id is out of range or a rating is not finite as a
+        float32.
     """
+    return _checked(users, items, ratings, user_count, item_count, copy=True)
+
+
+def _checked(
+    users: NDArray[Any],
+    items: NDArray[Any],
+    ratings: NDArray[Any],
+    user_count: int,
+    item_count: int,
+    *,
+    copy: bool,
+) -> Ratings:
+    """Do what ``make_ratings`` says; without ``copy``, JAX may go on using the caller's memory."""
     if not len(users) == len(items) == len(ratings):
         raise DataError(
             "users, items and ratings must be equally many: "
@@ -78,13 +92,18 @@ def make_ratings(
         raise DataError("there are no training ratings: at least one is needed")
     _check_ids(users, user_count, "user")
     _check_ids(items, item_count, "item")
-    bad = np.flatnonzero(~np.isfinite(ratings))
+    with np.errstate(over="ignore"):
+        values = ratings.astype(np.float32, copy=False)
+    bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        raise DataError(f"rating number {bad[0]} is {ratings[bad[0]]}: must be finite")
+        raise DataError(f"rating number {bad[0]} is {ratings[bad[0]]}: must be finite as a float32")
+    # The kernel trusts the ids, so nobody else may write to them from here on. JAX shares a NumPy
+    # array's memory if that is aligned and dtype is given.
+    own = True if copy else None
     return Ratings(
-        jnp.asarray(users, dtype=jnp.uint32),
-        jnp.asarray(items, dtype=jnp.uint32),
-        jnp.asarray(ratings, dtype=jnp.float32),
+        jnp.asarray(np.array(users, dtype=np.uint32, copy=own), dtype=jnp.uint32),
+        jnp.asarray(np.array(items, dtype=np.uint32, copy=own), dtype=jnp.uint32),
+        jnp.asarray(np.array(values, copy=own), dtype=jnp.float32),
         user_count,
         item_count,
     )
@@ -104,7 +123,8 @@ def relabelled_ratings(
     users, items
         uint32 ``(n,)``: indices; overwritten with rows, so that large data need no second copy.
     ratings
-        float32 ``(n,)``.
+        float32 ``(n,)``. None of the three may be written to afterwards: the result may share
+        their memory.
     user_row_of, item_row_of
         uint32 ``(user_count,)`` and ``(item_count,)``: the row of each index.
 
@@ -119,7 +139,7 @@ def relabelled_ratings(
         for start in range(0, len(ids), IDS_AT_A_TIME):
             part = ids[start : start + IDS_AT_A_TIME]
             part[:] = row_of[part]
-    return make_ratings(users, items, ratings, len(user_row_of), len(item_row_of))
+    return _checked(users, items, ratings, len(user_row_of), len(item_row_of), copy=False)
 
 
 def _check_ids(ids: NDArray[Any], count: int, kind: str) -> None:

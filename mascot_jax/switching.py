@@ -33,8 +33,9 @@ class Sums(NamedTuple):
 
 
 def unpack_sums(sums: jax.Array) -> Sums:
-    """Split the kernel's float32 ``(g, k + 4)``."""
-    return Sums(sums[:, :-4], sums[:, -4], sums[:, -3], sums[:, -2], sums[:, -1])
+    """Split the kernel's float32 ``(g, k + 4)``: behind the gradients, a column per statistic."""
+    factors = sums.shape[1] - len(Sums._fields) + 1
+    return Sums(sums[:, :factors], *(sums[:, column] for column in range(factors, sums.shape[1])))
 
 
 def pool(sums: Sums) -> Sums:

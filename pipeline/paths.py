@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mascot_jax.files import atomic_write
+
 RAW = Path("data/raw/ratings.parquet")
 RAW_FACTS = Path("data/raw/facts.json")
 SPLIT = Path("data/split/ratings.safetensors")
@@ -50,7 +52,9 @@ def scores(fold: int) -> Path:
 def write_json(path: Path, values: Any) -> None:
     """Write sorted JSON, making the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

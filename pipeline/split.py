@@ -6,6 +6,7 @@ import polars as pl
 
 from mascot_jax.data.split import report, split_ratings
 from mascot_jax.data.store import write_split
+from mascot_jax.files import atomic_write
 from mascot_jax.settings import Params
 from pipeline import paths
 from pipeline.stage import run_stage
@@ -26,8 +27,9 @@ def split(params: Params) -> None:
         low=facts["low"],
         high=facts["high"],
     )
-    result.user_ids.to_frame("id").write_parquet(paths.USER_IDS)
-    result.item_ids.to_frame("id").write_parquet(paths.ITEM_IDS)
+    for path, ids in ((paths.USER_IDS, result.user_ids), (paths.ITEM_IDS, result.item_ids)):
+        with atomic_write(path) as temporary:
+            ids.to_frame("id").write_parquet(temporary)
     paths.write_json(paths.SPLIT_REPORT, report(result))
 
 

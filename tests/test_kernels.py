@@ -1,5 +1,7 @@
 """The native kernels against plain NumPy, for every instruction set this CPU has."""
 
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -17,6 +19,7 @@ from tests.worlds import half_rows, live_rows, make_side, make_world, put
 VARIANTS = mascot_ffi.build_info()["instruction_sets"]
 FACTORS = [1, 7, 31, 32, 33, 64, 100, 128, 200, 256]
 RATES = (0.05, 0.01, 0.015)
+ONE = Execution(1)
 
 
 @partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
@@ -178,8 +181,11 @@ def test_streaming_changes_nothing(codes):
     np.testing.assert_array_equal(live_rows(items, 33), before[1])
 
 
-def test_every_variant_is_tested_that_the_cpu_has():
-    assert VARIANTS[-1] == "portable"
+def test_promotion_never_goes_back():
+    side = make_world(8, "float32").users
+    back = jnp.ones(5, dtype=jnp.uint8)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="group 0 would go back"):
+        jax.block_until_ready(kernels.promote(side, back, factors=8, execution=Execution(1)))
 
 
 def test_an_epoch_is_in_place():
@@ -201,47 +207,89 @@ def test_rows_are_aligned_to_cache_lines():
             assert table.shape[1] >= factors
 
 
-def test_index_products_pass_two_to_the_31():
-    # 2^31 elements lie below row 16,777,216 of 128; untouched rows of the table cost no memory.
+@pytest.fixture(scope="module")
+def large():
+    """A side of 128 factors whose last row lies past element 2^31; other rows take no memory."""
     rows, k = 16_777_300, 128
-    table = kernels.allocate_table(rows, k, FLOAT16)
-    last = rows - 1
-    table = jax.jit(lambda t: t.at[last].set(jnp.float16(0.5)), donate_argnums=0)(table)
-    side = make_side(np.zeros((1, k), np.float32), np.array([0, 1]), np.array([1]))
-    users = side._replace(tables={"float16": table}, starts=jnp.array([0, rows], dtype=jnp.uint32))
-    items = make_side(np.full((1, k), 0.25, np.float32), np.array([0, 1]), np.array([0]))
+    tables = {s.name: kernels.allocate_table(rows, k, s) for s in (FLOAT16, FLOAT32)}
+    fill = jax.jit(lambda t, value: t.at[rows - 1].set(value), donate_argnums=0)
+    tables["float16"] = fill(tables["float16"], jnp.float16(0.5))
+    tables["float32"] = fill(tables["float32"], jnp.float32(0.5))
+    return rows, k, tables
+
+
+def last_row(table):
+    rows, k = table.shape
+    take = jax.jit(lambda t: jax.lax.dynamic_slice(t, (rows - 1, 0), (1, k)))
+    return np.asarray(take(table))[0]
+
+
+@pytest.mark.parametrize("large_side", ["users", "items"])
+@pytest.mark.parametrize("storage", [FLOAT16, FLOAT32])
+def test_index_products_pass_two_to_the_31(large, storage, large_side):
+    rows, k, tables = large
+    start = jnp.array([0, rows], dtype=jnp.uint32)
+    tall = make_side(np.zeros((1, k), np.float32), np.array([0, 1]), np.array([storage.code]))
+    tall = tall._replace(tables={storage.name: tables[storage.name]}, starts=start)
+    flat = make_side(np.full((1, k), 0.25, np.float32), np.array([0, 1]), np.array([0]))
+    ids = {"tall": jnp.array([rows - 1], jnp.uint32), "flat": jnp.array([0], jnp.uint32)}
+    first, second = ("tall", "flat") if large_side == "users" else ("flat", "tall")
+    sides = {"tall": tall, "flat": flat}
+    counts = {"tall": rows, "flat": 1}
     ratings = kernels.Ratings(
-        jnp.array([last], dtype=jnp.uint32), jnp.array([0], dtype=jnp.uint32),
-        jnp.array([17.0], dtype=jnp.float32), rows, 1,
-    )  # fmt: skip
-    world = make_world(1)._replace(ratings=ratings, users=users, items=items)
+        ids[first], ids[second], jnp.array([17.0], jnp.float32), counts[first], counts[second]
+    )
+    dots = kernels.predict(
+        ids[first], ids[second], sides[first], sides[second], factors=k, execution=ONE
+    )
+    assert dots.tolist() == [16.0]  # 128 * 0.5 * 0.25, so the error is 1: p grows by q, q by p
+    world = make_world(1)._replace(ratings=ratings, users=sides[first], items=sides[second])
     users, items, *_ = run(world, k, rates=(1.0, 0.0, 0.0))
-    # p.q = 128 / 8 = 16, so the error is 1: p grows by q and q by p.
-    got = jax.jit(lambda t: jax.lax.dynamic_slice(t, (last, 0), (1, k)))(users.tables["float16"])
-    np.testing.assert_array_equal(np.asarray(got), np.full((1, k), 0.75, np.float16))
-    np.testing.assert_array_equal(live_rows(items, k), np.full((1, k), 0.75, np.float32))
+    tall, flat = (users, items) if large_side == "users" else (items, users)
+    assert (last_row(tall.tables[storage.name]) == 0.75).all()
+    assert (live_rows(flat, k) == 0.75).all()
+    reset = jax.jit(lambda t: t.at[rows - 1].set(0.5), donate_argnums=0)
+    tables[storage.name] = reset(tall.tables[storage.name])
+    finite = kernels.check_finite(
+        tall._replace(tables={storage.name: tables[storage.name]}), factors=k, execution=ONE
+    )
+    assert finite.tolist() == [1]
 
 
+def test_promotion_passes_two_to_the_31(large):
+    rows, k, tables = large
+    side = make_side(np.zeros((2, k), np.float32), np.array([0, 1, 2]), np.array([1, 1]))
+    side = side._replace(tables=dict(tables), starts=jnp.array([0, rows - 1, rows], jnp.uint32))
+    promote = jax.jit(
+        kernels.promote, static_argnames=("factors", "execution"), donate_argnames="side"
+    )
+    side = promote(side, jnp.array([1, 0], jnp.uint8), factors=k, execution=ONE)
+    tables.update(side.tables)
+    assert (last_row(side.tables["float32"]) == 0.5).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("factors", [1, 33, 128, 200])
-def test_predict_is_the_dot_product_of_the_update(factors):
+def test_predict_is_the_dot_product_of_the_update(factors, variant):
     world = make_world(factors, "mixed")
     got = jax.jit(kernels.predict, static_argnames=("factors", "execution"))(
         world.ratings.users, world.ratings.items, world.users, world.items,
-        factors=factors, execution=Execution(2),
+        factors=factors, execution=Execution(2, variant),
     )  # fmt: skip
     pairs = zip(world.user_rows, world.item_rows, strict=True)
     expected = [reference.dot(world.p[u], world.q[i]) for u, i in pairs]
     np.testing.assert_array_equal(np.asarray(got), expected)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("factors", [7, 128])
-def test_promotion_widens_exactly_and_only_the_groups_told(factors):
+def test_promotion_widens_exactly_and_only_the_groups_told(factors, variant):
     world = make_world(factors, "float16")
     before = live_rows(world.users, factors)
     old32 = np.array(world.users.tables["float32"])
     codes = jnp.array([1, 0, 1, 0, 1], dtype=jnp.uint8)
     side = jax.jit(kernels.promote, static_argnames=("factors", "execution"))(
-        world.users, codes, factors=factors, execution=Execution(2)
+        world.users, codes, factors=factors, execution=Execution(2, variant)
     )
     np.testing.assert_array_equal(live_rows(side, factors), before)
     rows = np.repeat(np.asarray(codes), np.diff(np.asarray(side.starts)))
@@ -290,6 +338,35 @@ def test_stores_round_to_nearest_even_at_every_float16():
             got.view(np.uint16) & 0x7FFF, expected.view(np.uint16) & 0x7FFF
         )
         np.testing.assert_array_equal(got, expected)
+
+
+CANNOT_START = """
+import resource
+import numpy as np
+from mascot_jax.kernels import Execution
+from tests.test_kernels import run
+from tests.worlds import make_world
+
+world = make_world(8, count=1_100_000)
+run(world, 8)  # what compiling needs is there before memory is limited
+world = make_world(8, count=1_100_000)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (2 << 30),) * 2)
+try:
+    run(world, 8, threads=2000)[2].block_until_ready()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_threads_that_cannot_start_are_an_error_and_no_crash():
+    # 2000 stacks of 8 MiB do not fit two GiB of addresses
+    result = subprocess.run(
+        [sys.executable, "-c", CANNOT_START], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "JaxRuntimeError" in result.stdout
+    assert "RESOURCE_EXHAUSTED" in result.stdout
 
 
 BAD_CALLS = {

@@ -220,6 +220,45 @@ def test_bad_ratings_are_refused(users, items, ratings, message):
         )
 
 
+def aligned(values, dtype):
+    """Values in memory that JAX would share rather than copy."""
+    bytes_ = np.empty(len(values) * np.dtype(dtype).itemsize + 64, dtype=np.uint8)
+    start = -bytes_.ctypes.data % 64
+    array = bytes_[start : start + bytes_.size - 64].view(dtype)
+    array[:] = values
+    assert array.ctypes.data % 64 == 0
+    return array
+
+
+def test_ratings_are_the_makers_own():
+    users, items = aligned([0, 4, 2], np.uint32), aligned([3, 1, 0], np.uint32)
+    values = aligned([1, 2, 3], np.float32)
+    for array in (users, items, values):  # what is tested: JAX would share these
+        shared = jnp.asarray(array, dtype=array.dtype)
+        assert shared.unsafe_buffer_pointer() == array.ctypes.data
+    ratings = make_ratings(users, items, values, 5, 4)
+    for array in (users, items, values):
+        array[:] = 1000
+    assert ratings.users.tolist() == [0, 4, 2]
+    assert ratings.items.tolist() == [3, 1, 0]
+    assert ratings.ratings.tolist() == [1, 2, 3]
+
+
+def test_a_rating_must_be_finite_as_a_float32():
+    ids = np.zeros(2, dtype=np.int64)
+    message = r"rating number 1 is 1e\+300: must be finite as a float32"
+    with pytest.raises(DataError, match=message):
+        make_ratings(ids, ids, np.array([1.0, 1e300]), 1, 1)
+    assert make_ratings(ids, ids, np.array([1, 5]), 1, 1).ratings.tolist() == [1, 5]
+
+
+def test_relabelled_ratings_are_not_copied():
+    arrays = [aligned([0, 1, 1], dtype) for dtype in (np.uint32, np.uint32, np.float32)]
+    ratings = relabelled_ratings(*arrays, *(np.arange(2, dtype=np.uint32) for _ in range(2)))
+    held = (ratings.users, ratings.items, ratings.ratings)
+    assert [a.unsafe_buffer_pointer() for a in held] == [a.ctypes.data for a in arrays]
+
+
 def test_relabelling_gives_the_regrouped_rows():
     ids = np.array([2, 0, 1, 2], dtype=np.uint32)
     row_of = np.array([1, 2, 0], dtype=np.uint32)

@@ -90,13 +90,18 @@ ffi::Error stream(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
 
 ffi::Error promote(ffi::Buffer<ffi::U32> starts, ffi::Buffer<ffi::U8> old_codes,
                    ffi::Buffer<ffi::U8> new_codes, ffi::RemainingArgs, ffi::RemainingRets rets,
-                   int64_t factors, int32_t threads) {
+                   int64_t factors, int32_t threads, std::string_view instruction_set) {
   return guarded([&] {
     require(threads > 0, "threads must be at least 1");
     const auto tables = remaining(rets, 0, static_cast<int64_t>(rets.size()));
     const Side from = decode_side({starts, old_codes}, tables, factors, "promote");
     const Side to = decode_side({starts, new_codes}, tables, factors, "promote");
-    mascot::promote(decode_kernel("auto"), from, to.groups, factors, threads);
+    for (int64_t g = 0; g < to.groups.size(); ++g) {
+      const Storage old = from.groups.storage(g), fresh = to.groups.storage(g);
+      require(fresh == old || fresh == Storage::kFloat32,
+              "promote: group " + std::to_string(g) + " would go back to a lower precision");
+    }
+    mascot::promote(decode_kernel(instruction_set), from, to.groups, factors, threads);
   });
 }
 
@@ -117,7 +122,8 @@ ffi::Error predict(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
                    ffi::Buffer<ffi::U32> user_starts, ffi::Buffer<ffi::U8> user_codes,
                    ffi::Buffer<ffi::U32> item_starts, ffi::Buffer<ffi::U8> item_codes,
                    ffi::RemainingArgs args, ffi::Result<ffi::BufferR1<ffi::F32>> predictions,
-                   int64_t factors, int64_t user_tables, int64_t block_size, int32_t threads) {
+                   int64_t factors, int64_t user_tables, int64_t block_size, int32_t threads,
+                   std::string_view instruction_set) {
   return guarded([&] {
     require_team(block_size, threads);
     const Ratings ids = decode_ids(users, items);
@@ -136,7 +142,7 @@ ffi::Error predict(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
         0,
         block_size,
         threads};
-    run_predict(decode_kernel("auto"), work, predictions->typed_data());
+    run_predict(decode_kernel(instruction_set), work, predictions->typed_data());
   });
 }
 
@@ -190,7 +196,8 @@ XLA_FFI_DEFINE_HANDLER(kPromote, promote,
                            .RemainingArgs()  // the side's tables: aliased to the results
                            .RemainingRets()
                            .Attr<int64_t>("factors")
-                           .Attr<int32_t>("threads"));
+                           .Attr<int32_t>("threads")
+                           .Attr<std::string_view>("instruction_set"));
 
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite,
                        ffi::Ffi::Bind()
@@ -214,7 +221,8 @@ XLA_FFI_DEFINE_HANDLER(kPredict, predict,
                            .Attr<int64_t>("factors")
                            .Attr<int64_t>("user_tables")
                            .Attr<int64_t>("block_size")
-                           .Attr<int32_t>("threads"));
+                           .Attr<int32_t>("threads")
+                           .Attr<std::string_view>("instruction_set"));
 
 }  // namespace
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <memory>
+#include <deque>
 #include <vector>
 
 #include "core/parallel.h"
@@ -30,52 +30,58 @@ Task make_task(const Epoch& epoch) {
   return task;
 }
 
-// Calls work(task, turn, blocks) for every turn below the number of blocks; each thread has a task
-// of its own, which prepare(task, thread) completes.
-template <class Prepare, class Work>
-void for_blocks(const Epoch& epoch, int64_t block_size, const Prepare& prepare, const Work& work) {
-  const int64_t count = epoch.ratings.count;
-  const int64_t blocks = (count + block_size - 1) / block_size;
+// Calls work(task, block) for every block of ratings, in the order index(turn, blocks); each thread
+// has a task of its own, which prepare(task) completes before any thread starts.
+template <class Index, class Prepare, class Work>
+void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, const Work& work) {
+  const int64_t size = epoch.block_size, count = epoch.ratings.count;
+  const int64_t blocks = (count + size - 1) / size;
+  const auto threads = static_cast<int>(std::clamp<int64_t>(blocks, 1, epoch.threads));
+  std::vector<Scratch> scratch(threads, Scratch(size));
+  std::vector<Task> tasks(threads, make_task(epoch));
+  for (int thread = 0; thread < threads; ++thread) {
+    tasks[thread].scratch = &scratch[thread];
+    prepare(tasks[thread]);
+  }
   std::atomic<int64_t> next = 0;
-  run_threads(static_cast<int>(std::clamp<int64_t>(blocks, 1, epoch.threads)), [&](int thread) {
-    Task task = make_task(epoch);
-    Scratch scratch(block_size);
-    task.scratch = &scratch;
-    prepare(task, thread);
-    for (int64_t turn = next++; turn < blocks; turn = next++) work(task, turn, blocks);
+  run_threads(threads, [&](int thread) {
+    for (int64_t turn = next++; turn < blocks; turn = next++) {
+      const int64_t begin = index(turn, blocks) * size;
+      work(tasks[thread], Block{begin, std::min(begin + size, count)});
+    }
   });
 }
 
-Block block_at(const Epoch& epoch, int64_t index, int64_t block_size) {
-  return {index * block_size, std::min((index + 1) * block_size, epoch.ratings.count)};
-}
+// The epoch's order of blocks.
+class Shuffled {
+ public:
+  explicit Shuffled(const Epoch& epoch)
+      : key_(stream_key(epoch.seed, epoch.number, Stream::kBlockOrder)) {}
+  int64_t operator()(int64_t turn, int64_t blocks) const {
+    const Permutation order(key_, static_cast<uint64_t>(blocks));
+    return static_cast<int64_t>(order(static_cast<uint64_t>(turn)));
+  }
+
+ private:
+  uint64_t key_;
+};
+
+void unprepared(Task&) {}
 
 }  // namespace
 
 void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float* item_sums) {
-  const bool sampling = epoch.sample_ratio > 0;
-  const uint64_t order_key = stream_key(epoch.seed, epoch.number, Stream::kBlockOrder);
-  // Sums are per thread, in a fixed place each, and added up in that order.
-  std::vector<std::unique_ptr<GroupSums>> users(epoch.threads), items(epoch.threads);
-  for_blocks(
-      epoch, epoch.block_size,
-      [&](Task& task, int thread) {
-        if (!sampling) return;
-        users[thread] = std::make_unique<GroupSums>(epoch.users.groups.size(), epoch.factors);
-        items[thread] = std::make_unique<GroupSums>(epoch.items.groups.size(), epoch.factors);
-        task.user_sums = users[thread].get();
-        task.item_sums = items[thread].get();
-      },
-      [&](const Task& task, int64_t turn, int64_t blocks) {
-        const Permutation order(order_key, static_cast<uint64_t>(blocks));
-        const auto index = static_cast<int64_t>(order(static_cast<uint64_t>(turn)));
-        kernel.update(task, block_at(epoch, index, epoch.block_size));
-      });
-  const auto total = [&](const auto& parts, const Groups& groups, float* out) {
+  const IeeeArithmetic ieee;  // for adding up, as for the threads
+  std::deque<GroupSums> users, items;
+  const auto give_sums = [&](Task& task) {
+    if (task.sampling.threshold == 0) return;
+    task.user_sums = &users.emplace_back(epoch.users.groups.size(), epoch.factors);
+    task.item_sums = &items.emplace_back(epoch.items.groups.size(), epoch.factors);
+  };
+  for_blocks(epoch, Shuffled(epoch), give_sums, kernel.update);
+  const auto total = [&](const std::deque<GroupSums>& parts, const Groups& groups, float* out) {
     GroupSums sum(groups.size(), epoch.factors);
-    for (const auto& part : parts) {
-      if (part) sum.add(*part);
-    }
+    for (const GroupSums& part : parts) sum.add(part);
     sum.write(out, epoch.factors, epoch.rates.learning_rate);
   };
   total(users, epoch.users.groups, user_sums);
@@ -83,22 +89,13 @@ void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float
 }
 
 void run_stream(const Kernel& kernel, const Epoch& epoch) {
-  const uint64_t order_key = stream_key(epoch.seed, epoch.number, Stream::kBlockOrder);
-  for_blocks(
-      epoch, epoch.block_size, [](Task&, int) {},
-      [&](const Task& task, int64_t turn, int64_t blocks) {
-        const Permutation order(order_key, static_cast<uint64_t>(blocks));
-        const auto index = static_cast<int64_t>(order(static_cast<uint64_t>(turn)));
-        kernel.stream(task, block_at(epoch, index, epoch.block_size));
-      });
+  for_blocks(epoch, Shuffled(epoch), unprepared, kernel.stream);
 }
 
 void run_predict(const Kernel& kernel, const Epoch& epoch, float* predictions) {
-  for_blocks(
-      epoch, epoch.block_size, [](Task&, int) {},
-      [&](const Task& task, int64_t turn, int64_t) {
-        kernel.predict(task, block_at(epoch, turn, epoch.block_size), predictions);
-      });
+  const auto in_order = [](int64_t turn, int64_t) { return turn; };
+  for_blocks(epoch, in_order, unprepared,
+             [&](const Task& task, Block block) { kernel.predict(task, block, predictions); });
 }
 
 const Kernel* find_kernel(std::string_view name) {

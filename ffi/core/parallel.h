@@ -1,4 +1,4 @@
-// A team of threads for the length of one call: 55 microseconds to start and join, once per epoch.
+// Teams of threads for the length of one call: starting and joining two takes 55 microseconds.
 #pragma once
 
 #include <thread>
@@ -25,17 +25,33 @@ class IeeeArithmetic {
 #endif
 };
 
-// Calls work(0) .. work(threads - 1) concurrently; the calling thread takes the first.
+// Joins its threads when it goes, also when one of them could not be started.
+class Team {
+ public:
+  template <class Work>
+  void start(const Work& work, int thread) {
+    members_.emplace_back(work, thread);
+  }
+  ~Team() {
+    for (std::thread& member : members_) member.join();
+  }
+
+ private:
+  std::vector<std::thread> members_;
+};
+
+// Calls work(0) .. work(threads - 1) concurrently; the calling thread takes the first. work must
+// not throw: what it needs is allocated before. Throws std::system_error where a thread cannot
+// start.
 template <class Work>
 void run_threads(int threads, const Work& work) {
-  const auto run = [&work](int thread) {
+  const auto run = [&work](int thread) noexcept {
     const IeeeArithmetic ieee;
     work(thread);
   };
-  std::vector<std::thread> team;
-  for (int thread = 1; thread < threads; ++thread) team.emplace_back(run, thread);
+  Team team;
+  for (int thread = 1; thread < threads; ++thread) team.start(run, thread);
   run(0);
-  for (std::thread& member : team) member.join();
 }
 
 }  // namespace mascot

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include "core/parallel.h"
 
@@ -34,16 +36,25 @@ bool row_range_finite(const Table& table, Storage storage, int64_t begin, int64_
   return all_finite(static_cast<const uint32_t*>(table.data) + first, count, uint32_t{0x7f800000});
 }
 
-// Calls work(group, begin, end) on ranges of at most kRowsPerTurn rows that cover every group.
+struct RowRange {
+  int64_t group;
+  int64_t begin;
+  int64_t end;
+};
+
+// Calls work(range) on ranges of at most kRowsPerTurn rows that cover every group.
 template <class Work>
 void for_row_ranges(const Groups& groups, int threads, const Work& work) {
-  std::atomic<int64_t> next = 0;
-  run_threads(threads, [&](int) {
-    for (int64_t g = next++; g < groups.size(); g = next++) {
-      for (int64_t row = groups.begin(g); row < groups.end(g); row += kRowsPerTurn) {
-        work(g, row, std::min(row + kRowsPerTurn, groups.end(g)));
-      }
+  std::vector<RowRange> ranges;
+  for (int64_t g = 0; g < groups.size(); ++g) {
+    for (int64_t row = groups.begin(g); row < groups.end(g); row += kRowsPerTurn) {
+      ranges.push_back({g, row, std::min(row + kRowsPerTurn, groups.end(g))});
     }
+  }
+  std::atomic<std::size_t> next = 0;
+  const auto team = static_cast<int>(std::min<std::size_t>(ranges.size(), threads));
+  run_threads(team, [&](int) {
+    for (std::size_t i = next++; i < ranges.size(); i = next++) work(ranges[i]);
   });
 }
 
@@ -65,19 +76,21 @@ void advise_huge_pages(void* data, int64_t bytes) {
 
 void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors,
              int threads) {
-  for_row_ranges(to, threads, [&](int64_t group, int64_t begin, int64_t end) {
-    if (from.groups.storage(group) == Storage::kFloat16 && to.storage(group) == Storage::kFloat32) {
-      kernel.widen(from, factors, begin, end);
+  for_row_ranges(to, threads, [&](const RowRange& range) {
+    if (from.groups.storage(range.group) != to.storage(range.group)) {
+      kernel.widen(from, factors, range.begin, range.end);
     }
   });
 }
 
 void check_finite(const Side& side, int threads, uint8_t* finite) {
   std::memset(finite, 1, static_cast<std::size_t>(side.groups.size()));
-  for_row_ranges(side.groups, threads, [&](int64_t group, int64_t begin, int64_t end) {
-    const Storage storage = side.groups.storage(group);
+  for_row_ranges(side.groups, threads, [&](const RowRange& range) {
+    const Storage storage = side.groups.storage(range.group);
     const Table& table = side.tables[static_cast<std::size_t>(storage)];
-    if (!row_range_finite(table, storage, begin, end)) finite[group] = 0;
+    if (!row_range_finite(table, storage, range.begin, range.end)) {
+      __atomic_store_n(&finite[range.group], uint8_t{0}, __ATOMIC_RELAXED);
+    }
   });
 }
 

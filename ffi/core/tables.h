@@ -11,8 +11,8 @@ namespace mascot {
 // a table walked at random misses the TLB on every row otherwise.
 void advise_huge_pages(void* data, int64_t bytes);
 
-// Precision switching, one way: promotes, by widening, every group whose storage is float16 in
-// `from` and float32 in `to`.
+// Promotes by widening every group whose storage differs between `from` and `to`: precision
+// switching, which goes one way, from float16 to float32.
 void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors,
              int threads);
 

@@ -320,6 +320,3 @@ def _unpack_gz(source: Path, patterns: Sequence[str], folder: Path) -> Iterator[
             _check_total(source, name, total)
             out.write(block)
     yield Member(name, f"{name} in {source}", target, pattern)
-
-
-__all__ = ["Member", "Members", "open_members"]

@@ -44,9 +44,9 @@ SHAPES = {
 """ml-1m, and the sizes of the paper's Table I."""
 
 _COUNTS, _PAIRS, _TRUTH, _NOISE = range(4)
-_ITEM_TAIL = 2
-"""How fast the rarest items fade; users' tail is a plain power law, as real sets ask for a "
-"minimum."""
+USER_TAIL, ITEM_TAIL = 0, 2
+"""How fast the rarest fade (the power of ``popularity``); users' tail is a plain power law, as real
+sets ask for a minimum."""
 
 
 def generate(settings: DataSettings) -> RawRatings:
@@ -123,8 +123,8 @@ def _pairs(
 ) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]:
     """Draw the pairs in chunks, popularity dealt to the ids at random."""
     rng = _generator(seed, _COUNTS)
-    counts = apportion(popularity(shape.users, 0), shape.ratings, shape.items)
-    weights = popularity(shape.items, _ITEM_TAIL)
+    counts = apportion(popularity(shape.users, USER_TAIL), shape.ratings, shape.items)
+    weights = popularity(shape.items, ITEM_TAIL)
     rng.shuffle(counts)
     rng.shuffle(weights)
     return draw_pairs(counts, weights, np.random.SeedSequence(seed, spawn_key=(_PAIRS,)))

@@ -156,7 +156,7 @@ def test_a_wrong_digest_is_refused(clean, tmp_path):
 def test_duplicates_and_cold_rows_are_counted(clean, tmp_path):
     # Every user rates items "a" and "b" often; pair (0, a) comes three times; user 99 and item
     # "rare" come once, so they are cold in the fold that tests them.
-    rows = [(user, item, 3) for user in range(10) for item in "ab" for _ in (0,)]
+    rows = [(user, item, 3) for user in range(10) for item in "ab"]
     rows += [(0, "a", 4), (0, "a", 5), (99, "a", 2), (1, "rare", 1)]
     file = tmp_path / "own.csv"
     lines = "".join(f"{user},{item},{rating}\n" for user, item, rating in rows)

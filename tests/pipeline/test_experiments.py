@@ -91,3 +91,19 @@ def test_movielens_100k_from_a_local_archive(workspace, real_data):
     metrics = workspace.json("metrics.json")
     assert "rmse_floor" not in metrics
     assert 0.90 < metrics["rmse_mean"] < 0.99
+
+
+@pytest.mark.realdata
+def test_movielens_1m_with_the_papers_settings(workspace, real_data):
+    settings = {
+        "data.name": "ml-1m", "data.source": (real_data / "ml-1m.zip").absolute(),
+        "data.users": "null", "data.items": "null", "data.ratings": "null",
+        "folds": "[0,1,2,3,4]", "regroup.user_groups": 100, "regroup.item_groups": 100,
+        "train.method": "fp32", "train.factors": 128, "train.epochs": 50,
+        "train.learning_rate": 0.01, "train.threshold": "null", "train.sample_ratio": "null",
+    }  # fmt: skip
+    options = [part for name, value in settings.items() for part in ("-S", f"{name}={value}")]
+    workspace.dvc("exp", "run", *options)
+    report = workspace.json("data/split/report.json")
+    assert (report["ratings"], report["users"], report["items"]) == (1_000_209, 6040, 3706)
+    assert workspace.json("metrics.json")["rmse_mean"] == pytest.approx(0.861, abs=0.002)

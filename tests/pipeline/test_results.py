@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from mascot_jax.model_file import load_model
-from tests.pipeline.workspace import stages_run
+from pipeline.stage import read_params
+from pipeline.summarize import RESOLVED
+from tests.pipeline.workspace import CHECKOUT, Workspace, stages_run
 
 METRICS = {
     "method", "rmse_mean", "rmse_std", "mae_mean", "rmse_floor", "rmse_bias_only",
@@ -113,3 +115,22 @@ def test_second_repro_runs_nothing(workspace):
 def test_training_is_silent_where_nobody_watches(workspace):
     done = workspace.stage("train", 1)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+class TestThisCheckout:
+    """metrics.json as tracked: of the default parameters, whose data have a known floor."""
+
+    metrics = Workspace(CHECKOUT, None).json("metrics.json")
+    params = read_params(CHECKOUT / "params.yaml")
+
+    def test_metrics_are_of_these_parameters(self):
+        assert self.params.data.name == "synthetic"
+        settings = self.params.train.resolved().model_dump(mode="json")
+        for name in ("method", *RESOLVED):
+            assert self.metrics[name] == settings[name], name
+        folds = {f"rmse_fold{fold}" for fold in self.params.folds}
+        assert {name for name in self.metrics if name.startswith("rmse_fold")} == folds
+
+    def test_training_comes_near_the_floor_and_far_below_biases(self):
+        assert self.metrics["rmse_mean"] <= 1.12 * self.metrics["rmse_floor"]
+        assert self.metrics["rmse_bias_only"] >= 1.18 * self.metrics["rmse_floor"]

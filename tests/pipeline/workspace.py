@@ -121,10 +121,13 @@ def clone_checkout(root, home):
     small.set(
         folds=[0, 1],
         data__name="synthetic", data__shape="ml-1m", data__source=None, data__digest=None,
+        data__columns={"user": "user", "item": "item", "rating": "rating"},
         data__users=120, data__items=80, data__ratings=4000, data__noise=0.6, data__seed=0,
         split__count=5, split__seed=0, regroup__user_groups=6, regroup__item_groups=4,
         train__method="mascot", train__factors=16, train__epochs=12, train__learning_rate=0.05,
-        train__threshold=1.2, train__sample_ratio=1.0, train__threads=1, train__seed=0,
+        train__decay=0.1, train__user_reg=0.01, train__item_reg=0.015, train__storage=None,
+        train__threshold=1.2, train__period=None, train__sample_ratio=1.0, train__warmup=None,
+        train__threads=1, train__seed=0,
         evaluate__clip=False,
     )  # fmt: skip
     small.git("init", "--quiet")

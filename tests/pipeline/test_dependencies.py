@@ -1,0 +1,58 @@
+"""dvc.yaml names all code that a stage runs."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.pipeline.workspace import CHECKOUT
+
+STAGES = YAML(typ="safe").load(CHECKOUT / "dvc.yaml")["stages"]
+
+
+def modules(path):
+    """Names that a file may import, anywhere in it; some are not modules but what is in one."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import, which this test does not follow"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def files(module):
+    """The checkout's files that importing a module runs: its own and its packages'."""
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        base = Path(*parts[:count])
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if (CHECKOUT / path).is_file():
+                yield path
+
+
+def closure(module):
+    """All of the checkout's files that a module imports, and they in turn."""
+    found, left = set(), set(files(module))
+    while left:
+        path = left.pop()
+        found.add(path)
+        left |= {new for name in modules(CHECKOUT / path) for new in files(name)} - found
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_that_it_imports(stage):
+    deps = {Path(name) for name in STAGES[stage]["deps"]}
+    needed = closure(f"pipeline.{stage}")
+    assert Path("mascot_jax/settings.py") in needed
+    missing = {path for path in needed if not deps & {path, *path.parents}}
+    assert not missing
+
+
+def test_a_stage_depends_on_no_code_that_is_gone():
+    for stage in STAGES.values():
+        code = {
+            name for name in stage["deps"] if name.startswith(("pipeline", "mascot_jax", "ffi"))
+        }
+        assert all((CHECKOUT / name).exists() for name in code)
