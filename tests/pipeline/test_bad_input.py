@@ -29,7 +29,7 @@ def clean(fresh, tmp_path) -> Workspace:
         ("data.title", "ml-1m", "unknown parameter"),
         ("data.source", 7, "valid string"),
         ("data.digest", "md5:123", "should match pattern"),
-        ("data.columns", "user", "valid dictionary"),
+        ("data.columns", "user", "must be a block of parameters"),
         ("data.users", 1.5, "valid integer"),
         ("data.noise", float("nan"), "finite number"),
         ("data.noise", 11.0, "less than or equal to 10"),
