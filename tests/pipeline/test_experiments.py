@@ -75,35 +75,39 @@ def test_a_temporary_experiment_runs_its_own_code(workspace):
     assert workspace.json("metrics.json")["rmse_fold1"]  # the workspace's results stay
 
 
-@pytest.mark.realdata
-def test_movielens_100k_from_a_local_archive(workspace, real_data):
-    archive = (real_data / "ml-100k.zip").absolute()
-    settings = {
-        "data.name": "ml-100k", "data.source": archive, "data.users": "null",
-        "data.items": "null", "data.ratings": "null", "folds": "[0]",
+def run_movielens(workspace, name, folder, **settings):
+    """Run an experiment on a local archive with the paper's settings; return its metrics."""
+    paper = {
+        "data.name": name, "data.source": (folder / f"{name}.zip").absolute(),
+        "data.users": "null", "data.items": "null", "data.ratings": "null",
         "regroup.user_groups": 100, "regroup.item_groups": 100, "train.epochs": 50,
         "train.learning_rate": 0.01, "train.threshold": "null", "train.sample_ratio": "null",
     }  # fmt: skip
-    options = [part for name, value in settings.items() for part in ("-S", f"{name}={value}")]
+    values = paper | {key.replace("__", "."): value for key, value in settings.items()}
+    options = [part for key, value in values.items() for part in ("-S", f"{key}={value}")]
     workspace.dvc("exp", "run", *options)
+    return workspace.json("metrics.json")
+
+
+@pytest.mark.realdata
+def test_movielens_100k_from_a_local_archive(workspace, real_data):
+    metrics = run_movielens(workspace, "ml-100k", real_data, folds="[0]")
     report = workspace.json("data/split/report.json")
     assert (report["ratings"], report["users"], report["items"]) == (100_000, 943, 1682)
-    metrics = workspace.json("metrics.json")
     assert "rmse_floor" not in metrics
     assert 0.90 < metrics["rmse_mean"] < 0.99
 
 
 @pytest.mark.realdata
 def test_movielens_1m_with_the_papers_settings(workspace, real_data):
-    settings = {
-        "data.name": "ml-1m", "data.source": (real_data / "ml-1m.zip").absolute(),
-        "data.users": "null", "data.items": "null", "data.ratings": "null",
-        "folds": "[0,1,2,3,4]", "regroup.user_groups": 100, "regroup.item_groups": 100,
-        "train.method": "fp32", "train.factors": 128, "train.epochs": 50,
-        "train.learning_rate": 0.01, "train.threshold": "null", "train.sample_ratio": "null",
-    }  # fmt: skip
-    options = [part for name, value in settings.items() for part in ("-S", f"{name}={value}")]
-    workspace.dvc("exp", "run", *options)
+    metrics = run_movielens(
+        workspace,
+        "ml-1m",
+        real_data,
+        folds="[0,1,2,3,4]",
+        train__method="fp32",
+        train__factors=128,
+    )
     report = workspace.json("data/split/report.json")
     assert (report["ratings"], report["users"], report["items"]) == (1_000_209, 6040, 3706)
-    assert workspace.json("metrics.json")["rmse_mean"] == pytest.approx(0.861, abs=0.002)
+    assert metrics["rmse_mean"] == pytest.approx(0.861, abs=0.002)
