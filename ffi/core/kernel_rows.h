@@ -95,7 +95,8 @@ MASCOT_INLINE float dot(const P& p, const Q& q, Chunks<C> chunks) {
 
 // The two rows of a later rating. Their lines are asked for one by one between the stores of the
 // present rating: all at once, they fill the core's miss buffers and everything behind them waits
-// (measured: 1.2 to 1.5 times slower where the tables exceed the caches).
+// (up to 1.6 times slower in FP32 and 2.6 in FP16 where tables exceed the caches:
+// docs/decisions.md).
 class Ahead {
  public:
   // plan: that of rating i; chunks: of a row.
