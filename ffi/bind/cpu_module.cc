@@ -6,22 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "bind/handlers.h"
+#include "bind/module.h"
 #include "core/epoch.h"
 
 namespace nb = nanobind;
 
 namespace mascot::bind {
 namespace {
-
-nb::dict registrations() {
-  nb::dict capsules;
-  for (const Target& target : targets()) {
-    capsules[target.name] =
-        nb::capsule(reinterpret_cast<void*>(target.handler), "xla._CUSTOM_CALL_TARGET");
-  }
-  return capsules;
-}
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> supported;
@@ -32,10 +23,7 @@ std::vector<std::string> instruction_sets() {
 }
 
 nb::dict build_info() {
-  nb::dict info;
-  info["compiler"] = MASCOT_COMPILER;
-  info["source_hash"] = MASCOT_SOURCE_HASH;
-  info["ffi_api_version"] = nb::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR);
+  nb::dict info = common_build_info();
   info["instruction_sets"] = instruction_sets();
   return info;
 }

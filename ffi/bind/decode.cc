@@ -9,6 +9,9 @@ namespace {
 // Bytes: an unaligned row spans one cache line more, at up to 3x the time.
 constexpr int64_t kRowAlignment = 64;
 
+// A group's number fits into 16 bits on the device.
+constexpr int64_t kMostGroups = 65536;
+
 Storage storage_of(const ffi::AnyBuffer& table, const std::string& side) {
   switch (table.element_type()) {
     case ffi::F32:
@@ -46,36 +49,27 @@ std::vector<ffi::AnyBuffer> collect(const Remaining& remaining, int64_t first, i
 
 }  // namespace
 
-Groups decode_groups(const GroupBuffers& buffers, const char* side) {
+int64_t decode_group_count(const GroupBuffers& buffers, const char* side) {
   const auto groups = static_cast<int64_t>(buffers.codes.element_count());
   const std::string name = side;
   require(groups > 0 && static_cast<int64_t>(buffers.starts.element_count()) == groups + 1,
           name + ": groups need at least one code, and one start more than codes");
-  const uint32_t* starts = buffers.starts.typed_data();
-  require(starts[0] == 0, name + ": the first group must start at row 0");
-  for (int64_t g = 0; g < groups; ++g) {
-    require(starts[g] < starts[g + 1], name + ": group starts must rise");
-    require(buffers.codes.typed_data()[g] < kStorages, name + ": unknown storage code");
-  }
-  return Groups(starts, buffers.codes.typed_data(), groups);
+  require(groups <= kMostGroups,
+          name + ": there must be at most " + std::to_string(kMostGroups) + " groups");
+  return groups;
 }
 
-Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
-                 int64_t factors, const char* side) {
+Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, int64_t factors, const char* side) {
   const std::string name = side;
   require(factors > 0, "factors must be at least 1");
-  Side result = {{}, decode_groups(groups, side)};
-  const int64_t rows = result.groups.end(result.groups.size() - 1);
+  Tables result = {{}, check_table(tables.front(), factors, name)};
   for (const ffi::AnyBuffer& buffer : tables) {
-    Table& table = result.tables[static_cast<size_t>(storage_of(buffer, name))];
+    Table& table = result.by_storage[static_cast<size_t>(storage_of(buffer, name))];
     require(table.data == nullptr, name + ": two tables of one storage");
-    require(check_table(buffer, factors, name) == rows,
-            name + ": a table must have as many rows as the groups (" + std::to_string(rows) + ")");
+    require(check_table(buffer, factors, name) == result.rows,
+            name + ": all tables must have as many rows as the first (" +
+                std::to_string(result.rows) + ")");
     table = {buffer.untyped_data(), buffer.dimensions()[1]};
-  }
-  for (int64_t g = 0; g < result.groups.size(); ++g) {
-    require(result.tables[static_cast<size_t>(result.groups.storage(g))].data != nullptr,
-            name + ": group " + std::to_string(g) + " is in a storage that has no table");
   }
   return result;
 }
@@ -98,11 +92,31 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
           static_cast<int64_t>(users.element_count())};
 }
 
-const Kernel& decode_kernel(std::string_view instruction_set) {
-  const Kernel* kernel = find_kernel(instruction_set);
-  require(kernel != nullptr, "instruction set '" + std::string(instruction_set) +
-                                 "' is unknown or not supported here");
-  return *kernel;
+Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
+                       const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
+                       const ffi::Buffer<ffi::U32>& counters) {
+  require(rates.element_count() == 4 && counters.element_count() == 2,
+          "rates must hold 4 values and counters 2");
+  Ratings data = decode_ids(users, items);
+  require(static_cast<int64_t>(ratings.element_count()) == data.count,
+          "ratings must be as many as users");
+  data.rating = ratings.typed_data();
+  return data;
+}
+
+void require_block_size(int64_t block_size) {
+  require(block_size > 0 && block_size <= kMostPerBlock,
+          "block_size must lie between 1 and " + std::to_string(kMostPerBlock));
+}
+
+void require_sums(ffi::Result<ffi::BufferR2<ffi::F32>> sums, int64_t groups, int64_t factors) {
+  require(sums->dimensions()[0] == groups && sums->dimensions()[1] == factors + kStatistics,
+          "sums must be [groups, factors + 4]");
+}
+
+void require_predictions(ffi::Result<ffi::BufferR1<ffi::F32>> predictions, const Ratings& ids) {
+  require(static_cast<int64_t>(predictions->element_count()) == ids.count,
+          "predictions must be as many as users");
 }
 
 ffi::Error guarded(const std::function<void()>& body) {
@@ -112,7 +126,7 @@ ffi::Error guarded(const std::function<void()>& body) {
   } catch (const InvalidArgument& error) {
     return ffi::Error::InvalidArgument(error.what());
   } catch (const std::bad_alloc&) {
-    return ffi::Error(ffi::ErrorCode::kResourceExhausted, "out of memory for per-thread sums");
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted, "out of memory for an epoch's sums");
   } catch (const std::system_error& error) {
     return ffi::Error(ffi::ErrorCode::kResourceExhausted,
                       std::string("cannot start a thread: ") + error.what());

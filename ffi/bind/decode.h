@@ -1,16 +1,15 @@
-// From XLA buffers to the core's views, with every check that does not need a pass over the
-// ratings: shapes, storages, alignment, group tables. A view that leaves this file is safe to run
-// on, given that the ratings' ids are in range (mascot_jax.ratings checks those once).
+// From XLA buffers to views, with every check that needs no buffer's contents: it serves both back
+// ends, and a device's memory cannot be read without waiting for it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "core/epoch.h"
+#include "core/kernel.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace mascot::bind {
@@ -32,11 +31,16 @@ struct GroupBuffers {
   ffi::Buffer<ffi::U8> codes;
 };
 
-Groups decode_groups(const GroupBuffers& buffers, const char* side);
+// Number of groups, checked for the buffers' shapes only.
+int64_t decode_group_count(const GroupBuffers& buffers, const char* side);
 
-// The tables of one side, told apart by their element type, together with its groups.
-Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
-                 int64_t factors, const char* side);
+// The tables of one side, told apart by their element type, all of the same number of rows.
+struct Tables {
+  std::array<Table, kStorages> by_storage;
+  int64_t rows;
+};
+
+Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, int64_t factors, const char* side);
 
 // Buffers first .. first + count - 1 of a handler's remaining arguments or results.
 std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingArgs& args, int64_t first, int64_t count);
@@ -44,7 +48,14 @@ std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingRets& rets, int64_t fi
 
 Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items);
 
-const Kernel& decode_kernel(std::string_view instruction_set);
+// What a pass that trains is given, checked against each other.
+Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
+                       const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
+                       const ffi::Buffer<ffi::U32>& counters);
+
+void require_block_size(int64_t block_size);
+void require_sums(ffi::Result<ffi::BufferR2<ffi::F32>> sums, int64_t groups, int64_t factors);
+void require_predictions(ffi::Result<ffi::BufferR1<ffi::F32>> predictions, const Ratings& ids);
 
 // Runs a handler's body; what it throws becomes the error that JAX reports.
 ffi::Error guarded(const std::function<void()>& body);

@@ -1,4 +1,4 @@
-// The XLA FFI targets of the CPU back end.
+// The XLA FFI targets of one back end. Each back end's module links one definition.
 #pragma once
 
 #include <vector>

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 
+#include "core/host_device.h"
+
 namespace mascot {
 
 enum class Stream : uint64_t { kBlockOrder = 1, kSample = 2 };
 
-inline uint64_t mix64(uint64_t z) {
+MASCOT_HD inline uint64_t mix64(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   return z ^ (z >> 31);
@@ -18,13 +20,13 @@ inline uint64_t mix64(uint64_t z) {
 inline constexpr uint64_t kGoldenGamma = 0x9e3779b97f4a7c15u;
 
 // The key of one stream of one epoch.
-inline uint64_t stream_key(uint32_t seed, uint32_t epoch, Stream stream) {
+MASCOT_HD inline uint64_t stream_key(uint32_t seed, uint32_t epoch, Stream stream) {
   const uint64_t run = mix64((static_cast<uint64_t>(seed) << 32 | epoch) + kGoldenGamma);
   return mix64(run + static_cast<uint64_t>(stream) * kGoldenGamma);
 }
 
 // Draw `number` of a stream: uniform in [0, 2^32).
-inline uint32_t draw32(uint64_t key, uint64_t number) {
+MASCOT_HD inline uint32_t draw32(uint64_t key, uint64_t number) {
   return static_cast<uint32_t>(mix64(key + (number + 1) * kGoldenGamma) >> 32);
 }
 
@@ -33,11 +35,11 @@ inline uint32_t draw32(uint64_t key, uint64_t number) {
 // falls inside.
 class Permutation {
  public:
-  Permutation(uint64_t key, uint64_t count) : key_(key), count_(count) {
+  MASCOT_HD Permutation(uint64_t key, uint64_t count) : key_(key), count_(count) {
     while ((uint64_t{1} << (2 * half_bits_)) < count) ++half_bits_;
   }
 
-  uint64_t operator()(uint64_t position) const {
+  MASCOT_HD uint64_t operator()(uint64_t position) const {
     do {
       position = encrypt(position);
     } while (position >= count_);
@@ -45,7 +47,7 @@ class Permutation {
   }
 
  private:
-  uint64_t encrypt(uint64_t value) const {
+  MASCOT_HD uint64_t encrypt(uint64_t value) const {
     const uint64_t mask = (uint64_t{1} << half_bits_) - 1;
     uint64_t left = value >> half_bits_;
     uint64_t right = value & mask;

@@ -1,0 +1,175 @@
+// XLA FFI handlers of the CPU: decode and check, call the core, report. A view that is made here is
+// safe to run on, given that the ratings' ids are in range (mascot_jax.ratings checks those once).
+#include "bind/decode.h"
+#include "bind/handlers.h"
+#include "bind/signatures.h"
+#include "core/epoch.h"
+#include "core/tables.h"
+
+namespace mascot::bind {
+namespace {
+
+const Kernel& decode_kernel(const ExecutionAttribute& execution) {
+  const Kernel* kernel = find_kernel(execution.instruction_set);
+  require(kernel != nullptr, "instruction set '" + std::string(execution.instruction_set) +
+                                 "' is unknown or not supported here");
+  return *kernel;
+}
+
+int decode_threads(const ExecutionAttribute& execution) {
+  require(execution.threads > 0, "threads must be at least 1");
+  return execution.threads;
+}
+
+Groups decode_groups(const GroupBuffers& buffers, const char* side) {
+  const int64_t groups = decode_group_count(buffers, side);
+  const std::string name = side;
+  const uint32_t* starts = buffers.starts.typed_data();
+  require(starts[0] == 0, name + ": the first group must start at row 0");
+  for (int64_t g = 0; g < groups; ++g) {
+    require(starts[g] < starts[g + 1], name + ": group starts must rise");
+    require(buffers.codes.typed_data()[g] < kStorages, name + ": unknown storage code");
+  }
+  return Groups(starts, buffers.codes.typed_data(), groups);
+}
+
+Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
+                 int64_t factors, const char* side) {
+  const std::string name = side;
+  const Tables decoded = decode_tables(tables, factors, side);
+  const Side result = {decoded.by_storage, decode_groups(groups, side)};
+  const int64_t rows = result.groups.end(result.groups.size() - 1);
+  require(decoded.rows == rows,
+          name + ": a table must have as many rows as the groups (" + std::to_string(rows) + ")");
+  for (int64_t g = 0; g < result.groups.size(); ++g) {
+    require(result.tables[static_cast<size_t>(result.groups.storage(g))].data != nullptr,
+            name + ": group " + std::to_string(g) + " is in a storage that has no table");
+  }
+  return result;
+}
+
+ffi::Error allocate(ffi::Result<ffi::AnyBuffer> table) {
+  advise_huge_pages(table->untyped_data(), static_cast<int64_t>(table->size_bytes()));
+  return ffi::Error::Success();
+}
+
+// What epoch and stream share. tables: those of the users, then those of the items.
+mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& ratings,
+                           const GroupBuffers& user_groups, const GroupBuffers& item_groups,
+                           const F32& rates, const U32& counters, const ffi::RemainingRets& rets,
+                           int64_t factors, int64_t user_tables, int64_t block_size,
+                           const ExecutionAttribute& execution) {
+  require_block_size(block_size);
+  const Ratings data = decode_ratings(users, items, ratings, rates, counters);
+  const float* rate = rates.typed_data();
+  require(rate[3] >= 0 && rate[3] <= 1, "the sample ratio must lie in [0, 1]");
+  const auto tables = static_cast<int64_t>(rets.size());
+  return {data,
+          decode_side(user_groups, remaining(rets, 0, user_tables), factors, "users"),
+          decode_side(item_groups, remaining(rets, user_tables, tables - user_tables), factors,
+                      "items"),
+          factors,
+          {rate[0], rate[1], rate[2]},
+          counters.typed_data()[0],
+          counters.typed_data()[1],
+          rate[3],
+          block_size,
+          decode_threads(execution)};
+}
+
+ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
+                 U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
+                 Sums item_sums, ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                 int64_t block_size, ExecutionAttribute execution) {
+  return guarded([&] {
+    const Kernel& kernel = decode_kernel(execution);
+    const mascot::Epoch work =
+        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
+                     rates, counters, tables, factors, user_tables, block_size, execution);
+    require_sums(user_sums, work.users.groups.size(), factors);
+    require_sums(item_sums, work.items.groups.size(), factors);
+    run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
+  });
+}
+
+ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
+                  U32 item_starts, U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs,
+                  ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                  int64_t block_size, ExecutionAttribute execution) {
+  return guarded([&] {
+    const Kernel& kernel = decode_kernel(execution);
+    run_stream(kernel, decode_epoch(users, items, ratings, {user_starts, user_codes},
+                                    {item_starts, item_codes}, rates, counters, tables, factors,
+                                    user_tables, block_size, execution));
+  });
+}
+
+ffi::Error promote(U32 starts, U8 old_codes, U8 new_codes, ffi::RemainingArgs,
+                   ffi::RemainingRets rets, int64_t factors, ExecutionAttribute execution) {
+  return guarded([&] {
+    const auto tables = remaining(rets, 0, static_cast<int64_t>(rets.size()));
+    const Side from = decode_side({starts, old_codes}, tables, factors, "promote");
+    const Side to = decode_side({starts, new_codes}, tables, factors, "promote");
+    for (int64_t g = 0; g < to.groups.size(); ++g) {
+      const Storage old = from.groups.storage(g), fresh = to.groups.storage(g);
+      require(fresh == old || fresh == Storage::kFloat32,
+              "promote: group " + std::to_string(g) + " would go back to a lower precision");
+    }
+    mascot::promote(decode_kernel(execution), from, to.groups, factors, decode_threads(execution));
+  });
+}
+
+ffi::Error check_finite(U32 starts, U8 codes, ffi::RemainingArgs args, ffi::Result<U8> finite,
+                        int64_t factors, ExecutionAttribute execution) {
+  return guarded([&] {
+    const auto tables = remaining(args, 0, static_cast<int64_t>(args.size()));
+    const Side side = decode_side({starts, codes}, tables, factors, "check_finite");
+    require(static_cast<int64_t>(finite->element_count()) == side.groups.size(),
+            "finite must have one element per group");
+    mascot::check_finite(side, decode_threads(execution), finite->typed_data());
+  });
+}
+
+ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
+                   U8 item_codes, ffi::RemainingArgs args, Predictions predictions, int64_t factors,
+                   int64_t user_tables, int64_t block_size, ExecutionAttribute execution) {
+  return guarded([&] {
+    require_block_size(block_size);
+    const Ratings ids = decode_ids(users, items);
+    require_predictions(predictions, ids);
+    const auto tables = static_cast<int64_t>(args.size());
+    const mascot::Epoch work = {
+        ids,
+        decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), factors, "users"),
+        decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
+                    factors, "items"),
+        factors,
+        {},
+        0,
+        0,
+        0,
+        block_size,
+        decode_threads(execution)};
+    run_predict(decode_kernel(execution), work, predictions->typed_data());
+  });
+}
+
+XLA_FFI_DEFINE_HANDLER(kAllocate, allocate, allocate_signature());
+XLA_FFI_DEFINE_HANDLER(kEpoch, epoch, epoch_signature());
+XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
+XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature());
+XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature());
+XLA_FFI_DEFINE_HANDLER(kPredict, predict, predict_signature());
+
+}  // namespace
+
+const std::vector<Target>& targets() {
+  static const std::vector<Target> all = {
+      {"mascot_allocate", kAllocate}, {"mascot_epoch", kEpoch},
+      {"mascot_stream", kStream},     {"mascot_promote", kPromote},
+      {"mascot_predict", kPredict},   {"mascot_check_finite", kCheckFinite},
+  };
+  return all;
+}
+
+}  // namespace mascot::bind

@@ -1,0 +1,211 @@
+// XLA FFI handlers of the GPU: decode and check what the host can see, and put the work on XLA's
+// stream. The contents of device memory (ratings' ids, group tables) are checked by mascot_jax when
+// it puts them there: a handler could read them only by waiting for the device.
+#include <utility>
+
+#include "bind/decode.h"
+#include "bind/handlers.h"
+#include "bind/signatures.h"
+#include "cuda/launch.h"
+
+namespace mascot::bind {
+namespace {
+
+// A launch that the CUDA runtime refused.
+struct CudaFailure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+void check(cudaError_t error) {
+  if (error != cudaSuccess) {
+    throw CudaFailure(std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error));
+  }
+}
+
+// Gives the work of a handler its stream, once everything has been checked.
+template <class Work>
+ffi::Error guarded_on_device(const ffi::Context& context, const Work& work) {
+  try {
+    return guarded([&] {
+      work([&] {
+        const auto stream = context.get<ffi::PlatformStream<cudaStream_t>>();
+        if (!stream.has_value()) throw CudaFailure(stream.error().message());
+        return *stream;
+      });
+    });
+  } catch (const CudaFailure& failure) {
+    return ffi::Error::Internal(failure.what());
+  }
+}
+
+template <class T>
+T* scratch(ffi::ScratchAllocator& allocator, int64_t count) {
+  constexpr size_t kAlignment = 256;
+  const auto memory = allocator.Allocate(static_cast<size_t>(count) * sizeof(T), kAlignment);
+  if (!memory.has_value()) throw std::bad_alloc();
+  return static_cast<T*>(*memory);
+}
+
+template <class Choice>
+Choice decode_choice(std::string_view value, const char* name,
+                     std::initializer_list<std::pair<std::string_view, Choice>> choices) {
+  std::string allowed;
+  for (const auto& [word, choice] : choices) {
+    if (word == value) return choice;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(word);
+  }
+  throw InvalidArgument(std::string(name) + " '" + std::string(value) + "' is not one of " +
+                        allowed);
+}
+
+cuda::Lookup decode_lookup(const ExecutionAttribute& execution) {
+  return decode_choice<cuda::Lookup>(execution.lookup, "lookup",
+                                     {{"direct", cuda::Lookup::kDirect},
+                                      {"search", cuda::Lookup::kSearch},
+                                      {"per-row", cuda::Lookup::kPerRow}});
+}
+
+cuda::Writes decode_writes(const ExecutionAttribute& execution) {
+  return decode_choice<cuda::Writes>(
+      execution.writes, "writes", {{"add", cuda::Writes::kAdd}, {"store", cuda::Writes::kStore}});
+}
+
+cuda::Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
+                       int64_t factors, const char* side) {
+  const int64_t count = decode_group_count(groups, side);
+  const Tables decoded = decode_tables(tables, factors, side);
+  cuda::Side result = {
+      {}, groups.starts.typed_data(), groups.codes.typed_data(), count, decoded.rows, nullptr};
+  for (int s = 0; s < kStorages; ++s) result.tables[s] = decoded.by_storage[s];
+  return result;
+}
+
+// buffers: the tables of the users, then those of the items.
+template <class Remaining>
+cuda::Pass decode_pass(const Ratings& ratings, const GroupBuffers& user_groups,
+                       const GroupBuffers& item_groups, const Remaining& buffers, int64_t factors,
+                       int64_t user_tables, int64_t block_size,
+                       const ExecutionAttribute& execution) {
+  require_block_size(block_size);
+  const auto tables = static_cast<int64_t>(buffers.size());
+  return {ratings,
+          decode_side(user_groups, remaining(buffers, 0, user_tables), factors, "users"),
+          decode_side(item_groups, remaining(buffers, user_tables, tables - user_tables), factors,
+                      "items"),
+          factors,
+          block_size,
+          decode_lookup(execution)};
+}
+
+// Gives Lookup::kPerRow what it reads.
+void fill_metadata(cuda::Pass& pass, ffi::ScratchAllocator& allocator, cudaStream_t stream) {
+  if (pass.lookup != cuda::Lookup::kPerRow) return;
+  for (cuda::Side* side : {&pass.users, &pass.items}) {
+    side->metadata = scratch<uint32_t>(allocator, side->rows);
+    check(cuda::write_metadata(*side, stream));
+  }
+}
+
+// A table's rows are written before they are read; there is nothing to advise the device of.
+ffi::Error allocate(ffi::Result<ffi::AnyBuffer>) { return ffi::Error::Success(); }
+
+ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
+                 U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
+                 Sums item_sums, ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                 int64_t block_size, ExecutionAttribute execution, ffi::ScratchAllocator allocator,
+                 ffi::Context context) {
+  return guarded_on_device(context, [&](const auto& get_stream) {
+    cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
+                                  {user_starts, user_codes}, {item_starts, item_codes}, tables,
+                                  factors, user_tables, block_size, execution);
+    require_sums(user_sums, pass.users.groups, factors);
+    require_sums(item_sums, pass.items.groups, factors);
+    const cuda::Writes writes = decode_writes(execution);
+    const cudaStream_t stream = get_stream();
+    fill_metadata(pass, allocator, stream);
+    const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(factors);
+    const cuda::Training training = {rates.typed_data(), counters.typed_data(),
+                                     scratch<float>(allocator, sums)};
+    check(cuda::run_epoch(pass, training, writes, user_sums->typed_data(), item_sums->typed_data(),
+                          stream));
+  });
+}
+
+ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
+                  U32 item_starts, U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs,
+                  ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                  int64_t block_size, ExecutionAttribute execution, ffi::ScratchAllocator allocator,
+                  ffi::Context context) {
+  return guarded_on_device(context, [&](const auto& get_stream) {
+    cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
+                                  {user_starts, user_codes}, {item_starts, item_codes}, tables,
+                                  factors, user_tables, block_size, execution);
+    const cudaStream_t stream = get_stream();
+    fill_metadata(pass, allocator, stream);
+    check(cuda::run_stream(pass, {rates.typed_data(), counters.typed_data(), nullptr}, stream));
+  });
+}
+
+ffi::Error promote(U32 starts, U8 old_codes, U8 new_codes, ffi::RemainingArgs,
+                   ffi::RemainingRets rets, int64_t factors, ExecutionAttribute,
+                   ffi::Context context) {
+  return guarded_on_device(context, [&](const auto& get_stream) {
+    const auto tables = remaining(rets, 0, static_cast<int64_t>(rets.size()));
+    const cuda::Side side = decode_side({starts, old_codes}, tables, factors, "promote");
+    require(static_cast<int64_t>(new_codes.element_count()) == side.groups,
+            "promote: new codes must be as many as the old");
+    for (const Table& table : side.tables) {
+      require(table.data != nullptr, "promote: both storages need a table");
+    }
+    check(cuda::promote(side, new_codes.typed_data(), factors, get_stream()));
+  });
+}
+
+ffi::Error check_finite(U32 starts, U8 codes, ffi::RemainingArgs args, ffi::Result<U8> finite,
+                        int64_t factors, ExecutionAttribute, ffi::Context context) {
+  return guarded_on_device(context, [&](const auto& get_stream) {
+    const auto tables = remaining(args, 0, static_cast<int64_t>(args.size()));
+    const cuda::Side side = decode_side({starts, codes}, tables, factors, "check_finite");
+    require(static_cast<int64_t>(finite->element_count()) == side.groups,
+            "finite must have one element per group");
+    check(cuda::check_finite(side, factors, finite->typed_data(), get_stream()));
+  });
+}
+
+ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
+                   U8 item_codes, ffi::RemainingArgs args, Predictions predictions, int64_t factors,
+                   int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
+                   ffi::ScratchAllocator allocator, ffi::Context context) {
+  return guarded_on_device(context, [&](const auto& get_stream) {
+    const Ratings ids = decode_ids(users, items);
+    require_predictions(predictions, ids);
+    cuda::Pass pass = decode_pass(ids, {user_starts, user_codes}, {item_starts, item_codes}, args,
+                                  factors, user_tables, block_size, execution);
+    const cudaStream_t stream = get_stream();
+    fill_metadata(pass, allocator, stream);
+    check(cuda::run_predict(pass, predictions->typed_data(), stream));
+  });
+}
+
+XLA_FFI_DEFINE_HANDLER(kAllocate, allocate, allocate_signature());
+XLA_FFI_DEFINE_HANDLER(kEpoch, epoch,
+                       epoch_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
+XLA_FFI_DEFINE_HANDLER(kStream, stream,
+                       stream_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
+XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature().Ctx<ffi::Context>());
+XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature().Ctx<ffi::Context>());
+XLA_FFI_DEFINE_HANDLER(kPredict, predict,
+                       predict_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
+
+}  // namespace
+
+const std::vector<Target>& targets() {
+  static const std::vector<Target> all = {
+      {"mascot_allocate", kAllocate}, {"mascot_epoch", kEpoch},
+      {"mascot_stream", kStream},     {"mascot_promote", kPromote},
+      {"mascot_predict", kPredict},   {"mascot_check_finite", kCheckFinite},
+  };
+  return all;
+}
+
+}  // namespace mascot::bind

@@ -1,0 +1,113 @@
+// What each FFI target takes and gives: the contract with mascot_jax.kernels, the same on every
+// back end. Tables updated in place are results aliased to operands.
+#pragma once
+
+#include <string_view>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace mascot::bind {
+
+namespace ffi = ::xla::ffi;
+
+// How a call is to be run (mascot_jax.kernels.Execution).
+struct ExecutionAttribute {
+  int32_t threads;                   // CPU
+  std::string_view instruction_set;  // CPU
+  std::string_view lookup;           // CUDA
+  std::string_view writes;           // CUDA
+};
+
+}  // namespace mascot::bind
+
+XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(mascot::bind::ExecutionAttribute,
+                                      ::xla::ffi::StructMember<int32_t>("threads"),
+                                      ::xla::ffi::StructMember<std::string_view>("instruction_set"),
+                                      ::xla::ffi::StructMember<std::string_view>("lookup"),
+                                      ::xla::ffi::StructMember<std::string_view>("writes"));
+
+namespace mascot::bind {
+
+using U32 = ffi::Buffer<ffi::U32>;
+using U8 = ffi::Buffer<ffi::U8>;
+using F32 = ffi::Buffer<ffi::F32>;
+using Sums = ffi::Result<ffi::BufferR2<ffi::F32>>;
+using Predictions = ffi::Result<ffi::BufferR1<ffi::F32>>;
+
+inline auto allocate_signature() {
+  return ffi::Ffi::Bind().Ret<ffi::AnyBuffer>();  // table [rows, stride]
+}
+
+// The operands of a pass over the ratings that updates rows.
+inline auto pass_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()        // users [n]
+      .Arg<U32>()        // items [n]
+      .Arg<F32>()        // ratings [n]
+      .Arg<U32>()        // user_starts [user groups + 1]
+      .Arg<U8>()         // user_codes [user groups]
+      .Arg<U32>()        // item_starts [item groups + 1]
+      .Arg<U8>()         // item_codes [item groups]
+      .Arg<F32>()        // rates: learning_rate, user_reg, item_reg, sample_ratio
+      .Arg<U32>()        // counters: seed, epoch
+      .RemainingArgs();  // user tables, item tables: aliased to the remaining results
+}
+
+inline auto epoch_signature() {
+  return pass_signature()
+      .Ret<ffi::BufferR2<ffi::F32>>()  // user_sums [user groups, factors + 4]
+      .Ret<ffi::BufferR2<ffi::F32>>()  // item_sums [item groups, factors + 4]
+      .RemainingRets()
+      .Attr<int64_t>("factors")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto stream_signature() {
+  return pass_signature()
+      .RemainingRets()
+      .Attr<int64_t>("factors")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto promote_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()       // starts [groups + 1]
+      .Arg<U8>()        // old_codes [groups]
+      .Arg<U8>()        // new_codes [groups]
+      .RemainingArgs()  // the side's tables: aliased to the results
+      .RemainingRets()
+      .Attr<int64_t>("factors")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto check_finite_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()       // starts [groups + 1]
+      .Arg<U8>()        // codes [groups]
+      .RemainingArgs()  // the side's tables
+      .Ret<U8>()        // finite [groups]
+      .Attr<int64_t>("factors")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto predict_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // users [n]
+      .Arg<U32>()                      // items [n]
+      .Arg<U32>()                      // user_starts [user groups + 1]
+      .Arg<U8>()                       // user_codes [user groups]
+      .Arg<U32>()                      // item_starts [item groups + 1]
+      .Arg<U8>()                       // item_codes [item groups]
+      .RemainingArgs()                 // user tables, item tables
+      .Ret<ffi::BufferR1<ffi::F32>>()  // predictions [n]
+      .Attr<int64_t>("factors")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+}  // namespace mascot::bind

@@ -1,0 +1,123 @@
+// The kernels: what one thread block does. Shared memory holds the warps' plans, the group tables
+// of both sides and, in an epoch that measures, sums.
+#pragma once
+
+#include <cstdint>
+#include <new>
+#include <type_traits>
+
+#include "cuda/update.cuh"
+
+namespace mascot::cuda {
+
+// The parts of a block's shared memory, one behind the other, each a multiple of 16 bytes.
+struct Shared {
+  static constexpr int64_t kCommon = (sizeof(Common) + 15) / 16 * 16;
+  static constexpr int64_t kPlans = kWarps * kPiece * sizeof(Planned);
+
+  char* memory;
+  int64_t user_groups;  // bytes
+  int64_t item_groups;
+
+  MASCOT_HD Shared(char* memory, const Pass& pass)
+      : memory(memory),
+        user_groups(shared_bytes(pass.users, pass.lookup)),
+        item_groups(shared_bytes(pass.items, pass.lookup)) {}
+
+  MASCOT_HD int64_t bytes() const { return kCommon + kPlans + user_groups + item_groups; }
+  __device__ Common* common() const { return reinterpret_cast<Common*>(memory); }
+  __device__ Planned* plans() const { return reinterpret_cast<Planned*>(memory + kCommon); }
+  __device__ char* of_users() const { return memory + kCommon + kPlans; }
+  __device__ char* of_items() const { return of_users() + user_groups; }
+  __device__ float* sums() const { return reinterpret_cast<float*>(memory + bytes()); }
+};
+
+inline int64_t shared_bytes(const Pass& pass, const Held& held) {
+  const int64_t sums = (int64_t{held.users} + held.items) * sums_width(pass.factors);
+  return Shared(nullptr, pass).bytes() + sums * static_cast<int64_t>(sizeof(float));
+}
+
+// All threads of a block call it before they walk.
+__device__ inline void prepare(const Pass& pass, const Shared& shared, uint64_t order_key,
+                               const Sampling& sampling) {
+  const GroupTable users(pass.users, pass.lookup, shared.of_users());
+  const GroupTable items(pass.items, pass.lookup, shared.of_items());
+  if (threadIdx.x == 0) {
+    const Order order(pass.ratings.count, pass.block_size, order_key);
+    new (shared.common()) Common{order, sampling, users, items};
+  }
+  __syncthreads();
+}
+
+__device__ inline uint64_t epoch_key(const Training& training, Stream stream) {
+  return stream_key(training.counters[0], training.counters[1], stream);
+}
+
+// Thread blocks that a multiprocessor should hold at once: registers are divided accordingly. An
+// epoch that measures has its shared memory to divide, too.
+template <int C, bool Samples>
+inline constexpr int kResident = Samples            ? (C == 8 ? 1 : 2)
+                                 : C == 8           ? 2
+                                 : C == 4 || C == 0 ? 3
+                                                    : 4;
+
+// One epoch. The host does not know whether it measures (that would mean waiting for the device),
+// so both variants are launched, and the one that is not meant returns.
+template <int C, class Writes, bool Samples>
+__global__ void __launch_bounds__(kThreads, kResident<C, Samples>)
+    update_kernel(const Pass pass, const Training training, const Held held) {
+  const float sample_ratio = training.rates[3];
+  if ((sample_ratio > 0) != Samples) return;
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass);
+  Sampling sampling = {};
+  if constexpr (Samples) {
+    sampling = {epoch_key(training, Stream::kSample),
+                static_cast<uint64_t>(static_cast<double>(sample_ratio) * 0x1p32)};
+  }
+  prepare(pass, shared, epoch_key(training, Stream::kBlockOrder), sampling);
+  const Rates rates = {training.rates[0], training.rates[1], training.rates[2]};
+  if constexpr (Samples) {
+    const Collector collector = {shared.sums(), training.sums, pass, held};
+    collector.clear();
+    UpdateRating<C, Writes, Collector> visit = {pass, rates, *shared.common(), collector};
+    walk(pass, *shared.common(), shared.plans(), visit);
+    collector.flush();
+  } else {
+    UpdateRating<C, Writes, NoSamples> visit = {pass, rates, *shared.common(), {}};
+    walk(pass, *shared.common(), shared.plans(), visit);
+  }
+}
+
+template <int C>
+__global__ void __launch_bounds__(kThreads, kResident<C, false>)
+    stream_kernel(const Pass pass, const Training training) {
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass);
+  prepare(pass, shared, epoch_key(training, Stream::kBlockOrder), {});
+  StreamRating<C> visit = {pass};
+  walk(pass, *shared.common(), shared.plans(), visit);
+}
+
+// Pieces in any order: the key is arbitrary.
+template <int C>
+__global__ void __launch_bounds__(kThreads, kResident<C, false>)
+    predict_kernel(const Pass pass, float* predictions) {
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass);
+  prepare(pass, shared, 0, {});
+  PredictRating<C> visit = {pass, predictions};
+  walk(pass, *shared.common(), shared.plans(), visit);
+}
+
+// Calls body(chunks) with the smallest constant that holds k, or with 0 beyond 256.
+template <class Body>
+auto with_chunks(int64_t factors, const Body& body) {
+  if (factors <= 32) return body(std::integral_constant<int, 1>{});
+  if (factors <= 64) return body(std::integral_constant<int, 2>{});
+  if (factors <= 128) return body(std::integral_constant<int, 4>{});
+  if (factors <= 256) return body(std::integral_constant<int, 8>{});
+  return body(std::integral_constant<int, 0>{});
+}
+
+}  // namespace mascot::cuda

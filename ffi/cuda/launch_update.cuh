@@ -1,0 +1,52 @@
+// Launching the update for one way of writing rows. Instantiated by update_add.cu and
+// update_store.cu, so that they compile side by side.
+#pragma once
+
+#include "cuda/grid.cuh"
+
+namespace mascot::cuda {
+
+// Ratings per rating in flight, at least: updates that are under way at the same time do not see
+// each other, and small data have few enough for that to matter (docs/decisions.md).
+constexpr int64_t kRatingsPerFlight = 64;
+
+// Groups whose sums fit into a block's shared memory with two blocks to a multiprocessor.
+inline Held held_groups(const Pass& pass, const Device& device) {
+  const int64_t per_block = std::min(device.shared_bytes / 2 - 1024, device.block_shared_bytes);
+  const int64_t row = sums_width(pass.factors) * static_cast<int64_t>(sizeof(float));
+  const int64_t rows = std::max<int64_t>(0, (per_block - shared_bytes(pass, Held{})) / row);
+  const int64_t users = std::min(pass.users.groups, std::max(rows / 2, rows - pass.items.groups));
+  return {static_cast<uint32_t>(users),
+          static_cast<uint32_t>(std::min(pass.items.groups, rows - users))};
+}
+
+template <int C, class Writes>
+cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaStream_t stream) {
+  Device device;
+  cudaError_t error = query(&device);
+  if (error != cudaSuccess) return error;
+  const int64_t in_flight = pass.ratings.count / kRatingsPerFlight;
+  const auto launch = [&](auto kernel, const Held& held) {
+    const int64_t shared = shared_bytes(pass, held);
+    unsigned grid = 0;
+    error = grid_of(kernel, pass, device, shared, in_flight, &grid);
+    if (error != cudaSuccess) return;
+    kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, training, held);
+    error = cudaGetLastError();
+  };
+  launch(update_kernel<C, Writes, false>, Held{});
+  if (error == cudaSuccess) launch(update_kernel<C, Writes, true>, held_groups(pass, device));
+  return error;
+}
+
+template <class Writes>
+cudaError_t launch_update(const Pass& pass, const Training& training, cudaStream_t stream) {
+  return with_chunks(pass.factors, [&](auto chunks) {
+    return launch_with_chunks<decltype(chunks)::value, Writes>(pass, training, stream);
+  });
+}
+
+extern template cudaError_t launch_update<Add>(const Pass&, const Training&, cudaStream_t);
+extern template cudaError_t launch_update<Store>(const Pass&, const Training&, cudaStream_t);
+
+}  // namespace mascot::cuda

@@ -1,0 +1,62 @@
+// What the CUDA kernels work on: views of device memory. Nothing is owned, and nothing here is read
+// by the host, which therefore never waits for the device.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/host_device.h"
+#include "core/model.h"
+
+namespace mascot::cuda {
+
+// The groups are checked by mascot_jax where they are made; group g holds rows
+// starts[g] .. starts[g + 1] - 1, the most-rated first, all in storage codes[g].
+struct Side {
+  Table tables[kStorages];
+  const uint32_t* starts;  // [groups + 1]
+  const uint8_t* codes;    // [groups]
+  int64_t groups;
+  int64_t rows;
+  uint32_t* metadata;  // [rows], scratch for Lookup::kPerRow, else null
+};
+
+// How the group, and with it the storage, of a row is found.
+enum class Lookup : uint8_t {
+  kDirect,  // by a table of cells in shared memory, each naming its first row's group
+  kSearch,  // from the most-rated group, in shared memory: the paper's MASCOT-opt
+  kPerRow,  // by metadata of every row in global memory: the paper's MASCOT-naive
+};
+
+// How a row is written that other ratings in flight may be writing.
+enum class Writes : uint8_t {
+  kAdd,    // the change is added atomically: none is lost
+  kStore,  // the new row is stored: the last one wins, as in the paper
+};
+
+// What every pass over the ratings needs.
+struct Pass {
+  Ratings ratings;
+  Side users;
+  Side items;
+  int64_t factors;
+  int64_t block_size;  // ratings per block of the epoch's order
+  Lookup lookup;
+};
+
+// What training needs besides. Sums are rows of sums_width floats: the users' groups, then the
+// items'.
+struct Training {
+  const float* rates;        // [4]: learning_rate, user_reg, item_reg, sample_ratio
+  const uint32_t* counters;  // [2]: seed, epoch
+  float* sums;               // scratch [user groups + item groups, sums_width(factors)], zero
+};
+
+// The gradient's components, padded to whole vectors, then those of Statistic and one unused.
+inline constexpr int kStatisticColumns = 4;
+MASCOT_HD inline int64_t padded_factors(int64_t factors) { return (factors + 3) / 4 * 4; }
+MASCOT_HD inline int64_t sums_width(int64_t factors) {
+  return padded_factors(factors) + kStatisticColumns;
+}
+
+}  // namespace mascot::cuda
