@@ -1,0 +1,178 @@
+"""The CUDA kernels compiled for the host (tests/native), as functions of NumPy arrays."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mascot_jax.storage import FLOAT16, FLOAT32
+from tests.worlds import half_rows
+
+CHECKOUT = Path(__file__).parents[1]
+NATIVE = CHECKOUT / "tests" / "native"
+LOOKUPS = ["direct", "search", "per-row"]
+
+
+def compile_kernels(folder):
+    """Compile them into a shared library in ``folder`` and load it."""
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    assert compiler, "a C++ compiler builds the native module too"
+    library = folder / "kernels_on_host.so"
+    subprocess.run(
+        [
+            compiler, "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall",
+            "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-I", NATIVE, "-I", CHECKOUT / "ffi",
+            NATIVE / "kernels_on_host.cc", "-o", library,
+        ],
+        check=True,
+    )  # fmt: skip
+    loaded = ctypes.CDLL(str(library))
+    loaded.mascot_sums_width.restype = ctypes.c_int64
+    return loaded
+
+
+class _Side(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("float32", "float16")),
+        *((name, ctypes.c_int64) for name in ("stride32", "stride16")),
+        *((name, ctypes.c_void_p) for name in ("starts", "codes")),
+        *((name, ctypes.c_int64) for name in ("groups", "rows")),
+        ("metadata", ctypes.c_void_p),
+    ]
+
+
+class _Pass(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("user", "item", "rating")),
+        ("count", ctypes.c_int64),
+        ("users", _Side),
+        ("items", _Side),
+        ("factors", ctypes.c_int64),
+        ("block_size", ctypes.c_int64),
+        ("lookup", ctypes.c_int32),
+    ]
+
+
+def _aligned(array):
+    """Copy an array to a 64-byte boundary, as the device's allocator does."""
+    memory = np.empty(array.nbytes + 64, dtype=np.uint8)
+    offset = -memory.ctypes.data % 64
+    copy = memory[offset : offset + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+class HostSide:
+    """One side in host memory: tables by storage, groups, and metadata for the lookup per row."""
+
+    def __init__(self, library, side, factors):
+        self.library, self.factors = library, factors
+        self.tables = {name: _aligned(np.asarray(table)) for name, table in side.tables.items()}
+        self.starts = np.array(side.starts, dtype=np.uint32)
+        self.codes = np.array(side.codes, dtype=np.uint8)
+        self.rows = int(self.starts[-1])
+        self.metadata = np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32)
+        self.half = half_rows(side)
+
+    @property
+    def view(self):
+        single, half = self.tables[FLOAT32.name], self.tables[FLOAT16.name]
+        return _Side(
+            single.ctypes.data, half.ctypes.data, single.shape[1], half.shape[1],
+            self.starts.ctypes.data, self.codes.ctypes.data, len(self.codes), self.rows,
+            self.metadata.ctypes.data,
+        )  # fmt: skip
+
+    def write_metadata(self):
+        self.library.mascot_write_metadata(ctypes.byref(self.view))
+
+    def promote(self, new_codes):
+        new_codes = np.array(new_codes, dtype=np.uint8)
+        self.library.mascot_promote(
+            ctypes.byref(self.view), _pointer(new_codes), ctypes.c_int64(self.factors)
+        )
+
+    def check_finite(self):
+        finite = np.ones(len(self.codes), dtype=np.uint8)
+        self.library.mascot_check_finite(
+            ctypes.byref(self.view), ctypes.c_int64(self.factors), _pointer(finite)
+        )
+        return finite
+
+    def live_rows(self):
+        """Return the factors as float32 ``(rows, k)``, from wherever they are stored."""
+        k = self.factors
+        single, half = self.tables[FLOAT32.name][:, :k], self.tables[FLOAT16.name][:, :k]
+        return np.where(self.half[:, None], half.astype(np.float32), single)
+
+
+class Sums(NamedTuple):
+    users: np.ndarray
+    items: np.ndarray
+
+
+class HostWorld:
+    """A world of tests.worlds, for the kernels on the host."""
+
+    def __init__(self, library, world, factors, block_size=256, lookup="direct"):
+        self.library, self.factors, self.block_size = library, factors, block_size
+        self.lookup = LOOKUPS.index(lookup)
+        self.user_rows, self.item_rows = world.user_rows.copy(), world.item_rows.copy()
+        self.values = world.values.copy()
+        self.users = HostSide(library, world.users, factors)
+        self.items = HostSide(library, world.items, factors)
+        if lookup == "per-row":
+            self.users.write_metadata()
+            self.items.write_metadata()
+
+    @property
+    def view(self):
+        return _Pass(
+            self.user_rows.ctypes.data, self.item_rows.ctypes.data, self.values.ctypes.data,
+            len(self.values), self.users.view, self.items.view, self.factors, self.block_size,
+            self.lookup,
+        )  # fmt: skip
+
+    def update(self, rates, seed, epoch, sample_ratio=0.0, held=(0, 0), store=False, grid=1):
+        """Run one epoch on ``grid`` thread blocks, in place; return the sums."""
+        rates = np.array([*rates, sample_ratio], dtype=np.float32)
+        counters = np.array([seed, epoch], dtype=np.uint32)
+        groups = len(self.users.codes), len(self.items.codes)
+        width = self.library.mascot_sums_width(ctypes.c_int64(self.factors))
+        sums = _aligned(np.zeros((sum(groups), width), dtype=np.float32))
+        self.library.mascot_update(
+            ctypes.byref(self.view), _pointer(rates), _pointer(counters), _pointer(sums),
+            *(ctypes.c_uint32(n) for n in held), ctypes.c_int32(store), ctypes.c_uint32(grid),
+        )  # fmt: skip
+        parts = np.split(sums, [groups[0]])
+        return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))
+
+    def _finished(self, sums, rates):
+        out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
+        self.library.mascot_finish_sums(
+            _pointer(sums), ctypes.c_int64(len(sums)), ctypes.c_int64(self.factors),
+            _pointer(rates), _pointer(out),
+        )  # fmt: skip
+        return out
+
+    def stream(self, seed, epoch):
+        counters = np.array([seed, epoch], dtype=np.uint32)
+        rates = np.zeros(4, dtype=np.float32)
+        self.library.mascot_stream(
+            ctypes.byref(self.view), _pointer(rates), _pointer(counters), ctypes.c_uint32(2)
+        )
+
+    def predict(self, grid=2):
+        predictions = np.full(len(self.values), np.nan, dtype=np.float32)
+        self.library.mascot_predict(
+            ctypes.byref(self.view), _pointer(predictions), ctypes.c_uint32(grid)
+        )
+        return predictions
+
+
+def _pointer(array):
+    return array.ctypes.data_as(ctypes.c_void_p)
