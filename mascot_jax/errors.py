@@ -23,3 +23,7 @@ class DivergenceError(MascotError, ArithmeticError):
 
 class BuildError(MascotError, ImportError):
     """The native module is missing, stale, or built for a newer jaxlib."""
+
+
+class BackendError(MascotError, RuntimeError):
+    """The wanted back end cannot be used: something is missing, or too old."""

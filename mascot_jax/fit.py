@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mascot_jax.errors import DivergenceError
 from mascot_jax.kernels import Execution
 from mascot_jax.ratings import Ratings
-from mascot_jax.settings import TrainSettings
+from mascot_jax.settings import Switching, TrainSettings
 from mascot_jax.state import TrainState
 from mascot_jax.storage import BY_CODE
 from mascot_jax.training import SideReport, train_epoch
@@ -68,12 +68,13 @@ def fit(
         At the end of the first epoch whose factors are not all finite.
     """
     jax.block_until_ready(state)
+    codes = _codes(state)
     for epoch in range(int(state.epoch), settings.epochs):
-        codes = np.array(state.users.codes), np.array(state.items.codes)
         start = time.perf_counter()
-        state, report = train_epoch(state, ratings, settings, execution)
+        state, on_device = train_epoch(state, ratings, settings, execution)
         jax.block_until_ready(state)
         seconds = time.perf_counter() - start
+        report = jax.device_get(on_device)  # all at once: one wait, not one per array
         _check_finite(epoch, "user", codes[0], report.users)
         _check_finite(epoch, "item", codes[1], report.items)
         if on_epoch is not None:
@@ -81,15 +82,22 @@ def fit(
                 epoch,
                 float(report.learning_rate),
                 seconds,
-                SideRecord(codes[0], np.asarray(report.users.q_error)),
-                SideRecord(codes[1], np.asarray(report.items.q_error)),
+                SideRecord(codes[0], report.users.q_error),
+                SideRecord(codes[1], report.items.q_error),
             )
             on_epoch(record, state)
+        if settings.switching is not Switching.NONE:
+            codes = _codes(state)
     return state
 
 
+def _codes(state: TrainState) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Copy the groups' storages: a view would keep the next epoch from updating in place."""
+    return np.array(state.users.codes), np.array(state.items.codes)
+
+
 def _check_finite(epoch: int, side: str, codes: NDArray[np.uint8], report: SideReport) -> None:
-    bad = np.flatnonzero(np.asarray(report.finite) == 0)
+    bad = np.flatnonzero(report.finite == 0)
     if bad.size:
         group = int(bad[0])
         raise DivergenceError(

@@ -22,6 +22,10 @@ ROWS_AT_A_TIME: Final = 16_384
 """Bounds the memory for random numbers on their way into a table: 16 MiB at k = 128."""
 
 
+MOST_GROUPS: Final = 65_536
+"""Of a side: as regroup's settings allow, and as many as the kernels can number."""
+
+
 def initial_state(
     user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], settings: TrainSettings
 ) -> TrainState:
@@ -33,8 +37,15 @@ def initial_state(
         uint32 ``(g + 1,)``: group tables of the regrouped rows.
     settings
         Method, factors and seed count.
+
+    Raises
+    ------
+    ValueError
+        If starts are not those of groups: 0 first, then rising.
     """
     settings = settings.resolved()
+    for starts, side in ((user_starts, "user"), (item_starts, "item")):
+        _check_starts(starts, side)
     users, items = jax.random.split(jax.random.key(settings.seed))
     return TrainState(
         _initial_side(user_starts, users, settings),
@@ -42,6 +53,14 @@ def initial_state(
         epoch=jnp.uint32(0),
         seed=jnp.uint32(settings.seed),
     )
+
+
+def _check_starts(starts: NDArray[np.uint32], side: str) -> None:
+    """Check a group table once, on the host: kernels on a device cannot refuse it."""
+    if len(starts) < 2 or starts[0] != 0 or (np.diff(starts.astype(np.int64)) <= 0).any():
+        raise ValueError(f"{side} group starts must be 0, then rise: {starts}")
+    if len(starts) - 1 > MOST_GROUPS:
+        raise ValueError(f"{len(starts) - 1} {side} groups: must be at most {MOST_GROUPS}")
 
 
 def _initial_side(starts: NDArray[np.uint32], key: jax.Array, settings: TrainSettings) -> Side:

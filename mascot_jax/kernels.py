@@ -26,11 +26,29 @@ Squared norms, samples, lost and whole updates (squared).
 
 
 class Execution(NamedTuple):
-    """How the CPU kernels run; hashable, fixed at compile time."""
+    """How the kernels run; hashable, fixed at compile time. Each back end reads what is its own."""
 
     threads: int = 1
+    """CPU only."""
     instruction_set: str = "auto"
-    """``auto`` takes the best this CPU has; else ``avx512``, ``avx2`` or ``portable``."""
+    """CPU only: ``auto`` takes the best this CPU has; else ``avx512``, ``avx2`` or ``portable``."""
+    lookup: str = "direct"
+    """CUDA only: how the group of a row is found.
+
+    ``direct`` reads it from a table of cells in shared memory, ``search`` tries the groups from the
+    most-rated one on (the paper's MASCOT-opt), ``per-row`` reads every row's own metadata in global
+    memory (the paper's MASCOT-naive).
+    """
+    writes: str = "add"
+    """CUDA only: how a row is written while others write it too.
+
+    ``add`` adds the change atomically, so that no update is lost; ``store`` overwrites the row, as
+    the paper does.
+    """
+
+    def attribute(self) -> dict[str, np.int32 | str]:
+        """Return the FFI attribute ``execution``, typed as the handlers decode it."""
+        return self._asdict() | {"threads": np.int32(self.threads)}
 
 
 def block_size(count: int) -> int:
@@ -77,7 +95,7 @@ def run_epoch(
     factors
         Components in use of each row (k).
     execution
-        Threads and instruction set.
+        How to run.
 
     Returns
     -------
@@ -129,8 +147,7 @@ def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execut
         new_codes,
         *side.tables.values(),
         factors=np.int64(factors),
-        threads=np.int32(execution.threads),
-        instruction_set=execution.instruction_set,
+        execution=execution.attribute(),
     )
     return side._replace(tables=dict(zip(side.tables, tables, strict=True)), codes=new_codes)
 
@@ -144,7 +161,7 @@ def check_finite(side: Side, *, factors: int, execution: Execution) -> jax.Array
         side.codes,
         *side.tables.values(),
         factors=np.int64(factors),
-        threads=np.int32(execution.threads),
+        execution=execution.attribute(),
     )
 
 
@@ -170,8 +187,7 @@ def predict(
         factors=np.int64(factors),
         user_tables=np.int64(len(user_side.tables)),
         block_size=np.int64(block_size(users.shape[0])),
-        threads=np.int32(execution.threads),
-        instruction_set=execution.instruction_set,
+        execution=execution.attribute(),
     )
 
 
@@ -205,8 +221,7 @@ def _walk(
             factors=np.int64(factors),
             user_tables=np.int64(len(users.tables)),
             block_size=np.int64(block_size(len(ratings))),
-            threads=np.int32(execution.threads),
-            instruction_set=execution.instruction_set,
+            execution=execution.attribute(),
         )
     )
 

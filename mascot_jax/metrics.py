@@ -1,28 +1,24 @@
-"""Errors of predicted ratings, summed in float64 however many there are."""
+"""Errors of predicted ratings, summed where the predictions are."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+import jax
+
+TERMS: Final = 1024
+"""Numbers of one sum: the fewer, the less float32 rounds away."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class ErrorTotals:
-    """Running totals over (prediction, rating) pairs."""
+    """Totals over (prediction, rating) pairs."""
 
-    squared: float = 0.0
-    absolute: float = 0.0
-    count: int = 0
-
-    def add(self, predictions: NDArray[np.float32], ratings: NDArray[np.float32]) -> None:
-        """Add pairs: two float arrays ``(n,)``."""
-        errors = predictions.astype(np.float64) - ratings
-        self.squared += float(np.square(errors).sum())
-        self.absolute += float(np.abs(errors).sum())
-        self.count += len(errors)
+    squared: float
+    absolute: float
+    count: int
 
     @property
     def rmse(self) -> float:
@@ -33,3 +29,14 @@ class ErrorTotals:
     def mae(self) -> float:
         """Mean absolute error; NaN of no pairs."""
         return self.absolute / self.count if self.count else math.nan
+
+
+def total(values: jax.Array) -> jax.Array:
+    """Sum numbers of one sign, float32 ``(n,)``, to about 1e-7 of the result, float32 ``()``.
+
+    n is a multiple of 1024, best up to 1024^2. JAX has no float64 unless a global setting says so.
+    """
+    rows = values.reshape(-1, TERMS).sum(axis=1)  # [n] -> [n / 1024]
+    # Without the barrier, XLA may merge the two sums into a single one of n terms.
+    result: jax.Array = jax.lax.optimization_barrier(rows).sum()
+    return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,8 +65,9 @@ def predict(
     IndexError
         If a row does not exist.
     """
-    _check_rows(user_rows, users, "user")
-    _check_rows(item_rows, items, "item")
+    for rows, side, kind in ((user_rows, users, "user"), (item_rows, items, "item")):
+        if len(rows):
+            check_row(int(rows.max()), side, kind)
     for start in range(0, len(user_rows), PAIRS_AT_A_TIME):
         part = slice(start, min(start + PAIRS_AT_A_TIME, len(user_rows)))
         dots = _predict(
@@ -84,7 +85,8 @@ def predict(
 _predict = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)
 
 
-def _check_rows(rows: NDArray[Any], side: Side, kind: str) -> None:
+def check_row(row: int, side: Side, kind: str) -> None:
+    """Raise an IndexError if a side has no such row; the kernel trusts what it is given."""
     count = next(iter(side.tables.values())).shape[0]
-    if len(rows) and int(rows.max()) >= count:
-        raise IndexError(f"{kind} row {int(rows.max())} does not exist: there are {count}")
+    if row >= count:
+        raise IndexError(f"{kind} row {row} does not exist: there are {count}")

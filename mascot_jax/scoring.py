@@ -1,28 +1,50 @@
-"""The error of a state on held-out ratings."""
+"""The error of a state on held-out ratings, computed where the factors are."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax import kernels, prediction
 from mascot_jax.kernels import Execution
-from mascot_jax.metrics import ErrorTotals
-from mascot_jax.prediction import ColdRule, predict
+from mascot_jax.metrics import TERMS, ErrorTotals, total
+from mascot_jax.prediction import ColdRule, check_row
 from mascot_jax.state import Side
 
 
-class HeldOut(NamedTuple):
-    """Ratings that are not trained on.
+class HeldOut:
+    """Ratings that are not trained on, copied once to JAX's default device.
 
-    Rows uint32 ``(n,)``, ratings float32 ``(n,)``, the rule for cold ones.
+    Parameters
+    ----------
+    user_rows, item_rows
+        uint32 ``(n,)``: regrouped rows.
+    ratings
+        float32 ``(n,)``.
+    rule
+        Answers for cold pairs.
     """
 
-    user_rows: NDArray[np.uint32]
-    item_rows: NDArray[np.uint32]
-    ratings: NDArray[np.float32]
-    rule: ColdRule
+    def __init__(
+        self,
+        user_rows: NDArray[np.uint32],
+        item_rows: NDArray[np.uint32],
+        ratings: NDArray[np.float32],
+        rule: ColdRule,
+    ) -> None:
+        cold = rule.is_cold(user_rows, item_rows)
+        self.rule = rule
+        self.cold_count = int(cold.sum())
+        """Ratings that the rule answers."""
+        self._count = len(ratings)
+        self._highest_user = int(user_rows.max(initial=0))
+        self._highest_item = int(item_rows.max(initial=0))
+        self._chunks = _chunks(user_rows, item_rows, ratings, cold)
 
     def score(
         self,
@@ -32,32 +54,77 @@ class HeldOut(NamedTuple):
         execution: Execution,
         clip: tuple[float, float] | None = None,
     ) -> ErrorTotals:
-        """Return the errors of predicting all of them, in chunks.
+        """Return the errors of predicting all of them; two numbers a chunk leave the device.
 
         Parameters
         ----------
         users, items
-            Factors and groups.
+            Factors and groups, on the device of the ratings.
         factors, execution
             k, and how to run.
         clip
             Lowest and highest prediction; none if None.
-        """
-        totals = ErrorTotals()
-        for part, predictions in predict(
-            users,
-            items,
-            self.user_rows,
-            self.item_rows,
-            self.rule,
-            factors=factors,
-            execution=execution,
-        ):
-            clipped = predictions if clip is None else np.clip(predictions, *clip)
-            totals.add(clipped, self.ratings[part])
-        return totals
 
-    @property
-    def cold_count(self) -> int:
-        """Ratings that the rule answers."""
-        return int(self.rule.is_cold(self.user_rows, self.item_rows).sum())
+        Raises
+        ------
+        IndexError
+            If a row does not exist.
+        """
+        check_row(self._highest_user, users, "user")
+        check_row(self._highest_item, items, "item")
+        low, high = clip or (-np.inf, np.inf)
+        bounds = np.array([self.rule.mean_rating, low, high], dtype=np.float32)
+        sums = [
+            _error_sums(chunk, users, items, bounds, factors=factors, execution=execution)
+            for chunk in self._chunks
+        ]
+        squared, absolute = np.array(jax.device_get(sums), np.float64).reshape(-1, 2).sum(axis=0)
+        return ErrorTotals(float(squared), float(absolute), self._count)
+
+
+class _Chunk(NamedTuple):
+    """Pairs that are predicted together; arrays ``(size,)``, all chunks of one size."""
+
+    used: np.int32
+    """Pairs from here on only fill up the size."""
+    user_rows: jax.Array
+    item_rows: jax.Array
+    ratings: jax.Array
+    cold: jax.Array
+    """bool."""
+
+
+def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
+    """Cut arrays ``(n,)`` into the fewest equal chunks, so that all run as one compiled program."""
+    count = len(columns[0])
+    wanted = -(-count // prediction.PAIRS_AT_A_TIME)
+    size = -(-count // max(wanted, 1))
+    padded = -(-size // TERMS) * TERMS
+
+    def put(part: NDArray[np.generic]) -> jax.Array:
+        # JAX may go on using the memory that it is given: np.pad's, not the caller's.
+        return jnp.asarray(np.pad(part, (0, padded - len(part))), dtype=part.dtype)
+
+    def cut(start: int) -> _Chunk:
+        parts = [column[start : start + size] for column in columns]
+        return _Chunk(np.int32(len(parts[0])), *map(put, parts))
+
+    return [cut(start) for start in range(0, count, max(size, 1))]
+
+
+@partial(jax.jit, static_argnames=("factors", "execution"))
+def _error_sums(
+    chunk: _Chunk, users: Side, items: Side, bounds: jax.Array, factors: int, execution: Execution
+) -> tuple[jax.Array, jax.Array]:
+    """Return the sums of a chunk's squared and absolute errors, float32 ``()``.
+
+    ``bounds`` is float32 ``(3,)``: the cold rule's answer, the lowest and the highest prediction.
+    """
+    answer, low, high = bounds
+    dots = kernels.predict(
+        chunk.user_rows, chunk.item_rows, users, items, factors=factors, execution=execution
+    )
+    predictions = jnp.clip(jnp.where(chunk.cold, answer, dots), low, high)
+    counted = jnp.arange(dots.shape[0]) < chunk.used
+    errors = jnp.where(counted, predictions - chunk.ratings, jnp.float32(0))
+    return total(jnp.square(errors)), total(jnp.abs(errors))

@@ -51,6 +51,7 @@ def _finite(value: float) -> float:
 
 Finite = Annotated[float, AfterValidator(_finite)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Backend = Literal["auto", "cpu", "cuda"]
 
 
 class Settings(BaseModel):
@@ -139,8 +140,12 @@ class TrainSettings(Settings):
     """Share of the ratings that a measurement samples (gamma)."""
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The first epoch, counted from 0, that is measured."""
+    backend: Backend = "auto"
+    """Where to train; ``auto`` takes a GPU where one can be used, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """CPU threads; null takes every core the process may use."""
+    """CPU only: threads; null takes every core the process may use."""
+    writes: Literal["add", "store"] = "add"
+    """CUDA only: ``add`` loses no update of a row that others write too; ``store`` may."""
     seed: Seed = 0
     """Fixes initial factors, order of visiting and samples."""
 

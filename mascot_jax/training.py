@@ -63,13 +63,14 @@ def train_epoch(
     settings
         How to train.
     execution
-        Threads and instruction set.
+        How to run.
 
     Returns
     -------
     state, report
-        With more than one thread the factors vary from run to run in the order of Hogwild's races;
-        with one they are the same bits for the same state, ratings and settings.
+        With more than one thread, or on a GPU, the factors vary from run to run in the order of
+        Hogwild's races; with one thread they are the same bits for the same state, ratings and
+        settings.
 
     Raises
     ------

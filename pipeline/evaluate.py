@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from mascot_jax.data.store import read_fold
+import jax
+
+from mascot_jax.data.store import FoldRatings, read_fold
+from mascot_jax.devices import choose_device
 from mascot_jax.kernels import Execution
-from mascot_jax.model import side_to_state
+from mascot_jax.model import Model, side_to_state
 from mascot_jax.model_file import load_model, model_digest
 from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import Params
@@ -17,7 +21,13 @@ from pipeline.stage import run_fold_stage
 def evaluate(params: Params, fold: int) -> None:
     """Score the fold's model on the ratings that it was not trained on."""
     model = load_model(paths.model(fold))
-    data = read_fold(paths.SPLIT, fold)
+    # Trained on a GPU, a model can still be scored where there is none.
+    with jax.default_device(choose_device("cpu" if model.settings.backend == "cpu" else "auto")):
+        scores = _scores(model, read_fold(paths.SPLIT, fold), clip=params.evaluate.clip)
+    paths.write_json(paths.scores(fold), scores | {"model": model_digest(paths.model(fold))})
+
+
+def _scores(model: Model, data: FoldRatings, *, clip: bool) -> dict[str, Any]:
     held_out = HeldOut(
         model.users.row_of[data.test_user],
         model.items.row_of[data.test_item],
@@ -30,21 +40,17 @@ def evaluate(params: Params, fold: int) -> None:
         side_to_state(model.items, factors),
         factors,
         Execution(len(os.sched_getaffinity(0))),
-        (model.low, model.high) if params.evaluate.clip else None,
+        (model.low, model.high) if clip else None,
     )
-    paths.write_json(
-        paths.scores(fold),
-        {
-            "rmse": totals.rmse,
-            "mae": totals.mae,
-            "ratings": totals.count,
-            "cold_ratings": held_out.cold_count,
-            "traffic": model.traffic,
-            "factor_bytes": model.factor_bytes,
-            "settings": model.settings.model_dump(mode="json"),
-            "model": model_digest(paths.model(fold)),
-        },
-    )
+    return {
+        "rmse": totals.rmse,
+        "mae": totals.mae,
+        "ratings": totals.count,
+        "cold_ratings": held_out.cold_count,
+        "traffic": model.traffic,
+        "factor_bytes": model.factor_bytes,
+        "settings": model.settings.model_dump(mode="json"),
+    }
 
 
 if __name__ == "__main__":

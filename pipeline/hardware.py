@@ -10,13 +10,20 @@ import jax
 import mascot_ffi
 
 
-def describe_hardware() -> dict[str, str | int]:
-    """Return back end, processor, cores and instruction set, for timings and benchmarks."""
+def describe_hardware(device: jax.Device | None = None) -> dict[str, str | int]:
+    """Return what timings and benchmarks ran on.
+
+    Back end, processor, cores and instruction set; with a GPU, also its name as ``device``. None
+    stands for JAX's default device.
+    """
+    device = device or jax.local_devices()[0]
+    on_gpu = device.platform != "cpu"
     return {
-        "backend": jax.default_backend(),
+        "backend": "cuda" if on_gpu else "cpu",  # JAX's own word is gpu
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "instruction_set": mascot_ffi.build_info()["instruction_sets"][0],
+        **({"device": device.device_kind} if on_gpu else {}),
     }
 
 

@@ -63,14 +63,14 @@ def timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
     if not timed:
         return {"train_seconds": None, "folds_timed": 0}
     seconds = sum(timing["train_seconds"] for timing in timed)
-    hardware = ("backend", "processor", "cores", "instruction_set")
+    hardware = ("backend", "device", "processor", "cores", "instruction_set")
     return {
         "train_seconds": seconds / len(timed),
         "updates_per_s": sum(timing["updates"] for timing in timed) / seconds,
         "peak_memory_bytes": max(timing["peak_memory_bytes"] for timing in timed),
         "threads": timed[0]["threads"],
         "folds_timed": len(timed),
-        **{name: timed[0][name] for name in hardware},
+        **{name: timed[0][name] for name in hardware if name in timed[0]},
     }
 
 

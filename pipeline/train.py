@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import resource
 
+import jax
 from tqdm import tqdm
 
 from mascot_jax.data.store import FoldRatings, read_fold
+from mascot_jax.devices import choose_device
 from mascot_jax.fit import EpochRecord, fit
 from mascot_jax.grouping import Grouping
 from mascot_jax.grouping_file import load_groupings
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
-from mascot_jax.model import model_from_state
+from mascot_jax.model import Model, model_from_state
 from mascot_jax.model_file import save_model
 from mascot_jax.prediction import ColdRule
 from mascot_jax.ratings import Ratings, relabelled_ratings
 from mascot_jax.scoring import HeldOut
-from mascot_jax.settings import Params
+from mascot_jax.settings import Params, TrainSettings
 from mascot_jax.state import TrainState
 from mascot_jax.traffic import Traffic
 from pipeline import paths
@@ -30,7 +32,18 @@ from pipeline.stage import run_fold_stage
 def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging after each epoch the error on that one."""
     settings = params.train.resolved()
-    execution = Execution(settings.threads or len(os.sched_getaffinity(0)))
+    device = choose_device(settings.backend)
+    with jax.default_device(device):
+        model, times = _train(settings, fold)
+    paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
+    digest = save_model(model, paths.model(fold))
+    paths.write_json(paths.timing(fold), {"model": digest, **times, **describe_hardware(device)})
+
+
+def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]:
+    """Return the model, and what it took to train it."""
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    execution = Execution(threads, writes=settings.writes)
     data = read_fold(paths.SPLIT, fold)
     users, items = load_groupings(paths.groups(fold))
     low, high = data.low, data.high
@@ -66,9 +79,12 @@ def train(params: Params, fold: int) -> None:
         high=high,
         traffic=traffic.shares,
     )
-    paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
-    digest = save_model(model, paths.model(fold))
-    _write_timing(fold, digest, seconds, len(ratings) * settings.epochs, execution.threads)
+    return model, {
+        "train_seconds": seconds,
+        "updates": len(ratings) * settings.epochs,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "threads": threads,
+    }
 
 
 def _in_groups_order(
@@ -82,20 +98,6 @@ def _in_groups_order(
         users.row_of[data.test_user], items.row_of[data.test_item], data.test_rating, rule
     )
     return ratings, held_out
-
-
-def _write_timing(fold: int, model: str, seconds: float, updates: int, threads: int) -> None:
-    paths.write_json(
-        paths.timing(fold),
-        {
-            "model": model,
-            "train_seconds": seconds,
-            "updates": updates,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "threads": threads,
-            **describe_hardware(),
-        },
-    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,31 +13,14 @@ from mascot_jax import kernels
 from mascot_jax.kernels import Execution
 from mascot_jax.storage import FLOAT16, FLOAT32
 from tests import reference
-from tests.worlds import half_rows, live_rows, make_side, make_world, put
+from tests.worlds import ONE, RATES, epoch, half_rows, live_rows, make_side, make_world, put, visit
 
 VARIANTS = mascot_ffi.build_info()["instruction_sets"]
 FACTORS = [1, 7, 31, 32, 33, 64, 100, 128, 200, 256]
-RATES = (0.05, 0.01, 0.015)
-ONE = Execution(1)
 
 
-@partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
-def epoch(ratings, users, items, rates, counters, factors, execution):
-    return kernels.run_epoch(
-        ratings, users, items, rates, counters, factors=factors, execution=execution
-    )
-
-
-def run(world, factors, variant="auto", threads=1, seed=3, number=2, sample_ratio=0.0, rates=RATES):
-    return epoch(
-        world.ratings,
-        world.users,
-        world.items,
-        jnp.array([*rates, sample_ratio], dtype=jnp.float32),
-        jnp.array([seed, number], dtype=jnp.uint32),
-        factors,
-        Execution(threads, variant),
-    )
+def run(world, factors, variant="auto", threads=1, **options):
+    return visit(world, factors, Execution(threads, variant), **options)
 
 
 def visiting_order(world, user_half, item_half):

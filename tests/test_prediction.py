@@ -4,7 +4,6 @@ import pytest
 from mascot_jax import prediction
 from mascot_jax.kernels import Execution
 from mascot_jax.prediction import ColdRule, predict
-from mascot_jax.scoring import HeldOut
 from tests.reference import dot
 from tests.worlds import make_world
 
@@ -93,20 +92,3 @@ def test_a_bad_row_stops_before_the_first_chunk(world, monkeypatch):
     )
     with pytest.raises(IndexError, match="user row 99"):
         next(chunks)
-
-
-@pytest.mark.parametrize("clip", [None, (-0.1, 0.1)])
-@pytest.mark.parametrize("size", [7, 300])
-def test_a_score_is_over_all_pairs(world, clip, size, monkeypatch):
-    monkeypatch.setattr(prediction, "PAIRS_AT_A_TIME", size)
-    rule = WARM._replace(warm_items=15)
-    held_out = HeldOut(world.user_rows, world.item_rows, world.values, rule)
-    totals = held_out.score(world.users, world.items, K, Execution(), clip)
-    values, _ = predictions(world, rule)
-    if clip:
-        values = np.clip(values, *clip)
-    errors = values.astype(np.float64) - world.values
-    assert totals.count == 300
-    assert totals.rmse == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-12)
-    assert totals.mae == pytest.approx(np.mean(np.abs(errors)), rel=1e-12)
-    assert held_out.cold_count == (world.item_rows >= 15).sum() > 0

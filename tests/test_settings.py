@@ -53,6 +53,8 @@ TEXTS = {
     "data.shape",
     "train.method",
     "train.storage",
+    "train.backend",
+    "train.writes",
 }
 FLAGS = {"evaluate.clip"}
 FROM_METHOD = {
@@ -184,6 +186,8 @@ def test_a_whole_number_is_a_number(path):
         ("train.method", "mascot-n3", "'mascot-n2'"),
         ("train.storage", "float64", "'float16'"),
         ("train.storage", "", "'float16'"),
+        ("train.backend", "gpu", "'cuda'"),
+        ("train.writes", "overwrite", "'store'"),
     ],
 )
 def test_another_word_is_refused(path, value, allowed):

@@ -12,7 +12,7 @@ from mascot_jax.ratings import make_ratings, relabelled_ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.traffic import Traffic
 from mascot_jax.training import _scalars, _train_epoch, learning_rate, measures, train_epoch
-from tests.worlds import live_rows
+from tests.worlds import aligned, live_rows
 
 ONE = Execution(1)
 
@@ -220,16 +220,6 @@ def test_bad_ratings_are_refused(users, items, ratings, message):
         )
 
 
-def aligned(values, dtype):
-    """Values in memory that JAX would share rather than copy."""
-    bytes_ = np.empty(len(values) * np.dtype(dtype).itemsize + 64, dtype=np.uint8)
-    start = -bytes_.ctypes.data % 64
-    array = bytes_[start : start + bytes_.size - 64].view(dtype)
-    array[:] = values
-    assert array.ctypes.data % 64 == 0
-    return array
-
-
 def test_ratings_are_the_makers_own():
     users, items = aligned([0, 4, 2], np.uint32), aligned([3, 1, 0], np.uint32)
     values = aligned([1, 2, 3], np.float32)
@@ -275,3 +265,18 @@ def test_traffic_weighs_groups_by_their_visits():
     assert traffic.shares == {"float16": 1.0}
     traffic.add_epoch(np.array([0, 1]), np.array([1, 1]))
     assert traffic.shares == {"float32": 0.2, "float16": 0.8}
+
+
+@pytest.mark.parametrize("starts", [[0], [1, 5], [0, 5, 5], [0, 7, 3]], ids=str)
+def test_a_group_table_that_is_none_is_refused_before_training(starts):
+    good, bad = np.array([0, 4], np.uint32), np.array(starts, np.uint32)
+    with pytest.raises(ValueError, match="user group starts must be 0, then rise"):
+        initial_state(bad, good, TrainSettings())
+    with pytest.raises(ValueError, match="item group starts must be 0, then rise"):
+        initial_state(good, bad, TrainSettings())
+
+
+def test_more_groups_than_the_kernels_can_number_are_refused():
+    good, many = np.array([0, 4], np.uint32), np.arange(70_001, dtype=np.uint32)
+    with pytest.raises(ValueError, match="70000 item groups: must be at most 65536"):
+        initial_state(good, many, TrainSettings())

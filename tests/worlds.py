@@ -1,14 +1,21 @@
 """Small worlds of ratings, groups and factors for kernel tests."""
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mascot_jax.kernels import allocate_table
+from mascot_jax import kernels
+from mascot_jax.kernels import Execution, allocate_table
 from mascot_jax.ratings import Ratings, make_ratings
 from mascot_jax.state import Side
 from mascot_jax.storage import BY_CODE, STORAGES
+
+ONE = Execution(1)
+RATES = (0.05, 0.01, 0.015)
+"""Learning rate and regularisation, unless a test sets its own."""
 
 
 class World(NamedTuple):
@@ -89,3 +96,33 @@ def make_world(factors, codes="mixed", count=300, rows=(23, 17), groups=5, seed=
 def half_rows(side):
     """bool [rows]: stored in float16."""
     return np.repeat(np.asarray(side.codes) == 1, np.diff(np.asarray(side.starts)))
+
+
+@partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
+def epoch(ratings, users, items, rates, counters, factors, execution):
+    return kernels.run_epoch(
+        ratings, users, items, rates, counters, factors=factors, execution=execution
+    )
+
+
+def visit(world, factors, execution=ONE, seed=3, number=2, sample_ratio=0.0, rates=RATES):
+    """Run an epoch over a world, whose tables are then its own no more."""
+    return epoch(
+        world.ratings,
+        world.users,
+        world.items,
+        jnp.array([*rates, sample_ratio], dtype=jnp.float32),
+        jnp.array([seed, number], dtype=jnp.uint32),
+        factors,
+        execution,
+    )
+
+
+def aligned(values, dtype):
+    """Values in memory that JAX would share rather than copy."""
+    bytes_ = np.empty(len(values) * np.dtype(dtype).itemsize + 64, dtype=np.uint8)
+    start = -bytes_.ctypes.data % 64
+    array = bytes_[start : start + bytes_.size - 64].view(dtype)
+    array[:] = values
+    assert array.ctypes.data % 64 == 0
+    return array

@@ -77,6 +77,13 @@ class TestTimings:
         paths.write_json(paths.timing(1), timing("another"))
         assert summarize.timings({0: score(1.0), 1: score(2.0)})["folds_timed"] == 1
 
+    def test_a_gpu_is_named(self):
+        paths.write_json(paths.timing(0), timing("m1.0", backend="cuda", device="NVIDIA H200"))
+        timings = summarize.timings({0: score(1.0)})
+        assert (timings["backend"], timings["device"]) == ("cuda", "NVIDIA H200")
+        paths.write_json(paths.timing(0), timing("m1.0"))
+        assert "device" not in summarize.timings({0: score(1.0)})
+
     def test_none(self):
         assert summarize.timings({0: score(1.0)}) == {"train_seconds": None, "folds_timed": 0}
 
