@@ -46,5 +46,5 @@ $(VENV)/.test: $(BIN)/pip $(NATIVE)
 	touch $@ $(VENV)/.pipeline
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/pip install --quiet '.[lint]'
+	$(BIN)/pip install --quiet --group lint
 	touch $@
