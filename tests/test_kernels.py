@@ -22,14 +22,35 @@ RATES = (0.05, 0.01, 0.015)
 ONE = Execution(1)
 
 
-@partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
-def epoch(ratings, users, items, rates, counters, factors, execution):
+@partial(
+    jax.jit,
+    static_argnames=("factors", "rounding", "execution"),
+    donate_argnames=("users", "items"),
+)
+def epoch(ratings, users, items, rates, counters, factors, execution, rounding):
     return kernels.run_epoch(
-        ratings, users, items, rates, counters, factors=factors, execution=execution
+        ratings,
+        users,
+        items,
+        rates,
+        counters,
+        factors=factors,
+        rounding=rounding,
+        execution=execution,
     )
 
 
-def run(world, factors, variant="auto", threads=1, seed=3, number=2, sample_ratio=0.0, rates=RATES):
+def run(
+    world,
+    factors,
+    variant="auto",
+    threads=1,
+    seed=3,
+    number=2,
+    sample_ratio=0.0,
+    rates=RATES,
+    rounding="nearest",
+):
     return epoch(
         world.ratings,
         world.users,
@@ -38,7 +59,12 @@ def run(world, factors, variant="auto", threads=1, seed=3, number=2, sample_rati
         jnp.array([seed, number], dtype=jnp.uint32),
         factors,
         Execution(threads, variant),
+        rounding,
     )
+
+
+def dither_key(rounding):
+    return reference.stream_key(3, 2, 3) if rounding == "stochastic" else None
 
 
 def visiting_order(world, user_half, item_half):
@@ -49,30 +75,44 @@ def visiting_order(world, user_half, item_half):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize(
+    ("codes", "rounding"),
+    [
+        ("float32", "nearest"),
+        ("float16", "nearest"),
+        ("mixed", "nearest"),
+        ("float16", "stochastic"),
+        ("mixed", "stochastic"),
+    ],
+)
 @pytest.mark.parametrize("factors", FACTORS)
-def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, variant):
+def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, rounding, variant):
     world = make_world(factors, codes, count=300)
     halves = half_rows(world.users), half_rows(world.items)
-    users, items, *_ = run(world, factors, variant)
+    users, items, *_ = run(world, factors, variant, rounding=rounding)
     p, q = world.p.copy(), world.q.copy()
     order = visiting_order(world, *halves)
-    reference.epoch(world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order)
+    reference.epoch(
+        world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order,
+        dither_key(rounding),
+    )  # fmt: skip
     np.testing.assert_array_equal(live_rows(users, factors), p)
     np.testing.assert_array_equal(live_rows(items, factors), q)
 
 
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("factors", [1, 33, 128])
-def test_sums_are_those_of_the_sampled_ratings(factors, variant):
+def test_sums_are_those_of_the_sampled_ratings(factors, variant, rounding):
     world = make_world(factors, "mixed", count=300)
     halves = half_rows(world.users), half_rows(world.items)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
-    *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3)
+    *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3, rounding=rounding)
     order = visiting_order(world, *halves)
     details = reference.epoch(
-        world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order
-    )
+        world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order,
+        dither_key(rounding),
+    )  # fmt: skip
     sampled = [i for i in range(300) if reference.is_sampled(3, 2, i, 0.3)]
     assert 60 < len(sampled) < 120
     for sums, side, rows, start in (

@@ -53,10 +53,12 @@ TEXTS = {
     "data.shape",
     "train.method",
     "train.storage",
+    "train.rounding",
 }
 FLAGS = {"evaluate.clip"}
 FROM_METHOD = {
     "train.storage",
+    "train.rounding",
     "train.threshold",
     "train.period",
     "train.sample_ratio",
@@ -184,6 +186,7 @@ def test_a_whole_number_is_a_number(path):
         ("train.method", "mascot-n3", "'mascot-n2'"),
         ("train.storage", "float64", "'float16'"),
         ("train.storage", "", "'float16'"),
+        ("train.rounding", "down", "'stochastic'"),
     ],
 )
 def test_another_word_is_refused(path, value, allowed):

@@ -98,6 +98,13 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
           static_cast<int64_t>(users.element_count())};
 }
 
+Rounding decode_rounding(std::string_view name) {
+  if (name == "nearest") return Rounding::kNearest;
+  require(name == "stochastic",
+          "rounding '" + std::string(name) + "' is neither nearest nor stochastic");
+  return Rounding::kStochastic;
+}
+
 const Kernel& decode_kernel(std::string_view instruction_set) {
   const Kernel* kernel = find_kernel(instruction_set);
   require(kernel != nullptr, "instruction set '" + std::string(instruction_set) +

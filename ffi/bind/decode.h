@@ -44,6 +44,8 @@ std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingRets& rets, int64_t fi
 
 Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items);
 
+Rounding decode_rounding(std::string_view name);
+
 const Kernel& decode_kernel(std::string_view instruction_set);
 
 // Runs a handler's body; what it throws becomes the error that JAX reports.

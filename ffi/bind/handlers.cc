@@ -25,7 +25,7 @@ mascot::Epoch decode_epoch(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer
                            const GroupBuffers& item_groups, const ffi::Buffer<ffi::F32>& rates,
                            const ffi::Buffer<ffi::U32>& counters, const ffi::RemainingRets& rets,
                            int64_t factors, int64_t user_tables, int64_t block_size,
-                           int32_t threads) {
+                           int32_t threads, Rounding rounding) {
   require(rates.element_count() == 4 && counters.element_count() == 2,
           "rates must hold 4 values and counters 2");
   require_team(block_size, threads);
@@ -45,6 +45,7 @@ mascot::Epoch decode_epoch(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer
           counters.typed_data()[0],
           counters.typed_data()[1],
           rate[3],
+          rounding,
           block_size,
           threads};
 }
@@ -57,12 +58,12 @@ ffi::Error epoch(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
                  ffi::Result<ffi::BufferR2<ffi::F32>> user_sums,
                  ffi::Result<ffi::BufferR2<ffi::F32>> item_sums, ffi::RemainingRets tables,
                  int64_t factors, int64_t user_tables, int64_t block_size, int32_t threads,
-                 std::string_view instruction_set) {
+                 std::string_view instruction_set, std::string_view rounding) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(instruction_set);
-    const mascot::Epoch work =
-        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
-                     rates, counters, tables, factors, user_tables, block_size, threads);
+    const mascot::Epoch work = decode_epoch(
+        users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
+        counters, tables, factors, user_tables, block_size, threads, decode_rounding(rounding));
     const auto fits = [&](auto& sums, const Groups& groups) {
       return sums->dimensions()[0] == groups.size() &&
              sums->dimensions()[1] == factors + kStatistics;
@@ -84,7 +85,7 @@ ffi::Error stream(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
     const Kernel& kernel = decode_kernel(instruction_set);
     run_stream(kernel, decode_epoch(users, items, ratings, {user_starts, user_codes},
                                     {item_starts, item_codes}, rates, counters, tables, factors,
-                                    user_tables, block_size, threads));
+                                    user_tables, block_size, threads, Rounding::kNearest));
   });
 }
 
@@ -140,6 +141,7 @@ ffi::Error predict(ffi::Buffer<ffi::U32> users, ffi::Buffer<ffi::U32> items,
         0,
         0,
         0,
+        Rounding::kNearest,
         block_size,
         threads};
     run_predict(decode_kernel(instruction_set), work, predictions->typed_data());
@@ -177,7 +179,8 @@ XLA_FFI_DEFINE_HANDLER(kEpoch, epoch,
                            .Attr<int64_t>("user_tables")
                            .Attr<int64_t>("block_size")
                            .Attr<int32_t>("threads")
-                           .Attr<std::string_view>("instruction_set"));
+                           .Attr<std::string_view>("instruction_set")
+                           .Attr<std::string_view>("rounding"));
 
 XLA_FFI_DEFINE_HANDLER(kStream, stream,
                        bind_walk()
