@@ -74,6 +74,7 @@ class Variant(NamedTuple):
     """Share of the row traffic that is float16."""
     state: TrainState
     step: Step
+    rounding: str = "nearest"
 
 
 def main() -> None:
@@ -108,17 +109,18 @@ def main() -> None:
 def _variants(workload: Workload, factors: int, execution: Execution) -> list[Variant]:
     ratings, users, items = workload
 
-    def settings(method: str) -> TrainSettings:
+    def settings(method: str, rounding: str = "nearest") -> TrainSettings:
         values = {"method": method, "factors": factors, "epochs": EPOCHS, "threshold": NEVER}
+        values |= {"rounding": rounding}
         return validate(TrainSettings, values | {"learning_rate": 1e-3})
 
     def start(method: str) -> TrainState:
         return initial_state(users.starts, items.starts, settings(method))
 
-    def train(method: str, epoch: int) -> Step:
+    def train(method: str, epoch: int, rounding: str = "nearest") -> Step:
         def step(state: TrainState) -> TrainState:
             at_epoch = state._replace(epoch=jnp.uint32(epoch))
-            return train_epoch(at_epoch, ratings, settings(method), execution)[0]
+            return train_epoch(at_epoch, ratings, settings(method, rounding), execution)[0]
 
         return step
 
@@ -132,10 +134,12 @@ def _variants(workload: Workload, factors: int, execution: Execution) -> list[Va
     pinned = pinned._replace(users=pinned_users, items=pinned_items)
     half = (user_half + item_half) / 2
     plain, measured = PLAIN_EPOCH, MEASURED_EPOCH
+    dithered = train("fp16", plain, "stochastic")
     return [
         Variant("fp32", "fp32", "float32", 0.0, start("fp32"), train("fp32", plain)),
         Variant("stream", "stream", "float32", 0.0, start("fp32"), stream),
         Variant("fp16", "fp16", "float16", 1.0, start("fp16"), train("fp16", plain)),
+        Variant("dithered", "fp16", "float16", 1.0, start("fp16"), dithered, "stochastic"),
         Variant("plain", "mascot", "float16", 1.0, start("mascot"), train("mascot", plain)),
         Variant("measured", "mascot", "float16", 1.0, start("mascot"), train("mascot", measured)),
         Variant("half", "mascot", "float16+float32", half, pinned, train("mascot", plain)),
@@ -200,7 +204,7 @@ def _rows(
             {
                 "method": method,
                 "storage": variant.storage,
-                "rounding": "nearest",
+                "rounding": variant.rounding,
                 "order": "shuffled",
                 "threads": execution.threads,
                 "traffic_float16": variant.half_share,
@@ -211,9 +215,11 @@ def _rows(
         )
 
     for variant in variants:
-        name = {"plain": "mascot, plain epoch", "measured": "mascot, measuring epoch"}.get(
-            variant.name, variant.name
-        )
+        name = {
+            "dithered": "fp16, stochastic",
+            "plain": "mascot, plain epoch",
+            "measured": "mascot, measuring epoch",
+        }.get(variant.name, variant.name)
         add(variant, "mascot, half in fp32" if name == "half" else name, median[variant.name])
     schedule = [
         bool(
@@ -225,7 +231,7 @@ def _rows(
     ]
     share = sum(schedule) / EPOCHS
     whole = share * median["measured"] + (1 - share) * median["plain"]
-    add(variants[3], "mascot", whole)
+    add(next(v for v in variants if v.name == "plain"), "mascot", whole)
     return rows
 
 

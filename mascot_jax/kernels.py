@@ -78,6 +78,7 @@ def run_epoch(
     counters: jax.Array,
     *,
     factors: int,
+    rounding: str = "nearest",
     execution: Execution,
 ) -> tuple[Side, Side, jax.Array, jax.Array]:
     """Visit every rating once, updating both its rows in place (Eq. 2, 3; Algorithm 1, l. 4-13).
@@ -94,6 +95,8 @@ def run_epoch(
         uint32 ``(2,)``: seed, epoch.
     factors
         Components in use of each row (k).
+    rounding
+        How float16 rows are stored: ``nearest`` or ``stochastic``.
     execution
         How to run.
 
@@ -108,7 +111,16 @@ def run_epoch(
         for side in (users, items)
     ]
     user_sums, item_sums, *tables = _walk(
-        "mascot_epoch", ratings, users, items, rates, counters, factors, execution, sums
+        "mascot_epoch",
+        ratings,
+        users,
+        items,
+        rates,
+        counters,
+        factors,
+        execution,
+        sums,
+        rounding=rounding,
     )
     return *_with_tables(users, items, tables), user_sums, item_sums
 
@@ -201,6 +213,7 @@ def _walk(
     factors: int,
     execution: Execution,
     results: Sequence[jax.ShapeDtypeStruct],
+    **attributes: str,
 ) -> list[jax.Array]:
     """Call a target that goes over the ratings.
 
@@ -222,6 +235,7 @@ def _walk(
             user_tables=np.int64(len(users.tables)),
             block_size=np.int64(block_size(len(ratings))),
             execution=execution.attribute(),
+            **attributes,
         )
     )
 

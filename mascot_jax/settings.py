@@ -132,6 +132,11 @@ class TrainSettings(Settings):
     """Regularisation of item factors (lambda_Q)."""
     storage: Literal["float32", "float16"] | None = None
     """Precision that rows are stored in at the start."""
+    rounding: Literal["nearest", "stochastic"] | None = None
+    """How an update is rounded where it is stored in float16.
+
+    ``stochastic`` keeps its expectation: up or down in proportion to the distances.
+    """
     threshold: Annotated[Finite, Field(gt=0)] | None = None
     """A group is promoted when its q-error exceeds this multiple of its first one (theta)."""
     period: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -174,6 +179,7 @@ class Preset(NamedTuple):
 
     storage: str
     switching: Switching = Switching.NONE
+    rounding: str = "nearest"
     threshold: float | None = None
     period: int | None = None
     sample_ratio: float | None = None

@@ -86,7 +86,7 @@ def train_epoch(
                 raise ValueError(f"ratings are of {count} {name}, the state has {table.shape[0]}")
     s = settings.resolved()
     result: tuple[TrainState, EpochReport] = _train_epoch(
-        state, ratings, _scalars(s), s.factors, s.switching, execution
+        state, ratings, _scalars(s), s.factors, s.switching, s.rounding, execution
     )
     return result
 
@@ -109,13 +109,18 @@ def _scalars(s: TrainSettings) -> _Scalars:
     )
 
 
-@partial(jax.jit, static_argnames=("factors", "unit", "execution"), donate_argnames="state")
+@partial(
+    jax.jit,
+    static_argnames=("factors", "unit", "rounding", "execution"),
+    donate_argnames="state",
+)
 def _train_epoch(
     state: TrainState,
     ratings: Ratings,
     scalars: _Scalars,
     factors: int,
     unit: Switching,
+    rounding: str,
     execution: Execution,
 ) -> tuple[TrainState, EpochReport]:
     rate = learning_rate(scalars.learning_rate, scalars.decay, state.epoch)
@@ -129,6 +134,7 @@ def _train_epoch(
         jnp.stack([rate, scalars.user_reg, scalars.item_reg, sample_ratio]),
         jnp.stack([state.seed, state.epoch]),
         factors=factors,
+        rounding=rounding,
         execution=execution,
     )
 

@@ -97,11 +97,50 @@ def is_sampled(seed, epoch, number, ratio):
     return draw32(stream_key(seed, epoch, 2), number) < int(float(np.float32(ratio)) * 2**32)
 
 
-def epoch(users, items, ratings, p, q, p_half, q_half, rates, order):
+def draws(key, number, factors):
+    """The uint32 draws [k] of a rating for its user's row and for its item's."""
+    seed = mix64((key + (number + 1) * GAMMA) & MASK)
+    words = np.uint32(seed & 0xFFFFFFFF) + np.arange(16, dtype=np.uint32) * np.uint32(0x9E3779B9)
+    words ^= words >> 16
+    words *= np.uint32(seed >> 32 | 1)
+    words ^= words >> 16
+    chunks = [mix64(c + 1) & 0xFFFFFFFF | 1 for c in range(-(-factors // 16))]
+    user = np.multiply.outer(np.array(chunks, dtype=np.uint32), words).ravel()[:factors]
+    return user, user << 13 | user >> 19
+
+
+def dithered(values, draw):
+    """float32 values rounded to float16, away from zero with the probability that keeps the mean.
+
+    The part of an ulp of float16 that does not fit, plus draw / 2^32, is cut off.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    magnitude = np.abs(values).astype(np.float64)
+    exponent = np.maximum(np.frexp(magnitude)[1] - 1, -14)
+    ulps = np.ldexp(magnitude, 10 - exponent)
+    bits = np.where(magnitude < 2.0**-14, 21, 13)  # of the draw that count
+    ulps = np.floor(np.ldexp(ulps, bits))  # exact, but for subnormals
+    whole = np.floor(np.ldexp(ulps + (draw >> (32 - bits).astype(np.uint32)), -bits))
+    with np.errstate(over="ignore"):
+        nearest = values.astype(np.float16)
+    cut = np.copysign(np.ldexp(whole, exponent - 10), values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(magnitude <= 65504, cut.astype(np.float16), nearest)
+
+
+def stored(values, half, draw):
+    """float32 values after a store: half as float16, to nearest or, with a draw, by it."""
+    if not half:
+        return values
+    return values.astype(np.float16) if draw is None else dithered(values, draw)
+
+
+def epoch(users, items, ratings, p, q, p_half, q_half, rates, order, dither=None):
     """One epoch of SGD on float32 copies p [m, k] and q [n, k].
 
-    Rows flagged in p_half [m] and q_half [n] are rounded to float16 at every store. Returns, per
-    rating, gradient_p, gradient_q, lost_p and lost_q.
+    Rows flagged in p_half [m] and q_half [n] are rounded to float16 at every store, to nearest, or
+    stochastically with the key ``dither``. Returns, per rating, gradient_p, gradient_q, lost_p and
+    lost_q.
     """
     eta, user_reg, item_reg = (np.float32(x) for x in rates)
     details = {}
@@ -112,8 +151,9 @@ def epoch(users, items, ratings, p, q, p_half, q_half, rates, order):
         step = eta * e
         fresh_p = fma(step, y, fma(-(eta * user_reg), x, x))
         fresh_q = fma(step, x, fma(-(eta * item_reg), y, y))
-        p[u] = fresh_p.astype(np.float16) if p_half[u] else fresh_p
-        q[v] = fresh_q.astype(np.float16) if q_half[v] else fresh_q
+        user_draw, item_draw = (None, None) if dither is None else draws(dither, i, len(x))
+        p[u] = stored(fresh_p, p_half[u], user_draw)
+        q[v] = stored(fresh_q, q_half[v], item_draw)
         details[i] = {
             "gradient_p": fma(e, y, -user_reg * x),
             "gradient_q": fma(e, x, -item_reg * y),

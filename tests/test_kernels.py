@@ -23,6 +23,10 @@ def run(world, factors, variant="auto", threads=1, **options):
     return visit(world, factors, Execution(threads, variant), **options)
 
 
+def dither_key(rounding):
+    return reference.stream_key(3, 2, 3) if rounding == "stochastic" else None
+
+
 def visiting_order(world, user_half, item_half):
     size = kernels.block_size(len(world.values))
     return reference.visiting_order(
@@ -31,30 +35,44 @@ def visiting_order(world, user_half, item_half):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize(
+    ("codes", "rounding"),
+    [
+        ("float32", "nearest"),
+        ("float16", "nearest"),
+        ("mixed", "nearest"),
+        ("float16", "stochastic"),
+        ("mixed", "stochastic"),
+    ],
+)
 @pytest.mark.parametrize("factors", FACTORS)
-def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, variant):
+def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, rounding, variant):
     world = make_world(factors, codes, count=300)
     halves = half_rows(world.users), half_rows(world.items)
-    users, items, *_ = run(world, factors, variant)
+    users, items, *_ = run(world, factors, variant, rounding=rounding)
     p, q = world.p.copy(), world.q.copy()
     order = visiting_order(world, *halves)
-    reference.epoch(world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order)
+    reference.epoch(
+        world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order,
+        dither_key(rounding),
+    )  # fmt: skip
     np.testing.assert_array_equal(live_rows(users, factors), p)
     np.testing.assert_array_equal(live_rows(items, factors), q)
 
 
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("factors", [1, 33, 128])
-def test_sums_are_those_of_the_sampled_ratings(factors, variant):
+def test_sums_are_those_of_the_sampled_ratings(factors, variant, rounding):
     world = make_world(factors, "mixed", count=300)
     halves = half_rows(world.users), half_rows(world.items)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
-    *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3)
+    *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3, rounding=rounding)
     order = visiting_order(world, *halves)
     details = reference.epoch(
-        world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order
-    )
+        world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order,
+        dither_key(rounding),
+    )  # fmt: skip
     sampled = [i for i in range(300) if reference.is_sampled(3, 2, i, 0.3)]
     assert 60 < len(sampled) < 120
     for sums, side, rows, start in (

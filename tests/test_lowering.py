@@ -42,6 +42,7 @@ def epoch(method):
         _scalars(settings),
         settings.factors,
         settings.switching,
+        settings.rounding,
         EXECUTION,
     )
     return traced.lower(lowering_platforms=("cuda",)).as_text()

@@ -55,10 +55,12 @@ TEXTS = {
     "train.storage",
     "train.backend",
     "train.writes",
+    "train.rounding",
 }
 FLAGS = {"evaluate.clip"}
 FROM_METHOD = {
     "train.storage",
+    "train.rounding",
     "train.threshold",
     "train.period",
     "train.sample_ratio",
@@ -188,6 +190,7 @@ def test_a_whole_number_is_a_number(path):
         ("train.storage", "", "'float16'"),
         ("train.backend", "gpu", "'cuda'"),
         ("train.writes", "overwrite", "'store'"),
+        ("train.rounding", "down", "'stochastic'"),
     ],
 )
 def test_another_word_is_refused(path, value, allowed):

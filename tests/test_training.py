@@ -175,7 +175,7 @@ def test_an_epoch_updates_every_table_in_place(method):
 
     before = [table.unsafe_buffer_pointer() for table in tables(state)]
     compiled = _train_epoch.lower(
-        state, ratings, _scalars(s.resolved()), s.factors, s.switching, ONE
+        state, ratings, _scalars(s.resolved()), s.factors, s.switching, s.resolved().rounding, ONE
     ).compile()
     copies = [line for line in compiled.as_text().splitlines() if "copy(" in line]
     assert [line for line in copies if "f16[" in line or "f32[60" in line] == []

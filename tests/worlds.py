@@ -98,14 +98,34 @@ def half_rows(side):
     return np.repeat(np.asarray(side.codes) == 1, np.diff(np.asarray(side.starts)))
 
 
-@partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
-def epoch(ratings, users, items, rates, counters, factors, execution):
+@partial(
+    jax.jit,
+    static_argnames=("factors", "rounding", "execution"),
+    donate_argnames=("users", "items"),
+)
+def epoch(ratings, users, items, rates, counters, factors, execution, rounding="nearest"):
     return kernels.run_epoch(
-        ratings, users, items, rates, counters, factors=factors, execution=execution
+        ratings,
+        users,
+        items,
+        rates,
+        counters,
+        factors=factors,
+        rounding=rounding,
+        execution=execution,
     )
 
 
-def visit(world, factors, execution=ONE, seed=3, number=2, sample_ratio=0.0, rates=RATES):
+def visit(
+    world,
+    factors,
+    execution=ONE,
+    seed=3,
+    number=2,
+    sample_ratio=0.0,
+    rates=RATES,
+    rounding="nearest",
+):
     """Run an epoch over a world, whose tables are then its own no more."""
     return epoch(
         world.ratings,
@@ -115,6 +135,7 @@ def visit(world, factors, execution=ONE, seed=3, number=2, sample_ratio=0.0, rat
         jnp.array([seed, number], dtype=jnp.uint32),
         factors,
         execution,
+        rounding,
     )
 
 

@@ -58,7 +58,7 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
                            const GroupBuffers& user_groups, const GroupBuffers& item_groups,
                            const F32& rates, const U32& counters, const ffi::RemainingRets& rets,
                            int64_t factors, int64_t user_tables, int64_t block_size,
-                           const ExecutionAttribute& execution) {
+                           const ExecutionAttribute& execution, Rounding rounding) {
   require_block_size(block_size);
   const Ratings data = decode_ratings(users, items, ratings, rates, counters);
   const float* rate = rates.typed_data();
@@ -73,6 +73,7 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
           counters.typed_data()[0],
           counters.typed_data()[1],
           rate[3],
+          rounding,
           block_size,
           decode_threads(execution)};
 }
@@ -80,12 +81,12 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
                  Sums item_sums, ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
-                 int64_t block_size, ExecutionAttribute execution) {
+                 int64_t block_size, ExecutionAttribute execution, std::string_view rounding) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
-    const mascot::Epoch work =
-        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
-                     rates, counters, tables, factors, user_tables, block_size, execution);
+    const mascot::Epoch work = decode_epoch(
+        users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
+        counters, tables, factors, user_tables, block_size, execution, decode_rounding(rounding));
     require_sums(user_sums, work.users.groups.size(), factors);
     require_sums(item_sums, work.items.groups.size(), factors);
     run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
@@ -100,7 +101,7 @@ ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_co
     const Kernel& kernel = decode_kernel(execution);
     run_stream(kernel, decode_epoch(users, items, ratings, {user_starts, user_codes},
                                     {item_starts, item_codes}, rates, counters, tables, factors,
-                                    user_tables, block_size, execution));
+                                    user_tables, block_size, execution, Rounding::kNearest));
   });
 }
 
@@ -148,6 +149,7 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
         0,
         0,
         0,
+        Rounding::kNearest,
         block_size,
         decode_threads(execution)};
     run_predict(decode_kernel(execution), work, predictions->typed_data());

@@ -112,8 +112,8 @@ ffi::Error allocate(ffi::Result<ffi::AnyBuffer>) { return ffi::Error::Success();
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
                  Sums item_sums, ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
-                 int64_t block_size, ExecutionAttribute execution, ffi::ScratchAllocator allocator,
-                 ffi::Context context) {
+                 int64_t block_size, ExecutionAttribute execution, std::string_view rounding,
+                 ffi::ScratchAllocator allocator, ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
                                   {user_starts, user_codes}, {item_starts, item_codes}, tables,
@@ -121,6 +121,7 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
     require_sums(user_sums, pass.users.groups, factors);
     require_sums(item_sums, pass.items.groups, factors);
     const cuda::Writes writes = decode_writes(execution);
+    require(decode_rounding(rounding) == Rounding::kNearest, "no stochastic rounding yet");
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
     const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(factors);

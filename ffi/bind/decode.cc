@@ -104,6 +104,13 @@ Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi
   return data;
 }
 
+Rounding decode_rounding(std::string_view name) {
+  if (name == "nearest") return Rounding::kNearest;
+  require(name == "stochastic",
+          "rounding '" + std::string(name) + "' is neither nearest nor stochastic");
+  return Rounding::kStochastic;
+}
+
 void require_block_size(int64_t block_size) {
   require(block_size > 0 && block_size <= kMostPerBlock,
           "block_size must lie between 1 and " + std::to_string(kMostPerBlock));

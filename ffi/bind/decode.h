@@ -7,6 +7,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/kernel.h"
@@ -52,6 +53,8 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                        const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
                        const ffi::Buffer<ffi::U32>& counters);
+
+Rounding decode_rounding(std::string_view name);
 
 void require_block_size(int64_t block_size);
 void require_sums(ffi::Result<ffi::BufferR2<ffi::F32>> sums, int64_t groups, int64_t factors);

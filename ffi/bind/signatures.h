@@ -61,7 +61,8 @@ inline auto epoch_signature() {
       .Attr<int64_t>("factors")
       .Attr<int64_t>("user_tables")
       .Attr<int64_t>("block_size")
-      .Attr<ExecutionAttribute>("execution");
+      .Attr<ExecutionAttribute>("execution")
+      .Attr<std::string_view>("rounding");  // of float16 rows
 }
 
 inline auto stream_signature() {

@@ -27,6 +27,7 @@ Task make_task(const Epoch& epoch) {
   task.rates = epoch.rates;
   task.sampling.key = stream_key(epoch.seed, epoch.number, Stream::kSample);
   task.sampling.threshold = static_cast<uint64_t>(epoch.sample_ratio * 0x1p32);
+  task.dither = {epoch.rounding, stream_key(epoch.seed, epoch.number, Stream::kDither)};
   return task;
 }
 

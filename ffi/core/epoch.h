@@ -18,6 +18,7 @@ struct Epoch {
   uint32_t seed;
   uint32_t number;      // of this epoch, from 0
   double sample_ratio;  // gamma in [0, 1]; 0 leaves the sums zero
+  Rounding rounding;    // of float16 rows
   int64_t block_size;   // ratings per block; blocks are visited in a new seeded order every epoch
   int threads;
 };

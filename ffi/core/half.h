@@ -43,4 +43,23 @@ inline uint16_t float_to_half(float value) {
   return sign | static_cast<uint16_t>((magnitude - 0x38000000u + 0xfffu + odd) >> 13);
 }
 
+// Rounds away from zero if the share of an ulp that does not fit, plus draw / 2^32, reaches a whole
+// one: with a uniform draw the expected value is `value`, and a value that fits stays as it is.
+// Of the draw, 13 bits count in FP16's normal range, which is all that FP32 has there, and 21 below
+// it. Values beyond the largest finite, 65504, have no upper neighbour: they round to nearest.
+inline uint16_t float_to_half_dithered(float value, uint32_t draw) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x477fe000u) return float_to_half(value);
+  if (magnitude < 0x38800000u) {  // below 2^-14: ulps of 2^-24 in fixed point, 21 bits behind it
+    float scaled;
+    std::memcpy(&scaled, &magnitude, sizeof scaled);
+    const auto ulps = static_cast<uint32_t>(scaled * 0x1p45f);
+    return sign | static_cast<uint16_t>((ulps + (draw >> 11)) >> 21);
+  }
+  return sign | static_cast<uint16_t>((magnitude - 0x38000000u + (draw >> 19)) >> 13);
+}
+
 }  // namespace mascot

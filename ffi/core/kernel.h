@@ -26,6 +26,12 @@ struct Sampling {
   uint64_t threshold = 0;  // of 2^32: a rating is sampled if its draw is below; 0 samples none
 };
 
+// How float16 rows are stored.
+struct Dither {
+  Rounding rounding = Rounding::kNearest;
+  uint64_t key = 0;  // of stochastic rounding's draws
+};
+
 // Consecutive ratings begin..end-1, to be visited by one thread: in their order while all rows are
 // in the same pair of storages (user's, item's), else pair by pair, float32/float32 first, then
 // float16/float32, float32/float16 and float16/float16, in their order within each.
@@ -51,6 +57,7 @@ struct Task {
   int64_t factors;
   Rates rates;
   Sampling sampling;
+  Dither dither;
   GroupSums* user_sums;  // used only when sampling
   GroupSums* item_sums;
   Scratch* scratch;

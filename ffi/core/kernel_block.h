@@ -52,17 +52,17 @@ std::array<int64_t, kPairs + 1> sort_by_storages(const Task& task, Block block) 
 }
 
 // Calls body(user storage, item storage) with the types that a plan byte names.
-template <class Body>
+template <class Half, class Body>
 MASCOT_INLINE void with_storages(uint8_t plan, const Body& body) {
   switch (plan & kBothFloat16) {
     case 0:
       return body(Float32{}, Float32{});
     case kUserFloat16:
-      return body(Float16{}, Float32{});
+      return body(Half{}, Float32{});
     case kItemFloat16:
-      return body(Float32{}, Float16{});
+      return body(Float32{}, Half{});
     default:
-      return body(Float16{}, Float16{});
+      return body(Half{}, Half{});
   }
 }
 
@@ -95,9 +95,11 @@ constexpr uint8_t pair_of() {
 
 // Calls visit(user storage, item storage, i, sampled, rows ahead of i) for each rating of a block.
 // With every rating in the same pair of storages they are visited in their order, else by their
-// pair: then the storages are constants of each loop.
-template <int C, class Visit>
-MASCOT_INLINE void walk_block(const Task& task, Block block, Chunks<C> chunks, const Visit& visit) {
+// pair: then the storages are constants of each loop. rounding: Nearest or Stochastic.
+template <int C, class R, class Visit>
+MASCOT_INLINE void walk_block(const Task& task, Block block, Chunks<C> chunks, R rounding,
+                              const Visit& visit) {
+  using Half = Float16<rounding>;
   make_plan(task, block);
   const uint8_t* plan = task.scratch->plan.data();
   const uint32_t* order = task.scratch->order.data();
@@ -127,7 +129,7 @@ MASCOT_INLINE void walk_block(const Task& task, Block block, Chunks<C> chunks, c
   };
   if (task.users->groups.storages().uniform() && task.items->groups.storages().uniform()) {
     const auto in_order = [](int64_t number) MASCOT_INLINED { return number; };
-    return with_storages(plan[0], [&](auto u, auto v) MASCOT_INLINED {
+    return with_storages<Half>(plan[0], [&](auto u, auto v) MASCOT_INLINED {
       const auto same = [](int64_t) MASCOT_INLINED { return pair_of<decltype(u), decltype(v)>(); };
       fetch_first(in_order, same);
       walk(0, size, in_order, same, u, v);
@@ -138,7 +140,7 @@ MASCOT_INLINE void walk_block(const Task& task, Block block, Chunks<C> chunks, c
   const auto planned = [&](int64_t place) MASCOT_INLINED { return plan[place]; };
   fetch_first(by_pair, planned);
   for (int pair = 0; pair < kPairs; ++pair) {
-    with_storages(static_cast<uint8_t>(pair), [&](auto u, auto v) MASCOT_INLINED {
+    with_storages<Half>(static_cast<uint8_t>(pair), [&](auto u, auto v) MASCOT_INLINED {
       walk(begin[pair], begin[pair + 1], by_pair, planned, u, v);
     });
   }

@@ -8,6 +8,7 @@
 //   e         r - p.q
 //   p'        fma(eta e, q, fma(-eta lambda_P, p, p)): two roundings, then the store's;
 //             q' alike, from the old p
+//   store     in FP16 with stochastic rounding: half.h, by the draws of kernel_rows.h
 //   gradient  fma(e, q, -(lambda_P p)), of samples only
 
 // clang-format off: each part is made of those before it
@@ -18,16 +19,18 @@
 
 void update(const Task& task, Block block) {
   with_chunks(task.factors, [&](auto chunks) {
-    walk_block(task, block, chunks,
-               [&](auto u, auto v, int64_t i, bool sampled, const Ahead& ahead) MASCOT_INLINED {
-                 update_rating<decltype(u), decltype(v)>(task, i, sampled, ahead, chunks);
-               });
+    with_rounding(task.dither.rounding, [&](auto rounding) {
+      walk_block(task, block, chunks, rounding,
+                 [&](auto u, auto v, int64_t i, bool sampled, const Ahead& ahead) MASCOT_INLINED {
+                   update_rating<decltype(u), decltype(v)>(task, i, sampled, ahead, chunks);
+                 });
+    });
   });
 }
 
 void stream(const Task& task, Block block) {
   with_chunks(task.factors, [&](auto chunks) {
-    walk_block(task, block, chunks,
+    walk_block(task, block, chunks, Nearest{},
                [&](auto u, auto v, int64_t i, bool, const Ahead& ahead) MASCOT_INLINED {
                  stream_rating<decltype(u), decltype(v)>(task, i, ahead, chunks);
                });
@@ -36,7 +39,7 @@ void stream(const Task& task, Block block) {
 
 void predict(const Task& task, Block block, float* predictions) {
   const Chunks<0> chunks{chunk_count(task.factors)};
-  walk_block(task, block, chunks,
+  walk_block(task, block, chunks, Nearest{},
              [&](auto u, auto v, int64_t i, bool, const Ahead& ahead) MASCOT_INLINED {
                using U = decltype(u);
                using V = decltype(v);
@@ -48,11 +51,12 @@ void predict(const Task& task, Block block, float* predictions) {
 }
 
 void widen(const Side& side, int64_t factors, int64_t begin, int64_t end) {
+  using Half = Float16<Rounding::kNearest>;
   for (int64_t row = begin; row < end; ++row) {
-    const uint16_t* from = row_of<Float16>(side, static_cast<uint32_t>(row));
+    const uint16_t* from = row_of<Half>(side, static_cast<uint32_t>(row));
     float* to = row_of<Float32>(side, static_cast<uint32_t>(row));
     for (int64_t c = 0; c < chunk_count(factors); ++c) {
-      Float32::store(to + c * kLanes, Float16::load(from + c * kLanes));
+      store_floats(to + c * kLanes, Half::load(from + c * kLanes));
     }
   }
 }

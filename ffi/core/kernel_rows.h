@@ -14,6 +14,37 @@ constexpr uint8_t kBothFloat16 = kUserFloat16 | kItemFloat16;
 constexpr uint8_t kSampled = 4;
 constexpr int kPairs = 4;  // of storages
 
+// ---- rounding
+
+using Nearest = std::integral_constant<Rounding, Rounding::kNearest>;
+using Stochastic = std::integral_constant<Rounding, Rounding::kStochastic>;
+
+// Calls body with a Rounding as a type.
+template <class Body>
+void with_rounding(Rounding rounding, const Body& body) {
+  return rounding == Rounding::kNearest ? body(Nearest{}) : body(Stochastic{});
+}
+
+// The draws of one rating, 32 bits for each component of a row and side: sixteen words hashed from
+// the rating's draw, times an odd number of each chunk. The item's are the user's rotated, so that
+// the 13 bits which a store reads (21 for subnormals) are others.
+class Draws {
+ public:
+  MASCOT_INLINE Draws(const Task& task, int64_t i) {
+    const uint64_t draw = draw64(task.dither.key, static_cast<uint64_t>(i));
+    constexpr uint32_t kStep = 0x9e3779b9u;  // 2^32 over the golden ratio: a Weyl sequence
+    const Words lanes = words(static_cast<uint32_t>(draw), kStep);
+    words_ = fold(multiply(fold(lanes), static_cast<uint32_t>(draw >> 32) | 1));
+  }
+  MASCOT_INLINE Words of_user(int64_t c) const {
+    return multiply(words_, static_cast<uint32_t>(mix64(static_cast<uint64_t>(c) + 1)) | 1);
+  }
+  MASCOT_INLINE Words of_item(int64_t c) const { return rotate(of_user(c)); }
+
+ private:
+  Words words_;
+};
+
 // ---- rows
 
 // Chunks of Lanes in a row: a compile-time constant, or with 0 the run-time value.
@@ -63,7 +94,9 @@ class Row {
     if constexpr (kHeld) return held_[c];
     return S::load(data_ + c * kLanes);
   }
-  MASCOT_INLINE void store(int64_t c, Lanes lanes) { S::store(data_ + c * kLanes, lanes); }
+  MASCOT_INLINE void store(int64_t c, Lanes lanes, Words draws) {
+    S::store(data_ + c * kLanes, lanes, draws);
+  }
   Element* data() const { return data_; }
 
  private:

@@ -14,14 +14,16 @@ class Sample {
         step_(broadcast(rate * error)),
         decay_(broadcast(-(rate * reg))) {}
 
-  // Adds chunk c of the row, own, next to that of the opposite row.
-  MASCOT_INLINE void add_chunk(int64_t c, Lanes own, Lanes other) {
+  // Adds chunk c of the row, own, next to that of the opposite row; draws: those of its store.
+  MASCOT_INLINE void add_chunk(int64_t c, Lanes own, Lanes other, Words draws) {
     const Lanes gradient = fma(error_, other, multiply(minus_lambda_, own));
     float* total = gradient_sum_ + c * kLanes;
     store_floats(total, add(load_floats(total), gradient));
     norm_ = fma(gradient, gradient, norm_);
     const Lanes unrounded = fma(step_, other, fma(decay_, own, own));
-    const Lanes rounding = subtract(S::rounded(unrounded), unrounded);
+    alignas(kCacheLine) typename S::Element stored[kLanes];
+    S::store(stored, unrounded, draws);
+    const Lanes rounding = subtract(S::load(stored), unrounded);
     lost_ = fma(rounding, rounding, lost_);
   }
 
@@ -50,10 +52,11 @@ __attribute__((noinline)) void sample_rating(const Task& task, int64_t i, float 
   const auto [rate, user_reg, item_reg] = task.rates;
   Sample<U> of_user(*task.user_sums, task.users->groups, user, error, rate, user_reg);
   Sample<I> of_item(*task.item_sums, task.items->groups, item, error, rate, item_reg);
+  const Draws draws(task, i);
   for (int64_t c = 0; c < chunk_count(task.factors); ++c) {
     const Lanes x = U::load(p + c * kLanes), y = I::load(q + c * kLanes);
-    of_user.add_chunk(c, x, y);
-    of_item.add_chunk(c, y, x);
+    of_user.add_chunk(c, x, y, draws.of_user(c));
+    of_item.add_chunk(c, y, x, draws.of_item(c));
   }
   of_user.finish();
   of_item.finish();
@@ -68,13 +71,14 @@ MASCOT_INLINE void update_rating(const Task& task, int64_t i, bool sampled, cons
   const float error = task.ratings->rating[i] - dot(p, q, chunks);
   if (__builtin_expect(sampled, 0)) sample_rating<U, I>(task, i, error);
   const auto [eta, user_reg, item_reg] = task.rates;
+  const Draws draws(task, i);
   const Lanes step = broadcast(eta * error);
   const Lanes user_decay = broadcast(-(eta * user_reg)), item_decay = broadcast(-(eta * item_reg));
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     ahead.fetch(c);
     const Lanes x = p[c], y = q[c];
-    p.store(c, fma(step, y, fma(user_decay, x, x)));
-    q.store(c, fma(step, x, fma(item_decay, y, y)));
+    p.store(c, fma(step, y, fma(user_decay, x, x)), draws.of_user(c));
+    q.store(c, fma(step, x, fma(item_decay, y, y)), draws.of_item(c));
   });
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/groups.h"
+#include "core/model.h"
 
 namespace mascot::avx512 {
 
@@ -31,27 +32,76 @@ inline float sum(Lanes a) {
 }
 inline Lanes load_floats(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline void store_floats(float* p, Lanes a) { _mm512_storeu_ps(p, a.v); }
+
+// Sixteen 32-bit integers, modulo 2^32.
+struct Words {
+  __m512i v;
+};
+
+// Lane i: first + i * step.
+inline Words words(uint32_t first, uint32_t step) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i offsets = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(step)));
+  return {_mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(first)), offsets)};
+}
+inline Words multiply(Words a, uint32_t factor) {
+  return {_mm512_mullo_epi32(a.v, _mm512_set1_epi32(static_cast<int>(factor)))};
+}
+// The high half of each word xored into its low half.
+inline Words fold(Words a) { return {_mm512_xor_si512(a.v, _mm512_srli_epi32(a.v, 16))}; }
+// Each word's bits rotated left by 13.
+inline Words rotate(Words a) { return {_mm512_rol_epi32(a.v, 13)}; }
+
 inline void keep(Lanes& a) { __asm__ volatile("" : "+v"(a.v)); }
 
 struct Float32 {
   static constexpr Storage kStorage = Storage::kFloat32;
   using Element = float;
   static Lanes load(const Element* p) { return load_floats(p); }
-  static void store(Element* p, Lanes a) { store_floats(p, a); }
-  static Lanes rounded(Lanes a) { return a; }
+  static void store(Element* p, Lanes a, Words) { store_floats(p, a); }
 };
 
+constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+
+// float_to_half_dithered where it may leave FP16's normal range. halves: right within it.
+inline __m256i dither_extremes(__m512 a, __m512i draws, __m256i halves) {
+  const __m512 magnitude = _mm512_abs_ps(a);
+  const __m512i ulps = _mm512_cvttps_epi32(_mm512_mul_ps(magnitude, _mm512_set1_ps(0x1p45f)));
+  const __m512i sum = _mm512_add_epi32(ulps, _mm512_srli_epi32(draws, 11));
+  const __m512i sign = _mm512_slli_epi32(_mm512_srli_epi32(_mm512_castps_si512(a), 31), 15);
+  const __m512i subnormal = _mm512_or_si512(_mm512_srli_epi32(sum, 21), sign);
+  const __mmask16 small = _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(0x1p-14f), _CMP_LT_OQ);
+  const __mmask16 large = _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(65504), _CMP_NLE_UQ);
+  halves = _mm256_mask_mov_epi16(halves, small, _mm512_cvtepi32_epi16(subnormal));
+  return _mm256_mask_mov_epi16(halves, large, _mm512_cvtps_ph(a, kNearest));
+}
+
+template <Rounding R>
 struct Float16 {
   static constexpr Storage kStorage = Storage::kFloat16;
   using Element = uint16_t;
-  static constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   static Lanes load(const Element* p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
   }
-  static void store(Element* p, Lanes a) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, kNearest));
+  static void store(Element* p, Lanes a, Words draws) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves(a.v, draws.v));
   }
-  static Lanes rounded(Lanes a) { return {_mm512_cvtph_ps(_mm512_cvtps_ph(a.v, kNearest))}; }
+
+ private:
+  static __m256i halves(__m512 a, __m512i draws) {
+    if constexpr (R == Rounding::kNearest) return _mm512_cvtps_ph(a, kNearest);
+    // The draw is added to the magnitude, whatever the sign.
+    const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_srli_epi32(draws, 19));
+    const __m256i sum = _mm512_cvtps_ph(_mm512_castsi512_ps(bits), kTowardsZero);
+    // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
+    // highest bit.
+    const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
+    if (__builtin_expect(_mm256_testn_epi16_mask(raised, _mm256_set1_epi16(0x4000)), 0)) {
+      return dither_extremes(a, draws, sum);
+    }
+    return sum;
+  }
 };
 
 }  // namespace mascot::avx512

@@ -7,6 +7,7 @@
 
 #include "core/groups.h"
 #include "core/half.h"
+#include "core/model.h"
 
 namespace mascot::portable {
 
@@ -56,16 +57,46 @@ inline Lanes load_floats(const float* p) {
   return r;
 }
 inline void store_floats(float* p, const Lanes& a) { std::memcpy(p, a.v, sizeof a.v); }
+
+// Sixteen 32-bit integers, modulo 2^32.
+struct Words {
+  uint32_t v[16];
+};
+
+// Lane i: first + i * step.
+inline Words words(uint32_t first, uint32_t step) {
+  Words r;
+  for (uint32_t i = 0; i < 16; ++i) r.v[i] = first + i * step;
+  return r;
+}
+inline Words multiply(const Words& a, uint32_t factor) {
+  Words r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] * factor;
+  return r;
+}
+// The high half of each word xored into its low half.
+inline Words fold(const Words& a) {
+  Words r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] ^ a.v[i] >> 16;
+  return r;
+}
+// Each word's bits rotated left by 13.
+inline Words rotate(const Words& a) {
+  Words r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] << 13 | a.v[i] >> 19;
+  return r;
+}
+
 inline void keep(Lanes& a) { __asm__ volatile("" : "+m"(a)); }
 
 struct Float32 {
   static constexpr Storage kStorage = Storage::kFloat32;
   using Element = float;
   static Lanes load(const Element* p) { return load_floats(p); }
-  static void store(Element* p, const Lanes& a) { store_floats(p, a); }
-  static Lanes rounded(const Lanes& a) { return a; }
+  static void store(Element* p, const Lanes& a, const Words&) { store_floats(p, a); }
 };
 
+template <Rounding R>
 struct Float16 {
   static constexpr Storage kStorage = Storage::kFloat16;
   using Element = uint16_t;
@@ -74,13 +105,11 @@ struct Float16 {
     for (int i = 0; i < 16; ++i) r.v[i] = half_to_float(p[i]);
     return r;
   }
-  static void store(Element* p, const Lanes& a) {
-    for (int i = 0; i < 16; ++i) p[i] = float_to_half(a.v[i]);
-  }
-  static Lanes rounded(const Lanes& a) {
-    Lanes r;
-    for (int i = 0; i < 16; ++i) r.v[i] = half_to_float(float_to_half(a.v[i]));
-    return r;
+  static void store(Element* p, const Lanes& a, const Words& draws) {
+    for (int i = 0; i < 16; ++i) {
+      p[i] = R == Rounding::kNearest ? float_to_half(a.v[i])
+                                     : float_to_half_dithered(a.v[i], draws.v[i]);
+    }
   }
 };
 

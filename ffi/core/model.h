@@ -16,6 +16,9 @@ inline constexpr int64_t kLanes = 16;
 // the padding of the last one is zero and stays zero.
 inline int64_t chunk_count(int64_t factors) { return (factors + kLanes - 1) / kLanes; }
 
+// What a store does with the bits that do not fit.
+enum class Rounding : uint8_t { kNearest = 0, kStochastic = 1 };
+
 // Rows of one storage: element (row, component) lies at row * stride + component.
 // Rows begin at 64-byte boundaries.
 struct Table {

@@ -9,7 +9,7 @@
 
 namespace mascot {
 
-enum class Stream : uint64_t { kBlockOrder = 1, kSample = 2 };
+enum class Stream : uint64_t { kBlockOrder = 1, kSample = 2, kDither = 3 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -25,9 +25,13 @@ MASCOT_HD inline uint64_t stream_key(uint32_t seed, uint32_t epoch, Stream strea
   return mix64(run + static_cast<uint64_t>(stream) * kGoldenGamma);
 }
 
-// Draw `number` of a stream: uniform in [0, 2^32).
+// Draw `number` of a stream: uniform in [0, 2^64).
+MASCOT_HD inline uint64_t draw64(uint64_t key, uint64_t number) {
+  return mix64(key + (number + 1) * kGoldenGamma);
+}
+// Its high half: uniform in [0, 2^32).
 MASCOT_HD inline uint32_t draw32(uint64_t key, uint64_t number) {
-  return static_cast<uint32_t>(mix64(key + (number + 1) * kGoldenGamma) >> 32);
+  return static_cast<uint32_t>(draw64(key, number) >> 32);
 }
 
 // A seeded permutation of 0..count-1, one position at a time and without memory: a four-round

@@ -20,8 +20,8 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 def score(rmse, **changed):
     settings = {
-        "method": "mascot", "storage": "float16", "threshold": 20.0, "period": 2,
-        "sample_ratio": 0.05, "warmup": 5,
+        "method": "mascot", "storage": "float16", "rounding": "nearest", "threshold": 20.0,
+        "period": 2, "sample_ratio": 0.05, "warmup": 5,
     }  # fmt: skip
     return {
         "rmse": rmse, "mae": rmse / 2, "cold_ratings": 1, "factor_bytes": 100, "model": f"m{rmse}",
