@@ -137,7 +137,17 @@ class HostWorld:
             self.lookup,
         )  # fmt: skip
 
-    def update(self, rates, seed, epoch, sample_ratio=0.0, held=(0, 0), store=False, grid=1):
+    def update(
+        self,
+        rates,
+        seed,
+        epoch,
+        sample_ratio=0.0,
+        held=(0, 0),
+        store=False,
+        grid=1,
+        stochastic=False,
+    ):
         """Run one epoch on ``grid`` thread blocks, in place; return the sums."""
         rates = np.array([*rates, sample_ratio], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
@@ -146,7 +156,8 @@ class HostWorld:
         sums = _aligned(np.zeros((sum(groups), width), dtype=np.float32))
         self.library.mascot_update(
             ctypes.byref(self.view), _pointer(rates), _pointer(counters), _pointer(sums),
-            *(ctypes.c_uint32(n) for n in held), ctypes.c_int32(store), ctypes.c_uint32(grid),
+            *(ctypes.c_uint32(n) for n in held), ctypes.c_int32(store), ctypes.c_int32(stochastic),
+            ctypes.c_uint32(grid),
         )  # fmt: skip
         parts = np.split(sums, [groups[0]])
         return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))

@@ -7,14 +7,14 @@ before the lane behind it writes. That is one of the orders a GPU may take, and 
 
 import numpy as np
 
-from tests.reference import fma, is_sampled
+from tests.reference import dithered, draws, fma, is_sampled
 
 WARP, TILE, TILES, PIECE = 32, 8, 4, 64
 
 
-def vector(factors, both_half):
+def vector(both_half):
     """Components that a lane holds side by side."""
-    return 8 if both_half and factors > 32 else 4
+    return 8 if both_half else 4
 
 
 def components(lane, factors, v):
@@ -46,33 +46,46 @@ def steps(user_half, item_half):
     return [group[i : i + TILES] for group in lists for i in range(0, len(group), TILES)]
 
 
-def changed(x, y, step, decay, half, store):
-    """Return a row's components as they are written."""
-    if store:
-        fresh = fma(step, y, fma(decay, x, x))
-        return fresh.astype(np.float16).astype(np.float32) if half else fresh
-    return fma(step, y, decay * x)  # to be added
+def half_ulp(magnitude):
+    """The distance between float16 numbers at a float32 magnitude."""
+    exponent = np.maximum(np.frexp(magnitude)[1] - 1, -14)
+    return np.ldexp(np.float32(1), exponent - 10)
 
 
-def write(row, at, value, half, store):
+def whole_ulps(own, change, draw):
+    """A change as a multiple of an ulp of what it is added to, or of the sum if that is larger."""
+    ulp = half_ulp(np.maximum(np.abs(own), np.abs(own + change)))
+    share = (draw >> 16).astype(np.float32) * np.float32(2.0**-16)
+    return np.floor(fma(change, 1 / ulp, share)) * ulp
+
+
+def write(row, at, own, other, step, decay, half, store, draw):
+    """Write a row's components ``at``; draw: theirs, uint32, or None to round to nearest."""
     if store:
-        row[at] = value
-    elif half:
-        total = row[at] + value.astype(np.float16).astype(np.float32)
-        row[at] = total.astype(np.float16)
+        fresh = fma(step, other, fma(decay, own, own))
+        if half:
+            fresh = fresh.astype(np.float16) if draw is None else dithered(fresh, draw)
+        row[at] = fresh
+        return
+    change = fma(step, other, decay * own)
+    if half and draw is not None:
+        change = whole_ulps(own, change, draw)
+    if half:
+        row[at] = (row[at] + change.astype(np.float16).astype(np.float32)).astype(np.float16)
     else:
-        row[at] += value
+        row[at] += change
 
 
-def epoch(users, items, ratings, p, q, p_half, q_half, rates, store):
+def epoch(users, items, ratings, p, q, p_half, q_half, rates, store, dither=None, first=0):
     """One epoch over at most 64 ratings by one warp, on float32 copies p [m, k] and q [n, k].
 
+    dither: key of stochastic rounding's draws; first: the number of the first rating.
     Returns, per rating, the rows and the error that it was computed from.
     """
     eta, user_reg, item_reg = (np.float32(r) for r in rates)
     factors = p.shape[1]
     order = steps(p_half[users], q_half[items])
-    size = [vector(factors, p_half[users[s[0]]] and q_half[items[s[0]]]) for s in order]
+    size = [vector(p_half[users[s[0]]] and q_half[items[s[0]]]) for s in order]
     held = [(p[users[i]].copy(), q[items[i]].copy()) for i in order[0]]
     details = {}
     for now, numbers in enumerate(order):
@@ -90,11 +103,11 @@ def epoch(users, items, ratings, p, q, p_half, q_half, rates, store):
                     u, v = users[i], items[i]
                     at = components(lane, factors, size[now])
                     step = eta * errors[tile]
+                    drawn = draws(dither, first + int(i), factors) if dither else (None, None)
+                    chance = [d if d is None else d[at] for d in drawn]
                     decays = -(eta * user_reg), -(eta * item_reg)
-                    new_p = changed(x[at], y[at], step, decays[0], p_half[u], store)
-                    new_q = changed(y[at], x[at], step, decays[1], q_half[v], store)
-                    write(p[u], at, new_p, p_half[u], store)
-                    write(q[v], at, new_q, q_half[v], store)
+                    write(p[u], at, x[at], y[at], step, decays[0], p_half[u], store, chance[0])
+                    write(q[v], at, y[at], x[at], step, decays[1], q_half[v], store, chance[1])
                 if not last and tile < len(upcoming):
                     i = order[now + 1][tile]
                     at = components(lane, factors, size[now + 1])

@@ -104,8 +104,9 @@ def draws(key, number, factors):
     words ^= words >> 16
     words *= np.uint32(seed >> 32 | 1)
     words ^= words >> 16
-    chunks = [mix64(c + 1) & 0xFFFFFFFF | 1 for c in range(-(-factors // 16))]
-    user = np.multiply.outer(np.array(chunks, dtype=np.uint32), words).ravel()[:factors]
+    chunks = np.arange(1, -(-factors // 16) + 1, dtype=np.uint32) * np.uint32(0x9E3779B9)
+    chunks = (chunks ^ chunks >> 15) * np.uint32(0x85EBCA6B) | np.uint32(1)
+    user = np.multiply.outer(chunks, words).ravel()[:factors]
     return user, user << 13 | user >> 19
 
 

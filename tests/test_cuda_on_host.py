@@ -5,12 +5,14 @@ import pytest
 
 from tests import cuda_reference
 from tests.cuda_on_host import LOOKUPS, HostWorld, compile_kernels
+from tests.reference import stream_key
 from tests.worlds import make_side, make_world
 
 FACTORS = [1, 7, 32, 33, 64, 100, 128, 200, 256]
 MORE_THAN_REGISTERS_HOLD = 300
 RATES = (0.05, 0.01, 0.015)
 SEED, EPOCH = 3, 2
+DITHER = stream_key(SEED, EPOCH, 3)
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +39,52 @@ def expected_diagonal(host, world, store):
     return p, q
 
 
+@pytest.mark.parametrize("stochastic", [False, True], ids=["nearest", "stochastic"])
 @pytest.mark.parametrize("store", [False, True], ids=["add", "store"])
 @pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
 @pytest.mark.parametrize("factors", FACTORS)
-def test_a_warp_does_what_numpy_does_bit_for_bit(library, factors, codes, store):
+def test_a_warp_does_what_numpy_does_bit_for_bit(library, factors, codes, store, stochastic):
     world = make_world(factors, codes, count=61)
     host = HostWorld(library, world, factors)
-    host.update(RATES, SEED, EPOCH, store=store)
+    host.update(RATES, SEED, EPOCH, store=store, stochastic=stochastic)
     p, q = world.p.copy(), world.q.copy()
     cuda_reference.epoch(
         world.user_rows, world.item_rows, world.values, p, q, host.users.half, host.items.half,
-        RATES, store,
+        RATES, store, DITHER if stochastic else None,
     )  # fmt: skip
     np.testing.assert_array_equal(host.users.live_rows(), p)
     np.testing.assert_array_equal(host.items.live_rows(), q)
+
+
+def test_stochastic_changes_keep_their_mean_and_are_whole_ulps(library):
+    # One row of the user is updated again and again by less than half an ulp of its 1.0.
+    count, k = 20_000, 32
+    rng = np.random.default_rng(0)
+    own = np.ones((1, k), np.float32)
+    other = np.full((count, k), 2.0**-6, np.float32)
+    starts = np.array([0, 1]), np.array([0, count])
+    world = make_world(k, "float16", count=count)._replace(
+        users=make_side(own, starts[0], np.array([1])),
+        items=make_side(other, starts[1], np.array([1])),
+        user_rows=np.zeros(count, np.uint32),
+        item_rows=rng.permutation(count).astype(np.uint32),
+        values=np.full(count, 2.0, np.float32),
+    )
+    host = HostWorld(library, world, k, block_size=4096)
+    host.update((2.0**-12, 0.0, 0.0), SEED, EPOCH, stochastic=True)
+    row = host.users.live_rows()[0]
+    # Each update is about 2^-12 * (2 - p.q) * 2^-6, a 170th of an ulp: to nearest, all are lost.
+    expected, p = 0.0, 1.0
+    for _ in range(count):
+        change = 2.0**-12 * (2.0 - k * p * 2.0**-6) * 2.0**-6
+        p, expected = p + change, expected + change
+    ulp = 2.0**-10
+    deviation = np.sqrt(expected * ulp / k)  # of the mean over the components
+    assert abs(row.mean() - 1 - expected) < 4 * deviation
+    np.testing.assert_array_equal(row % ulp, 0)
+    host = HostWorld(library, world, k, block_size=4096)
+    host.update((2.0**-12, 0.0, 0.0), SEED, EPOCH)
+    np.testing.assert_array_equal(host.users.live_rows()[0], 1)
 
 
 @pytest.mark.parametrize("lookup", LOOKUPS)

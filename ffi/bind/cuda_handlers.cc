@@ -121,14 +121,14 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
     require_sums(user_sums, pass.users.groups, factors);
     require_sums(item_sums, pass.items.groups, factors);
     const cuda::Writes writes = decode_writes(execution);
-    require(decode_rounding(rounding) == Rounding::kNearest, "no stochastic rounding yet");
+    const Rounding rounded = decode_rounding(rounding);
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
     const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(factors);
     const cuda::Training training = {rates.typed_data(), counters.typed_data(),
                                      scratch<float>(allocator, sums)};
-    check(cuda::run_epoch(pass, training, writes, user_sums->typed_data(), item_sums->typed_data(),
-                          stream));
+    check(cuda::run_epoch(pass, training, writes, rounded, user_sums->typed_data(),
+                          item_sums->typed_data(), stream));
   });
 }
 

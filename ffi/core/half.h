@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/host_device.h"
+
 namespace mascot {
 
-inline float half_to_float(uint16_t half) {
+MASCOT_HD inline float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t exponent = (half >> 10) & 0x1fu;
   const uint32_t mantissa = half & 0x3ffu;
@@ -23,7 +25,7 @@ inline float half_to_float(uint16_t half) {
   return value;
 }
 
-inline uint16_t float_to_half(float value) {
+MASCOT_HD inline uint16_t float_to_half(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
@@ -47,7 +49,7 @@ inline uint16_t float_to_half(float value) {
 // one: with a uniform draw the expected value is `value`, and a value that fits stays as it is.
 // Of the draw, 13 bits count in FP16's normal range, which is all that FP32 has there, and 21 below
 // it. Values beyond the largest finite, 65504, have no upper neighbour: they round to nearest.
-inline uint16_t float_to_half_dithered(float value, uint32_t draw) {
+MASCOT_HD inline uint16_t float_to_half_dithered(float value, uint32_t draw) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/dither.h"
 #include "core/kernel.h"
 #include "core/random.h"
 

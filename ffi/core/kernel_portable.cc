@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/dither.h"
 #include "core/kernel.h"
 #include "core/lanes_portable.h"
 #include "core/random.h"

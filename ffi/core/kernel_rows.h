@@ -25,20 +25,15 @@ void with_rounding(Rounding rounding, const Body& body) {
   return rounding == Rounding::kNearest ? body(Nearest{}) : body(Stochastic{});
 }
 
-// The draws of one rating, 32 bits for each component of a row and side: sixteen words hashed from
-// the rating's draw, times an odd number of each chunk. The item's are the user's rotated, so that
-// the 13 bits which a store reads (21 for subnormals) are others.
+// The draws of one rating (dither.h), sixteen at a time.
 class Draws {
  public:
   MASCOT_INLINE Draws(const Task& task, int64_t i) {
     const uint64_t draw = draw64(task.dither.key, static_cast<uint64_t>(i));
-    constexpr uint32_t kStep = 0x9e3779b9u;  // 2^32 over the golden ratio: a Weyl sequence
-    const Words lanes = words(static_cast<uint32_t>(draw), kStep);
+    const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
     words_ = fold(multiply(fold(lanes), static_cast<uint32_t>(draw >> 32) | 1));
   }
-  MASCOT_INLINE Words of_user(int64_t c) const {
-    return multiply(words_, static_cast<uint32_t>(mix64(static_cast<uint64_t>(c) + 1)) | 1);
-  }
+  MASCOT_INLINE Words of_user(int64_t c) const { return multiply(words_, dither_factor(c)); }
   MASCOT_INLINE Words of_item(int64_t c) const { return rotate(of_user(c)); }
 
  private:

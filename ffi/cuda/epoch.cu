@@ -3,15 +3,29 @@
 #include "cuda/launch_update.cuh"
 
 namespace mascot::cuda {
-cudaError_t run_epoch(const Pass& pass, const Training& training, Writes writes, float* user_sums,
-                      float* item_sums, cudaStream_t stream) {
+namespace {
+
+cudaError_t update(const Pass& pass, const Training& training, Writes writes, Rounding rounding,
+                   cudaStream_t stream) {
+  const bool add = writes == Writes::kAdd;
+  if (rounding == Rounding::kNearest) {
+    return add ? launch_update<Add, Nearest>(pass, training, stream)
+               : launch_update<Store, Nearest>(pass, training, stream);
+  }
+  return add ? launch_update<Add, Stochastic>(pass, training, stream)
+             : launch_update<Store, Stochastic>(pass, training, stream);
+}
+
+}  // namespace
+
+cudaError_t run_epoch(const Pass& pass, const Training& training, Writes writes, Rounding rounding,
+                      float* user_sums, float* item_sums, cudaStream_t stream) {
   const int64_t users = pass.users.groups, items = pass.items.groups;
   const int64_t width = sums_width(pass.factors);
   cudaError_t error = cudaMemsetAsync(
       training.sums, 0, static_cast<size_t>((users + items) * width) * sizeof(float), stream);
   if (error != cudaSuccess) return error;
-  error = writes == Writes::kAdd ? launch_update<Add>(pass, training, stream)
-                                 : launch_update<Store>(pass, training, stream);
+  error = update(pass, training, writes, rounding, stream);
   if (error != cudaSuccess) return error;
   error = finish_sums(training.sums, users, pass.factors, training.rates, user_sums, stream);
   if (error != cudaSuccess) return error;

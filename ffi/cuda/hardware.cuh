@@ -26,6 +26,13 @@ struct Vector {
 
 namespace mascot::cuda {
 
+// A number that the compiler cannot know to be the same in the next turn of a loop: it would keep
+// what follows from it in registers, and spill.
+__device__ inline int opaque(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
 // ---- FP32 rows: 16 bytes are 4 components
 
 __device__ inline Vector<4> load4(const float* row) {

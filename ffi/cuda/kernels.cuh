@@ -6,6 +6,7 @@
 #include <new>
 #include <type_traits>
 
+#include "core/dither.h"
 #include "cuda/update.cuh"
 
 namespace mascot::cuda {
@@ -37,14 +38,20 @@ inline int64_t shared_bytes(const Pass& pass, const Held& held) {
   return Shared(nullptr, pass).bytes() + sums * static_cast<int64_t>(sizeof(float));
 }
 
+// The streams of draws that a pass reads.
+struct Keys {
+  uint64_t order;
+  uint64_t dither;
+};
+
 // All threads of a block call it before they walk.
-__device__ inline void prepare(const Pass& pass, const Shared& shared, uint64_t order_key,
+__device__ inline void prepare(const Pass& pass, const Shared& shared, const Keys& keys,
                                const Sampling& sampling) {
   const GroupTable users(pass.users, pass.lookup, shared.of_users());
   const GroupTable items(pass.items, pass.lookup, shared.of_items());
   if (threadIdx.x == 0) {
-    const Order order(pass.ratings.count, pass.block_size, order_key);
-    new (shared.common()) Common{order, sampling, users, items};
+    const Order order(pass.ratings.count, pass.block_size, keys.order);
+    new (shared.common()) Common{order, sampling, users, items, keys.dither};
   }
   __syncthreads();
 }
@@ -53,18 +60,24 @@ __device__ inline uint64_t epoch_key(const Training& training, Stream stream) {
   return stream_key(training.counters[0], training.counters[1], stream);
 }
 
-// Thread blocks that a multiprocessor should hold at once: registers are divided accordingly. An
-// epoch that measures has its shared memory to divide, too.
-template <int C, bool Samples>
-inline constexpr int kResident = Samples            ? (C == 8 ? 1 : 2)
-                                 : C == 8           ? 2
-                                 : C == 4 || C == 0 ? 3
-                                                    : 4;
+// Thread blocks that a multiprocessor should hold at once: registers are divided accordingly, by
+// what a kernel keeps in them. An epoch that measures has its shared memory to divide, too.
+template <int C, bool Samples, class Rounding = Nearest>
+constexpr int resident() {
+  constexpr bool kStochastic = std::is_same_v<Rounding, Stochastic>;
+  if (C == 8) return 1;
+  if (Samples) return kStochastic && C == 4 ? 1 : 2;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  return kStochastic ? 2 : C == 2 ? 3 : 2;  // without vector reductions, there is more to keep
+#else
+  return kStochastic ? (C == 2 ? 3 : 2) : C == 2 ? 4 : 3;
+#endif
+}
 
 // One epoch. The host does not know whether it measures (that would mean waiting for the device),
 // so both variants are launched, and the one that is not meant returns.
-template <int C, class Writes, bool Samples>
-__global__ void __launch_bounds__(kThreads, kResident<C, Samples>)
+template <int C, class Writes, class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding>())
     update_kernel(const Pass pass, const Training training, const Held held) {
   const float sample_ratio = training.rates[3];
   if ((sample_ratio > 0) != Samples) return;
@@ -75,37 +88,39 @@ __global__ void __launch_bounds__(kThreads, kResident<C, Samples>)
     sampling = {epoch_key(training, Stream::kSample),
                 static_cast<uint64_t>(static_cast<double>(sample_ratio) * 0x1p32)};
   }
-  prepare(pass, shared, epoch_key(training, Stream::kBlockOrder), sampling);
+  prepare(pass, shared,
+          {epoch_key(training, Stream::kBlockOrder), epoch_key(training, Stream::kDither)},
+          sampling);
   const Rates rates = {training.rates[0], training.rates[1], training.rates[2]};
   if constexpr (Samples) {
     const Collector collector = {shared.sums(), training.sums, pass, held};
     collector.clear();
-    UpdateRating<C, Writes, Collector> visit = {pass, rates, *shared.common(), collector};
+    UpdateRating<C, Writes, Rounding, Collector> visit = {pass, rates, *shared.common(), collector};
     walk(pass, *shared.common(), shared.plans(), visit);
     collector.flush();
   } else {
-    UpdateRating<C, Writes, NoSamples> visit = {pass, rates, *shared.common(), {}};
+    UpdateRating<C, Writes, Rounding, NoSamples> visit = {pass, rates, *shared.common(), {}};
     walk(pass, *shared.common(), shared.plans(), visit);
   }
 }
 
 template <int C>
-__global__ void __launch_bounds__(kThreads, kResident<C, false>)
+__global__ void __launch_bounds__(kThreads, resident<C, false>())
     stream_kernel(const Pass pass, const Training training) {
   MASCOT_SHARED_MEMORY(memory);
   const Shared shared(memory, pass);
-  prepare(pass, shared, epoch_key(training, Stream::kBlockOrder), {});
+  prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0}, {});
   StreamRating<C> visit = {pass};
   walk(pass, *shared.common(), shared.plans(), visit);
 }
 
 // Pieces in any order: the key is arbitrary.
 template <int C>
-__global__ void __launch_bounds__(kThreads, kResident<C, false>)
+__global__ void __launch_bounds__(kThreads, resident<C, false>())
     predict_kernel(const Pass pass, float* predictions) {
   MASCOT_SHARED_MEMORY(memory);
   const Shared shared(memory, pass);
-  prepare(pass, shared, 0, {});
+  prepare(pass, shared, {}, {});
   PredictRating<C> visit = {pass, predictions};
   walk(pass, *shared.common(), shared.plans(), visit);
 }
@@ -113,7 +128,6 @@ __global__ void __launch_bounds__(kThreads, kResident<C, false>)
 // Calls body(chunks) with the smallest constant that holds k, or with 0 beyond 256.
 template <class Body>
 auto with_chunks(int64_t factors, const Body& body) {
-  if (factors <= 32) return body(std::integral_constant<int, 1>{});
   if (factors <= 64) return body(std::integral_constant<int, 2>{});
   if (factors <= 128) return body(std::integral_constant<int, 4>{});
   if (factors <= 256) return body(std::integral_constant<int, 8>{});

@@ -10,8 +10,9 @@ namespace mascot::cuda {
 
 // Hogwild SGD over all ratings, in the epoch's order of blocks; collects sums if rates[3] > 0.
 // user_sums: [user groups, factors + 4], item_sums alike; zero if nothing is sampled.
-cudaError_t run_epoch(const Pass& pass, const Training& training, Writes writes, float* user_sums,
-                      float* item_sums, cudaStream_t stream);
+// rounding: of float16 rows.
+cudaError_t run_epoch(const Pass& pass, const Training& training, Writes writes, Rounding rounding,
+                      float* user_sums, float* item_sums, cudaStream_t stream);
 
 // Loads and stores the rows that run_epoch would, in its order: the memory system's bound.
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream);

@@ -1,5 +1,5 @@
-// Launching the update for one way of writing rows. Instantiated by update_add.cu and
-// update_store.cu, so that they compile side by side.
+// Launching the update for one way of writing rows and one rounding. Instantiated by update_*.cu,
+// so that they compile side by side.
 #pragma once
 
 #include "cuda/grid.cuh"
@@ -8,7 +8,7 @@ namespace mascot::cuda {
 
 // Ratings per rating in flight, at least: updates that are under way at the same time do not see
 // each other, and small data have few enough for that to matter (docs/decisions.md).
-constexpr int64_t kRatingsPerFlight = 64;
+constexpr int64_t kRatingsPerFlight = 128;
 
 // Groups whose sums fit into a block's shared memory with two blocks to a multiprocessor.
 inline Held held_groups(const Pass& pass, const Device& device) {
@@ -20,7 +20,7 @@ inline Held held_groups(const Pass& pass, const Device& device) {
           static_cast<uint32_t>(std::min(pass.items.groups, rows - users))};
 }
 
-template <int C, class Writes>
+template <int C, class Writes, class Rounding>
 cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaStream_t stream) {
   Device device;
   cudaError_t error = query(&device);
@@ -34,19 +34,25 @@ cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaS
     kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, training, held);
     error = cudaGetLastError();
   };
-  launch(update_kernel<C, Writes, false>, Held{});
-  if (error == cudaSuccess) launch(update_kernel<C, Writes, true>, held_groups(pass, device));
+  launch(update_kernel<C, Writes, Rounding, false>, Held{});
+  if (error == cudaSuccess)
+    launch(update_kernel<C, Writes, Rounding, true>, held_groups(pass, device));
   return error;
 }
 
-template <class Writes>
+template <class Writes, class Rounding>
 cudaError_t launch_update(const Pass& pass, const Training& training, cudaStream_t stream) {
   return with_chunks(pass.factors, [&](auto chunks) {
-    return launch_with_chunks<decltype(chunks)::value, Writes>(pass, training, stream);
+    return launch_with_chunks<decltype(chunks)::value, Writes, Rounding>(pass, training, stream);
   });
 }
 
-extern template cudaError_t launch_update<Add>(const Pass&, const Training&, cudaStream_t);
-extern template cudaError_t launch_update<Store>(const Pass&, const Training&, cudaStream_t);
+extern template cudaError_t launch_update<Add, Nearest>(const Pass&, const Training&, cudaStream_t);
+extern template cudaError_t launch_update<Add, Stochastic>(const Pass&, const Training&,
+                                                           cudaStream_t);
+extern template cudaError_t launch_update<Store, Nearest>(const Pass&, const Training&,
+                                                          cudaStream_t);
+extern template cudaError_t launch_update<Store, Stochastic>(const Pass&, const Training&,
+                                                             cudaStream_t);
 
 }  // namespace mascot::cuda

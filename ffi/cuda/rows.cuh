@@ -14,8 +14,7 @@ namespace mascot::cuda {
 // that k needs, up to 8 (k = 256); 0 leaves it to run time, and the rows in memory.
 template <class U, class I, int C>
 struct Layout {
-  static constexpr bool kHalves =
-      std::is_same_v<U, Float16> && std::is_same_v<I, Float16> && C != 1;
+  static constexpr bool kHalves = std::is_same_v<U, Float16> && std::is_same_v<I, Float16>;
   static constexpr int kVector = kHalves ? 8 : 4;
   static constexpr int kChunk = kTile * kVector;
   static constexpr int kHeld = C / (kVector / 4);
@@ -30,6 +29,11 @@ struct Layout {
       const int chunks = static_cast<int>((factors + kChunk - 1) / kChunk);
       for (int c = 0; c < chunks; ++c) body(c);
     }
+  }
+
+  // Whether k reaches this lane's components of a chunk.
+  static __device__ bool reaches(int64_t factors, int chunk) {
+    return chunk * kChunk < static_cast<int>(factors) - component(0);
   }
 
   // This lane's first component of a chunk.
@@ -48,7 +52,8 @@ class Row {
 
   __device__ Row(const Side& side, uint32_t row, int64_t factors) : factors_(factors) {
     const Table& table = side.tables[static_cast<int>(S::kStorage)];
-    data_ = static_cast<Element*>(table.data) + static_cast<int64_t>(row) * table.stride;
+    data_ = static_cast<Element*>(table.data) + static_cast<int64_t>(row) * table.stride +
+            L::component(0);
     if constexpr (L::kHeld > 0) {
       L::for_chunks(factors, [&](int c) { held_[c] = load(c); });
     }
@@ -58,15 +63,15 @@ class Row {
     if constexpr (L::kHeld > 0) return held_[chunk];
     return load(chunk);
   }
-  __device__ Element* at(int chunk) const { return data_ + L::component(chunk); }
+  __device__ Element* at(int chunk) const { return data_ + chunk * L::kChunk; }
 
  private:
   __device__ Components load(int chunk) const {
-    if (L::component(chunk) < factors_) return S::template load<L::kVector>(at(chunk));
+    if (L::reaches(factors_, chunk)) return S::template load<L::kVector>(at(chunk));
     return {};
   }
 
-  Element* data_;
+  Element* data_;  // the lane's first component: one addition then finds each of the others
   int64_t factors_;
   Components held_[L::kHeld > 0 ? L::kHeld : 1];
 };

@@ -10,6 +10,7 @@ namespace mascot::cuda {
 struct Float32 {
   using Element = float;
   static constexpr Storage kStorage = Storage::kFloat32;
+  static constexpr bool kRounds = false;
 
   template <int V>
   static __device__ Vector<V> load(const float* row) {
@@ -23,12 +24,12 @@ struct Float32 {
   static __device__ void add(float* row, const Vector<V>& change) {
     add4(row, change);
   }
-  static __device__ float rounded(float value) { return value; }
 };
 
 struct Float16 {
   using Element = uint16_t;
   static constexpr Storage kStorage = Storage::kFloat16;
+  static constexpr bool kRounds = true;
 
   template <int V>
   static __device__ Vector<V> load(const uint16_t* row) {

@@ -55,6 +55,7 @@ struct Common {
   Sampling sampling;
   GroupTable users;
   GroupTable items;
+  uint64_t dither_key;
 };
 
 __device__ inline Plan make_plan(const Pass& pass, const Common& common, const Piece& piece,

@@ -195,4 +195,5 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline void atomicAdd(float* address, float value) { *address += value; }
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
+inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 using std::isfinite;

@@ -15,6 +15,8 @@ T* aligned(T* address, std::size_t bytes) {
   return address;
 }
 
+inline int opaque(int value) { return value; }
+
 inline Vector<4> load4(const float* row) {
   Vector<4> v;
   std::memcpy(v.at, aligned(row, 16), sizeof v.at);

@@ -50,12 +50,14 @@ Pass pass_of(const HostPass& pass) {
           static_cast<Lookup>(pass.lookup)};
 }
 
-template <class Writes>
+template <class Writes, class Rounding>
 void update(const Pass& pass, const Training& training, const Held& held, unsigned grid) {
   with_chunks(pass.factors, [&](auto chunks) {
     constexpr int C = decltype(chunks)::value;
-    fibres::launch(grid, kThreads, [&] { update_kernel<C, Writes, false>(pass, training, held); });
-    fibres::launch(grid, kThreads, [&] { update_kernel<C, Writes, true>(pass, training, held); });
+    fibres::launch(grid, kThreads,
+                   [&] { update_kernel<C, Writes, Rounding, false>(pass, training, held); });
+    fibres::launch(grid, kThreads,
+                   [&] { update_kernel<C, Writes, Rounding, true>(pass, training, held); });
   });
 }
 
@@ -66,13 +68,15 @@ extern "C" {
 int64_t mascot_sums_width(int64_t factors) { return sums_width(factors); }
 
 void mascot_update(const HostPass* pass, const float* rates, const uint32_t* counters, float* sums,
-                   uint32_t held_users, uint32_t held_items, int32_t store, uint32_t grid) {
+                   uint32_t held_users, uint32_t held_items, int32_t store, int32_t stochastic,
+                   uint32_t grid) {
   const Training training = {rates, counters, sums};
   const Held held = {held_users, held_items};
+  const auto run = [&](auto update) { update(pass_of(*pass), training, held, grid); };
   if (store) {
-    update<Store>(pass_of(*pass), training, held, grid);
+    stochastic ? run(update<Store, Stochastic>) : run(update<Store, Nearest>);
   } else {
-    update<Add>(pass_of(*pass), training, held, grid);
+    stochastic ? run(update<Add, Stochastic>) : run(update<Add, Nearest>);
   }
 }
 

@@ -1,0 +1,172 @@
+"""What the CUDA kernels take of a multiprocessor: ``python -m benchmarks.resources --help``.
+
+Compiles ``ffi/cuda`` and prints registers, stack and spilled bytes of each kernel; with cuobjdump
+on the PATH also how wide its accesses to global memory are. Needs no GPU. Exit status 1 says that a
+kernel for k up to 256 keeps registers in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = (
+    "epoch",
+    "tables",
+    "update_add_nearest",
+    "update_add_stochastic",
+    "update_store_nearest",
+    "update_store_stochastic",
+)
+GENERIC = 0
+"""The number of chunks that stands for any k."""
+FACTORS_PER_CHUNK = 32
+
+FUNCTION = re.compile(r"Compiling entry function '(.+)' for '")
+FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+REGISTERS = re.compile(r"Used (\d+) registers")
+IN_SASS = re.compile(r"^\s*Function : (\S+)")
+ACCESS = re.compile(r"\b(LDG|STG|REDG?|ATOMG)\.E\b([A-Z0-9_.x]*)")
+
+
+class Kernel(NamedTuple):
+    """One entry function for one architecture."""
+
+    name: str
+    """As in the sources, without parameters: ``update_kernel<4, Add, Nearest, false>``."""
+    registers: int
+    stack: int
+    spilled: int
+    """Bytes stored and loaded."""
+    accesses: dict[str, int]
+    """Instructions that access global memory, by kind and bits a lane."""
+
+    @property
+    def factors(self) -> int | None:
+        """The largest k it is for; None if any."""
+        chunks = re.search(r"<(\d+)", self.name)
+        if chunks is None or int(chunks.group(1)) == GENERIC:
+            return None
+        return int(chunks.group(1)) * FACTORS_PER_CHUNK
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--architectures", nargs="+", type=int, default=[90, 80])
+    parser.add_argument("--nvcc", default="nvcc")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    found: dict[str, list[dict[str, Any]]] = {}
+    spilled = False
+    for architecture in options.architectures:
+        kernels = _inspect(options.nvcc, architecture)
+        _print(architecture, kernels)
+        found[f"sm_{architecture}"] = [kernel._asdict() for kernel in kernels]
+        spilled |= any(kernel.spilled and kernel.factors is not None for kernel in kernels)
+    if options.json:
+        compiler = _output(options.nvcc, "--version").strip().splitlines()[-1]
+        text = json.dumps({"compiler": compiler, "kernels": found}, indent=2)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    if spilled:
+        raise SystemExit(1)
+
+
+def _inspect(nvcc: str, architecture: int) -> list[Kernel]:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+        parts = pool.map(lambda s: _inspect_source(nvcc, architecture, s, Path(folder)), SOURCES)
+        return [kernel for part in parts for kernel in part]
+
+
+def _inspect_source(nvcc: str, architecture: int, source: str, folder: Path) -> list[Kernel]:
+    """Compile one source and read what the assembler says."""
+    binary = folder / f"{source}.cubin"
+    flags = ["-std=c++17", "-O3", f"-arch=sm_{architecture}", "-Xptxas", "-v", "-cubin"]
+    include, path = ROOT / "ffi", ROOT / "ffi" / "cuda" / f"{source}.cu"
+    report = _output(nvcc, *flags, "-I", str(include), "-o", str(binary), str(path))
+    accesses = _accesses(binary) if shutil.which("cuobjdump") else {}
+    kernels = []
+    for text in report.split("ptxas info    : Compiling")[1:]:
+        mangled, frame, registers = (
+            re.search(pattern, "Compiling" + text) for pattern in (FUNCTION, FRAME, REGISTERS)
+        )
+        assert mangled is not None
+        assert frame is not None
+        assert registers is not None
+        stack, stores, loads = map(int, frame.groups())
+        kernels.append(
+            Kernel(
+                _short(mangled.group(1)),
+                int(registers.group(1)),
+                stack,
+                stores + loads,
+                dict(sorted(accesses.get(_short(mangled.group(1)), {}).items())),
+            )
+        )
+    return sorted(kernels)
+
+
+def _accesses(binary: Path) -> dict[str, Counter[str]]:
+    """Count accesses to global memory by kernel."""
+    found: dict[str, Counter[str]] = {}
+    current: Counter[str] = Counter()
+    for line in _output("cuobjdump", "-sass", str(binary)).splitlines():
+        if function := IN_SASS.match(line):
+            current = found.setdefault(_short(function.group(1)), Counter())
+        elif access := ACCESS.search(line):
+            current[f"{access.group(1).rstrip('G')} {_bits(access.group(2))}"] += 1
+    return found
+
+
+def _bits(modifiers: str) -> int:
+    """Return the width of an access from the parts behind its name."""
+    parts = modifiers.split(".")
+    for part in parts:
+        if packed := re.fullmatch(r"F(16|32)x(\d)", part):
+            return int(packed.group(1)) * int(packed.group(2))
+    widths = {"128": 128, "64": 64, "U8": 8, "S8": 8, "U16": 16, "S16": 16, "F16": 16}
+    return next((widths[part] for part in parts if part in widths), 32)
+
+
+def _short(name: str) -> str:
+    """Demangle, and drop return type, namespaces and parameters."""
+    if name.startswith("_Z") and shutil.which("cu++filt") is not None:
+        name = _output("cu++filt", name).strip()
+    elif name.startswith("_Z"):
+        name = _output("c++filt", name).strip()
+    name = re.sub(r"\(int\)|\(bool\)|mascot::cuda::|\(anonymous namespace\)::|void ", "", name)
+    return name.split("(")[0].replace(", 0>", ", false>").replace(", 1>", ", true>")
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def _print(architecture: int, kernels: list[Kernel]) -> None:
+    sys.stdout.write(
+        f"sm_{architecture:<43}{'k to':>6}{'registers':>11}{'stack':>7}{'spilled':>9}"
+        "  global accesses by bits a lane\n"
+    )
+    for kernel in kernels:
+        accesses = ", ".join(f"{count} x {kind}" for kind, count in kernel.accesses.items())
+        sys.stdout.write(
+            f"{kernel.name:46}{kernel.factors or 'any':>6}{kernel.registers:11}{kernel.stack:7}"
+            f"{kernel.spilled:9}  {accesses}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
