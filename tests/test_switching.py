@@ -123,7 +123,7 @@ def test_the_lost_update_is_a_share_of_the_whole():
     assert np.isnan(lost[3])
     np.testing.assert_array_equal(measure(sums, LOST_UPDATE), lost)
     np.testing.assert_array_equal(measure(sums, GRADIENT_DIVERSITY), q_error(sums))
-    assert lost_update(pool(sums)).tolist() == [5 / 12] * 4
+    assert lost_update(pool(sums)).tolist() == [np.float32(5 / 12)] * 4
 
 
 def test_sums_are_unpacked_by_column():

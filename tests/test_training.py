@@ -133,7 +133,7 @@ def test_updates_far_below_an_ulp_are_lost(rounding, lost):
     train(s, on_epoch=lambda record, _: seen.append(record))
     for side in (seen[0].users, seen[0].items):
         assert (side.q_error > lost[0]).all()
-        assert (side.q_error <= lost[1] * 1.001).all()
+        assert (side.q_error <= lost[1] * 1.03).all()
     assert not seen[1].users.codes.any()  # all promoted: float32 is 0
     assert (seen[1].users.q_error < 0.01).all()
 
