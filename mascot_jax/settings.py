@@ -137,10 +137,14 @@ class TrainSettings(Settings):
 
     ``stochastic`` keeps its expectation: up or down in proportion to the distances.
     """
+    criterion: Literal["gradient-diversity", "lost-update"] | None = None
+    """What decides whether a group is promoted: the paper's q-error (Eq. 4), or the share of the
+    updates' squared norm that storing them loses."""
     threshold: Annotated[Finite, Field(gt=0)] | None = None
-    """A group is promoted when its q-error exceeds this multiple of its first one (theta)."""
+    """A group is promoted when its q-error exceeds this multiple of its first one (theta), or the
+    lost share exceeds this."""
     period: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Epochs between measurements of q-error (pi)."""
+    """Epochs between measurements of the criterion (pi)."""
     sample_ratio: Annotated[Finite, Field(gt=0, le=1)] | None = None
     """Share of the ratings that a measurement samples (gamma)."""
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
@@ -161,7 +165,9 @@ class TrainSettings(Settings):
 
     def resolved(self) -> TrainSettings:
         """Return a copy in which the method has filled what was null."""
-        preset = METHODS[self.method]._asdict()
+        method = METHODS[self.method]
+        threshold = method.thresholds.get(self.criterion or method.criterion or "")
+        preset = method._asdict() | {"threshold": threshold}
         filled = {name: preset[name] for name, value in self if value is None and name in preset}
         return self.model_copy(update=filled)
 
@@ -180,14 +186,24 @@ class Preset(NamedTuple):
     storage: str
     switching: Switching = Switching.NONE
     rounding: str = "nearest"
-    threshold: float | None = None
+    criterion: str | None = None
+    thresholds: Mapping[str, float] = MappingProxyType({})
+    """By criterion."""
     period: int | None = None
     sample_ratio: float | None = None
     warmup: int | None = None
 
 
 # m-quantization and g-switching.
-_MASCOT = Preset("float16", Switching.GROUP, threshold=20.0, period=2, sample_ratio=0.05, warmup=5)
+_MASCOT = Preset(
+    "float16",
+    Switching.GROUP,
+    criterion="gradient-diversity",
+    thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.45}),
+    period=2,
+    sample_ratio=0.05,
+    warmup=5,
+)
 
 METHODS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -197,7 +213,10 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
         "fp16": Preset("float16"),
         "mascot-n1": Preset("float16"),
         # One q-error per side: the paper's MASCOT-N2, with the authors' threshold for ML10M.
-        "mascot-n2": _MASCOT._replace(switching=Switching.SIDE, threshold=10.0),
+        "mascot-n2": _MASCOT._replace(
+            switching=Switching.SIDE,
+            thresholds=MappingProxyType({"gradient-diversity": 10.0, "lost-update": 0.45}),
+        ),
         "mascot": _MASCOT,
     }
 )

@@ -22,7 +22,7 @@ class Side(NamedTuple):
     codes: jax.Array
     """uint8 ``(g,)``: the storage of each group's rows (``Storage.code``)."""
     baseline: jax.Array
-    """float32 ``(g,)``: the first q-error of each group; NaN until it is measured."""
+    """float32 ``(g,)``: the first error measured of each group; NaN until then."""
 
 
 class TrainState(NamedTuple):

@@ -1,6 +1,7 @@
 """When a group's precision is raised.
 
-q-error (Eq. 4) and precision switching (Algorithm 1, lines 14-19).
+q-error (Eq. 4), the share of an update that a store loses, and precision switching by either
+(Algorithm 1, lines 14-19).
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from mascot_jax.storage import FLOAT16, FLOAT32
+
+GRADIENT_DIVERSITY: Final = "gradient-diversity"
+LOST_UPDATE: Final = "lost-update"
 
 LEAST_SAMPLES: Final = 32
 """A q-error of fewer samples says too little to found a baseline or a decision on."""
@@ -52,6 +56,22 @@ def q_error(sums: Sums) -> jax.Array:
     return jnp.square(sums.gradient).sum(axis=1) / sums.squared_norms
 
 
+def lost_update(sums: Sums) -> jax.Array:
+    """Return what the stores lose: |stored - computed|^2 summed / |update|^2 summed.
+
+    float32 ``(g,)``; 0 where every new row fits, 1 where rounding to nearest drops every update. By
+    stochastic rounding no update is lost on average; it is then the noise's power against the
+    update's, above 1 where updates are below an ulp. NaN where nothing was sampled, or no row would
+    have changed.
+    """
+    return sums.lost / sums.whole
+
+
+def measure(sums: Sums, criterion: str) -> jax.Array:
+    """Return each group's error, float32 ``(g,)``, by the criterion of that name."""
+    return {GRADIENT_DIVERSITY: q_error, LOST_UPDATE: lost_update}[criterion](sums)
+
+
 class Decision(NamedTuple):
     """New group codes uint8 ``(g,)`` and baselines float32 ``(g,)``."""
 
@@ -65,11 +85,12 @@ def decide(
     error: jax.Array,
     count: jax.Array,
     threshold: ArrayLike,
+    criterion: str = GRADIENT_DIVERSITY,
 ) -> Decision:
-    """Promote each float16 group whose q-error has grown past ``threshold`` times its baseline.
+    """Promote each float16 group whose error has grown past ``threshold``.
 
-    A group's baseline is its first q-error from at least 32 samples; that measurement cannot
-    promote it, and one from fewer changes nothing. Promotion is never undone.
+    A group's baseline is its first error from at least 32 samples; a measurement from fewer changes
+    nothing. Promotion is never undone.
 
     Parameters
     ----------
@@ -78,14 +99,18 @@ def decide(
     baseline
         float32 ``(g,)``: NaN where there is none yet.
     error
-        float32 ``(g,)``: the q-errors just measured.
+        float32 ``(g,)``: just measured.
     count
         float32 ``(g,)``: samples that each is made of.
     threshold
         float32 ``()``: the paper's theta.
+    criterion
+        What the errors are. A q-error is compared with ``threshold`` times its baseline, which the
+        first one founds and so cannot exceed; a lost update with ``threshold`` itself.
     """
     valid = (count >= LEAST_SAMPLES) & ~jnp.isnan(error)
-    grown = error > baseline * threshold  # false while the baseline is NaN
+    limit = baseline * threshold if criterion == GRADIENT_DIVERSITY else threshold
+    grown = error > limit  # false while the baseline is NaN
     promoted = valid & grown & (codes == FLOAT16.code)
     return Decision(
         jnp.where(promoted, jnp.uint8(FLOAT32.code), codes),

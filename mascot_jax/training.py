@@ -21,7 +21,7 @@ class SideReport(NamedTuple):
     """What an epoch found out about one side's g groups."""
 
     q_error: jax.Array
-    """float32 ``(g,)``: Eq. 4; NaN in an epoch that does not measure."""
+    """float32 ``(g,)``: what the criterion measures; NaN in an epoch that does not."""
     finite: jax.Array
     """uint8 ``(g,)``: 1 where all factors are finite after the epoch."""
 
@@ -47,6 +47,15 @@ class _Scalars(NamedTuple):
     warmup: np.int32
     period: np.int32
     epochs: np.int32
+
+
+class _Fixed(NamedTuple):
+    """The settings that a compiled epoch is made for."""
+
+    factors: int
+    unit: Switching
+    criterion: str
+    rounding: str
 
 
 def train_epoch(
@@ -86,9 +95,14 @@ def train_epoch(
                 raise ValueError(f"ratings are of {count} {name}, the state has {table.shape[0]}")
     s = settings.resolved()
     result: tuple[TrainState, EpochReport] = _train_epoch(
-        state, ratings, _scalars(s), s.factors, s.switching, s.rounding, execution
+        state, ratings, _scalars(s), _fixed(s), execution
     )
     return result
+
+
+def _fixed(s: TrainSettings) -> _Fixed:
+    criterion = s.criterion or switching.GRADIENT_DIVERSITY  # null where nothing is measured
+    return _Fixed(s.factors, s.switching, criterion, s.rounding or "nearest")
 
 
 def _scalars(s: TrainSettings) -> _Scalars:
@@ -109,23 +123,17 @@ def _scalars(s: TrainSettings) -> _Scalars:
     )
 
 
-@partial(
-    jax.jit,
-    static_argnames=("factors", "unit", "rounding", "execution"),
-    donate_argnames="state",
-)
+@partial(jax.jit, static_argnames=("fixed", "execution"), donate_argnames="state")
 def _train_epoch(
     state: TrainState,
     ratings: Ratings,
     scalars: _Scalars,
-    factors: int,
-    unit: Switching,
-    rounding: str,
+    fixed: _Fixed,
     execution: Execution,
 ) -> tuple[TrainState, EpochReport]:
     rate = learning_rate(scalars.learning_rate, scalars.decay, state.epoch)
     measured = measures(state.epoch, scalars.warmup, scalars.period, scalars.epochs)
-    measured &= unit is not Switching.NONE
+    measured &= fixed.unit is not Switching.NONE
     sample_ratio = jnp.where(measured, scalars.sample_ratio, jnp.float32(0))
     users, items, user_sums, item_sums = kernels.run_epoch(
         ratings,
@@ -133,23 +141,28 @@ def _train_epoch(
         state.items,
         jnp.stack([rate, scalars.user_reg, scalars.item_reg, sample_ratio]),
         jnp.stack([state.seed, state.epoch]),
-        factors=factors,
-        rounding=rounding,
+        factors=fixed.factors,
+        rounding=fixed.rounding,
         execution=execution,
     )
 
     def finish(side: Side, raw_sums: jax.Array) -> tuple[Side, SideReport]:
         sums = switching.unpack_sums(raw_sums)
-        sums = switching.pool(sums) if unit is Switching.SIDE else sums
-        error = switching.q_error(sums)
-        if unit is not Switching.NONE:
+        sums = switching.pool(sums) if fixed.unit is Switching.SIDE else sums
+        error = switching.measure(sums, fixed.criterion)
+        if fixed.unit is not Switching.NONE:
             new = switching.decide(
-                side.codes, side.baseline, error, sums.samples, scalars.threshold
+                side.codes,
+                side.baseline,
+                error,
+                sums.samples,
+                scalars.threshold,
+                fixed.criterion,
             )
-            side = kernels.promote(side, new.codes, factors=factors, execution=execution)
+            side = kernels.promote(side, new.codes, factors=fixed.factors, execution=execution)
             side = side._replace(baseline=new.baseline)
         # Last: read between two updates in place, the tables would be copied by XLA.
-        finite = kernels.check_finite(side, factors=factors, execution=execution)
+        finite = kernels.check_finite(side, factors=fixed.factors, execution=execution)
         return side, SideReport(error, finite)
 
     users, user_report = finish(users, user_sums)

@@ -24,7 +24,7 @@ def summarize(params: Params) -> None:
         paths.write_json(paths.PLOTS / f"{name}.json", rows)
 
 
-RESOLVED = ("storage", "rounding", "threshold", "period", "sample_ratio", "warmup")
+RESOLVED = ("storage", "rounding", "criterion", "threshold", "period", "sample_ratio", "warmup")
 """Settings that params.yaml may leave to the method."""
 
 

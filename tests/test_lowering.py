@@ -14,7 +14,7 @@ from mascot_jax.prediction import ColdRule
 from mascot_jax.ratings import make_ratings
 from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.training import _scalars, _train_epoch
+from mascot_jax.training import _fixed, _scalars, _train_epoch
 from tests.worlds import make_world
 
 EXECUTION = Execution(3, lookup="search", writes="store")
@@ -40,9 +40,7 @@ def epoch(method):
         initial_state(STARTS, STARTS, settings),
         make_ratings(ids, ids, ids, 9, 9),
         _scalars(settings),
-        settings.factors,
-        settings.switching,
-        settings.rounding,
+        _fixed(settings),
         EXECUTION,
     )
     return traced.lower(lowering_platforms=("cuda",)).as_text()

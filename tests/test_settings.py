@@ -56,11 +56,13 @@ TEXTS = {
     "train.backend",
     "train.writes",
     "train.rounding",
+    "train.criterion",
 }
 FLAGS = {"evaluate.clip"}
 FROM_METHOD = {
     "train.storage",
     "train.rounding",
+    "train.criterion",
     "train.threshold",
     "train.period",
     "train.sample_ratio",
@@ -191,6 +193,7 @@ def test_a_whole_number_is_a_number(path):
         ("train.backend", "gpu", "'cuda'"),
         ("train.writes", "overwrite", "'store'"),
         ("train.rounding", "down", "'stochastic'"),
+        ("train.criterion", "q-error", "'lost-update'"),
     ],
 )
 def test_another_word_is_refused(path, value, allowed):
@@ -290,7 +293,9 @@ def test_a_method_fills_exactly_what_was_null(method):
     changed = {
         f"train.{name}": value for name, value in plain.resolved() if value != getattr(plain, name)
     }
-    preset = {path: getattr(METHODS[method], path[6:]) for path in FROM_METHOD}
+    preset = METHODS[method]._asdict()
+    preset["threshold"] = METHODS[method].thresholds.get(METHODS[method].criterion)
+    preset = {path: preset[path.removeprefix("train.")] for path in FROM_METHOD}
     assert changed == {path: value for path, value in preset.items() if value is not None}
 
 
@@ -300,6 +305,7 @@ def test_a_method_fills_exactly_what_was_null(method):
     [
         ("storage", "float16"),
         ("storage", "float32"),
+        ("rounding", "stochastic"),
         ("threshold", 3.5),
         ("period", 7),
         ("sample_ratio", 1.0),
@@ -310,6 +316,24 @@ def test_a_set_value_wins(method, name, value):
     plain = TrainSettings(method=method).resolved()
     changed = validate(TrainSettings, {"method": method, name: value}).resolved()
     assert changed == plain.model_copy(update={name: value})
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "threshold"),
+    [
+        ("mascot", {}, 20.0),
+        ("mascot", {"criterion": "gradient-diversity"}, 20.0),
+        ("mascot", {"criterion": "lost-update"}, 0.45),
+        ("mascot-n2", {"criterion": "lost-update"}, 0.45),
+        ("mascot", {"criterion": "lost-update", "threshold": 0.3}, 0.3),
+        ("fp16", {"criterion": "lost-update"}, None),
+    ],
+)
+def test_a_criterion_has_a_threshold_of_its_own(method, values, threshold):
+    settings = validate(TrainSettings, {"method": method} | values).resolved()
+    assert settings.threshold == threshold
+    if "criterion" in values:
+        assert settings.criterion == values["criterion"]
 
 
 def test_resolved_settings_stay_as_they_are():

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mascot_jax.switching import Sums, decide, pool, q_error, unpack_sums
+from mascot_jax.switching import (
+    GRADIENT_DIVERSITY,
+    LOST_UPDATE,
+    Sums,
+    decide,
+    lost_update,
+    measure,
+    pool,
+    q_error,
+    unpack_sums,
+)
 
 GRADIENTS = arrays(
     np.float32,
@@ -81,6 +91,39 @@ def test_decisions(code, baseline, error, count, new_code, new_baseline):
     )
     assert decision.codes.tolist() == [new_code]
     np.testing.assert_array_equal(decision.baseline, np.array([new_baseline], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("code", "baseline", "error", "count", "new_code", "new_baseline"),
+    [
+        (1, NAN, 0.46, 32, 0, 0.46),  # the first measurement decides
+        (1, NAN, 0.45, 32, 1, 0.45),  # not past it
+        (1, 0.1, 0.46, 32, 0, 0.1),  # whatever the first one was
+        (1, NAN, 0.46, 31, 1, NAN),  # too few samples
+        (1, 0.1, NAN, 32, 1, 0.1),
+        (0, 0.1, 9.0, 32, 0, 0.1),
+    ],
+)
+def test_decisions_by_the_lost_update(code, baseline, error, count, new_code, new_baseline):
+    decision = decide(
+        jnp.array([code], dtype=jnp.uint8),
+        *(jnp.array([x], dtype=jnp.float32) for x in (baseline, error, count)),
+        jnp.float32(0.45),
+        LOST_UPDATE,
+    )
+    assert decision.codes.tolist() == [new_code]
+    np.testing.assert_array_equal(decision.baseline, np.array([new_baseline], np.float32))
+
+
+def test_the_lost_update_is_a_share_of_the_whole():
+    rows = [[9, 9, 9, 40, 0, 4], [9, 9, 9, 40, 4, 4], [9, 9, 9, 40, 1, 4], [0, 0, 0, 40, 0, 0]]
+    sums = unpack_sums(jnp.array(rows, dtype=jnp.float32))
+    lost = lost_update(sums)
+    assert lost[:3].tolist() == [0, 1, 0.25]
+    assert np.isnan(lost[3])
+    np.testing.assert_array_equal(measure(sums, LOST_UPDATE), lost)
+    np.testing.assert_array_equal(measure(sums, GRADIENT_DIVERSITY), q_error(sums))
+    assert lost_update(pool(sums)).tolist() == [np.float32(5 / 12)] * 4
 
 
 def test_sums_are_unpacked_by_column():

@@ -11,7 +11,7 @@ from mascot_jax.kernels import Execution
 from mascot_jax.ratings import make_ratings, relabelled_ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.traffic import Traffic
-from mascot_jax.training import _scalars, _train_epoch, learning_rate, measures, train_epoch
+from mascot_jax.training import _fixed, _scalars, _train_epoch, learning_rate, measures, train_epoch
 from tests.worlds import aligned, live_rows
 
 ONE = Execution(1)
@@ -123,6 +123,21 @@ def test_groups_switch_one_way_and_only_after_a_measurement():
     assert (np.diff(codes, axis=0) <= 0).all()  # float16 is 1, float32 is 0
 
 
+@pytest.mark.parametrize(("rounding", "lost"), [("nearest", (0.3, 1)), ("stochastic", (1, 1e9))])
+def test_updates_far_below_an_ulp_are_lost(rounding, lost):
+    seen = []
+    s = settings(
+        method="mascot", rounding=rounding, criterion="lost-update", learning_rate=1e-7,
+        epochs=3, warmup=0, period=1, sample_ratio=1.0, threshold=0.2,
+    )  # fmt: skip
+    train(s, on_epoch=lambda record, _: seen.append(record))
+    for side in (seen[0].users, seen[0].items):
+        assert (side.q_error > lost[0]).all()
+        assert (side.q_error <= lost[1] * 1.03).all()
+    assert not seen[1].users.codes.any()  # all promoted: float32 is 0
+    assert (seen[1].users.q_error < 0.01).all()
+
+
 def test_n2_switches_a_side_as_a_whole():
     seen = []
     train(
@@ -175,7 +190,7 @@ def test_an_epoch_updates_every_table_in_place(method):
 
     before = [table.unsafe_buffer_pointer() for table in tables(state)]
     compiled = _train_epoch.lower(
-        state, ratings, _scalars(s.resolved()), s.factors, s.switching, s.resolved().rounding, ONE
+        state, ratings, _scalars(s.resolved()), _fixed(s.resolved()), ONE
     ).compile()
     copies = [line for line in compiled.as_text().splitlines() if "copy(" in line]
     assert [line for line in copies if "f16[" in line or "f32[60" in line] == []

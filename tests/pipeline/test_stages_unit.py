@@ -20,7 +20,8 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 def score(rmse, **changed):
     settings = {
-        "method": "mascot", "storage": "float16", "rounding": "nearest", "threshold": 20.0,
+        "method": "mascot", "storage": "float16", "rounding": "nearest",
+        "criterion": "gradient-diversity", "threshold": 20.0,
         "period": 2, "sample_ratio": 0.05, "warmup": 5,
     }  # fmt: skip
     return {
