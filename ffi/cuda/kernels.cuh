@@ -62,9 +62,8 @@ __device__ inline uint64_t epoch_key(const Training& training, Stream stream) {
 
 // Thread blocks that a multiprocessor should hold at once: registers are divided accordingly, by
 // what a kernel keeps in them. An epoch that measures has its shared memory to divide, too.
-template <int C, bool Samples, class Rounding = Nearest>
+template <int C, bool Samples, bool kStochastic = false>
 constexpr int resident() {
-  constexpr bool kStochastic = std::is_same_v<Rounding, Stochastic>;
   if (C == 8) return 1;
   if (Samples) return kStochastic && C == 4 ? 1 : 2;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
@@ -76,8 +75,8 @@ constexpr int resident() {
 
 // One epoch. The host does not know whether it measures (that would mean waiting for the device),
 // so both variants are launched, and the one that is not meant returns.
-template <int C, class Writes, class Rounding, bool Samples>
-__global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding>())
+template <int C, class Writes, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding<4>::kDraws>())
     update_kernel(const Pass pass, const Training training, const Held held) {
   const float sample_ratio = training.rates[3];
   if ((sample_ratio > 0) != Samples) return;

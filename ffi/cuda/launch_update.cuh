@@ -20,7 +20,7 @@ inline Held held_groups(const Pass& pass, const Device& device) {
           static_cast<uint32_t>(std::min(pass.items.groups, rows - users))};
 }
 
-template <int C, class Writes, class Rounding>
+template <int C, class Writes, template <int> class Rounding>
 cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaStream_t stream) {
   Device device;
   cudaError_t error = query(&device);
@@ -40,7 +40,7 @@ cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaS
   return error;
 }
 
-template <class Writes, class Rounding>
+template <class Writes, template <int> class Rounding>
 cudaError_t launch_update(const Pass& pass, const Training& training, cudaStream_t stream) {
   return with_chunks(pass.factors, [&](auto chunks) {
     return launch_with_chunks<decltype(chunks)::value, Writes, Rounding>(pass, training, stream);

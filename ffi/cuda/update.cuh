@@ -24,17 +24,17 @@ struct Rates {
   float item_reg;
 };
 
-// How a row is written (model.h). Rated: whose row it is; component: the first of the vectors'.
+// How a row is written (model.h). Rated: whose row it is; offset: as Rounding takes it.
 struct Add {
   template <class S, RatedSide Rated, class Rounding, int V>
   static __device__ void write(typename S::Element* row, const Vector<V>& own,
                                const Vector<V>& other, float step, float decay,
-                               const Rounding& rounding, int component) {
+                               const Rounding& rounding, int offset) {
     Vector<V> change;
 #pragma unroll
     for (int v = 0; v < V; ++v) change.at[v] = fmaf(step, other.at[v], decay * own.at[v]);
     if constexpr (S::kRounds) {
-      change = rounding.template change<Rated>(own, change, component);
+      change = rounding.template change<Rated>(own, change, offset);
     }
     S::template add<V>(row, change);
   }
@@ -44,13 +44,13 @@ struct Store {
   template <class S, RatedSide Rated, class Rounding, int V>
   static __device__ void write(typename S::Element* row, const Vector<V>& own,
                                const Vector<V>& other, float step, float decay,
-                               const Rounding& rounding, int component) {
+                               const Rounding& rounding, int offset) {
     Vector<V> fresh;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       fresh.at[v] = fmaf(step, other.at[v], fmaf(decay, own.at[v], own.at[v]));
     }
-    if constexpr (S::kRounds) fresh = rounding.template value<Rated>(fresh, component);
+    if constexpr (S::kRounds) fresh = rounding.template value<Rated>(fresh, offset);
     S::template store<V>(row, fresh);
   }
 };
@@ -71,7 +71,7 @@ __device__ void add_to_sums(const Collector::Row& sums, const Own& own, const Ot
       unrounded.at[v] = fmaf(rate * error, y.at[v], fmaf(-(rate * reg), x.at[v], x.at[v]));
     }
     if constexpr (S::kRounds) {
-      const auto rounded = rounding.template value<Rated>(unrounded, opaque(L::component(c)));
+      const auto rounded = rounding.template value<Rated>(unrounded, c * L::kChunk);
 #pragma unroll
       for (int v = 0; v < L::kVector; ++v) {
         const float loss = S::rounded(rounded.at[v]) - unrounded.at[v];
@@ -90,7 +90,7 @@ struct NoSamples {};
 
 // Visits ratings to train on them. C: as in Layout. Writes: Add or Store. Rounding: Nearest or
 // Stochastic. Samples: Collector or NoSamples.
-template <int C, class Writes, class Rounding, class Samples>
+template <int C, class Writes, template <int> class Rounding, class Samples>
 struct UpdateRating {
   const Pass& pass;
   Rates rates;
@@ -105,8 +105,7 @@ struct UpdateRating {
     const Row<I, L> q(pass.items, planned.item, factors);
     const float error = planned.rating - dot<L>(p, q, factors);
     const auto [eta, user_reg, item_reg] = rates;
-    const Rounding rounding(common, planned.number(piece));
-    const int first = opaque(L::component(0));
+    const Rounding<L::kVector> rounding(common, planned.number(piece), opaque(L::component(0)));
     if constexpr (std::is_same_v<Samples, Collector>) {
       const bool sampled = planned.sampled() && active;
       if (__any_sync(kAllLanes, sampled)) {
@@ -123,9 +122,9 @@ struct UpdateRating {
       if (!L::reaches(factors, c)) return;
       const auto x = p[c], y = q[c];
       Writes::template write<U, RatedSide::kUser>(p.at(c), x, y, step, user_decay, rounding,
-                                                  first + c * L::kChunk);
+                                                  c * L::kChunk);
       Writes::template write<I, RatedSide::kItem>(q.at(c), y, x, step, item_decay, rounding,
-                                                  first + c * L::kChunk);
+                                                  c * L::kChunk);
     });
   }
 };

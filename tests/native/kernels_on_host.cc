@@ -50,7 +50,7 @@ Pass pass_of(const HostPass& pass) {
           static_cast<Lookup>(pass.lookup)};
 }
 
-template <class Writes, class Rounding>
+template <class Writes, template <int> class Rounding>
 void update(const Pass& pass, const Training& training, const Held& held, unsigned grid) {
   with_chunks(pass.factors, [&](auto chunks) {
     constexpr int C = decltype(chunks)::value;
