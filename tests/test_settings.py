@@ -57,7 +57,7 @@ TEXTS = {
     "train.writes",
     "train.rounding",
 }
-FLAGS = {"evaluate.clip"}
+FLAGS = {"evaluate.clip", "train.deterministic"}
 FROM_METHOD = {
     "train.storage",
     "train.rounding",
