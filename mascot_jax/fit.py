@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.errors import DivergenceError
 from mascot_jax.kernels import Execution
+from mascot_jax.layout import lay_out
 from mascot_jax.ratings import Ratings
 from mascot_jax.settings import Switching, TrainSettings
 from mascot_jax.state import TrainState
@@ -56,7 +57,9 @@ def fit(
     ----------
     state
         Where to start from; donated to the first epoch.
-    ratings, settings, execution
+    ratings
+        As they came, or laid out: they are laid out as the settings ask where they are not yet.
+    settings, execution
         As for ``train_epoch``.
     on_epoch
         Called after each epoch with its record and the new state, which it must not keep: the next
@@ -67,6 +70,7 @@ def fit(
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
+    ratings = lay_out(ratings, settings)
     jax.block_until_ready(state)
     codes = _codes(state)
     for epoch in range(int(state.epoch), settings.epochs):

@@ -25,6 +25,10 @@ Squared norms, samples, lost and whole updates (squared).
 """
 
 
+LARGEST_BLOCK = 4096
+"""Ratings that a thread plans at a time: their plan stays in its first-level cache."""
+
+
 class Execution(NamedTuple):
     """How the kernels run; hashable, fixed at compile time. Each back end reads what is its own."""
 
@@ -57,7 +61,7 @@ def block_size(count: int) -> int:
     A power of two from 256 to 4096 that gives about a thousand blocks or more where the data allow.
     """
     wanted = max(count // 1024, 1)
-    return min(max(1 << (wanted.bit_length() - 1), 256), 4096)
+    return min(max(1 << (wanted.bit_length() - 1), 256), LARGEST_BLOCK)
 
 
 def allocate_table(rows: int, factors: int, storage: Storage) -> jax.Array:
@@ -86,7 +90,9 @@ def run_epoch(
     Parameters
     ----------
     ratings
-        In the order in which they are numbered.
+        In the order in which they are numbered. With strata, no two threads ever work on the same
+        row, and each row's updates come in an order that the threads have no part in: results are
+        the same bits for every number of threads.
     users, items
         Tables and groups; every group's storage has a table.
     rates
@@ -111,7 +117,7 @@ def run_epoch(
         for side in (users, items)
     ]
     user_sums, item_sums, *tables = _walk(
-        "mascot_epoch",
+        "mascot_epoch" if ratings.strata is None else "mascot_ordered_epoch",
         ratings,
         users,
         items,
@@ -121,6 +127,7 @@ def run_epoch(
         execution,
         sums,
         rounding=rounding,
+        **({} if ratings.strata is None else {"order": "shuffled"}),
     )
     return *_with_tables(users, items, tables), user_sums, item_sums
 
@@ -220,7 +227,8 @@ def _walk(
     Returns its results, then the tables, aliased to the operands.
     """
     data = (ratings.users, ratings.items, ratings.ratings)
-    operands = [*data, *_groups(users, items), rates, counters]
+    strata = ratings.strata if target == "mascot_ordered_epoch" else None
+    operands = [*data, *_groups(users, items), rates, counters, *(strata or ())]
     tables = [*users.tables.values(), *items.tables.values()]
     call = jax.ffi.ffi_call(
         target,
@@ -233,7 +241,7 @@ def _walk(
             *tables,
             factors=np.int64(factors),
             user_tables=np.int64(len(users.tables)),
-            block_size=np.int64(block_size(len(ratings))),
+            block_size=np.int64(block_size(len(ratings)) if strata is None else LARGEST_BLOCK),
             execution=execution.attribute(),
             **attributes,
         )

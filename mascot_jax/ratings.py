@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +17,23 @@ IDS_AT_A_TIME: Final = 1 << 20
 """Bounds the memory of relabelling: 4 MiB."""
 
 
+class Strata(NamedTuple):
+    """Conflict-free blocks that ratings lie in: U ranges of users, I ranges of items.
+
+    Ranges are contiguous rows. Block a I + b holds the ratings of user range a and item range b.
+    """
+
+    user_starts: jax.Array
+    """uint32 ``(U + 1,)``: the first row of each range, then the number of rows."""
+    item_starts: jax.Array
+    """uint32 ``(I + 1,)``."""
+    begin: jax.Array
+    """uint32 ``(U I,)``: the number of each block's first rating."""
+
+
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["users", "items", "ratings"],
+    data_fields=["users", "items", "ratings", "strata"],
     meta_fields=["user_count", "item_count"],
 )
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +48,8 @@ class Ratings:
         float32 ``(n,)``.
     user_count, item_count
         Every user is below the one, every item below the other.
+    strata
+        The blocks that ``mascot_jax.layout`` put the ratings in; None for ratings as they came.
     """
 
     users: jax.Array
@@ -41,6 +57,7 @@ class Ratings:
     ratings: jax.Array
     user_count: int
     item_count: int
+    strata: Strata | None = None
 
     def __len__(self) -> int:
         return int(self.users.shape[0])

@@ -149,14 +149,27 @@ class TrainSettings(Settings):
     """Share of the ratings that a measurement samples (gamma)."""
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The first epoch, counted from 0, that is measured."""
+    deterministic: bool = False
+    """CPU only: the same bits on every run and for every number of threads."""
     backend: Backend = "auto"
-    """Where to train; ``auto`` takes a GPU where one can be used, else the CPU."""
+    """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU only: threads; null takes every core the process may use."""
     writes: Literal["add", "store"] = "add"
     """CUDA only: ``add`` loses no update of a row that others write too; ``store`` may."""
     seed: Seed = 0
     """Fixes initial factors, order of visiting and samples."""
+
+    @property
+    def device(self) -> Backend:
+        """The back end to choose from: ``backend``, less what cannot do what is asked."""
+        return "cpu" if self.deterministic else self.backend
+
+    @model_validator(mode="after")
+    def _cuda_runs_hogwild(self) -> TrainSettings:
+        if self.backend == "cuda" and self.deterministic:
+            raise ValueError("deterministic: cuda runs Hogwild only; set backend to cpu or auto")
+        return self
 
     @property
     def switching(self) -> Switching:

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from mascot_jax import kernels, switching
 from mascot_jax.kernels import Execution
+from mascot_jax.layout import is_laid_out
 from mascot_jax.ratings import Ratings
 from mascot_jax.settings import Switching, TrainSettings
 from mascot_jax.state import Side, TrainState
@@ -68,7 +69,7 @@ def train_epoch(
     state
         Donated: its tables are updated in place and must not be used again.
     ratings
-        Numbered as they are to be sampled and visited.
+        Numbered as they are to be sampled and visited: what ``layout.lay_out`` made of them.
     settings
         How to train.
     execution
@@ -77,14 +78,14 @@ def train_epoch(
     Returns
     -------
     state, report
-        With more than one thread, or on a GPU, the factors vary from run to run in the order of
-        Hogwild's races; with one thread they are the same bits for the same state, ratings and
-        settings.
+        The same bits for the same state, ratings and settings if these say ``deterministic``, or
+        with one thread. Else, and on a GPU, factors vary from run to run as Hogwild's races do.
 
     Raises
     ------
     ValueError
-        If the ratings name rows that the tables do not have.
+        If the ratings name rows that the tables do not have, or are laid out otherwise than the
+        settings ask.
     """
     for side, count, name in (
         (state.users, ratings.user_count, "users"),
@@ -94,6 +95,8 @@ def train_epoch(
             if table.shape[0] != count:
                 raise ValueError(f"ratings are of {count} {name}, the state has {table.shape[0]}")
     s = settings.resolved()
+    if not is_laid_out(ratings, s):
+        raise ValueError("ratings are not laid out as the settings ask: use layout.lay_out")
     result: tuple[TrainState, EpochReport] = _train_epoch(
         state, ratings, _scalars(s), _fixed(s), execution
     )

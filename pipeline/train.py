@@ -15,6 +15,7 @@ from mascot_jax.grouping import Grouping
 from mascot_jax.grouping_file import load_groupings
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
+from mascot_jax.layout import lay_out
 from mascot_jax.model import Model, model_from_state
 from mascot_jax.model_file import save_model
 from mascot_jax.prediction import ColdRule
@@ -32,7 +33,7 @@ from pipeline.stage import run_fold_stage
 def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging after each epoch the error on that one."""
     settings = params.train.resolved()
-    device = choose_device(settings.backend)
+    device = choose_device(settings.device)
     with jax.default_device(device):
         model, times = _train(settings, fold)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +52,7 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
     rule = ColdRule(mean_rating, users.warm_rows, items.warm_rows)
     ratings, held_out = _in_groups_order(data, users, items, rule)
     del data  # its arrays are as large as the ratings
+    ratings = lay_out(ratings, settings)
     traffic = Traffic(users.visits, items.visits)
     seconds = 0.0
     with (

@@ -93,6 +93,27 @@ def visiting_order(seed, epoch, block_size, user_half, item_half):
     return order
 
 
+def strata_order(seed, epoch, begins, count, shape):
+    """Blocks (begin, end) of rating numbers in the order of conflict-free strata.
+
+    begins: [U * I]; shape: (U, I).
+    """
+    fewer, more = min(shape), max(shape)
+    short, long, rounds = (
+        permutation(stream_key(seed, epoch, stream), size)
+        for stream, size in ((4, fewer), (5, more), (6, more))
+    )
+    ends = [*begins[1:], count]
+    blocks = []
+    for shift in rounds:
+        for place in range(fewer):
+            a, b = short[place], long[(place + shift) % more]
+            user, item = (a, b) if shape[0] <= shape[1] else (b, a)
+            block = user * shape[1] + item
+            blocks.append((begins[block], ends[block]))
+    return blocks
+
+
 def is_sampled(seed, epoch, number, ratio):
     return draw32(stream_key(seed, epoch, 2), number) < int(float(np.float32(ratio)) * 2**32)
 

@@ -18,20 +18,26 @@ def outcomes(real_data):
     fold = make_fold(read_ml_1m(real_data))
     execution = Execution(len(os.sched_getaffinity(0)))
 
-    def outcome(method):
+    def outcome(method, **values):
         traffic = Traffic(fold.users.visits, fold.items.visits)
         rmse = fold.train(
-            validate(TrainSettings, {"method": method}),
+            validate(TrainSettings, {"method": method} | values),
             execution,
             lambda record, _: traffic.add_epoch(record.users.codes, record.items.codes),
         )
         return rmse, traffic.shares.get("float16", 0.0)
 
-    return {method: outcome(method) for method in ("fp32", "fp16", "mascot")}
+    return {method: outcome(method) for method in ("fp32", "fp16", "mascot")} | {
+        "deterministic": outcome("fp32", deterministic=True)
+    }
 
 
 def test_fp32_is_the_reference(outcomes):
     assert outcomes["fp32"][0] == pytest.approx(0.858, abs=0.002)
+
+
+def test_deterministic_training_is_as_good(outcomes):
+    assert -0.002 < outcomes["deterministic"][0] - outcomes["fp32"][0] < 0.001
 
 
 def test_fp16_rounded_to_nearest_loses_accuracy(outcomes):

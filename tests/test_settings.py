@@ -58,7 +58,7 @@ TEXTS = {
     "train.rounding",
     "train.criterion",
 }
-FLAGS = {"evaluate.clip"}
+FLAGS = {"evaluate.clip", "train.deterministic"}
 FROM_METHOD = {
     "train.storage",
     "train.rounding",

@@ -1,5 +1,7 @@
 // XLA FFI handlers of the CPU: decode and check, call the core, report. A view that is made here is
 // safe to run on, given that the ratings' ids are in range (mascot_jax.ratings checks those once).
+#include <algorithm>
+
 #include "bind/decode.h"
 #include "bind/handlers.h"
 #include "bind/signatures.h"
@@ -75,7 +77,33 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
           rate[3],
           rounding,
           block_size,
-          decode_threads(execution)};
+          decode_threads(execution),
+          {}};
+}
+
+// Checks the ranges of one side, which tile its rows; returns their number, 0 where there are none.
+int64_t decode_ranges(const U32& starts, const Side& side, const char* name) {
+  const auto ranges = static_cast<int64_t>(starts.element_count()) - 1;
+  if (ranges < 0) return 0;
+  const uint32_t* start = starts.typed_data();
+  const int64_t rows = side.groups.end(side.groups.size() - 1);
+  require(start[0] == 0 && start[ranges] == rows && std::is_sorted(start, start + ranges + 1),
+          std::string(name) + ": ranges must tile the rows");
+  return ranges;
+}
+
+Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& begin,
+                     const mascot::Epoch& work) {
+  const Strata strata = {user_ranges.typed_data(), item_ranges.typed_data(), begin.typed_data(),
+                         decode_ranges(user_ranges, work.users, "users"),
+                         decode_ranges(item_ranges, work.items, "items")};
+  const int64_t blocks = strata.blocks();
+  require(static_cast<int64_t>(begin.element_count()) == blocks,
+          "strata must have one block for each pair of ranges");
+  require(blocks == 0 || (strata.begin[0] == 0 && strata.begin[blocks - 1] <= work.ratings.count &&
+                          std::is_sorted(strata.begin, strata.begin + blocks)),
+          "strata must tile the ratings");
+  return strata;
 }
 
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
@@ -87,6 +115,25 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
     const mascot::Epoch work = decode_epoch(
         users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
         counters, tables, factors, user_tables, block_size, execution, decode_rounding(rounding));
+    require_sums(user_sums, work.users.groups.size(), factors);
+    require_sums(item_sums, work.items.groups.size(), factors);
+    run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
+  });
+}
+
+ffi::Error ordered_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
+                         U32 item_starts, U8 item_codes, F32 rates, U32 counters, U32 user_ranges,
+                         U32 item_ranges, U32 strata, ffi::RemainingArgs, Sums user_sums,
+                         Sums item_sums, ffi::RemainingRets tables, int64_t factors,
+                         int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
+                         std::string_view rounding, std::string_view order) {
+  return guarded([&] {
+    const Kernel& kernel = decode_kernel(execution);
+    mascot::Epoch work = decode_epoch(
+        users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
+        counters, tables, factors, user_tables, block_size, execution, decode_rounding(rounding));
+    require(order == "shuffled", "order '" + std::string(order) + "' is not shuffled");
+    work.strata = decode_strata(user_ranges, item_ranges, strata, work);
     require_sums(user_sums, work.users.groups.size(), factors);
     require_sums(item_sums, work.items.groups.size(), factors);
     run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
@@ -151,13 +198,15 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
         0,
         Rounding::kNearest,
         block_size,
-        decode_threads(execution)};
+        decode_threads(execution),
+        {}};
     run_predict(decode_kernel(execution), work, predictions->typed_data());
   });
 }
 
 XLA_FFI_DEFINE_HANDLER(kAllocate, allocate, allocate_signature());
 XLA_FFI_DEFINE_HANDLER(kEpoch, epoch, epoch_signature());
+XLA_FFI_DEFINE_HANDLER(kOrderedEpoch, ordered_epoch, ordered_epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
 XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature());
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature());
@@ -167,9 +216,13 @@ XLA_FFI_DEFINE_HANDLER(kPredict, predict, predict_signature());
 
 const std::vector<Target>& targets() {
   static const std::vector<Target> all = {
-      {"mascot_allocate", kAllocate}, {"mascot_epoch", kEpoch},
-      {"mascot_stream", kStream},     {"mascot_promote", kPromote},
-      {"mascot_predict", kPredict},   {"mascot_check_finite", kCheckFinite},
+      {"mascot_allocate", kAllocate},
+      {"mascot_epoch", kEpoch},
+      {"mascot_stream", kStream},
+      {"mascot_promote", kPromote},
+      {"mascot_predict", kPredict},
+      {"mascot_check_finite", kCheckFinite},
+      {"mascot_ordered_epoch", kOrderedEpoch},
   };
   return all;
 }

@@ -65,6 +65,33 @@ inline auto epoch_signature() {
       .Attr<std::string_view>("rounding");  // of float16 rows
 }
 
+// epoch_signature over ratings that are laid out for an order of their own: on the CPU only.
+inline auto ordered_epoch_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()       // users [n]
+      .Arg<U32>()       // items [n]
+      .Arg<F32>()       // ratings [n]
+      .Arg<U32>()       // user_starts [user groups + 1]
+      .Arg<U8>()        // user_codes [user groups]
+      .Arg<U32>()       // item_starts [item groups + 1]
+      .Arg<U8>()        // item_codes [item groups]
+      .Arg<F32>()       // rates: learning_rate, user_reg, item_reg, sample_ratio
+      .Arg<U32>()       // counters: seed, epoch
+      .Arg<U32>()       // user_ranges [user ranges + 1]: rows; empty without strata
+      .Arg<U32>()       // item_ranges [item ranges + 1]
+      .Arg<U32>()       // strata [user ranges * item ranges]: where each block begins
+      .RemainingArgs()  // user tables, item tables: aliased to the remaining results
+      .Ret<ffi::BufferR2<ffi::F32>>()  // user_sums [user groups, factors + 4]
+      .Ret<ffi::BufferR2<ffi::F32>>()  // item_sums [item groups, factors + 4]
+      .RemainingRets()
+      .Attr<int64_t>("factors")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution")
+      .Attr<std::string_view>("rounding")  // of float16 rows
+      .Attr<std::string_view>("order");    // shuffled, or runs
+}
+
 inline auto stream_signature() {
   return pass_signature()
       .RemainingRets()

@@ -69,24 +69,84 @@ class Shuffled {
 
 void unprepared(Task&) {}
 
+// Parts of both sides' sums, to be added up in their order.
+struct SumParts {
+  std::deque<GroupSums> users, items;
+};
+
+SumParts run_hogwild(const Kernel& kernel, const Epoch& epoch) {
+  SumParts sums;
+  const auto give_sums = [&](Task& task) {
+    if (task.sampling.threshold == 0) return;
+    task.user_sums = &sums.users.emplace_back(epoch.users.groups.size(), epoch.factors);
+    task.item_sums = &sums.items.emplace_back(epoch.items.groups.size(), epoch.factors);
+  };
+  for_blocks(epoch, Shuffled(epoch), give_sums, kernel.update);
+  return sums;
+}
+
+// Sums for every range of a side, each of the groups that it has rows of. A range is worked on by
+// one thread at a time, and in an order that the threads have no part in: so are its sums.
+std::deque<GroupSums> sums_of_ranges(const uint32_t* starts, int64_t ranges, const Groups& groups,
+                                     int64_t factors) {
+  std::deque<GroupSums> sums;
+  for (int64_t range = 0; range < ranges; ++range) {
+    const bool empty = starts[range] == starts[range + 1];
+    const int64_t first = empty ? 0 : groups.find(starts[range]);
+    const int64_t last = empty ? -1 : groups.find(starts[range + 1] - 1);
+    sums.emplace_back(last - first + 1, factors, first);
+  }
+  return sums;
+}
+
+SumParts run_strata(const Kernel& kernel, const Epoch& epoch) {
+  const Strata& strata = epoch.strata;
+  const int64_t size = epoch.block_size, factors = epoch.factors;
+  const auto most = std::min(strata.user_ranges, strata.item_ranges);
+  const auto threads = static_cast<int>(std::clamp<int64_t>(most, 1, epoch.threads));
+  std::vector<Scratch> scratch(threads, Scratch(size));
+  const Task common = make_task(epoch);
+  const bool sampling = common.sampling.threshold != 0;
+  SumParts sums;
+  if (sampling) {
+    sums.users =
+        sums_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups, factors);
+    sums.items =
+        sums_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups, factors);
+  }
+  Schedule schedule(strata, epoch.seed, epoch.number);
+  run_threads(threads, [&](int thread) {
+    Task task = common;
+    task.scratch = &scratch[thread];
+    schedule.run([&](const Turn& turn) {
+      if (sampling) {
+        task.user_sums = &sums.users[turn.user_range];
+        task.item_sums = &sums.items[turn.item_range];
+      }
+      const int64_t block = turn.user_range * strata.item_ranges + turn.item_range;
+      const bool last = block + 1 == strata.blocks();
+      const int64_t end = last ? epoch.ratings.count : strata.begin[block + 1];
+      for (int64_t begin = strata.begin[block]; begin < end; begin += size) {
+        kernel.update(task, {begin, std::min(begin + size, end)});
+      }
+    });
+  });
+  return sums;
+}
+
 }  // namespace
 
 void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float* item_sums) {
   const IeeeArithmetic ieee;  // for adding up, as for the threads
-  std::deque<GroupSums> users, items;
-  const auto give_sums = [&](Task& task) {
-    if (task.sampling.threshold == 0) return;
-    task.user_sums = &users.emplace_back(epoch.users.groups.size(), epoch.factors);
-    task.item_sums = &items.emplace_back(epoch.items.groups.size(), epoch.factors);
-  };
-  for_blocks(epoch, Shuffled(epoch), give_sums, kernel.update);
-  const auto total = [&](const std::deque<GroupSums>& parts, const Groups& groups, float* out) {
+  const bool strata = epoch.strata.blocks() != 0;
+  const SumParts parts = strata ? run_strata(kernel, epoch) : run_hogwild(kernel, epoch);
+  const auto total = [&](const std::deque<GroupSums>& all, const Groups& groups, float* out) {
     GroupSums sum(groups.size(), epoch.factors);
-    for (const GroupSums& part : parts) sum.add(part);
+    for (const GroupSums& part : all) sum.add(part);
     sum.write(out, epoch.factors, epoch.rates.learning_rate);
   };
-  total(users, epoch.users.groups, user_sums);
-  total(items, epoch.items.groups, item_sums);
+  total(parts.users, epoch.users.groups, user_sums);
+  total(parts.items, epoch.items.groups, item_sums);
 }
 
 void run_stream(const Kernel& kernel, const Epoch& epoch) {

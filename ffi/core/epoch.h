@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/kernel.h"
+#include "core/strata.h"
 
 namespace mascot {
 
@@ -21,11 +22,13 @@ struct Epoch {
   Rounding rounding;    // of float16 rows
   int64_t block_size;   // ratings per block; blocks are visited in a new seeded order every epoch
   int threads;
+  Strata strata = {};  // of the ratings, for a result that does not depend on the threads
 };
 
 // Hogwild SGD: blocks are handed to threads as they become free; rows are read and written without
 // locks. With one thread the order of updates is the order of blocks.
-// user_sums: [user groups, factors + kStatistics], item_sums alike.
+// With strata, blocks are theirs, in parts of block_size, and no row is ever written by two
+// threads. user_sums: [user groups, factors + kStatistics], item_sums alike.
 void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float* item_sums);
 
 // The same walk with Kernel::stream.

@@ -9,7 +9,15 @@
 
 namespace mascot {
 
-enum class Stream : uint64_t { kBlockOrder = 1, kSample = 2, kDither = 3 };
+enum class Stream : uint64_t {
+  kBlockOrder = 1,
+  kSample = 2,
+  kDither = 3,
+  // of conflict-free blocks (strata.h)
+  kShortSide = 4,
+  kLongSide = 5,
+  kRounds = 6,
+};
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

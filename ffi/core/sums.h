@@ -21,18 +21,25 @@ class GroupSums {
     double lost = 0;           // squared norm of what the store's rounding changed
   };
 
-  GroupSums(int64_t groups, int64_t factors)
-      : stride_(chunk_count(factors) * kLanes), gradients_(groups * stride_), statistics_(groups) {}
+  // Of groups first .. first + groups - 1.
+  GroupSums(int64_t groups, int64_t factors, int64_t first = 0)
+      : first_(first),
+        stride_(chunk_count(factors) * kLanes),
+        gradients_(groups * stride_),
+        statistics_(groups) {}
 
-  float* gradient(int64_t group) { return gradients_.data() + group * stride_; }
-  Statistics& statistics(int64_t group) { return statistics_[group]; }
+  float* gradient(int64_t group) { return gradients_.data() + (group - first_) * stride_; }
+  Statistics& statistics(int64_t group) { return statistics_[group - first_]; }
 
+  // other: of some or all of these groups.
   void add(const GroupSums& other) {
-    for (std::size_t i = 0; i < gradients_.size(); ++i) gradients_[i] += other.gradients_[i];
-    for (std::size_t g = 0; g < statistics_.size(); ++g) {
-      statistics_[g].squared_norms += other.statistics_[g].squared_norms;
-      statistics_[g].count += other.statistics_[g].count;
-      statistics_[g].lost += other.statistics_[g].lost;
+    float* gradients = gradient(other.first_);
+    for (std::size_t i = 0; i < other.gradients_.size(); ++i) gradients[i] += other.gradients_[i];
+    for (std::size_t g = 0; g < other.statistics_.size(); ++g) {
+      Statistics& total = statistics(other.first_ + static_cast<int64_t>(g));
+      total.squared_norms += other.statistics_[g].squared_norms;
+      total.count += other.statistics_[g].count;
+      total.lost += other.statistics_[g].lost;
     }
   }
 
@@ -49,6 +56,7 @@ class GroupSums {
   }
 
  private:
+  int64_t first_;
   int64_t stride_;
   std::vector<float> gradients_;
   std::vector<Statistics> statistics_;

@@ -1,0 +1,76 @@
+// Conflict-free blocks: ratings laid out by range of users and range of items, so that blocks of
+// different ranges share no row. What an epoch makes of them does not depend on who works on which
+// block, nor when: the result is the same for every number of threads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "core/kernel.h"
+#include "core/random.h"
+
+namespace mascot {
+
+// The layout: block (a, b), number a * item_ranges + b, holds the ratings of users in range a and
+// items in range b. Ranges are contiguous rows and fixed by the data, never by the threads.
+struct Strata {
+  const uint32_t* user_starts = nullptr;  // [user_ranges + 1]: rows
+  const uint32_t* item_starts = nullptr;  // [item_ranges + 1]
+  const uint32_t* begin = nullptr;        // [user_ranges * item_ranges]: numbers of ratings
+  int64_t user_ranges = 0;                // 0: no strata
+  int64_t item_ranges = 0;
+
+  int64_t blocks() const { return user_ranges * item_ranges; }
+};
+
+// One block in the order of an epoch, and how many blocks of its ranges come before it.
+struct Turn {
+  uint32_t user_range;
+  uint32_t item_range;
+  uint32_t user_turn;
+  uint32_t item_turn;
+};
+
+// Every block once, in rounds that share no range: each range of the shorter side meets another of
+// the longer one in each. Which meet when is drawn anew for every epoch.
+std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoch);
+
+// How many blocks of a range are done; a cache line of its own.
+struct alignas(64) Progress {
+  std::atomic<uint32_t> done = 0;
+};
+
+// Hands out the blocks of an epoch in their order, each once its ranges have done all their earlier
+// ones. Threads wait for nothing else; as every block waits only for earlier ones, and those were
+// handed out earlier, they cannot wait for each other.
+class Schedule {
+ public:
+  Schedule(const Strata& strata, uint32_t seed, uint32_t epoch)
+      : turns_(epoch_turns(strata, seed, epoch)),
+        users_(strata.user_ranges),
+        items_(strata.item_ranges) {}
+
+  // Calls work(turn) until no block is left; for each thread of a team.
+  template <class Work>
+  void run(const Work& work) {
+    for (std::size_t at = next_++; at < turns_.size(); at = next_++) {
+      const Turn& turn = turns_[at];
+      wait(users_[turn.user_range], turn.user_turn);
+      wait(items_[turn.item_range], turn.item_turn);
+      work(turn);
+      users_[turn.user_range].done.store(turn.user_turn + 1, std::memory_order_release);
+      items_[turn.item_range].done.store(turn.item_turn + 1, std::memory_order_release);
+    }
+  }
+
+ private:
+  static void wait(const Progress& range, uint32_t turn);
+
+  std::vector<Turn> turns_;
+  std::vector<Progress> users_;
+  std::vector<Progress> items_;
+  std::atomic<std::size_t> next_ = 0;
+};
+
+}  // namespace mascot
