@@ -14,7 +14,7 @@ from mascot_jax.kernels import Execution
 from mascot_jax.layout import lay_out, range_starts
 from mascot_jax.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.training import _scalars, _train_epoch, train_epoch
+from mascot_jax.training import _fixed, _scalars, _train_epoch, train_epoch
 from tests import reference
 from tests.test_kernels import VARIANTS, dither_key, run
 from tests.test_training import planted
@@ -235,7 +235,7 @@ def test_an_epoch_updates_every_table_in_place(method):
 
     before = [table.unsafe_buffer_pointer() for table in tables(state)]
     compiled = _train_epoch.lower(
-        state, ratings, _scalars(s.resolved()), s.factors, s.switching, s.resolved().rounding, ONE
+        state, ratings, _scalars(s.resolved()), _fixed(s.resolved()), ONE
     ).compile()
     copies = [line for line in compiled.as_text().splitlines() if "copy(" in line]
     assert [line for line in copies if "f16[" in line or "f32[60" in line] == []
