@@ -74,11 +74,13 @@ class Method(NamedTuple):
     name: str
     method: str
     execution: Execution = DIRECT
+    rounding: str | None = None
 
 
 TRAININGS = (
     Method("fp32", "fp32"),
     Method("fp16", "fp16"),
+    Method("fp16, stochastic", "fp16", rounding="stochastic"),
     Method("mascot", "mascot"),
     Method("mascot-n2", "mascot-n2"),
     Method("mascot-opt", "mascot", OPT),
@@ -166,9 +168,14 @@ class Study:
             "targets": [target.report() for target in targets],
         }
 
-    def settings(self, method: str) -> TrainSettings:
+    def settings(self, method: str, rounding: str | None = None) -> TrainSettings:
         """Return a method's settings for whole trainings."""
-        values = {"method": method, "factors": self.factors, "epochs": EPOCHS}
+        values = {
+            "method": method,
+            "factors": self.factors,
+            "epochs": EPOCHS,
+            "rounding": rounding,
+        }
         return validate(TrainSettings, values)
 
     def start(self, method: str, data: Planted) -> TrainState:
@@ -290,7 +297,7 @@ class Study:
 
     def train(self, method: Method) -> dict[str, Any]:
         """Train once; nothing waits for the device before the last epoch is queued."""
-        settings, data = self.settings(method.method), self.data
+        settings, data = self.settings(method.method, method.rounding), self.data
         state = self.start(method.method, data)
         for _ in range(2):  # compiles
             state, _ = train_epoch(state, data.ratings, settings, method.execution)
