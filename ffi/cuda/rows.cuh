@@ -10,9 +10,9 @@
 namespace mascot::cuda {
 
 // How a pair of rows is spread over a tile. Lane l holds kVector consecutive components of every
-// chunk: 16 bytes of each row, or of the wider one where they differ. C is k in units of 32, rounded
-// up to 2, 4 or 8 (k = 256), and rows are held in registers; 0 leaves it to run time, and them in
-// memory.
+// chunk: 16 bytes of each row, or of the wider one where they differ. C is k in units of 32,
+// rounded up to 2, 4 or 8 (k = 256), and rows are held in registers; 0 leaves it to run time, and
+// them in memory.
 template <class U, class I, int C>
 struct Layout {
   static constexpr bool kHalves = std::is_same_v<U, Float16> && std::is_same_v<I, Float16>;
