@@ -15,8 +15,8 @@ from mascot_jax.kernels import Execution
 from mascot_jax.layout import lay_out
 from mascot_jax.ratings import Ratings
 from mascot_jax.settings import Switching, TrainSettings
-from mascot_jax.state import TrainState
-from mascot_jax.storage import BY_CODE
+from mascot_jax.state import Side, TrainState
+from mascot_jax.storage import by_code
 from mascot_jax.training import SideReport, train_epoch
 
 
@@ -70,7 +70,9 @@ def fit(
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
-    ratings = lay_out(ratings, settings)
+    ratings = lay_out(
+        ratings, settings, np.array(state.users.starts), np.array(state.items.starts)
+    )
     jax.block_until_ready(state)
     codes = _codes(state)
     for epoch in range(int(state.epoch), settings.epochs):
@@ -79,8 +81,8 @@ def fit(
         jax.block_until_ready(state)
         seconds = time.perf_counter() - start
         report = jax.device_get(on_device)  # all at once: one wait, not one per array
-        _check_finite(epoch, "user", codes[0], report.users)
-        _check_finite(epoch, "item", codes[1], report.items)
+        _check_finite(epoch, "user", codes[0], report.users, state.users)
+        _check_finite(epoch, "item", codes[1], report.items, state.items)
         if on_epoch is not None:
             record = EpochRecord(
                 epoch,
@@ -100,12 +102,14 @@ def _codes(state: TrainState) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return np.array(state.users.codes), np.array(state.items.codes)
 
 
-def _check_finite(epoch: int, side: str, codes: NDArray[np.uint8], report: SideReport) -> None:
+def _check_finite(
+    epoch: int, name: str, codes: NDArray[np.uint8], report: SideReport, side: Side
+) -> None:
     bad = np.flatnonzero(report.finite == 0)
     if bad.size:
         group = int(bad[0])
         raise DivergenceError(
-            f"training diverged in epoch {epoch}: factors of {side} group {group} "
-            f"({BY_CODE[int(codes[group])].name}) are not finite (groups affected: {bad.size}); "
+            f"training diverged in epoch {epoch}: factors of {name} group {group} "
+            f"({by_code(side.tables)[int(codes[group])].name}) are not finite (groups affected: {bad.size}); "
             "try a smaller train.learning_rate or a larger regularisation"
         )

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax import kernels
-from mascot_jax.settings import Switching, TrainSettings
+from mascot_jax.settings import TrainSettings
 from mascot_jax.state import Side, TrainState
-from mascot_jax.storage import FLOAT32, STORAGES, Storage
+from mascot_jax.storage import Storage, storages_of
 
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
@@ -65,9 +65,9 @@ def _check_starts(starts: NDArray[np.uint32], side: str) -> None:
 
 def _initial_side(starts: NDArray[np.uint32], key: jax.Array, settings: TrainSettings) -> Side:
     groups, rows = len(starts) - 1, int(starts[-1])
-    first = STORAGES[settings.storage or FLOAT32.name]
-    in_use = {first} if settings.switching is Switching.NONE else {first, FLOAT32}
-    tables = {s.name: kernels.allocate_table(rows, settings.factors, s) for s in in_use}
+    storages = storages_of(settings)
+    tables = {s.name: kernels.allocate_table(rows, settings.factors, s) for s in storages}
+    first = storages[0]
     tables[first.name] = _fill(tables[first.name], key, settings.factors, first)
     return Side(
         dict(sorted(tables.items())),
@@ -85,7 +85,8 @@ def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> j
 
     def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
         values = SCALE * jax.random.normal(jax.random.fold_in(key, i), (chunk, factors))
-        padded = jnp.pad(values.astype(storage.dtype), ((0, 0), (0, stride - factors)))
+        stored = storage.encode(values)
+        padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         # The last chunk is moved back to fit, over rows that an earlier one wrote.
         first = jnp.minimum(i * chunk, rows - chunk)
         return jax.lax.dynamic_update_slice(table, padded, (first, jnp.zeros_like(first)))

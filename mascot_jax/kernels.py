@@ -16,7 +16,7 @@ import numpy as np
 from mascot_jax import native  # noqa: F401  registers the targets
 from mascot_jax.ratings import Ratings
 from mascot_jax.state import Side
-from mascot_jax.storage import Storage, Tables
+from mascot_jax.storage import STORAGES, WHOLE_ROW, Storage, Tables
 
 STATISTICS = 4
 """Columns of the sums after the k of the gradient.
@@ -102,7 +102,7 @@ def run_epoch(
     factors
         Components in use of each row (k).
     rounding
-        How float16 rows are stored: ``nearest`` or ``stochastic``.
+        How rows of fewer than 32 bits are stored: ``nearest`` or ``stochastic``.
     execution
         How to run.
 
@@ -117,7 +117,7 @@ def run_epoch(
         for side in (users, items)
     ]
     user_sums, item_sums, *tables = _walk(
-        "mascot_epoch" if ratings.strata is None else "mascot_ordered_epoch",
+        "mascot_epoch" if ratings.strata is None else "mascot_strata_epoch",
         ratings,
         users,
         items,
@@ -127,7 +127,7 @@ def run_epoch(
         execution,
         sums,
         rounding=rounding,
-        **({} if ratings.strata is None else {"order": "shuffled"}),
+        **({} if ratings.strata is None else {"conflict_free": ratings.conflict_free}),
     )
     return *_with_tables(users, items, tables), user_sums, item_sums
 
@@ -151,9 +151,9 @@ def run_stream(
 
 
 def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execution) -> Side:
-    """Widen, in place, the rows of groups that are float16 now and float32 in ``new_codes``.
+    """Convert, in place, the rows of groups that have a lower code in ``new_codes``, uint8 ``(g,)``.
 
-    ``new_codes`` is uint8 ``(g,)``.
+    That is exact but from int8 to float16, where it rounds to nearest.
     """
     call = jax.ffi.ffi_call(
         "mascot_promote",
@@ -165,7 +165,7 @@ def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execut
         side.codes,
         new_codes,
         *side.tables.values(),
-        factors=np.int64(factors),
+        row=_row(factors, side),
         execution=execution.attribute(),
     )
     return side._replace(tables=dict(zip(side.tables, tables, strict=True)), codes=new_codes)
@@ -179,7 +179,7 @@ def check_finite(side: Side, *, factors: int, execution: Execution) -> jax.Array
         side.starts,
         side.codes,
         *side.tables.values(),
-        factors=np.int64(factors),
+        row=_row(factors, side),
         execution=execution.attribute(),
     )
 
@@ -203,7 +203,7 @@ def predict(
         *_groups(user_side, item_side),
         *user_side.tables.values(),
         *item_side.tables.values(),
-        factors=np.int64(factors),
+        row=_row(factors, user_side, item_side),
         user_tables=np.int64(len(user_side.tables)),
         block_size=np.int64(block_size(users.shape[0])),
         execution=execution.attribute(),
@@ -220,14 +220,14 @@ def _walk(
     factors: int,
     execution: Execution,
     results: Sequence[jax.ShapeDtypeStruct],
-    **attributes: str,
+    **attributes: str | bool,
 ) -> list[jax.Array]:
     """Call a target that goes over the ratings.
 
     Returns its results, then the tables, aliased to the operands.
     """
     data = (ratings.users, ratings.items, ratings.ratings)
-    strata = ratings.strata if target == "mascot_ordered_epoch" else None
+    strata = ratings.strata if target == "mascot_strata_epoch" else None
     operands = [*data, *_groups(users, items), rates, counters, *(strata or ())]
     tables = [*users.tables.values(), *items.tables.values()]
     call = jax.ffi.ffi_call(
@@ -239,13 +239,19 @@ def _walk(
         call(
             *operands,
             *tables,
-            factors=np.int64(factors),
+            row=_row(factors, users, items),
             user_tables=np.int64(len(users.tables)),
             block_size=np.int64(block_size(len(ratings)) if strata is None else LARGEST_BLOCK),
             execution=execution.attribute(),
             **attributes,
         )
     )
+
+
+def _row(factors: int, *sides: Side) -> dict[str, np.int64]:
+    """Return the FFI attribute ``row``: what the rows of these sides' tables hold."""
+    blocks = {STORAGES[name].scale_block for side in sides for name in side.tables} - {0}
+    return {"factors": np.int64(factors), "scale_block": np.int64(max(blocks, default=WHOLE_ROW))}
 
 
 def _groups(users: Side, items: Side) -> tuple[jax.Array, ...]:

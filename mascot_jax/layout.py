@@ -1,11 +1,13 @@
 """Laying ratings out, once per training, for the order that its epochs visit them in.
 
-Design 4 and 5: conflict-free blocks, as many as the data allow up to 64 x 64. With 8 x 8, RMSE on
-MovieLens 1M was 0.003 worse, with 64 x 64 it was not (docs/decisions.md).
+Design 4 and 5. Epochs shuffle blocks of ratings; what is in a block, and in which order, is
+decided here: ``train.order``, and ``train.deterministic``, which needs blocks that share no row
+(figures in docs/decisions.md).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -20,8 +22,23 @@ MOST_RANGES: Final = 64
 """Of users, and of items; fewer only where there are fewer rows. The data fix them: were they as
 many as the threads, results would depend on these."""
 
+LONGEST_RUN: Final = 8
+"""Ratings of one user that follow one another. Longer ones cost accuracy (ML-1M: 16 0.0008, 32
+0.002); a row is then read and written an eighth as often, and seven eighths is nearly all."""
 
-def lay_out(ratings: Ratings, settings: TrainSettings) -> Ratings:
+RUN_KEYS: Final = 1 << 16
+"""Places that runs are dealt to at random: as many as NumPy sorts by counting.
+
+Where runs share a place they lie in the order of their users.
+"""
+
+
+def lay_out(
+    ratings: Ratings,
+    settings: TrainSettings,
+    user_starts: NDArray[np.uint32],
+    item_starts: NDArray[np.uint32],
+) -> Ratings:
     """Return ratings in the order in which training numbers them.
 
     Parameters
@@ -30,8 +47,13 @@ def lay_out(ratings: Ratings, settings: TrainSettings) -> Ratings:
         As they came, in their seeded order; or laid out by this function for the same settings,
         which are returned as they are.
     settings
-        With ``deterministic``, ratings are put into conflict-free blocks, in their seeded order
-        within each.
+        ``order``, ``deterministic`` and ``seed`` count. ``shuffled`` keeps the seeded order,
+        ``runs`` puts up to 8 ratings of a user one after the other and deals these runs out at
+        random, ``group-blocks`` makes a block of the ratings of each pair of a user group and an
+        item group. With ``deterministic``, ratings of ``shuffled`` and ``runs`` are first put into
+        blocks of ranges of users and items; within these they lie as without.
+    user_starts, item_starts
+        uint32 ``(g + 1,)``: group tables.
 
     Raises
     ------
@@ -42,34 +64,48 @@ def lay_out(ratings: Ratings, settings: TrainSettings) -> Ratings:
     """
     if is_laid_out(ratings, settings):
         return ratings
-    if ratings.strata is not None:
+    if (ratings.order, ratings.conflict_free) != ("shuffled", False):
         raise ValueError("the ratings have been laid out for other settings already")
-    platform = next(iter(ratings.users.devices())).platform
-    if platform != "cpu":
-        raise BackendError(
-            f"train.deterministic: {platform} runs Hogwild only; set train.backend to cpu"
-        )
+    _check_platform(ratings, settings)
     users, items = np.asarray(ratings.users), np.asarray(ratings.items)
-    user_starts = range_starts(users, ratings.user_count)
-    item_starts = range_starts(items, ratings.item_count)
-    block = _blocks(users, items, user_starts, item_starts)
-    begin = np.zeros((len(user_starts) - 1) * (len(item_starts) - 1) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(block, minlength=len(begin) - 1), out=begin[1:])
-    order = np.argsort(block, kind="stable")  # 16 bits: NumPy sorts these by counting
-    strata = Strata(*(_on_device(x) for x in (user_starts, item_starts, begin[:-1])))
-    return Ratings(
-        _on_device(users[order]),
-        _on_device(items[order]),
-        jnp.asarray(np.asarray(ratings.ratings)[order]),
-        ratings.user_count,
-        ratings.item_count,
-        strata,
+    block, strata = None, None
+    if settings.order == "group-blocks" or settings.deterministic:
+        if settings.order == "group-blocks":
+            starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
+        else:
+            starts = range_starts(users, ratings.user_count), range_starts(items, ratings.item_count)
+        block = _blocks(users, items, *starts)
+        strata = _strata(block, *starts)
+    order = _order(users, block, settings)
+    return dataclasses.replace(
+        ratings,
+        users=_on_device(users[order]),
+        items=_on_device(items[order]),
+        ratings=jnp.asarray(np.asarray(ratings.ratings)[order]),
+        strata=strata,
+        order=settings.order,
+        conflict_free=settings.deterministic,
     )
 
 
 def is_laid_out(ratings: Ratings, settings: TrainSettings) -> bool:
     """Return whether ratings lie as ``lay_out`` would put them for these settings."""
-    return (ratings.strata is not None) == settings.deterministic
+    return (ratings.order, ratings.conflict_free) == (settings.order, settings.deterministic)
+
+
+def _check_platform(ratings: Ratings, settings: TrainSettings) -> None:
+    platform = next(iter(ratings.users.devices())).platform
+    if platform == "cpu":
+        return
+    if settings.deterministic:
+        raise BackendError(
+            f"train.deterministic: {platform} runs Hogwild only; set train.backend to cpu"
+        )
+    if settings.order == "group-blocks":
+        raise BackendError(
+            f"train.order: {platform} has no group-blocks, only shuffled and runs; "
+            "set train.backend to cpu"
+        )
 
 
 def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
@@ -101,13 +137,62 @@ def _blocks(
     items: NDArray[np.uint32],
     user_starts: NDArray[np.int64],
     item_starts: NDArray[np.int64],
-) -> NDArray[np.uint16]:
+) -> NDArray[np.uint32]:
     """Return the block of each rating, ``(n,)``."""
     item_ranges = len(item_starts) - 1
-    first = np.arange(len(user_starts) - 1, dtype=np.uint16) * np.uint16(item_ranges)
+    first = np.arange(len(user_starts) - 1, dtype=np.uint32) * np.uint32(item_ranges)
     block = np.repeat(first, np.diff(user_starts))[users]
-    block += np.repeat(np.arange(item_ranges, dtype=np.uint16), np.diff(item_starts))[items]
+    block += np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts))[items]
     return block
+
+
+def _strata(
+    block: NDArray[np.uint32], user_starts: NDArray[np.int64], item_starts: NDArray[np.int64]
+) -> Strata:
+    begin = np.zeros((len(user_starts) - 1) * (len(item_starts) - 1) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(block, minlength=len(begin) - 1), out=begin[1:])
+    return Strata(*(_on_device(x) for x in (user_starts, item_starts, begin[:-1])))
+
+
+def _order(
+    users: NDArray[np.uint32], block: NDArray[np.uint32] | None, settings: TrainSettings
+) -> NDArray[np.intp]:
+    """Return the seeded numbers of ratings in their new order, ``(n,)``: block by block."""
+    order: NDArray[np.intp] = np.arange(len(users))
+    if settings.order == "runs":
+        order = _then_by(users, order)
+        if block is not None:
+            order = _then_by(block, order)
+        run = _runs(users[order], None if block is None else block[order])
+        rng = np.random.default_rng(settings.seed)
+        keys = rng.integers(0, RUN_KEYS, int(run[-1]) + 1, dtype=np.uint16)
+        order = order[np.argsort(keys[run], kind="stable")]
+    return order if block is None else _then_by(block, order)
+
+
+def _then_by(key: NDArray[np.uint32], order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Sort ratings by a key ``(n,)`` that each has, equal ones staying in ``order``.
+
+    Halves of 16 bits, the lower first: NumPy sorts those by counting.
+    """
+    key = key[order]
+    by_low = np.argsort(key.astype(np.uint16), kind="stable")
+    high = (key >> np.uint32(16)).astype(np.uint16)
+    if not high.any():
+        return order[by_low]
+    return order[by_low[np.argsort(high[by_low], kind="stable")]]
+
+
+def _runs(users: NDArray[np.uint32], block: NDArray[np.uint32] | None) -> NDArray[np.intp]:
+    """Number the runs: of each rating, sorted by block and user, the run that it belongs to."""
+    new = np.ones(len(users), dtype=np.bool_)
+    np.not_equal(users[1:], users[:-1], out=new[1:])
+    if block is not None:
+        new[1:] |= block[1:] != block[:-1]
+    first = np.flatnonzero(new)
+    within = np.arange(len(users)) - np.repeat(first, np.diff(first, append=len(users)))
+    run: NDArray[np.intp] = np.cumsum(within % LONGEST_RUN == 0) - 1
+    return run
 
 
 def _on_device(values: NDArray[Any]) -> Any:

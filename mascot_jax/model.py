@@ -31,7 +31,8 @@ class ModelSide:
     warm_rows
         Rows from here on had no training rating.
     factors
-        Storage name -> the rows ``(live rows, k)`` that are in it, in row order.
+        Storage name -> the rows ``(live rows, k)`` that are in it, in row order; of int8 with what
+        else they hold (``Storage.elements``).
     """
 
     order: NDArray[np.uint32]
@@ -88,7 +89,7 @@ def side_from_state(side: Side, grouping: Grouping, factors: int) -> ModelSide:
     for name, table in side.tables.items():
         live = model.rows_in(STORAGES[name])
         if live.any():
-            model.factors[name] = np.asarray(table)[live, :factors]
+            model.factors[name] = np.asarray(table)[live, : STORAGES[name].elements(factors)]
     return model
 
 
@@ -98,7 +99,7 @@ def side_to_state(model: ModelSide, factors: int) -> Side:
     for name, rows in sorted(model.factors.items()):
         storage = STORAGES[name]
         table = np.zeros((len(model.order), storage.stride(factors)), dtype=storage.dtype)
-        table[model.rows_in(storage), :factors] = rows
+        table[model.rows_in(storage), : storage.elements(factors)] = rows
         tables[name] = jnp.asarray(table)
     return Side(
         tables,

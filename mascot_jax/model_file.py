@@ -17,7 +17,7 @@ from mascot_jax.errors import ModelFileError, SettingsError
 from mascot_jax.files import atomic_write
 from mascot_jax.model import Model, ModelSide
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.storage import BY_CODE
+from mascot_jax.storage import by_code
 
 FORMAT_VERSION: Final = 1
 METADATA_KEY: Final = "mascot"
@@ -117,13 +117,14 @@ def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: 
         raise ValueError(f"{name}: the group table does not cover the rows")
     if not np.array_equal(np.sort(side.order), np.arange(rows)):
         raise ValueError(f"{name}: the order of rows is not a permutation")
+    storages = by_code(side.factors)
     for code in np.unique(side.codes):
-        storage = BY_CODE.get(int(code))
-        if storage is None or storage.name not in side.factors:
+        storage = storages.get(int(code))
+        if storage is None:
             raise ValueError(f"{name}: groups are in a storage that the file does not hold")
         stored = side.factors[storage.name]
         if (
-            stored.shape != (int(side.rows_in(storage).sum()), factors)
+            stored.shape != (int(side.rows_in(storage).sum()), storage.elements(factors))
             or stored.dtype != storage.dtype
         ):
             raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")

@@ -18,9 +18,10 @@ IDS_AT_A_TIME: Final = 1 << 20
 
 
 class Strata(NamedTuple):
-    """Conflict-free blocks that ratings lie in: U ranges of users, I ranges of items.
+    """Blocks that ratings lie in: U ranges of users, I ranges of items.
 
-    Ranges are contiguous rows. Block a I + b holds the ratings of user range a and item range b.
+    Ranges are contiguous rows. Block a I + b holds the ratings of user range a and item range b;
+    blocks of different ranges share no row.
     """
 
     user_starts: jax.Array
@@ -34,7 +35,7 @@ class Strata(NamedTuple):
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["users", "items", "ratings", "strata"],
-    meta_fields=["user_count", "item_count"],
+    meta_fields=["user_count", "item_count", "order", "conflict_free"],
 )
 @dataclasses.dataclass(frozen=True)
 class Ratings:
@@ -49,7 +50,11 @@ class Ratings:
     user_count, item_count
         Every user is below the one, every item below the other.
     strata
-        The blocks that ``mascot_jax.layout`` put the ratings in; None for ratings as they came.
+        The blocks that ``mascot_jax.layout`` put the ratings in; None for ratings in none.
+    order
+        What it put them in (``train.order``); shuffled, as they came.
+    conflict_free
+        Blocks are visited so that no two threads ever work on the same row.
     """
 
     users: jax.Array
@@ -58,6 +63,8 @@ class Ratings:
     user_count: int
     item_count: int
     strata: Strata | None = None
+    order: str = "shuffled"
+    conflict_free: bool = False
 
     def __len__(self) -> int:
         return int(self.users.shape[0])

@@ -35,6 +35,7 @@ DATA_SETS = (
     "yahoo-music",
     "file",
 )
+STORAGES = ("float32", "float16", "int8-16", "int8-32", "int8-64", "int8-row")
 SHAPES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
@@ -116,7 +117,9 @@ class RegroupSettings(Settings):
 class TrainSettings(Settings):
     """How the factors are trained (``train``); the paper's letter in brackets."""
 
-    method: Literal["fp32", "fp16", "mascot", "mascot-n1", "mascot-n2"] = "mascot"
+    method: Literal[
+        "fp32", "fp16", "int8", "mascot", "mascot-n1", "mascot-n2", "mascot-int8"
+    ] = "mascot"
     """A named preset of the settings below that may be null."""
     factors: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Components of a factor row (k)."""
@@ -130,10 +133,11 @@ class TrainSettings(Settings):
     """Regularisation of user factors (lambda_P)."""
     item_reg: Annotated[Finite, Field(ge=0)] = 0.015
     """Regularisation of item factors (lambda_Q)."""
-    storage: Literal["float32", "float16"] | None = None
-    """Precision that rows are stored in at the start."""
+    storage: Literal[STORAGES] | None = None  # type: ignore[valid-type]
+    """Precision that rows are stored in at the start; int8 with a scale for each row, or for every
+    16, 32 or 64 of its components."""
     rounding: Literal["nearest", "stochastic"] | None = None
-    """How an update is rounded where it is stored in float16.
+    """How an update is rounded where it is stored in fewer than 32 bits.
 
     ``stochastic`` keeps its expectation: up or down in proportion to the distances.
     """
@@ -149,6 +153,9 @@ class TrainSettings(Settings):
     """Share of the ratings that a measurement samples (gamma)."""
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The first epoch, counted from 0, that is measured."""
+    order: Literal["shuffled", "runs", "group-blocks"] = "shuffled"
+    """In which an epoch visits the ratings: at random, in runs of up to 8 of one user, or in blocks
+    of one user group and one item group (CPU only)."""
     deterministic: bool = False
     """CPU only: the same bits on every run and for every number of threads."""
     backend: Backend = "auto"
@@ -163,7 +170,7 @@ class TrainSettings(Settings):
     @property
     def device(self) -> Backend:
         """The back end to choose from: ``backend``, less what cannot do what is asked."""
-        return "cpu" if self.deterministic else self.backend
+        return "cpu" if self.deterministic or self.order == "group-blocks" else self.backend
 
     @model_validator(mode="after")
     def _cuda_runs_hogwild(self) -> TrainSettings:
@@ -231,6 +238,15 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
             thresholds=MappingProxyType({"gradient-diversity": 10.0, "lost-update": 0.45}),
         ),
         "mascot": _MASCOT,
+        # A quarter of float32's bytes, and a scale for every 32 components.
+        "int8": Preset("int8-32", rounding="stochastic"),
+        # Groups whose int8 stores add too much noise are promoted, to float16 first.
+        "mascot-int8": _MASCOT._replace(
+            storage="int8-32",
+            rounding="stochastic",
+            criterion="lost-update",
+            thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 7.0}),
+        ),
     }
 )
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from mascot_jax.storage import FLOAT16, FLOAT32
+from mascot_jax.storage import FLOAT32
 
 GRADIENT_DIVERSITY: Final = "gradient-diversity"
 LOST_UPDATE: Final = "lost-update"
@@ -87,7 +87,9 @@ def decide(
     threshold: ArrayLike,
     criterion: str = GRADIENT_DIVERSITY,
 ) -> Decision:
-    """Promote each float16 group whose error has grown past ``threshold``.
+    """Promote by one storage each group whose error has grown past ``threshold``.
+
+    From int8 to float16, from float16 to float32.
 
     A group's baseline is its first error from at least 32 samples; a measurement from fewer changes
     nothing. Promotion is never undone.
@@ -111,8 +113,8 @@ def decide(
     valid = (count >= LEAST_SAMPLES) & ~jnp.isnan(error)
     limit = baseline * threshold if criterion == GRADIENT_DIVERSITY else threshold
     grown = error > limit  # false while the baseline is NaN
-    promoted = valid & grown & (codes == FLOAT16.code)
+    promoted = valid & grown & (codes > FLOAT32.code)
     return Decision(
-        jnp.where(promoted, jnp.uint8(FLOAT32.code), codes),
+        jnp.where(promoted, codes - jnp.uint8(1), codes),
         jnp.where(valid & jnp.isnan(baseline), error, baseline),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.storage import STORAGES
+from mascot_jax.storage import FLOAT32, Storage
 
 
 class Traffic:
@@ -15,20 +15,33 @@ class Traffic:
     ----------
     user_visits, item_visits
         int64 ``(g,)`` per side: training ratings of each group, which an epoch visits once each.
+    storages
+        Those that groups may be in.
     """
 
-    def __init__(self, user_visits: NDArray[np.int64], item_visits: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        user_visits: NDArray[np.int64],
+        item_visits: NDArray[np.int64],
+        storages: tuple[Storage, ...],
+    ) -> None:
         self._visits = user_visits, item_visits
-        self._totals = dict.fromkeys(STORAGES, 0)
+        self._totals = dict.fromkeys(storages, 0)
 
     def add_epoch(self, user_codes: NDArray[np.uint8], item_codes: NDArray[np.uint8]) -> None:
         """Add an epoch in which groups ``(g,)`` were in these storages."""
         for visits, codes in zip(self._visits, (user_codes, item_codes), strict=True):
-            for storage in STORAGES.values():
-                self._totals[storage.name] += int(visits[codes == storage.code].sum())
+            for storage in self._totals:
+                self._totals[storage] += int(visits[codes == storage.code].sum())
 
     @property
     def shares(self) -> dict[str, float]:
         """Storage name -> share of all row visits so far, for every storage that had any."""
         total = sum(self._totals.values())
-        return {name: visits / total for name, visits in self._totals.items() if visits}
+        return {s.name: visits / total for s, visits in self._totals.items() if visits}
+
+    def relative_bytes(self, factors: int) -> float:
+        """Return the bytes of all row visits so far over those that float32 would have needed."""
+        total = sum(self._totals.values())
+        moved = sum(visits * s.row_bytes(factors) for s, visits in self._totals.items())
+        return moved / (total * FLOAT32.row_bytes(factors))

@@ -23,6 +23,7 @@ from mascot_jax.ratings import Ratings, relabelled_ratings
 from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import Params, TrainSettings
 from mascot_jax.state import TrainState
+from mascot_jax.storage import storages_of
 from mascot_jax.traffic import Traffic
 from pipeline import paths
 from pipeline.epoch_log import EpochLog
@@ -52,8 +53,8 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
     rule = ColdRule(mean_rating, users.warm_rows, items.warm_rows)
     ratings, held_out = _in_groups_order(data, users, items, rule)
     del data  # its arrays are as large as the ratings
-    ratings = lay_out(ratings, settings)
-    traffic = Traffic(users.visits, items.visits)
+    ratings = lay_out(ratings, settings, users.starts, items.starts)
+    traffic = Traffic(users.visits, items.visits, storages_of(settings))
     seconds = 0.0
     with (
         EpochLog(fold, users, items, settings) as log,

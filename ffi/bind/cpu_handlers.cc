@@ -36,9 +36,9 @@ Groups decode_groups(const GroupBuffers& buffers, const char* side) {
 }
 
 Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
-                 int64_t factors, const char* side) {
+                 const RowAttribute& row, const char* side) {
   const std::string name = side;
-  const Tables decoded = decode_tables(tables, factors, side);
+  const Tables decoded = decode_tables(tables, row, side);
   const Side result = {decoded.by_storage, decode_groups(groups, side)};
   const int64_t rows = result.groups.end(result.groups.size() - 1);
   require(decoded.rows == rows,
@@ -59,26 +59,26 @@ ffi::Error allocate(ffi::Result<ffi::AnyBuffer> table) {
 mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& ratings,
                            const GroupBuffers& user_groups, const GroupBuffers& item_groups,
                            const F32& rates, const U32& counters, const ffi::RemainingRets& rets,
-                           int64_t factors, int64_t user_tables, int64_t block_size,
+                           RowAttribute row, int64_t user_tables, int64_t block_size,
                            const ExecutionAttribute& execution, Rounding rounding) {
   require_block_size(block_size);
   const Ratings data = decode_ratings(users, items, ratings, rates, counters);
   const float* rate = rates.typed_data();
   require(rate[3] >= 0 && rate[3] <= 1, "the sample ratio must lie in [0, 1]");
   const auto tables = static_cast<int64_t>(rets.size());
-  return {data,
-          decode_side(user_groups, remaining(rets, 0, user_tables), factors, "users"),
-          decode_side(item_groups, remaining(rets, user_tables, tables - user_tables), factors,
-                      "items"),
-          factors,
-          {rate[0], rate[1], rate[2]},
-          counters.typed_data()[0],
-          counters.typed_data()[1],
-          rate[3],
-          rounding,
-          block_size,
-          decode_threads(execution),
-          {}};
+  return {
+      data,
+      decode_side(user_groups, remaining(rets, 0, user_tables), row, "users"),
+      decode_side(item_groups, remaining(rets, user_tables, tables - user_tables), row, "items"),
+      row.factors,
+      {rate[0], rate[1], rate[2]},
+      counters.typed_data()[0],
+      counters.typed_data()[1],
+      rate[3],
+      rounding,
+      block_size,
+      decode_threads(execution),
+      {}};
 }
 
 // Checks the ranges of one side, which tile its rows; returns their number, 0 where there are none.
@@ -93,10 +93,13 @@ int64_t decode_ranges(const U32& starts, const Side& side, const char* name) {
 }
 
 Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& begin,
-                     const mascot::Epoch& work) {
-  const Strata strata = {user_ranges.typed_data(), item_ranges.typed_data(), begin.typed_data(),
+                     bool conflict_free, const mascot::Epoch& work) {
+  const Strata strata = {user_ranges.typed_data(),
+                         item_ranges.typed_data(),
+                         begin.typed_data(),
                          decode_ranges(user_ranges, work.users, "users"),
-                         decode_ranges(item_ranges, work.items, "items")};
+                         decode_ranges(item_ranges, work.items, "items"),
+                         conflict_free};
   const int64_t blocks = strata.blocks();
   require(static_cast<int64_t>(begin.element_count()) == blocks,
           "strata must have one block for each pair of ranges");
@@ -108,79 +111,80 @@ Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& 
 
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
-                 Sums item_sums, ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                 Sums item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
                  int64_t block_size, ExecutionAttribute execution, std::string_view rounding) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
     const mascot::Epoch work = decode_epoch(
         users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
-        counters, tables, factors, user_tables, block_size, execution, decode_rounding(rounding));
-    require_sums(user_sums, work.users.groups.size(), factors);
-    require_sums(item_sums, work.items.groups.size(), factors);
+        counters, tables, row, user_tables, block_size, execution, decode_rounding(rounding));
+    require_sums(user_sums, work.users.groups.size(), row.factors);
+    require_sums(item_sums, work.items.groups.size(), row.factors);
     run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
   });
 }
 
-ffi::Error ordered_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
-                         U32 item_starts, U8 item_codes, F32 rates, U32 counters, U32 user_ranges,
-                         U32 item_ranges, U32 strata, ffi::RemainingArgs, Sums user_sums,
-                         Sums item_sums, ffi::RemainingRets tables, int64_t factors,
-                         int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
-                         std::string_view rounding, std::string_view order) {
+ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
+                        U32 item_starts, U8 item_codes, F32 rates, U32 counters, U32 user_ranges,
+                        U32 item_ranges, U32 strata, ffi::RemainingArgs, Sums user_sums,
+                        Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
+                        int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
+                        std::string_view rounding, bool conflict_free) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
     mascot::Epoch work = decode_epoch(
         users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
-        counters, tables, factors, user_tables, block_size, execution, decode_rounding(rounding));
-    require(order == "shuffled", "order '" + std::string(order) + "' is not shuffled");
-    work.strata = decode_strata(user_ranges, item_ranges, strata, work);
-    require_sums(user_sums, work.users.groups.size(), factors);
-    require_sums(item_sums, work.items.groups.size(), factors);
+        counters, tables, row, user_tables, block_size, execution, decode_rounding(rounding));
+    work.strata = decode_strata(user_ranges, item_ranges, strata, conflict_free, work);
+    require_sums(user_sums, work.users.groups.size(), row.factors);
+    require_sums(item_sums, work.items.groups.size(), row.factors);
     run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
   });
 }
 
 ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
                   U32 item_starts, U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs,
-                  ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                  ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
                   int64_t block_size, ExecutionAttribute execution) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
     run_stream(kernel, decode_epoch(users, items, ratings, {user_starts, user_codes},
-                                    {item_starts, item_codes}, rates, counters, tables, factors,
+                                    {item_starts, item_codes}, rates, counters, tables, row,
                                     user_tables, block_size, execution, Rounding::kNearest));
   });
 }
 
 ffi::Error promote(U32 starts, U8 old_codes, U8 new_codes, ffi::RemainingArgs,
-                   ffi::RemainingRets rets, int64_t factors, ExecutionAttribute execution) {
+                   ffi::RemainingRets rets, RowAttribute row, ExecutionAttribute execution) {
   return guarded([&] {
     const auto tables = remaining(rets, 0, static_cast<int64_t>(rets.size()));
-    const Side from = decode_side({starts, old_codes}, tables, factors, "promote");
-    const Side to = decode_side({starts, new_codes}, tables, factors, "promote");
+    const Side from = decode_side({starts, old_codes}, tables, row, "promote");
+    const Side to = decode_side({starts, new_codes}, tables, row, "promote");
     for (int64_t g = 0; g < to.groups.size(); ++g) {
       const Storage old = from.groups.storage(g), fresh = to.groups.storage(g);
-      require(fresh == old || fresh == Storage::kFloat32,
+      require(fresh <= old,
               "promote: group " + std::to_string(g) + " would go back to a lower precision");
     }
-    mascot::promote(decode_kernel(execution), from, to.groups, factors, decode_threads(execution));
+    mascot::promote(decode_kernel(execution), from, to.groups, row.factors,
+                    decode_threads(execution));
   });
 }
 
 ffi::Error check_finite(U32 starts, U8 codes, ffi::RemainingArgs args, ffi::Result<U8> finite,
-                        int64_t factors, ExecutionAttribute execution) {
+                        RowAttribute row, ExecutionAttribute execution) {
   return guarded([&] {
     const auto tables = remaining(args, 0, static_cast<int64_t>(args.size()));
-    const Side side = decode_side({starts, codes}, tables, factors, "check_finite");
+    const Side side = decode_side({starts, codes}, tables, row, "check_finite");
     require(static_cast<int64_t>(finite->element_count()) == side.groups.size(),
             "finite must have one element per group");
-    mascot::check_finite(side, decode_threads(execution), finite->typed_data());
+    mascot::check_finite(side, row.factors, decode_threads(execution), finite->typed_data());
   });
 }
 
 ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
-                   U8 item_codes, ffi::RemainingArgs args, Predictions predictions, int64_t factors,
-                   int64_t user_tables, int64_t block_size, ExecutionAttribute execution) {
+                   U8 item_codes, ffi::RemainingArgs args, Predictions predictions,
+                   RowAttribute row, int64_t user_tables, int64_t block_size,
+                   ExecutionAttribute execution) {
   return guarded([&] {
     require_block_size(block_size);
     const Ratings ids = decode_ids(users, items);
@@ -188,10 +192,10 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
     const auto tables = static_cast<int64_t>(args.size());
     const mascot::Epoch work = {
         ids,
-        decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), factors, "users"),
+        decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), row, "users"),
         decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
-                    factors, "items"),
-        factors,
+                    row, "items"),
+        row.factors,
         {},
         0,
         0,
@@ -206,7 +210,7 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
 
 XLA_FFI_DEFINE_HANDLER(kAllocate, allocate, allocate_signature());
 XLA_FFI_DEFINE_HANDLER(kEpoch, epoch, epoch_signature());
-XLA_FFI_DEFINE_HANDLER(kOrderedEpoch, ordered_epoch, ordered_epoch_signature());
+XLA_FFI_DEFINE_HANDLER(kStrataEpoch, strata_epoch, strata_epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
 XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature());
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature());
@@ -222,7 +226,7 @@ const std::vector<Target>& targets() {
       {"mascot_promote", kPromote},
       {"mascot_predict", kPredict},
       {"mascot_check_finite", kCheckFinite},
-      {"mascot_ordered_epoch", kOrderedEpoch},
+      {"mascot_strata_epoch", kStrataEpoch},
   };
   return all;
 }

@@ -71,9 +71,9 @@ cuda::Writes decode_writes(const ExecutionAttribute& execution) {
 }
 
 cuda::Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
-                       int64_t factors, const char* side) {
+                       const RowAttribute& row, const char* side) {
   const int64_t count = decode_group_count(groups, side);
-  const Tables decoded = decode_tables(tables, factors, side);
+  const Tables decoded = decode_tables(tables, row, side);
   cuda::Side result = {
       {}, groups.starts.typed_data(), groups.codes.typed_data(), count, decoded.rows, nullptr};
   for (int s = 0; s < kStorages; ++s) result.tables[s] = decoded.by_storage[s];
@@ -83,18 +83,18 @@ cuda::Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuf
 // buffers: the tables of the users, then those of the items.
 template <class Remaining>
 cuda::Pass decode_pass(const Ratings& ratings, const GroupBuffers& user_groups,
-                       const GroupBuffers& item_groups, const Remaining& buffers, int64_t factors,
+                       const GroupBuffers& item_groups, const Remaining& buffers, RowAttribute row,
                        int64_t user_tables, int64_t block_size,
                        const ExecutionAttribute& execution) {
   require_block_size(block_size);
   const auto tables = static_cast<int64_t>(buffers.size());
-  return {ratings,
-          decode_side(user_groups, remaining(buffers, 0, user_tables), factors, "users"),
-          decode_side(item_groups, remaining(buffers, user_tables, tables - user_tables), factors,
-                      "items"),
-          factors,
-          block_size,
-          decode_lookup(execution)};
+  return {
+      ratings,
+      decode_side(user_groups, remaining(buffers, 0, user_tables), row, "users"),
+      decode_side(item_groups, remaining(buffers, user_tables, tables - user_tables), row, "items"),
+      row.factors,
+      block_size,
+      decode_lookup(execution)};
 }
 
 // Gives Lookup::kPerRow what it reads.
@@ -111,20 +111,20 @@ ffi::Error allocate(ffi::Result<ffi::AnyBuffer>) { return ffi::Error::Success();
 
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
-                 Sums item_sums, ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                 Sums item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
                  int64_t block_size, ExecutionAttribute execution, std::string_view rounding,
                  ffi::ScratchAllocator allocator, ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
-                                  {user_starts, user_codes}, {item_starts, item_codes}, tables,
-                                  factors, user_tables, block_size, execution);
-    require_sums(user_sums, pass.users.groups, factors);
-    require_sums(item_sums, pass.items.groups, factors);
+                                  {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
+                                  user_tables, block_size, execution);
+    require_sums(user_sums, pass.users.groups, row.factors);
+    require_sums(item_sums, pass.items.groups, row.factors);
     const cuda::Writes writes = decode_writes(execution);
     const Rounding rounded = decode_rounding(rounding);
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
-    const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(factors);
+    const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(row.factors);
     const cuda::Training training = {rates.typed_data(), counters.typed_data(),
                                      scratch<float>(allocator, sums)};
     check(cuda::run_epoch(pass, training, writes, rounded, user_sums->typed_data(),
@@ -134,13 +134,13 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
 
 ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
                   U32 item_starts, U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs,
-                  ffi::RemainingRets tables, int64_t factors, int64_t user_tables,
+                  ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
                   int64_t block_size, ExecutionAttribute execution, ffi::ScratchAllocator allocator,
                   ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
-                                  {user_starts, user_codes}, {item_starts, item_codes}, tables,
-                                  factors, user_tables, block_size, execution);
+                                  {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
+                                  user_tables, block_size, execution);
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
     check(cuda::run_stream(pass, {rates.typed_data(), counters.typed_data(), nullptr}, stream));
@@ -148,40 +148,41 @@ ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_co
 }
 
 ffi::Error promote(U32 starts, U8 old_codes, U8 new_codes, ffi::RemainingArgs,
-                   ffi::RemainingRets rets, int64_t factors, ExecutionAttribute,
+                   ffi::RemainingRets rets, RowAttribute row, ExecutionAttribute,
                    ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     const auto tables = remaining(rets, 0, static_cast<int64_t>(rets.size()));
-    const cuda::Side side = decode_side({starts, old_codes}, tables, factors, "promote");
+    const cuda::Side side = decode_side({starts, old_codes}, tables, row, "promote");
     require(static_cast<int64_t>(new_codes.element_count()) == side.groups,
             "promote: new codes must be as many as the old");
     for (const Table& table : side.tables) {
       require(table.data != nullptr, "promote: both storages need a table");
     }
-    check(cuda::promote(side, new_codes.typed_data(), factors, get_stream()));
+    check(cuda::promote(side, new_codes.typed_data(), row.factors, get_stream()));
   });
 }
 
 ffi::Error check_finite(U32 starts, U8 codes, ffi::RemainingArgs args, ffi::Result<U8> finite,
-                        int64_t factors, ExecutionAttribute, ffi::Context context) {
+                        RowAttribute row, ExecutionAttribute, ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     const auto tables = remaining(args, 0, static_cast<int64_t>(args.size()));
-    const cuda::Side side = decode_side({starts, codes}, tables, factors, "check_finite");
+    const cuda::Side side = decode_side({starts, codes}, tables, row, "check_finite");
     require(static_cast<int64_t>(finite->element_count()) == side.groups,
             "finite must have one element per group");
-    check(cuda::check_finite(side, factors, finite->typed_data(), get_stream()));
+    check(cuda::check_finite(side, row.factors, finite->typed_data(), get_stream()));
   });
 }
 
 ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
-                   U8 item_codes, ffi::RemainingArgs args, Predictions predictions, int64_t factors,
-                   int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
-                   ffi::ScratchAllocator allocator, ffi::Context context) {
+                   U8 item_codes, ffi::RemainingArgs args, Predictions predictions,
+                   RowAttribute row, int64_t user_tables, int64_t block_size,
+                   ExecutionAttribute execution, ffi::ScratchAllocator allocator,
+                   ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     const Ratings ids = decode_ids(users, items);
     require_predictions(predictions, ids);
     cuda::Pass pass = decode_pass(ids, {user_starts, user_codes}, {item_starts, item_codes}, args,
-                                  factors, user_tables, block_size, execution);
+                                  row, user_tables, block_size, execution);
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
     check(cuda::run_predict(pass, predictions->typed_data(), stream));

@@ -1,5 +1,6 @@
 #include "bind/decode.h"
 
+#include <algorithm>
 #include <new>
 #include <system_error>
 
@@ -18,19 +19,37 @@ Storage storage_of(const ffi::AnyBuffer& table, const std::string& side) {
       return Storage::kFloat32;
     case ffi::F16:
       return Storage::kFloat16;
+    case ffi::S8:
+      return Storage::kInt8;
     default:
-      throw InvalidArgument(side + ": a factor table must be float32 or float16");
+      throw InvalidArgument(side + ": a factor table must be float32, float16 or int8");
   }
 }
 
+// Chunks that share a scale.
+int64_t scale_chunks(const RowAttribute& row) {
+  require(row.scale_block > 0 && row.scale_block % kLanes == 0,
+          "scale_block must be a multiple of " + std::to_string(kLanes));
+  return std::min(row.scale_block / kLanes, chunk_count(row.factors));
+}
+
+// Elements of a row that are read and written.
+int64_t used_elements(const ffi::AnyBuffer& table, const RowAttribute& row) {
+  const int64_t chunks = chunk_count(row.factors);
+  if (table.element_type() != ffi::S8) return chunks * kLanes;
+  return chunks * kLanes +
+         scale_count(chunks, scale_chunks(row)) * static_cast<int64_t>(sizeof(float));
+}
+
 // Checks one table's shape and alignment; returns its row count.
-int64_t check_table(const ffi::AnyBuffer& table, int64_t factors, const std::string& side) {
+int64_t check_table(const ffi::AnyBuffer& table, const RowAttribute& row, const std::string& side) {
   require(table.dimensions().size() == 2, side + ": a factor table must be [rows, stride]");
   const int64_t stride = table.dimensions()[1];
   const auto width = static_cast<int64_t>(ffi::ByteWidth(table.element_type()));
-  require(stride >= chunk_count(factors) * kLanes && stride * width % kRowAlignment == 0,
+  require(stride >= used_elements(table, row) && stride * width % kRowAlignment == 0,
           side + ": a table's stride (" + std::to_string(stride) + ") must be factors (" +
-              std::to_string(factors) + ") padded to a multiple of 64 bytes");
+              std::to_string(row.factors) +
+              "), and int8's scales, padded to a multiple of 64 bytes");
   require(
       reinterpret_cast<uintptr_t>(table.untyped_data()) % kRowAlignment == 0,
       side + ": a factor table must begin at a 64-byte boundary; allocate it with allocate_table");
@@ -59,17 +78,20 @@ int64_t decode_group_count(const GroupBuffers& buffers, const char* side) {
   return groups;
 }
 
-Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, int64_t factors, const char* side) {
+Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, const RowAttribute& row,
+                     const char* side) {
   const std::string name = side;
-  require(factors > 0, "factors must be at least 1");
-  Tables result = {{}, check_table(tables.front(), factors, name)};
+  require(row.factors > 0, "factors must be at least 1");
+  Tables result = {{}, check_table(tables.front(), row, name)};
   for (const ffi::AnyBuffer& buffer : tables) {
-    Table& table = result.by_storage[static_cast<size_t>(storage_of(buffer, name))];
+    const Storage storage = storage_of(buffer, name);
+    Table& table = result.by_storage[static_cast<size_t>(storage)];
     require(table.data == nullptr, name + ": two tables of one storage");
-    require(check_table(buffer, factors, name) == result.rows,
+    require(check_table(buffer, row, name) == result.rows,
             name + ": all tables must have as many rows as the first (" +
                 std::to_string(result.rows) + ")");
     table = {buffer.untyped_data(), buffer.dimensions()[1]};
+    if (storage == Storage::kInt8) table.scale_chunks = scale_chunks(row);
   }
   return result;
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bind/signatures.h"
 #include "core/kernel.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -41,7 +42,8 @@ struct Tables {
   int64_t rows;
 };
 
-Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, int64_t factors, const char* side);
+Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, const RowAttribute& row,
+                     const char* side);
 
 // Buffers first .. first + count - 1 of a handler's remaining arguments or results.
 std::vector<ffi::AnyBuffer> remaining(const ffi::RemainingArgs& args, int64_t first, int64_t count);

@@ -18,7 +18,17 @@ struct ExecutionAttribute {
   std::string_view writes;           // CUDA
 };
 
+// What a row holds (mascot_jax.kernels).
+struct RowAttribute {
+  int64_t factors;
+  int64_t scale_block;  // components that share a scale, for int8
+};
+
 }  // namespace mascot::bind
+
+XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(mascot::bind::RowAttribute,
+                                      ::xla::ffi::StructMember<int64_t>("factors"),
+                                      ::xla::ffi::StructMember<int64_t>("scale_block"));
 
 XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(mascot::bind::ExecutionAttribute,
                                       ::xla::ffi::StructMember<int32_t>("threads"),
@@ -58,15 +68,15 @@ inline auto epoch_signature() {
       .Ret<ffi::BufferR2<ffi::F32>>()  // user_sums [user groups, factors + 4]
       .Ret<ffi::BufferR2<ffi::F32>>()  // item_sums [item groups, factors + 4]
       .RemainingRets()
-      .Attr<int64_t>("factors")
+      .Attr<RowAttribute>("row")
       .Attr<int64_t>("user_tables")
       .Attr<int64_t>("block_size")
       .Attr<ExecutionAttribute>("execution")
-      .Attr<std::string_view>("rounding");  // of float16 rows
+      .Attr<std::string_view>("rounding");  // of rows in fewer than 32 bits
 }
 
-// epoch_signature over ratings that are laid out for an order of their own: on the CPU only.
-inline auto ordered_epoch_signature() {
+// epoch_signature over ratings that are laid out in strata: on the CPU only.
+inline auto strata_epoch_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()       // users [n]
       .Arg<U32>()       // items [n]
@@ -77,25 +87,25 @@ inline auto ordered_epoch_signature() {
       .Arg<U8>()        // item_codes [item groups]
       .Arg<F32>()       // rates: learning_rate, user_reg, item_reg, sample_ratio
       .Arg<U32>()       // counters: seed, epoch
-      .Arg<U32>()       // user_ranges [user ranges + 1]: rows; empty without strata
+      .Arg<U32>()       // user_ranges [user ranges + 1]: rows
       .Arg<U32>()       // item_ranges [item ranges + 1]
       .Arg<U32>()       // strata [user ranges * item ranges]: where each block begins
       .RemainingArgs()  // user tables, item tables: aliased to the remaining results
       .Ret<ffi::BufferR2<ffi::F32>>()  // user_sums [user groups, factors + 4]
       .Ret<ffi::BufferR2<ffi::F32>>()  // item_sums [item groups, factors + 4]
       .RemainingRets()
-      .Attr<int64_t>("factors")
+      .Attr<RowAttribute>("row")
       .Attr<int64_t>("user_tables")
       .Attr<int64_t>("block_size")
       .Attr<ExecutionAttribute>("execution")
-      .Attr<std::string_view>("rounding")  // of float16 rows
-      .Attr<std::string_view>("order");    // shuffled, or runs
+      .Attr<std::string_view>("rounding")  // of rows in fewer than 32 bits
+      .Attr<bool>("conflict_free");        // no two threads at a time in one range
 }
 
 inline auto stream_signature() {
   return pass_signature()
       .RemainingRets()
-      .Attr<int64_t>("factors")
+      .Attr<RowAttribute>("row")
       .Attr<int64_t>("user_tables")
       .Attr<int64_t>("block_size")
       .Attr<ExecutionAttribute>("execution");
@@ -108,7 +118,7 @@ inline auto promote_signature() {
       .Arg<U8>()        // new_codes [groups]
       .RemainingArgs()  // the side's tables: aliased to the results
       .RemainingRets()
-      .Attr<int64_t>("factors")
+      .Attr<RowAttribute>("row")
       .Attr<ExecutionAttribute>("execution");
 }
 
@@ -118,7 +128,7 @@ inline auto check_finite_signature() {
       .Arg<U8>()        // codes [groups]
       .RemainingArgs()  // the side's tables
       .Ret<U8>()        // finite [groups]
-      .Attr<int64_t>("factors")
+      .Attr<RowAttribute>("row")
       .Attr<ExecutionAttribute>("execution");
 }
 
@@ -132,7 +142,7 @@ inline auto predict_signature() {
       .Arg<U8>()                       // item_codes [item groups]
       .RemainingArgs()                 // user tables, item tables
       .Ret<ffi::BufferR1<ffi::F32>>()  // predictions [n]
-      .Attr<int64_t>("factors")
+      .Attr<RowAttribute>("row")
       .Attr<int64_t>("user_tables")
       .Attr<int64_t>("block_size")
       .Attr<ExecutionAttribute>("execution");

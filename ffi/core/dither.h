@@ -1,7 +1,8 @@
 // The random bits of stochastic rounding: 32 for each component of a rating's two rows, a function
 // of (seed, epoch, rating, side, component). Sixteen words are hashed from the rating's draw and
 // multiplied by an odd number of each chunk of sixteen components; the item's are the user's
-// rotated, so that the 13 bits which a store reads (21 for subnormals) are others.
+// shifted left by 13, so that the 13 bits which a store reads (19 or more for subnormals) are
+// others.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 namespace mascot {
 
 inline constexpr uint32_t kDitherStep = 0x9e3779b9u;  // 2^32 over the golden ratio: a Weyl sequence
-inline constexpr int kDitherRotation = 13;
+inline constexpr int kDitherShift = 13;
 
 // An odd number for chunk c of sixteen components.
 MASCOT_HD inline uint32_t dither_factor(int64_t c) {

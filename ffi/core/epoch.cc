@@ -31,14 +31,81 @@ Task make_task(const Epoch& epoch) {
   return task;
 }
 
+// The storage of every row in each of a side's ranges, or kMixed; an empty range has no rating.
+constexpr int kMixed = -1;
+std::vector<int> storages_of_ranges(const uint32_t* starts, int64_t ranges, const Groups& groups) {
+  std::vector<int> storages(ranges, kMixed);
+  for (int64_t range = 0; range < ranges; ++range) {
+    if (starts[range] == starts[range + 1]) continue;
+    const uint32_t first = starts[range], last = starts[range + 1] - 1;
+    if (groups.uniform(first, last)) storages[range] = static_cast<int>(groups.storages()[first]);
+  }
+  return storages;
+}
+
+int pair_or_unknown(int user, int item) {
+  if (user == kMixed || item == kMixed) return Block::kUnknown;
+  return pair_of(static_cast<Storage>(user), static_cast<Storage>(item));
+}
+
+// The blocks that an epoch's ratings are cut into.
+class Blocks {
+ public:
+  explicit Blocks(const Epoch& epoch) : epoch_(epoch) {
+    const Strata& strata = epoch.strata;
+    const auto whole = [](const Side& side) {
+      return side.groups.uniform() ? static_cast<int>(side.groups.storage(0)) : kMixed;
+    };
+    if (strata.blocks() == 0) {
+      users_ = {whole(epoch.users)};
+      items_ = {whole(epoch.items)};
+    } else {
+      users_ = storages_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups);
+      items_ = storages_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups);
+    }
+  }
+
+  int64_t count() const {
+    const int64_t size = epoch_.block_size;
+    return laid_out() ? epoch_.strata.blocks() : (epoch_.ratings.count + size - 1) / size;
+  }
+
+  Block operator[](int64_t number) const {
+    if (!laid_out()) {
+      const int64_t begin = number * epoch_.block_size;
+      return {begin, std::min(begin + epoch_.block_size, epoch_.ratings.count),
+              pair_or_unknown(users_[0], items_[0])};
+    }
+    const auto& [user_starts, item_starts, begin, user_ranges, item_ranges, conflict_free] =
+        epoch_.strata;
+    const bool last = number + 1 == count();
+    return {begin[number], last ? epoch_.ratings.count : begin[number + 1],
+            pair_or_unknown(users_[number / item_ranges], items_[number % item_ranges])};
+  }
+
+ private:
+  bool laid_out() const { return epoch_.strata.blocks() != 0; }
+
+  const Epoch& epoch_;
+  std::vector<int> users_, items_;  // storage of each range; of the whole side without strata
+};
+
+// Calls work(part) for parts of a block of at most block_size ratings.
+template <class Work>
+void for_parts(const Epoch& epoch, Block block, const Work& work) {
+  for (int64_t begin = block.begin; begin < block.end; begin += epoch.block_size) {
+    work(Block{begin, std::min(begin + epoch.block_size, block.end), block.pair});
+  }
+}
+
 // Calls work(task, block) for every block of ratings, in the order index(turn, blocks); each thread
 // has a task of its own, which prepare(task) completes before any thread starts.
 template <class Index, class Prepare, class Work>
 void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, const Work& work) {
-  const int64_t size = epoch.block_size, count = epoch.ratings.count;
-  const int64_t blocks = (count + size - 1) / size;
-  const auto threads = static_cast<int>(std::clamp<int64_t>(blocks, 1, epoch.threads));
-  std::vector<Scratch> scratch(threads, Scratch(size));
+  const Blocks blocks(epoch);
+  const int64_t count = blocks.count();
+  const auto threads = static_cast<int>(std::clamp<int64_t>(count, 1, epoch.threads));
+  std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
   std::vector<Task> tasks(threads, make_task(epoch));
   for (int thread = 0; thread < threads; ++thread) {
     tasks[thread].scratch = &scratch[thread];
@@ -46,9 +113,8 @@ void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, 
   }
   std::atomic<int64_t> next = 0;
   run_threads(threads, [&](int thread) {
-    for (int64_t turn = next++; turn < blocks; turn = next++) {
-      const int64_t begin = index(turn, blocks) * size;
-      work(tasks[thread], Block{begin, std::min(begin + size, count)});
+    for (int64_t turn = next++; turn < count; turn = next++) {
+      for_parts(epoch, blocks[index(turn, count)], [&](Block part) { work(tasks[thread], part); });
     }
   });
 }
@@ -99,21 +165,21 @@ std::deque<GroupSums> sums_of_ranges(const uint32_t* starts, int64_t ranges, con
   return sums;
 }
 
-SumParts run_strata(const Kernel& kernel, const Epoch& epoch) {
+SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
   const Strata& strata = epoch.strata;
-  const int64_t size = epoch.block_size, factors = epoch.factors;
   const auto most = std::min(strata.user_ranges, strata.item_ranges);
   const auto threads = static_cast<int>(std::clamp<int64_t>(most, 1, epoch.threads));
-  std::vector<Scratch> scratch(threads, Scratch(size));
+  std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
   const Task common = make_task(epoch);
   const bool sampling = common.sampling.threshold != 0;
   SumParts sums;
   if (sampling) {
     sums.users =
-        sums_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups, factors);
+        sums_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups, epoch.factors);
     sums.items =
-        sums_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups, factors);
+        sums_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups, epoch.factors);
   }
+  const Blocks blocks(epoch);
   Schedule schedule(strata, epoch.seed, epoch.number);
   run_threads(threads, [&](int thread) {
     Task task = common;
@@ -123,12 +189,8 @@ SumParts run_strata(const Kernel& kernel, const Epoch& epoch) {
         task.user_sums = &sums.users[turn.user_range];
         task.item_sums = &sums.items[turn.item_range];
       }
-      const int64_t block = turn.user_range * strata.item_ranges + turn.item_range;
-      const bool last = block + 1 == strata.blocks();
-      const int64_t end = last ? epoch.ratings.count : strata.begin[block + 1];
-      for (int64_t begin = strata.begin[block]; begin < end; begin += size) {
-        kernel.update(task, {begin, std::min(begin + size, end)});
-      }
+      for_parts(epoch, blocks[turn.user_range * strata.item_ranges + turn.item_range],
+                [&](Block part) { kernel.update(task, part); });
     });
   });
   return sums;
@@ -138,8 +200,8 @@ SumParts run_strata(const Kernel& kernel, const Epoch& epoch) {
 
 void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float* item_sums) {
   const IeeeArithmetic ieee;  // for adding up, as for the threads
-  const bool strata = epoch.strata.blocks() != 0;
-  const SumParts parts = strata ? run_strata(kernel, epoch) : run_hogwild(kernel, epoch);
+  const SumParts parts =
+      epoch.strata.conflict_free ? run_conflict_free(kernel, epoch) : run_hogwild(kernel, epoch);
   const auto total = [&](const std::deque<GroupSums>& all, const Groups& groups, float* out) {
     GroupSums sum(groups.size(), epoch.factors);
     for (const GroupSums& part : all) sum.add(part);

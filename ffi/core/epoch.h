@@ -19,16 +19,17 @@ struct Epoch {
   uint32_t seed;
   uint32_t number;      // of this epoch, from 0
   double sample_ratio;  // gamma in [0, 1]; 0 leaves the sums zero
-  Rounding rounding;    // of float16 rows
+  Rounding rounding;    // of rows in fewer than 32 bits
   int64_t block_size;   // ratings per block; blocks are visited in a new seeded order every epoch
   int threads;
-  Strata strata = {};  // of the ratings, for a result that does not depend on the threads
+  Strata strata = {};  // the blocks that the ratings are laid out in, if they are
 };
 
 // Hogwild SGD: blocks are handed to threads as they become free; rows are read and written without
-// locks. With one thread the order of updates is the order of blocks.
-// With strata, blocks are theirs, in parts of block_size, and no row is ever written by two
-// threads. user_sums: [user groups, factors + kStatistics], item_sums alike.
+// locks. With one thread the order of updates is the order of blocks. Without strata, a block is
+// block_size ratings; a block of strata is visited in parts of that size. In conflict-free strata
+// no row is ever written by two threads. user_sums: [user groups, factors + kStatistics], item_sums
+// alike.
 void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float* item_sums);
 
 // The same walk with Kernel::stream.

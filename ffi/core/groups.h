@@ -10,8 +10,9 @@
 namespace mascot {
 
 // The precision a row is stored in; the values are those of mascot_jax.storage.
-enum class Storage : uint8_t { kFloat32 = 0, kFloat16 = 1 };
-inline constexpr int kStorages = 2;
+// A row is promoted to a lower value.
+enum class Storage : uint8_t { kFloat32 = 0, kFloat16 = 1, kInt8 = 2 };
+inline constexpr int kStorages = 3;
 
 // The storage of a row, without search or branch. Rows are divided into cells of a power of two,
 // short enough that the storage changes at most once within each.
@@ -19,14 +20,13 @@ class StorageMap {
  public:
   StorageMap(const uint32_t* starts, const uint8_t* codes, int64_t count) {
     const uint32_t rows = starts[count];
-    std::vector<uint32_t> changes;
+    std::vector<Change> changes;
     for (int64_t g = 1; g < count; ++g) {
-      if (codes[g] != codes[g - 1]) changes.push_back(starts[g]);
+      if (codes[g] != codes[g - 1]) changes.push_back({starts[g], codes[g]});
     }
-    uniform_ = changes.empty();
     uint32_t shortest = rows;
     for (std::size_t i = 1; i < changes.size(); ++i) {
-      shortest = std::min(shortest, changes[i] - changes[i - 1]);
+      shortest = std::min(shortest, changes[i].row - changes[i - 1].row);
     }
     // Groups of a regrouped side hold at least the mean number of rows: there are O(groups) cells.
     while (shift_ < 31 && uint32_t{2} << shift_ <= shortest) ++shift_;
@@ -36,9 +36,10 @@ class StorageMap {
     for (std::size_t cell = 0; cell < cells_.size(); ++cell) {
       const uint64_t end = (cell + 1) << shift_;
       cells_[cell] = {rows, code, code};
-      if (next < changes.size() && changes[next] < end) {
-        code ^= 1;  // two storages: a change is to the other one
-        cells_[cell] = {changes[next++], cells_[cell].below, code};
+      if (next < changes.size() && changes[next].row < end) {
+        const auto [row, above] = changes[next++];
+        cells_[cell] = {row, code, above};
+        code = above;
       }
     }
   }
@@ -47,9 +48,12 @@ class StorageMap {
     const Cell& cell = cells_[row >> shift_];
     return static_cast<Storage>(row < cell.change ? cell.below : cell.above);
   }
-  bool uniform() const { return uniform_; }  // every row in the same storage
 
  private:
+  struct Change {
+    uint32_t row;  // the first in another storage than the one before
+    uint8_t code;
+  };
   struct Cell {
     uint32_t change;  // rows of the cell before this one are in `below`, the others in `above`
     uint8_t below;
@@ -57,7 +61,6 @@ class StorageMap {
   };
 
   int shift_ = 0;
-  bool uniform_;
   std::vector<Cell> cells_;
 };
 
@@ -73,6 +76,13 @@ class Groups {
   }
   Storage storage(int64_t group) const { return static_cast<Storage>(codes_[group]); }
   const StorageMap& storages() const { return storages_; }
+  // Whether rows first .. last are all in one storage.
+  bool uniform(uint32_t first, uint32_t last) const {
+    const int64_t begin = find(first), end = find(last);
+    return std::all_of(codes_ + begin, codes_ + end,
+                       [&](uint8_t code) { return code == codes_[end]; });
+  }
+  bool uniform() const { return uniform(0, starts_[count_] - 1); }
   int64_t begin(int64_t group) const { return starts_[group]; }
   int64_t end(int64_t group) const { return starts_[group + 1]; }
   int64_t size() const { return count_; }

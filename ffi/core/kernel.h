@@ -26,27 +26,64 @@ struct Sampling {
   uint64_t threshold = 0;  // of 2^32: a rating is sampled if its draw is below; 0 samples none
 };
 
-// How float16 rows are stored.
+// How rows of fewer than 32 bits are stored.
 struct Dither {
   Rounding rounding = Rounding::kNearest;
   uint64_t key = 0;  // of stochastic rounding's draws
 };
 
+// A rating's pair of storages as a number: the user's in the low two bits, the item's above.
+inline constexpr int kPairs = 12;
+constexpr uint8_t pair_of(Storage user, Storage item) {
+  return static_cast<uint8_t>(static_cast<int>(user) | static_cast<int>(item) << 2);
+}
+constexpr Storage user_storage(int pair) { return static_cast<Storage>(pair & 3); }
+constexpr Storage item_storage(int pair) { return static_cast<Storage>(pair >> 2); }
+
 // Consecutive ratings begin..end-1, to be visited by one thread: in their order while all rows are
-// in the same pair of storages (user's, item's), else pair by pair, float32/float32 first, then
-// float16/float32, float32/float16 and float16/float16, in their order within each.
+// in the same pair of storages, else pair by pair, in rising pair_of and in their order within
+// each.
 struct Block {
+  static constexpr int kUnknown = -1;
   int64_t begin;
   int64_t end;
+  int pair = kUnknown;  // that of every rating, where the caller knows it
 };
 
-inline constexpr int64_t kMostPerBlock = 32768;  // ratings: their places are counted in 16 bits
+inline constexpr int64_t kMostPerBlock = 32768;  // ratings: the bound of a thread's scratch
 
-// A thread's memory for what it works out about a block: one element per rating.
+// A row of FP32 numbers that a thread works on, and where it stands in memory.
+class RowBuffer {
+ public:
+  explicit RowBuffer(int64_t factors) : memory_(chunk_count(factors) * kLanes + kAlignment) {}
+  float* data() {
+    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
+    return memory_.data() + (-address / sizeof(float)) % kAlignment;
+  }
+
+ private:
+  static constexpr int64_t kAlignment = 16;  // floats: a cache line
+  std::vector<float> memory_;
+};
+
+// A thread's memory.
 struct Scratch {
-  explicit Scratch(int64_t block_size) : plan(block_size), order(block_size) {}
+  Scratch(int64_t block_size, int64_t factors)
+      : plan(block_size),
+        order(block_size + 1),
+        user(factors),
+        item(factors),
+        sampled(factors),
+        computed(factors),
+        stored(factors),
+        encoded(factors) {}
+  // What it works out about a block: one element per rating, one more in order.
   std::vector<uint8_t> plan;
   std::vector<uint32_t> order;
+  // A rating's rows where their storage is not FP32.
+  RowBuffer user, item;
+  // Of a sample: the item's row; then a row before its store, after it, and as it would be stored.
+  RowBuffer sampled, computed, stored, encoded;
 };
 
 // What a thread needs to work on blocks of one epoch.
@@ -67,11 +104,14 @@ struct Kernel {
   const char* name;
   bool (*supported)();
   // SGD over a block: the paper's Eq. 2 and 3, and lines 9-11 of Algorithm 1 for sampled ratings.
+  // While one rating after the other is of the same user, that row is held in FP32: it is stored,
+  // and rounded, once.
   void (*update)(const Task&, Block);
   // predictions[i] = p_u . q_i for begin <= i < end, in update's arithmetic. rating is not read.
   void (*predict)(const Task&, Block, float* predictions);
-  // Copies float16 rows begin..end-1 to the float32 table, widened exactly.
-  void (*widen)(const Side&, int64_t factors, int64_t begin, int64_t end);
+  // Writes rows begin..end-1 to another table, rounded to nearest where they do not fit.
+  void (*convert)(const Side&, Storage from, Storage to, int64_t factors, int64_t begin,
+                  int64_t end);
   // Loads and stores the rows that update would, with its prefetch and no arithmetic:
   // the memory system's bound, for benchmarks.
   void (*stream)(const Task&, Block);

@@ -37,6 +37,6 @@ bool supported() {
 
 namespace mascot {
 const Kernel kAvx512 = {"avx512",        avx512::supported, avx512::update,
-                        avx512::predict, avx512::widen,     avx512::stream};
+                        avx512::predict, avx512::convert,   avx512::stream};
 }  // namespace mascot
 #endif

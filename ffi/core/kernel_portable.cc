@@ -20,5 +20,5 @@ bool supported() { return true; }
 
 namespace mascot {
 const Kernel kPortable = {"portable",        portable::supported, portable::update,
-                          portable::predict, portable::widen,     portable::stream};
+                          portable::predict, portable::convert,   portable::stream};
 }  // namespace mascot

@@ -1,86 +1,37 @@
-// Part of kernel_body.h: factor rows in chunks of lanes, their dot product, and their prefetch.
+// Part of kernel_body.h: the two rows of a rating, their dot product, and their prefetch.
 
 // ---- constants
 
 // Far enough ahead to cover DRAM latency, near enough to stay in L1:
 // 16 ratings of two 512-byte rows are 16 KiB.
 constexpr int64_t kPrefetchDistance = 16;
-constexpr int64_t kCacheLine = 64;
-
-// A rating's byte in the plan of a block: the storages of its rows, and whether it is sampled.
-constexpr uint8_t kUserFloat16 = 1;
-constexpr uint8_t kItemFloat16 = 2;
-constexpr uint8_t kBothFloat16 = kUserFloat16 | kItemFloat16;
-constexpr uint8_t kSampled = 4;
-constexpr int kPairs = 4;  // of storages
-
-// ---- rounding
-
-using Nearest = std::integral_constant<Rounding, Rounding::kNearest>;
-using Stochastic = std::integral_constant<Rounding, Rounding::kStochastic>;
-
-// Calls body with a Rounding as a type.
-template <class Body>
-void with_rounding(Rounding rounding, const Body& body) {
-  return rounding == Rounding::kNearest ? body(Nearest{}) : body(Stochastic{});
-}
-
-// The draws of one rating (dither.h), sixteen at a time.
-class Draws {
- public:
-  MASCOT_INLINE Draws(const Task& task, int64_t i) {
-    const uint64_t draw = draw64(task.dither.key, static_cast<uint64_t>(i));
-    const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
-    words_ = fold(multiply(fold(lanes), static_cast<uint32_t>(draw >> 32) | 1));
-  }
-  MASCOT_INLINE Words of_user(int64_t c) const { return multiply(words_, dither_factor(c)); }
-  MASCOT_INLINE Words of_item(int64_t c) const { return rotate(of_user(c)); }
-
- private:
-  Words words_;
-};
 
 // ---- rows
 
-// Chunks of Lanes in a row: a compile-time constant, or with 0 the run-time value.
-template <int Constant>
-struct Chunks {
-  static constexpr int kConstant = Constant;
-  int64_t run_time;
-  constexpr int64_t count() const { return Constant ? Constant : run_time; }
+// A row whose elements are read again from memory, or were converted beforehand.
+struct Floats {
+  const float* data;
+  MASCOT_INLINE Lanes operator[](int64_t c) const { return load_floats(data + c * kLanes); }
 };
 
-template <int64_t... Cs, class Body>
-MASCOT_INLINE void for_constants(std::integer_sequence<int64_t, Cs...>, const Body& body) {
-  (body(Cs), ...);
+// A row as FP32: itself, or a copy in buffer.
+template <int C>
+MASCOT_INLINE Floats as_floats(const Side& side, Storage storage, uint32_t row, RowBuffer& buffer,
+                               Chunks<C> chunks) {
+  const void* data = side.row(storage, row);
+  if (storage == Storage::kFloat32) return {static_cast<const float*>(data)};
+  decode(data, side.table(storage), storage, buffer.data(), chunks);
+  return {buffer.data()};
 }
 
-// Calls body(c) for every chunk. A constant count is spelled out rather than left to the unroller,
-// which gives up on longer bodies and then keeps rows in memory: 18 instead of 49 million updates
-// per second (k = 128, in cache).
-template <int C, class Body>
-MASCOT_INLINE void for_chunks(Chunks<C> chunks, const Body& body) {
-  if constexpr (C > 0) {
-    for_constants(std::make_integer_sequence<int64_t, C>{}, body);
-  } else {
-    for (int64_t c = 0; c < chunks.count(); ++c) body(c);
-  }
-}
-
-template <class S>
-MASCOT_INLINE typename S::Element* row_of(const Side& side, uint32_t row) {
-  const Table& table = side.tables[static_cast<std::size_t>(S::kStorage)];
-  return static_cast<typename S::Element*>(table.data) + static_cast<int64_t>(row) * table.stride;
-}
-
-// A factor row. Short rows are held in registers between the dot product and the store; long ones
+// An item's row. Short rows are held in registers between the dot product and the store; long ones
 // are read again, from L1, rather than spilled.
 template <class S, int C>
 class Row {
  public:
   using Element = typename S::Element;
 
-  MASCOT_INLINE Row(Element* data, Chunks<C> chunks) : data_(data) {
+  MASCOT_INLINE Row(const Element* data, Chunks<C> chunks) : data_(data) {
     if constexpr (kHeld) {
       for_chunks(chunks, [&](int64_t c) MASCOT_INLINED { held_[c] = S::load(data + c * kLanes); });
     }
@@ -89,15 +40,109 @@ class Row {
     if constexpr (kHeld) return held_[c];
     return S::load(data_ + c * kLanes);
   }
-  MASCOT_INLINE void store(int64_t c, Lanes lanes, Words draws) {
-    S::store(data_ + c * kLanes, lanes, draws);
-  }
-  Element* data() const { return data_; }
 
  private:
   static constexpr bool kHeld = C > 0 && C <= kHeldChunks;
-  Element* data_;
+  const Element* data_;
   Lanes held_[kHeld ? C : 1];
+};
+
+// A user's row for as long as ratings of that user follow one another: in registers if it is short,
+// else in memory as FP32, which is the row itself where it is stored so.
+template <int C>
+class UserRow {
+ public:
+  MASCOT_INLINE UserRow(const Task& task, Storage storage, uint32_t row, Chunks<C> chunks)
+      : chunks_(chunks),
+        storage_(storage),
+        table_(task.users->table(storage)),
+        data_(task.users->row(storage, row)),
+        floats_(task.scratch->user.data()) {
+    if (storage == Storage::kFloat32) {
+      if constexpr (kHeld) {
+        load(static_cast<const float*>(data_));
+      } else {
+        floats_ = static_cast<float*>(data_);
+      }
+      return;
+    }
+    decode(data_, table_, storage, floats_, chunks);
+    if constexpr (kHeld) load(floats_);
+  }
+  MASCOT_INLINE Lanes operator[](int64_t c) const {
+    if constexpr (kHeld) return held_[c];
+    return load_floats(floats_ + c * kLanes);
+  }
+  MASCOT_INLINE void set(int64_t c, Lanes lanes) {
+    if constexpr (kHeld) {
+      held_[c] = lanes;
+    } else {
+      store_floats(floats_ + c * kLanes, lanes);
+    }
+  }
+  // The row in memory, for reading.
+  MASCOT_INLINE const float* floats() {
+    if constexpr (kHeld) spill(floats_);
+    return floats_;
+  }
+  // After rating i.
+  template <Rounding R>
+  MASCOT_INLINE void store(const Task& task, int64_t i) {
+    if (storage_ == Storage::kFloat32) {
+      if constexpr (kHeld) spill(static_cast<float*>(data_));
+      return;
+    }
+    encode<R>(data_, table_, storage_, floats(), Draws::of_user(task, i), chunks_);
+  }
+
+ private:
+  static constexpr bool kHeld = C > 0 && C <= kHeldChunks;
+
+  MASCOT_INLINE void load(const float* from) {
+    for_chunks(chunks_,
+               [&](int64_t c) MASCOT_INLINED { held_[c] = load_floats(from + c * kLanes); });
+  }
+  MASCOT_INLINE void spill(float* to) const {
+    for_chunks(chunks_, [&](int64_t c) MASCOT_INLINED { store_floats(to + c * kLanes, held_[c]); });
+  }
+
+  Chunks<C> chunks_;
+  Storage storage_;
+  const Table& table_;
+  void* data_;
+  float* floats_;
+  Lanes held_[kHeld ? C : 1];
+};
+
+// How an item's row is reached: in its table, in storage S,
+template <class S>
+struct InPlace {
+  using Row = S;
+  template <int C>
+  MASCOT_INLINE static typename S::Element* open(const Task& task, uint32_t row, Chunks<C>) {
+    return static_cast<typename S::Element*>(task.items->row(S::kStorage, row));
+  }
+  template <int C>
+  MASCOT_INLINE static void close(const Task&, int64_t, Chunks<C>) {}
+};
+
+// or as a copy in FP32, from int8 and back to it.
+template <Rounding R>
+struct Decoded {
+  using Row = Float32;
+  template <int C>
+  MASCOT_INLINE static float* open(const Task& task, uint32_t row, Chunks<C> chunks) {
+    const auto* data = static_cast<const int8_t*>(task.items->row(Storage::kInt8, row));
+    float* floats = task.scratch->item.data();
+    decode_int8(data, task.items->table(Storage::kInt8), floats, chunks.count());
+    return floats;
+  }
+  template <int C>
+  MASCOT_INLINE static void close(const Task& task, int64_t i, Chunks<C> chunks) {
+    auto* data = static_cast<int8_t*>(task.items->row(Storage::kInt8, task.ratings->item[i]));
+    encode_int8<R>(data, task.items->table(Storage::kInt8), task.scratch->item.data(),
+                   Draws::of_item(task, i), chunks.count());
+  }
 };
 
 template <class P, class Q, int C>
@@ -121,34 +166,35 @@ MASCOT_INLINE float dot(const P& p, const Q& q, Chunks<C> chunks) {
 
 // ---- fetching rows before they are needed
 
-// The two rows of a later rating. Their lines are asked for one by one between the stores of the
-// present rating: all at once, they fill the core's miss buffers and everything behind them waits
-// (up to 1.6 times slower in FP32 and 2.6 in FP16 where tables exceed the caches:
-// docs/decisions.md).
-class Ahead {
- public:
-  // plan: that of rating i; chunks: of a row.
-  MASCOT_INLINE Ahead(const Task& task, int64_t i, uint8_t plan, int64_t chunks)
-      : user_(*task.users, task.ratings->user[i], plan & kUserFloat16, chunks),
-        item_(*task.items, task.ratings->item[i], plan & kItemFloat16, chunks) {}
+// Bytes of a row that are in use, up to a whole number of cache lines.
+template <int C>
+int64_t line_bytes(const Table& table, Storage storage, Chunks<C> chunks) {
+  int64_t bytes = chunks.count() * kLanes * width_of(storage);
+  if (storage == Storage::kInt8) {
+    bytes += scale_count(chunks.count(), table.scale_chunks) * static_cast<int64_t>(sizeof(float));
+  }
+  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+}
 
-  // Asks for line c of both rows; rows in float16 have fewer lines than chunks.
-  MASCOT_INLINE void fetch(int64_t c) const {
-    user_.fetch(c);
-    item_.fetch(c);
+// Where a side's rows lie, by storage.
+class Lines {
+ public:
+  template <int C>
+  Lines(const Side& side, Chunks<C> chunks) {
+    for (int s = 0; s < kStorages; ++s) {
+      const auto storage = static_cast<Storage>(s);
+      const Table& table = side.table(storage);
+      if (table.data == nullptr) continue;
+      lines_[s] = {static_cast<const char*>(table.data), table.stride * width_of(storage),
+                   line_bytes(table, storage, chunks) - kCacheLine};
+    }
   }
 
- private:
-  class Lines {
+  // The lines of one row.
+  class Of {
    public:
-    MASCOT_INLINE Lines(const Side& side, uint32_t row, bool half, int64_t chunks) {
-      const Table& table =
-          side.tables[static_cast<std::size_t>(half ? Storage::kFloat16 : Storage::kFloat32)];
-      const int64_t width = half ? 2 : 4;
-      begin_ =
-          static_cast<const char*>(table.data) + static_cast<int64_t>(row) * table.stride * width;
-      last_ = (chunks * kLanes * width - 1) / kCacheLine * kCacheLine;
-    }
+    MASCOT_INLINE Of(const char* begin, int64_t last) : begin_(begin), last_(last) {}
+    // Asks for line c, or the last where there are fewer.
     MASCOT_INLINE void fetch(int64_t c) const {
       __builtin_prefetch(begin_ + std::min(c * kCacheLine, last_), 1);
     }
@@ -158,6 +204,35 @@ class Ahead {
     int64_t last_;
   };
 
-  Lines user_;
-  Lines item_;
+  MASCOT_INLINE Of row(Storage storage, uint32_t row) const {
+    const auto& [data, row_bytes, last] = lines_[static_cast<std::size_t>(storage)];
+    return {data + static_cast<int64_t>(row) * row_bytes, last};
+  }
+
+ private:
+  struct Entry {
+    const char* data = nullptr;
+    int64_t row_bytes = 0;
+    int64_t last = 0;
+  };
+  std::array<Entry, 4> lines_;  // one more than storages: a power of two is indexed faster
+};
+
+// The two rows of a later rating. Their lines are asked for one by one between the stores of the
+// present rating: all at once, they fill the core's miss buffers and everything behind them waits
+// (up to 1.6 times slower in FP32 and 2.6 in FP16 where tables exceed the caches:
+// docs/decisions.md).
+class Ahead {
+ public:
+  MASCOT_INLINE Ahead(Lines::Of user, Lines::Of item) : user_(user), item_(item) {}
+
+  // Asks for line c of both rows; rows in fewer bits have fewer lines than chunks.
+  MASCOT_INLINE void fetch(int64_t c) const {
+    user_.fetch(c);
+    item_.fetch(c);
+  }
+
+ private:
+  Lines::Of user_;
+  Lines::Of item_;
 };

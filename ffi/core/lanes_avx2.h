@@ -66,10 +66,27 @@ inline Words fold(Words a) {
   return {_mm256_xor_si256(a.low, _mm256_srli_epi32(a.low, 16)),
           _mm256_xor_si256(a.high, _mm256_srli_epi32(a.high, 16))};
 }
-// Each word's bits rotated left by 13.
-inline Words rotate(Words a) {
-  return {_mm256_or_si256(_mm256_slli_epi32(a.low, 13), _mm256_srli_epi32(a.low, 19)),
-          _mm256_or_si256(_mm256_slli_epi32(a.high, 13), _mm256_srli_epi32(a.high, 19))};
+template <int Bits>
+inline Words shift_left(Words a) {
+  return {_mm256_slli_epi32(a.low, Bits), _mm256_slli_epi32(a.high, Bits)};
+}
+inline Words maximum(Words a, Words b) {
+  return {_mm256_max_epu32(a.low, b.low), _mm256_max_epu32(a.high, b.high)};
+}
+inline uint32_t highest(Words a) {
+  const __m256i eight = _mm256_max_epu32(a.low, a.high);
+  const __m128i four =
+      _mm_max_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
+  const __m128i one = _mm_max_epu32(two, _mm_shuffle_epi32(two, 1));
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(one));
+}
+
+// The bits of each number without its sign: ordered as the magnitudes are, infinity and NaN last.
+inline Words magnitude_bits(Lanes a) {
+  const __m256i all = _mm256_set1_epi32(0x7fffffff);
+  return {_mm256_and_si256(_mm256_castps_si256(a.low), all),
+          _mm256_and_si256(_mm256_castps_si256(a.high), all)};
 }
 
 inline void keep(Lanes& a) { __asm__ volatile("" : "+x"(a.low), "+x"(a.high)); }
@@ -109,24 +126,49 @@ struct Float16 {
     return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
   }
   static void store(Element* p, Lanes a, Words draws) {
-    __m128i* to = reinterpret_cast<__m128i*>(p);
-    _mm_storeu_si128(to, halves(a.low, draws.low));
-    _mm_storeu_si128(to + 1, halves(a.high, draws.high));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves(a, draws));
   }
 
  private:
-  static __m128i halves(__m256 a, __m256i draws) {
-    if constexpr (R == Rounding::kNearest) return _mm256_cvtps_ph(a, kNearest);
-    // The draw is added to the magnitude, whatever the sign.
-    const __m256i bits = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_srli_epi32(draws, 19));
-    const __m128i sum = _mm256_cvtps_ph(_mm256_castsi256_ps(bits), kTowardsZero);
+  static __m256i halves(Lanes a, Words draws) {
+    if constexpr (R == Rounding::kNearest) {
+      return _mm256_set_m128i(_mm256_cvtps_ph(a.high, kNearest), _mm256_cvtps_ph(a.low, kNearest));
+    }
+    const __m256i sum = _mm256_set_m128i(cut(a.high, draws.high), cut(a.low, draws.low));
     // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
     // highest bit.
-    const __m128i raised = _mm_add_epi16(sum, _mm_set1_epi16(15 << 10));
-    const __m128i high = _mm_set1_epi16(0x4000);
-    if (__builtin_expect(_mm_testc_si128(raised, high), 1)) return sum;
-    return dither_extremes(a, draws, sum);
+    const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
+    if (__builtin_expect(_mm256_testc_si256(raised, _mm256_set1_epi16(0x4000)), 1)) return sum;
+    return _mm256_set_m128i(dither_extremes(a.high, draws.high, _mm256_extracti128_si256(sum, 1)),
+                            dither_extremes(a.low, draws.low, _mm256_castsi256_si128(sum)));
+  }
+  // The draw is added to the magnitude, whatever the sign.
+  static __m128i cut(__m256 a, __m256i draws) {
+    const __m256i bits = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_srli_epi32(draws, 19));
+    return _mm256_cvtps_ph(_mm256_castsi256_ps(bits), kTowardsZero);
   }
 };
+
+// 128 and a random part of 1, of 13 bits and half of the next.
+inline Lanes int8_offsets(Words draws) {
+  const auto offsets = [](__m256i draw) {
+    const __m256i part = _mm256_and_si256(_mm256_srli_epi32(draw, 16), _mm256_set1_epi32(0xfff8));
+    return _mm256_castsi256_ps(_mm256_or_si256(part, _mm256_set1_epi32(0x43000004)));
+  };
+  return {offsets(draws.low), offsets(draws.high)};
+}
+inline Lanes load_int8(const int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+// Whole part less 128, at most 127.
+inline void store_int8(int8_t* p, Lanes a) {
+  const auto shorts = [](__m256 values) {
+    const __m256i whole = _mm256_sub_epi32(_mm256_cvttps_epi32(values), _mm256_set1_epi32(128));
+    return _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  };
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(shorts(a.low), shorts(a.high)));
+}
 
 }  // namespace mascot::avx2

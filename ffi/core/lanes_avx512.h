@@ -49,8 +49,17 @@ inline Words multiply(Words a, uint32_t factor) {
 }
 // The high half of each word xored into its low half.
 inline Words fold(Words a) { return {_mm512_xor_si512(a.v, _mm512_srli_epi32(a.v, 16))}; }
-// Each word's bits rotated left by 13.
-inline Words rotate(Words a) { return {_mm512_rol_epi32(a.v, 13)}; }
+template <int Bits>
+inline Words shift_left(Words a) {
+  return {_mm512_slli_epi32(a.v, Bits)};
+}
+inline Words maximum(Words a, Words b) { return {_mm512_max_epu32(a.v, b.v)}; }
+inline uint32_t highest(Words a) { return _mm512_reduce_max_epu32(a.v); }
+
+// The bits of each number without its sign: ordered as the magnitudes are, infinity and NaN last.
+inline Words magnitude_bits(Lanes a) {
+  return {_mm512_and_si512(_mm512_castps_si512(a.v), _mm512_set1_epi32(0x7fffffff))};
+}
 
 inline void keep(Lanes& a) { __asm__ volatile("" : "+v"(a.v)); }
 
@@ -103,5 +112,20 @@ struct Float16 {
     return sum;
   }
 };
+
+// 128 and a random part of 1, of 13 bits and half of the next.
+inline Lanes int8_offsets(Words draws) {
+  const __m512i part = _mm512_and_si512(_mm512_srli_epi32(draws.v, 16), _mm512_set1_epi32(0xfff8));
+  return {_mm512_castsi512_ps(_mm512_or_si512(part, _mm512_set1_epi32(0x43000004)))};
+}
+inline Lanes load_int8(const int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+}
+// Whole part less 128, at most 127.
+inline void store_int8(int8_t* p, Lanes a) {
+  const __m512i whole = _mm512_sub_epi32(_mm512_cvttps_epi32(a.v), _mm512_set1_epi32(128));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(whole));
+}
 
 }  // namespace mascot::avx512

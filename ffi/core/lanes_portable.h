@@ -1,6 +1,7 @@
 // Sixteen FP32 lanes in plain C++, and the storages that load and store them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -80,10 +81,24 @@ inline Words fold(const Words& a) {
   for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] ^ a.v[i] >> 16;
   return r;
 }
-// Each word's bits rotated left by 13.
-inline Words rotate(const Words& a) {
+template <int Bits>
+inline Words shift_left(const Words& a) {
   Words r;
-  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] << 13 | a.v[i] >> 19;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] << Bits;
+  return r;
+}
+inline Words maximum(const Words& a, const Words& b) {
+  Words r;
+  for (int i = 0; i < 16; ++i) r.v[i] = std::max(a.v[i], b.v[i]);
+  return r;
+}
+inline uint32_t highest(const Words& a) { return *std::max_element(a.v, a.v + 16); }
+
+// The bits of each number without its sign: ordered as the magnitudes are, infinity and NaN last.
+inline Words magnitude_bits(const Lanes& a) {
+  Words r;
+  std::memcpy(r.v, a.v, sizeof r.v);
+  for (uint32_t& word : r.v) word &= 0x7fffffffu;
   return r;
 }
 
@@ -112,5 +127,28 @@ struct Float16 {
     }
   }
 };
+
+// 128 and a random part of 1, of 13 bits and half of the next.
+inline Lanes int8_offsets(const Words& draws) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) {
+    const uint32_t bits = (draws.v[i] >> 16 & 0xfff8u) | 0x43000004u;
+    std::memcpy(&r.v[i], &bits, sizeof bits);
+  }
+  return r;
+}
+inline Lanes load_int8(const int8_t* p) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = p[i];
+  return r;
+}
+// Whole part less 128, at most 127. What is no number, or out of range, becomes something: its
+// row's scale tells.
+inline void store_int8(int8_t* p, const Lanes& a) {
+  for (int i = 0; i < 16; ++i) {
+    const float value = a.v[i] >= 0 && a.v[i] < 256 ? a.v[i] : a.v[i] >= 256 ? 255 : 0;
+    p[i] = static_cast<int8_t>(static_cast<int>(value) - 128);
+  }
+}
 
 }  // namespace mascot::portable

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "core/groups.h"
@@ -19,16 +20,35 @@ inline int64_t chunk_count(int64_t factors) { return (factors + kLanes - 1) / kL
 // What a store does with the bits that do not fit.
 enum class Rounding : uint8_t { kNearest = 0, kStochastic = 1 };
 
+// Bytes of an element.
+constexpr int64_t width_of(Storage storage) {
+  return storage == Storage::kFloat32 ? 4 : storage == Storage::kFloat16 ? 2 : 1;
+}
+
 // Rows of one storage: element (row, component) lies at row * stride + component.
-// Rows begin at 64-byte boundaries.
+// Rows begin at 64-byte boundaries. Behind a row's last chunk, int8 has its float32 scales: one for
+// every scale_chunks chunks, and for the rest.
 struct Table {
   void* data = nullptr;  // null where no group is in this storage
   int64_t stride = 0;    // in elements
+  int64_t scale_chunks = 0;
 };
+
+// Scales in a row of so many chunks.
+inline int64_t scale_count(int64_t chunks, int64_t scale_chunks) {
+  return (chunks + scale_chunks - 1) / scale_chunks;
+}
 
 struct Side {
   std::array<Table, kStorages> tables;
   Groups groups;
+
+  const Table& table(Storage storage) const { return tables[static_cast<std::size_t>(storage)]; }
+  void* row(Storage storage, uint32_t number) const {
+    const Table& rows = table(storage);
+    return static_cast<char*>(rows.data) +
+           static_cast<int64_t>(number) * rows.stride * width_of(storage);
+  }
 };
 
 struct Ratings {

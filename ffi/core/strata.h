@@ -1,6 +1,6 @@
-// Conflict-free blocks: ratings laid out by range of users and range of items, so that blocks of
-// different ranges share no row. What an epoch makes of them does not depend on who works on which
-// block, nor when: the result is the same for every number of threads.
+// Ratings laid out in blocks by range of users and range of items. Blocks of different ranges share
+// no row: visited in an order in which each row has its blocks one after the other, what an epoch
+// makes of them does not depend on who works on which block, nor when.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@ struct Strata {
   const uint32_t* begin = nullptr;        // [user_ranges * item_ranges]: numbers of ratings
   int64_t user_ranges = 0;                // 0: no strata
   int64_t item_ranges = 0;
+  bool conflict_free = false;  // no two threads at a time in one range; else in any order
 
   int64_t blocks() const { return user_ranges * item_ranges; }
 };

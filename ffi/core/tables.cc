@@ -27,13 +27,22 @@ bool all_finite(const void* data, int64_t count, Bits exponent) {
   return !bad;
 }
 
-bool row_range_finite(const Table& table, Storage storage, int64_t begin, int64_t end) {
+bool row_range_finite(const Side& side, Storage storage, int64_t begin, int64_t end,
+                      int64_t factors) {
+  const Table& table = side.table(storage);
+  const char* data = static_cast<const char*>(side.row(storage, static_cast<uint32_t>(begin)));
   // Padding is zero, so whole rows can be scanned.
-  const int64_t first = begin * table.stride, count = (end - begin) * table.stride;
-  if (storage == Storage::kFloat16) {
-    return all_finite(static_cast<const uint16_t*>(table.data) + first, count, uint16_t{0x7c00});
+  const int64_t count = (end - begin) * table.stride;
+  if (storage == Storage::kFloat16) return all_finite(data, count, uint16_t{0x7c00});
+  if (storage == Storage::kFloat32) return all_finite(data, count, uint32_t{0x7f800000});
+  // Int8: the scales tell.
+  const int64_t chunks = chunk_count(factors);
+  const int64_t scales = scale_count(chunks, table.scale_chunks);
+  bool finite = true;
+  for (int64_t row = begin; row < end; ++row, data += table.stride) {
+    finite &= all_finite(data + chunks * kLanes, scales, uint32_t{0x7f800000});
   }
-  return all_finite(static_cast<const uint32_t*>(table.data) + first, count, uint32_t{0x7f800000});
+  return finite;
 }
 
 struct RowRange {
@@ -77,18 +86,16 @@ void advise_huge_pages(void* data, int64_t bytes) {
 void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors,
              int threads) {
   for_row_ranges(to, threads, [&](const RowRange& range) {
-    if (from.groups.storage(range.group) != to.storage(range.group)) {
-      kernel.widen(from, factors, range.begin, range.end);
-    }
+    const Storage before = from.groups.storage(range.group), after = to.storage(range.group);
+    if (before != after) kernel.convert(from, before, after, factors, range.begin, range.end);
   });
 }
 
-void check_finite(const Side& side, int threads, uint8_t* finite) {
+void check_finite(const Side& side, int64_t factors, int threads, uint8_t* finite) {
   std::memset(finite, 1, static_cast<std::size_t>(side.groups.size()));
   for_row_ranges(side.groups, threads, [&](const RowRange& range) {
     const Storage storage = side.groups.storage(range.group);
-    const Table& table = side.tables[static_cast<std::size_t>(storage)];
-    if (!row_range_finite(table, storage, range.begin, range.end)) {
+    if (!row_range_finite(side, storage, range.begin, range.end, factors)) {
       __atomic_store_n(&finite[range.group], uint8_t{0}, __ATOMIC_RELAXED);
     }
   });

@@ -1,0 +1,121 @@
+// Part of kernel_body.h: the way through a block of ratings.
+
+// The ratings of a block that have one pair of storages: order[begin] .. order[end - 1] are their
+// places in the block.
+struct List {
+  Block block;
+  int pair;
+  int64_t begin;
+  int64_t end;
+  const uint32_t* order;
+  const uint8_t* plan;  // by place
+  const Ratings* ratings;
+  const Lines* users;
+  const Lines* items;
+
+  // The rows of a later visit than this one, in this list or the next. Towards the end of the block
+  // there is nothing ahead: the last rating's rows, which are there, are asked for again.
+  MASCOT_INLINE Ahead ahead(int64_t number) const {
+    const int64_t last = block.end - block.begin - 1;
+    return rows(std::min(number + kPrefetchDistance, last));
+  }
+  MASCOT_INLINE Ahead rows(int64_t number) const {
+    const uint32_t place = order[number];
+    const int64_t i = block.begin + place;
+    const int its = plan[place] & kPairBits;
+    return {users->row(user_storage(its), ratings->user[i]),
+            items->row(item_storage(its), ratings->item[i])};
+  }
+};
+
+// Writes the byte of each rating of a block: ahead of the loop over rows, which then neither
+// searches nor hashes, and in passes that vectorise. Returns the set of pairs, a bit each.
+uint32_t make_plan(const Task& task, Block block) {
+  const int64_t size = block.end - block.begin;
+  uint8_t* __restrict__ plan = task.scratch->plan.data();  // bytes may alias anything otherwise
+  uint32_t pairs = 0;
+  if (block.pair != Block::kUnknown) {
+    std::memset(plan, block.pair, static_cast<std::size_t>(size));
+    pairs = uint32_t{1} << block.pair;
+  } else {
+    const StorageMap &users = task.users->groups.storages(), &items = task.items->groups.storages();
+    const uint32_t* user = task.ratings->user + block.begin;
+    const uint32_t* item = task.ratings->item + block.begin;
+    for (int64_t i = 0; i < size; ++i) {
+      plan[i] = pair_of(users[user[i]], items[item[i]]);
+      pairs |= uint32_t{1} << plan[i];
+    }
+  }
+  const auto [key, threshold] = task.sampling;
+  if (threshold == 0) return pairs;
+  for (int64_t i = 0; i < size; ++i) {
+    const uint64_t draw = draw32(key, static_cast<uint64_t>(block.begin + i));
+    plan[i] |= draw < threshold ? kSampled : 0;
+  }
+  return pairs;
+}
+
+// Lists a block's ratings by their pair of storages, in their order within each, and returns where
+// each pair's begin. A loop that met the pairs at random would mispredict every other rating.
+std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, uint32_t pairs) {
+  const uint8_t* plan = task.scratch->plan.data();
+  uint32_t* __restrict__ order = task.scratch->order.data();
+  const auto size = static_cast<uint32_t>(block.end - block.begin);
+  std::array<int64_t, kPairs + 1> begin = {};
+  int64_t next = 0;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    begin[pair] = next;
+    const uint32_t only = uint32_t{1} << pair;
+    if (pairs == only) {
+      for (uint32_t i = 0; i < size; ++i) order[i] = i;
+      next = size;
+    } else if (pairs & only) {
+      for (uint32_t i = 0; i < size; ++i) {  // one past the end is written, too
+        order[next] = i;
+        next += (plan[i] & kPairBits) == pair;
+      }
+    }
+  }
+  begin[kPairs] = next;
+  return begin;
+}
+
+// Calls body(list) for each pair of storages in a block; the first rows are fetched by then.
+template <int C, class Body>
+MASCOT_INLINE void for_lists(const Task& task, Block block, Chunks<C> chunks, const Body& body) {
+  const uint32_t pairs = make_plan(task, block);
+  const std::array<int64_t, kPairs + 1> begin = sort_by_pairs(task, block, pairs);
+  const Lines users(*task.users, chunks), items(*task.items, chunks);
+  List list = {
+      block,        0,      0,     0, task.scratch->order.data(), task.scratch->plan.data(),
+      task.ratings, &users, &items};
+  for (int64_t number = 0; number < std::min(kPrefetchDistance, begin[kPairs]); ++number) {
+    const Ahead first = list.rows(number);
+    for (int64_t c = 0; c < chunks.count(); ++c) first.fetch(c);
+  }
+  for (list.pair = 0; list.pair < kPairs; ++list.pair) {
+    list.begin = begin[list.pair];
+    list.end = begin[list.pair + 1];
+    if (list.begin < list.end) body(list);
+  }
+}
+
+// Calls body(chunks) with a constant number of chunks for the common k,
+// else with the run-time number.
+template <class Body>
+void with_chunks(int64_t factors, const Body& body) {
+  const int64_t count = chunk_count(factors);
+  if constexpr (kHeldChunks == 0) return body(Chunks<0>{count});
+  switch (count) {
+    case 2:
+      return body(Chunks<2>{count});
+    case 4:
+      return body(Chunks<4>{count});
+    case 8:
+      return body(Chunks<8>{count});
+    case 16:
+      return body(Chunks<16>{count});
+    default:
+      return body(Chunks<0>{count});
+  }
+}
