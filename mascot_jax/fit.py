@@ -70,9 +70,7 @@ def fit(
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
-    ratings = lay_out(
-        ratings, settings, np.array(state.users.starts), np.array(state.items.starts)
-    )
+    ratings = lay_out(ratings, settings, np.array(state.users.starts), np.array(state.items.starts))
     jax.block_until_ready(state)
     codes = _codes(state)
     for epoch in range(int(state.epoch), settings.epochs):

@@ -73,7 +73,10 @@ def lay_out(
         if settings.order == "group-blocks":
             starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
         else:
-            starts = range_starts(users, ratings.user_count), range_starts(items, ratings.item_count)
+            starts = (
+                range_starts(users, ratings.user_count),
+                range_starts(items, ratings.item_count),
+            )
         block = _blocks(users, items, *starts)
         strata = _strata(block, *starts)
     order = _order(users, block, settings)

@@ -117,9 +117,9 @@ class RegroupSettings(Settings):
 class TrainSettings(Settings):
     """How the factors are trained (``train``); the paper's letter in brackets."""
 
-    method: Literal[
-        "fp32", "fp16", "int8", "mascot", "mascot-n1", "mascot-n2", "mascot-int8"
-    ] = "mascot"
+    method: Literal["fp32", "fp16", "int8", "mascot", "mascot-n1", "mascot-n2", "mascot-int8"] = (
+        "mascot"
+    )
     """A named preset of the settings below that may be null."""
     factors: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Components of a factor row (k)."""

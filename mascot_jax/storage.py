@@ -71,8 +71,10 @@ class Storage(NamedTuple):
         bits = jax.lax.bitcast_convert_type(jnp.abs(blocks).max(axis=2) / 127, jnp.uint32)
         scale = jax.lax.bitcast_convert_type((bits + 0x40) & ~jnp.uint32(0x7F), jnp.float32)
         steps = jnp.where(scale > 0, 1 / scale, jnp.float32(0))[:, :, None]
-        whole = jnp.rint(blocks * steps).astype(self.dtype).reshape(rows, -1)[:, :padded]
-        tail = jax.lax.bitcast_convert_type(scale, self.dtype).reshape(rows, -1)
+        whole = (
+            jnp.rint(blocks * steps).astype(self.dtype).reshape(rows, scales * block)[:, :padded]
+        )
+        tail = jax.lax.bitcast_convert_type(scale, self.dtype).reshape(rows, 4 * scales)
         return jnp.concatenate([whole, tail], axis=1)
 
     def decode(self, rows: NDArray[Any], factors: int) -> NDArray[np.float32]:

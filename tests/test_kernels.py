@@ -11,9 +11,9 @@ import pytest
 
 from mascot_jax import kernels
 from mascot_jax.kernels import Execution
-from mascot_jax.storage import FLOAT16, FLOAT32
+from mascot_jax.storage import FLOAT16, FLOAT32, INT8, STORAGES, by_code
 from tests import reference
-from tests.worlds import ONE, RATES, epoch, half_rows, live_rows, make_side, make_world, put, visit
+from tests.worlds import ONE, RATES, epoch, live_rows, make_side, make_world, put, row_codes, visit
 
 VARIANTS = mascot_ffi.build_info()["instruction_sets"]
 FACTORS = [1, 7, 31, 32, 33, 64, 100, 128, 200, 256]
@@ -27,52 +27,73 @@ def dither_key(rounding):
     return reference.stream_key(3, 2, 3) if rounding == "stochastic" else None
 
 
-def visiting_order(world, user_half, item_half):
-    size = kernels.block_size(len(world.values))
-    return reference.visiting_order(
-        3, 2, size, user_half[world.user_rows], item_half[world.item_rows]
-    )
+def codes_of(world):
+    return row_codes(world.users), row_codes(world.items)
+
+
+def sgd(world, pieces=None, rounding="nearest", block=32):
+    """NumPy's p and q after the epoch that ``run`` makes with one thread, and its details."""
+    codes = codes_of(world)
+    count = len(world.values)
+    pieces = pieces or reference.shuffled_pieces(3, 2, kernels.block_size(count), count)
+    visits = reference.lists(pieces, codes[0][world.user_rows], codes[1][world.item_rows])
+    p, q = world.p.copy(), world.q.copy()
+    details = reference.epoch(
+        world.user_rows, world.item_rows, world.values, p, q, codes, RATES, visits,
+        dither_key(rounding), block,
+    )  # fmt: skip
+    assert sorted(details) == list(range(count))
+    return p, q, details
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize(
-    ("codes", "rounding"),
-    [
-        ("float32", "nearest"),
-        ("float16", "nearest"),
-        ("mixed", "nearest"),
-        ("float16", "stochastic"),
-        ("mixed", "stochastic"),
-    ],
-)
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("codes", ["float32", "float16", "int8", "all"])
 @pytest.mark.parametrize("factors", FACTORS)
 def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, rounding, variant):
-    world = make_world(factors, codes, count=300)
-    halves = half_rows(world.users), half_rows(world.items)
+    world = make_world(factors, codes, count=100)
+    p, q, _ = sgd(world, rounding=rounding)
     users, items, *_ = run(world, factors, variant, rounding=rounding)
-    p, q = world.p.copy(), world.q.copy()
-    order = visiting_order(world, *halves)
-    reference.epoch(
-        world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order,
-        dither_key(rounding),
-    )  # fmt: skip
     np.testing.assert_array_equal(live_rows(users, factors), p)
     np.testing.assert_array_equal(live_rows(items, factors), q)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("storage", INT8)
+@pytest.mark.parametrize("factors", [1, 16, 31, 100, 128, 300])
+def test_every_block_of_int8_has_a_scale(factors, storage, variant):
+    world = make_world(factors, "all", count=200, int8=storage.name)
+    p, q, _ = sgd(world, rounding="stochastic", block=storage.scale_block)
+    users, items, *_ = run(world, factors, variant, rounding="stochastic")
+    np.testing.assert_array_equal(live_rows(users, factors), p)
+    np.testing.assert_array_equal(live_rows(items, factors), q)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("codes", ["float16", "int8", "all"])
+def test_a_row_is_rounded_once_for_ratings_that_follow_one_another(codes, rounding, variant):
+    world = make_world(40, codes, count=300)
+    order = np.argsort(world.user_rows, kind="stable")
+    ids = world.user_rows[order], world.item_rows[order]
+    ratings = kernels.Ratings(*map(jnp.asarray, (*ids, world.values[order])), 23, 17)
+    world = world._replace(
+        ratings=ratings, user_rows=ids[0], item_rows=ids[1], values=world.values[order]
+    )
+    p, q, _ = sgd(world, rounding=rounding)
+    users, items, *_ = run(world, 40, variant, rounding=rounding)
+    np.testing.assert_array_equal(live_rows(users, 40), p)
+    np.testing.assert_array_equal(live_rows(items, 40), q)
 
 
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("factors", [1, 33, 128])
 def test_sums_are_those_of_the_sampled_ratings(factors, variant, rounding):
-    world = make_world(factors, "mixed", count=300)
-    halves = half_rows(world.users), half_rows(world.items)
+    world = make_world(factors, "all", count=300)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
+    *_, details = sgd(world, rounding=rounding)
     *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3, rounding=rounding)
-    order = visiting_order(world, *halves)
-    details = reference.epoch(
-        world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order,
-        dither_key(rounding),
-    )  # fmt: skip
     sampled = [i for i in range(300) if reference.is_sampled(3, 2, i, 0.3)]
     assert 60 < len(sampled) < 120
     for sums, side, rows, start in (
@@ -129,7 +150,7 @@ def test_each_rating_is_visited_exactly_once(count, threads, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("codes", ["float32", "float16", "int8", "all"])
 @pytest.mark.parametrize("factors", [7, 33, 128])
 def test_rows_outside_the_batch_and_padding_are_untouched(factors, codes, variant):
     world = make_world(factors, codes, count=40)
@@ -140,11 +161,15 @@ def test_rows_outside_the_batch_and_padding_are_untouched(factors, codes, varian
         (items, before[1], world.item_rows),
     ):
         code = np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
-        for storage in (FLOAT32, FLOAT16):
+        for storage in by_code(side.tables).values():
             new = np.asarray(side.tables[storage.name])
             visited = np.isin(np.arange(len(code)), rows) & (code == storage.code)
             np.testing.assert_array_equal(new[~visited], old[storage.name][~visited])
-            assert not new[visited][:, factors:].any()
+            padding = np.ones(new.shape[1], dtype=bool)
+            padding[:factors] = False
+            if storage.scale_block:
+                padding[-(-factors // 16) * 16 : storage.elements(factors)] = False
+            assert not new[visited][:, padding].any()
             if visited.any():
                 assert (new[visited] != old[storage.name][visited]).any()
 
@@ -153,13 +178,10 @@ def test_rows_outside_the_batch_and_padding_are_untouched(factors, codes, varian
 @pytest.mark.parametrize("seed", range(4))
 def test_rows_are_found_in_any_table_of_groups(groups, seed):
     # a wrong storage or group would read a canary or add to another group's sums
-    world = make_world(8, "mixed", count=400, rows=(61, 16), groups=groups, seed=seed)
-    halves = half_rows(world.users), half_rows(world.items)
+    world = make_world(8, "all", count=400, rows=(61, 16), groups=groups, seed=seed)
     starts = np.asarray(world.users.starts)
+    p, q, _ = sgd(world)
     users, items, user_sums, _ = run(world, 8, sample_ratio=1.0)
-    p, q = world.p.copy(), world.q.copy()
-    order = visiting_order(world, *halves)
-    reference.epoch(world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order)
     np.testing.assert_array_equal(live_rows(users, 8), p)
     np.testing.assert_array_equal(live_rows(items, 8), q)
     np.testing.assert_array_equal(
@@ -167,7 +189,7 @@ def test_rows_are_found_in_any_table_of_groups(groups, seed):
     )
 
 
-@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("codes", ["float32", "float16", "int8", "all"])
 def test_streaming_changes_nothing(codes):
     world = make_world(33, codes)
     before = live_rows(world.users, 33), live_rows(world.items, 33)
@@ -181,9 +203,10 @@ def test_streaming_changes_nothing(codes):
     np.testing.assert_array_equal(live_rows(items, 33), before[1])
 
 
-def test_promotion_never_goes_back():
-    side = make_world(8, "float32").users
-    back = jnp.ones(5, dtype=jnp.uint8)
+@pytest.mark.parametrize(("codes", "to"), [("float32", 1), ("float32", 2), ("float16", 2)])
+def test_promotion_never_goes_back(codes, to):
+    side = make_world(8, codes).users
+    back = jnp.full(5, to, dtype=jnp.uint8)
     with pytest.raises(jax.errors.JaxRuntimeError, match="group 0 would go back"):
         jax.block_until_ready(kernels.promote(side, back, factors=8, execution=Execution(1)))
 
@@ -199,7 +222,7 @@ def test_an_epoch_is_in_place():
 
 
 def test_rows_are_aligned_to_cache_lines():
-    for storage in (FLOAT32, FLOAT16):
+    for storage in STORAGES.values():
         for factors in FACTORS:
             table = kernels.allocate_table(3, factors, storage)
             assert table.unsafe_buffer_pointer() % 64 == 0
@@ -271,7 +294,7 @@ def test_promotion_passes_two_to_the_31(large):
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("factors", [1, 33, 128, 200])
 def test_predict_is_the_dot_product_of_the_update(factors, variant):
-    world = make_world(factors, "mixed")
+    world = make_world(factors, "all")
     got = jax.jit(kernels.predict, static_argnames=("factors", "execution"))(
         world.ratings.users, world.ratings.items, world.users, world.items,
         factors=factors, execution=Execution(2, variant),
@@ -298,19 +321,85 @@ def test_promotion_widens_exactly_and_only_the_groups_told(factors, variant):
     assert not table[rows == 0][:, factors:].any()
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("factors", [7, 40, 128])
+def test_promotion_goes_through_float16_to_float32(factors, variant):
+    world = make_world(factors, "int8")
+    before = live_rows(world.users, factors)
+    promote = jax.jit(kernels.promote, static_argnames=("factors", "execution"))
+    options = {"factors": factors, "execution": Execution(2, variant)}
+    half = promote(world.users, jnp.array([2, 1, 1, 2, 0], jnp.uint8), **options)
+    expected = before.copy()
+    codes = row_codes(half)
+    expected[codes == 1] = before[codes == 1].astype(np.float16)
+    np.testing.assert_array_equal(live_rows(half, factors), expected)
+    table = np.asarray(half.tables["float16"])
+    assert not table[codes == 1][:, factors:].any()  # padding that no one had written yet
+    full = promote(half, jnp.array([2, 0, 1, 2, 0], jnp.uint8), **options)
+    np.testing.assert_array_equal(live_rows(full, factors), expected)
+
+
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("codes", ["float32", "float16"])
 def test_check_finite_finds_the_group(codes, bad):
     world = make_world(7, codes)
-    name = codes
     start = int(world.users.starts[2])
-    table = np.array(world.users.tables[name])
+    table = np.array(world.users.tables[codes])
     table[start, 6] = bad
-    side = world.users._replace(tables=world.users.tables | {name: put(table, 7)})
+    tables = world.users.tables | {codes: put(table, 7, STORAGES[codes])}
     check = jax.jit(kernels.check_finite, static_argnames=("factors", "execution"))
-    finite = check(side, factors=7, execution=Execution(2))
+    finite = check(world.users._replace(tables=tables), factors=7, execution=Execution(2))
     assert list(np.asarray(finite)) == [1, 1, 0, 1, 1]
     assert np.asarray(check(world.items, factors=7, execution=Execution(1))).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_the_scales_of_int8_tell_that_a_row_is_not_finite(rounding, bad, variant):
+    world = make_world(40, "int8")
+    values = np.asarray(world.ratings.ratings).copy()
+    values[5] = bad  # what make_ratings would refuse
+    ratings = kernels.Ratings(world.ratings.users, world.ratings.items, jnp.asarray(values), 23, 17)
+    users, items, *_ = run(world._replace(ratings=ratings), 40, variant, rounding=rounding)
+    for side, row in ((users, world.user_rows[5]), (items, world.item_rows[5])):
+        finite = np.asarray(kernels.check_finite(side, factors=40, execution=ONE))
+        group = np.searchsorted(np.asarray(side.starts), row, side="right") - 1
+        assert finite[group] == 0
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("storage", INT8)
+def test_an_int8_row_that_does_not_change_is_stored_as_it_was(storage, rounding, variant):
+    world = make_world(100, "int8", int8=storage.name, count=2000)
+    before = [np.array(side.tables[storage.name]) for side in (world.users, world.items)]
+    sides = run(world, 100, variant, rates=(0.0, 0.0, 0.0), rounding=rounding)[:2]
+    for side, old in zip(sides, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(side.tables[storage.name]), old)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_mean_of_many_int8_stores_is_the_value(variant):
+    """Within 4 sigma; the largest component of a block fixes its scale."""
+    n, k = 20_000, 64
+    value = np.linspace(-0.9, 0.9, k, dtype=np.float32)
+    value[[5, 40]] = 1.0, -1.0
+    starts, ids = np.array([0, n]), jnp.arange(n, dtype=jnp.uint32)
+    ones = jnp.ones(n, dtype=jnp.float32)
+    rows = np.broadcast_to(value, (n, k))
+    world = make_world(1)._replace(
+        ratings=kernels.Ratings(ids, ids, ones, n, n),
+        users=make_side(np.zeros((n, k), np.float32), starts, np.array([2])),
+        items=make_side(rows, starts, np.array([0])),
+    )
+    users, *_ = run(world, k, variant, rates=(1.0, 0.0, 0.0), rounding="stochastic")
+    got = live_rows(users, k).astype(np.float64)
+    step = float(reference.int8_scale(np.float32(1)))
+    share = np.abs(value.astype(np.float64)) / step % 1
+    sigma = step * np.sqrt(share * (1 - share) / n) + 1e-6
+    assert (np.abs(got.mean(axis=0) - value) < 4.5 * sigma).all()
+    assert (np.abs(got - value) < step).all()
 
 
 def test_stores_round_to_nearest_even_at_every_float16():
@@ -387,6 +476,12 @@ BAD_CALLS = {
     ),
     "padded to a multiple of 64 bytes": lambda w: w._replace(
         users=w.users._replace(tables={k: t[:, :8] for k, t in w.users.tables.items()})
+    ),
+    "two tables of one storage": lambda w: w._replace(
+        users=w.users._replace(
+            tables=w.users.tables
+            | {"int8-64": make_world(33, int8="int8-64").users.tables["int8-64"]}
+        )
     ),
 }
 

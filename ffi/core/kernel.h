@@ -73,17 +73,18 @@ struct Scratch {
         order(block_size + 1),
         user(factors),
         item(factors),
-        sampled(factors),
+        own(factors),
+        other(factors),
         computed(factors),
         stored(factors),
         encoded(factors) {}
   // What it works out about a block: one element per rating, one more in order.
   std::vector<uint8_t> plan;
   std::vector<uint32_t> order;
-  // A rating's rows where their storage is not FP32.
+  // Copies in FP32 of a rating's rows.
   RowBuffer user, item;
-  // Of a sample: the item's row; then a row before its store, after it, and as it would be stored.
-  RowBuffer sampled, computed, stored, encoded;
+  // Of a sample: both rows; then one of them before its store, after it, and as it would be stored.
+  RowBuffer own, other, computed, stored, encoded;
 };
 
 // What a thread needs to work on blocks of one epoch.

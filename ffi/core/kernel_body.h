@@ -19,51 +19,83 @@
 #include "core/kernel_walk.h"
 // clang-format on
 
-// Eq. 2 and 3 for rating i: the user's row is p, the item's lies at q_data in storage I.
-template <class I, class P, int C>
+// Eq. 2 and 3 for rating i, on the rows p and q.
+template <class P, class Q, int C>
 MASCOT_INLINE void update_rating(const Task& task, int64_t i, uint8_t plan, const Ahead& ahead,
-                                 Chunks<C> chunks, P& p, typename I::Element* q_data) {
-  const Row<I, C> q(q_data, chunks);
+                                 Chunks<C> chunks, P& p, Q& q) {
   const float error = task.ratings->rating[i] - dot(p, q, chunks);
-  if (__builtin_expect(plan & kSampled, 0)) sample_rating(task, i, plan, error, p.floats());
+  if (__builtin_expect(plan & kSampled, 0)) sample(task, i, plan, error, p, q, chunks);
   const auto [eta, user_reg, item_reg] = task.rates;
   const Lanes step = broadcast(eta * error);
   const Lanes user_decay = broadcast(-(eta * user_reg)), item_decay = broadcast(-(eta * item_reg));
-  const Draws draws = Draws::of_item(task, i);
+  const Draws of_user = Draws::of_user(task, i), of_item = Draws::of_item(task, i);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     ahead.fetch(c);
     const Lanes x = p[c], y = q[c];
-    p.set(c, fma(step, y, fma(user_decay, x, x)));
-    I::store(q_data + c * kLanes, fma(step, x, fma(item_decay, y, y)), draws.chunk(c));
+    p.set(c, fma(step, y, fma(user_decay, x, x)), of_user);
+    q.set(c, fma(step, x, fma(item_decay, y, y)), of_item);
   });
 }
 
-// The ratings of a list, in runs of one user. Items: how an item's row is reached.
+// One visit of a list, the user's row being p.
+template <class Items, class P, int C>
+MASCOT_INLINE void update_visit(const Task& task, const List& list, const uint32_t* visit,
+                                Chunks<C> chunks, P& p) {
+  const uint32_t place = *visit;
+  const int64_t i = list.first + place;
+  const Ahead ahead = list.rows(visit + kPrefetchDistance);
+  auto q = Items::open(task, list.item[place], chunks);
+  update_rating(task, i, list.plan[place], ahead, chunks, p, q);
+  Items::close(task, i, chunks);
+}
+
+// A list whose users' rows are updated where they lie, in storage S.
+template <class S, class Items, int C>
+void update_each(const Task& task, const List& shared, Chunks<C> chunks) {
+  const List list = shared;  // a copy that no store to a row can reach: it stays in registers
+  for (const uint32_t* visit = list.begin; visit < list.end; ++visit) {
+    void* row = task.users->row(S::kStorage, list.user[*visit]);
+    StoredRow<S, C> p(static_cast<typename S::Element*>(row), chunks);
+    update_visit<Items>(task, list, visit, chunks, p);
+  }
+}
+
+// A list whose users' rows are in fewer than 32 bits. Where several ratings of one user follow one
+// another, they work on a copy of its row.
+template <Rounding R, class Items, int C>
+void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
+  const List list = shared;
+  const Storage storage = user_storage(list.pair);
+  for (const uint32_t* visit = list.begin; visit < list.end;) {
+    const uint32_t user = list.user[*visit];
+    const uint32_t* end = visit + 1;
+    while (end < list.end && list.user[*end] == user) ++end;
+    if (storage == Storage::kFloat16 && end == visit + 1) {
+      auto* row = static_cast<uint16_t*>(task.users->row(Storage::kFloat16, user));
+      StoredRow<Float16<R>, C> p(row, chunks);
+      update_visit<Items>(task, list, visit++, chunks, p);
+      continue;
+    }
+    WorkingRow<C> p(*task.users, storage, user, task.scratch->user, chunks);
+    while (visit < end) update_visit<Items>(task, list, visit++, chunks, p);
+    p.template store<R>(Draws::of_user(task, list.first + *(end - 1)));
+  }
+}
+
 template <class Items, Rounding R, int C>
 void update_list(const Task& task, const List& list, Chunks<C> chunks) {
-  const uint32_t* user = task.ratings->user + list.block.begin;
-  for (int64_t number = list.begin; number < list.end;) {
-    const uint32_t row = user[list.order[number]];
-    UserRow<C> p(task, user_storage(list.pair), row, chunks);
-    int64_t i;
-    do {
-      const uint32_t place = list.order[number];
-      i = list.block.begin + place;
-      const Ahead ahead = list.ahead(number);
-      auto* q = Items::open(task, task.ratings->item[i], chunks);
-      update_rating<typename Items::Row>(task, i, list.plan[place], ahead, chunks, p, q);
-      Items::close(task, i, chunks);
-      ++number;
-    } while (number < list.end && user[list.order[number]] == row);
-    p.template store<R>(task, i);
+  if (user_storage(list.pair) == Storage::kFloat32) {
+    update_each<Float32, Items>(task, list, chunks);
+  } else {
+    update_runs<R, Items>(task, list, chunks);
   }
 }
 
 void update(const Task& task, Block block) {
   with_chunks(task.factors, [&](auto chunks) {
-    with_rounding(task.dither.rounding, [&](auto rounding) {
-      constexpr Rounding R = rounding;
-      for_lists(task, block, chunks, [&](const List& list) {
+    for_lists(task, block, chunks, [&](const List& list) {
+      with_rounding(task.dither.rounding, [&](auto rounding) {
+        constexpr Rounding R = rounding;
         switch (item_storage(list.pair)) {
           case Storage::kFloat32:
             return update_list<InPlace<Float32>, R>(task, list, chunks);
@@ -79,23 +111,21 @@ void update(const Task& task, Block block) {
 
 void stream(const Task& task, Block block) {
   const Chunks<0> chunks{chunk_count(task.factors)};
-  const auto pass = [](char* row, int64_t bytes) MASCOT_INLINED {
-    for (int64_t byte = 0; byte < bytes; byte += kCacheLine) {
-      Lanes lanes = load_floats(reinterpret_cast<float*>(row + byte));
+  const auto pass = [](const TableLines& table, uint32_t row) MASCOT_INLINED {
+    char* data = const_cast<char*>(table.data) + static_cast<int64_t>(row) * table.row_bytes;
+    for (int64_t byte = 0; byte <= table.last; byte += kCacheLine) {
+      float* line = reinterpret_cast<float*>(data + byte);
+      Lanes lanes = load_floats(line);
       keep(lanes);
-      store_floats(reinterpret_cast<float*>(row + byte), lanes);
+      store_floats(line, lanes);
     }
   };
   for_lists(task, block, chunks, [&](const List& list) {
-    const Storage users = user_storage(list.pair), items = item_storage(list.pair);
-    const int64_t user_bytes = line_bytes(task.users->table(users), users, chunks);
-    const int64_t item_bytes = line_bytes(task.items->table(items), items, chunks);
-    for (int64_t number = list.begin; number < list.end; ++number) {
-      const int64_t i = block.begin + list.order[number];
-      const Ahead ahead = list.ahead(number);
+    for (const uint32_t* visit = list.begin; visit < list.end; ++visit) {
+      const Ahead ahead = list.rows(visit + kPrefetchDistance);
       for (int64_t c = 0; c < chunks.count(); ++c) ahead.fetch(c);
-      pass(static_cast<char*>(task.users->row(users, task.ratings->user[i])), user_bytes);
-      pass(static_cast<char*>(task.items->row(items, task.ratings->item[i])), item_bytes);
+      pass(list.users, list.user[*visit]);
+      pass(list.items, list.item[*visit]);
     }
   });
 }
@@ -104,14 +134,13 @@ void predict(const Task& task, Block block, float* predictions) {
   const Chunks<0> chunks{chunk_count(task.factors)};
   for_lists(task, block, chunks, [&](const List& list) {
     const Storage users = user_storage(list.pair), items = item_storage(list.pair);
-    for (int64_t number = list.begin; number < list.end; ++number) {
-      const int64_t i = block.begin + list.order[number];
-      const Ahead ahead = list.ahead(number);
+    Scratch& scratch = *task.scratch;
+    for (const uint32_t* visit = list.begin; visit < list.end; ++visit) {
+      const Ahead ahead = list.rows(visit + kPrefetchDistance);
       for (int64_t c = 0; c < chunks.count(); ++c) ahead.fetch(c);
-      Scratch& scratch = *task.scratch;
-      const Floats p = as_floats(*task.users, users, task.ratings->user[i], scratch.user, chunks);
-      const Floats q = as_floats(*task.items, items, task.ratings->item[i], scratch.item, chunks);
-      predictions[i] = dot(p, q, chunks);
+      const Floats p = as_floats(*task.users, users, list.user[*visit], scratch.user, chunks);
+      const Floats q = as_floats(*task.items, items, list.item[*visit], scratch.item, chunks);
+      predictions[list.first + *visit] = dot(p, q, chunks);
     }
   });
 }

@@ -44,7 +44,7 @@ void with_rounding(Rounding rounding, const Body& body) {
   return rounding == Rounding::kNearest ? body(Nearest{}) : body(Stochastic{});
 }
 
-// The draws of one row's store (dither.h), sixteen at a time.
+// The draws of a row's store (dither.h), sixteen at a time.
 class Draws {
  public:
   MASCOT_INLINE static Draws of_user(const Task& task, int64_t i) { return {of_rating(task, i)}; }
@@ -67,66 +67,64 @@ class Draws {
 
 // ---- int8
 
-// Calls body(first chunk, end, number) for each block of chunks that share a scale.
-template <class Body>
-MASCOT_INLINE void for_scales(const Table& table, int64_t chunks, const Body& body) {
-  int64_t number = 0;
-  for (int64_t first = 0; first < chunks; first += table.scale_chunks) {
-    body(first, std::min(first + table.scale_chunks, chunks), number++);
-  }
-}
-
 template <class Byte>
 auto* scales_of(Byte* row, int64_t chunks) {
   using Float = std::conditional_t<std::is_const_v<Byte>, const float, float>;
   return reinterpret_cast<Float*>(row + chunks * kLanes);
 }
 
-// Below this largest magnitude a block is stored as zeros: 1 / scale might overflow.
-constexpr float kSmallestBlock = 0x1p-100f;
-
-// 1/127 of a largest magnitude, to 17 bits; infinite or NaN where that is.
-inline float scale_for(uint32_t magnitude_bits) {
-  float value;
-  std::memcpy(&value, &magnitude_bits, sizeof value);
-  if (value < kSmallestBlock) return 0;
-  value /= 127;
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  bits = (bits + 0x40) & ~uint32_t{0x7f};
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
+// Rounds chunks first .. end - 1, which have up to kLanes scales of their own. Their magnitudes
+// come first, then all their scales at once: one after the other, each block would wait for its
+// divisions.
 template <Rounding R>
-void encode_int8(int8_t* row, const Table& table, const float* from, const Draws& draws,
-                 int64_t chunks) {
-  float* scales = scales_of(row, chunks);
-  for_scales(table, chunks, [&](int64_t first, int64_t end, int64_t number) MASCOT_INLINED {
-    Words largest = words(0, 0);
-    for (int64_t c = first; c < end; ++c) {
-      largest = maximum(largest, magnitude_bits(load_floats(from + c * kLanes)));
+MASCOT_INLINE void encode_blocks(int8_t* row, float* scales, const float* from, const Draws& draws,
+                                 int64_t first, int64_t end, int64_t scale_chunks) {
+  alignas(kCacheLine) uint32_t largest[kLanes] = {};
+  alignas(kCacheLine) float steps[kLanes];
+  int64_t count = 0;
+  for (int64_t c = first; c < end; ++count) {
+    Words most = words(0, 0);
+    for (const int64_t next = std::min(c + scale_chunks, end); c < next; ++c) {
+      most = maximum(most, magnitude_bits(load_floats(from + c * kLanes)));
     }
-    const float scale = scale_for(highest(largest));
-    scales[number] = scale;
-    const Lanes steps = broadcast(scale == 0 ? 0 : 1 / scale);
-    for (int64_t c = first; c < end; ++c) {
-      // 128 and half a step, or a random part of one, so that cutting off rounds a positive number.
+    largest[count] = highest(most);
+  }
+  const Lanes scale = int8_scales(load_words(largest));
+  store_floats(steps, int8_steps(scale));
+  alignas(kCacheLine) float all[kLanes];
+  store_floats(all, scale);
+  std::memcpy(scales, all, static_cast<std::size_t>(count) * sizeof(float));
+  count = 0;
+  for (int64_t c = first; c < end; ++count) {
+    const Lanes step = broadcast(steps[count]);
+    for (const int64_t next = std::min(c + scale_chunks, end); c < next; ++c) {
+      // 128 and half a step, or a random part of one: cutting off then rounds a positive number.
       const Lanes offset =
           R == Rounding::kNearest ? broadcast(128.5f) : int8_offsets(draws.chunk(c));
-      store_int8(row + c * kLanes, fma(load_floats(from + c * kLanes), steps, offset));
+      store_int8(row + c * kLanes, fma(load_floats(from + c * kLanes), step, offset));
     }
-  });
+  }
 }
 
-inline void decode_int8(const int8_t* row, const Table& table, float* to, int64_t chunks) {
-  const float* scales = scales_of(row, chunks);
-  for_scales(table, chunks, [&](int64_t first, int64_t end, int64_t number) MASCOT_INLINED {
-    const Lanes scale = broadcast(scales[number]);
-    for (int64_t c = first; c < end; ++c) {
-      store_floats(to + c * kLanes, multiply(load_int8(row + c * kLanes), scale));
+template <Rounding R, int C>
+MASCOT_INLINE void encode_int8(int8_t* row, const Table& table, const float* from,
+                               const Draws& draws, Chunks<C> chunks) {
+  const int64_t count = chunks.count(), at_once = table.scale_chunks * kLanes;
+  float* scales = scales_of(row, count);
+  for (int64_t c = 0; c < count; c += at_once, scales += kLanes) {
+    encode_blocks<R>(row, scales, from, draws, c, std::min(c + at_once, count), table.scale_chunks);
+  }
+}
+
+template <int C>
+MASCOT_INLINE void decode_int8(const int8_t* row, const Table& table, float* to, Chunks<C> chunks) {
+  const float* scale = scales_of(row, chunks.count());
+  for (int64_t c = 0; c < chunks.count(); ++scale) {
+    const Lanes lanes = broadcast(*scale);
+    for (const int64_t end = std::min(c + table.scale_chunks, chunks.count()); c < end; ++c) {
+      store_floats(to + c * kLanes, multiply(load_int8(row + c * kLanes), lanes));
     }
-  });
+  }
 }
 
 // ---- rows of any storage
@@ -145,7 +143,7 @@ void decode(const void* row, const Table& table, Storage storage, float* to, Chu
       });
       return;
     case Storage::kInt8:
-      decode_int8(static_cast<const int8_t*>(row), table, to, chunks.count());
+      decode_int8(static_cast<const int8_t*>(row), table, to, chunks);
   }
 }
 
@@ -163,6 +161,6 @@ void encode(void* row, const Table& table, Storage storage, const float* from, c
       });
       return;
     case Storage::kInt8:
-      encode_int8<R>(static_cast<int8_t*>(row), table, from, draws, chunks.count());
+      encode_int8<R>(static_cast<int8_t*>(row), table, from, draws, chunks);
   }
 }

@@ -24,124 +24,111 @@ MASCOT_INLINE Floats as_floats(const Side& side, Storage storage, uint32_t row, 
   return {buffer.data()};
 }
 
-// An item's row. Short rows are held in registers between the dot product and the store; long ones
-// are read again, from L1, rather than spilled.
+// Short rows are held in registers between the dot product and the store; long ones are read again,
+// from L1, rather than spilled.
+template <int C>
+constexpr bool kHeld = C > 0 && C <= kHeldChunks;
+
+// A row in storage S, as it lies.
 template <class S, int C>
-class Row {
+class StoredRow {
  public:
   using Element = typename S::Element;
 
-  MASCOT_INLINE Row(const Element* data, Chunks<C> chunks) : data_(data) {
-    if constexpr (kHeld) {
+  MASCOT_INLINE StoredRow(Element* data, Chunks<C> chunks) : data_(data) {
+    if constexpr (kHeld<C>) {
       for_chunks(chunks, [&](int64_t c) MASCOT_INLINED { held_[c] = S::load(data + c * kLanes); });
     }
   }
   MASCOT_INLINE Lanes operator[](int64_t c) const {
-    if constexpr (kHeld) return held_[c];
+    if constexpr (kHeld<C>) return held_[c];
     return S::load(data_ + c * kLanes);
+  }
+  MASCOT_INLINE void set(int64_t c, Lanes lanes, const Draws& draws) {
+    S::store(data_ + c * kLanes, lanes, draws.chunk(c));
   }
 
  private:
-  static constexpr bool kHeld = C > 0 && C <= kHeldChunks;
-  const Element* data_;
-  Lanes held_[kHeld ? C : 1];
+  Element* data_;
+  Lanes held_[kHeld<C> ? C : 1];
 };
 
-// A user's row for as long as ratings of that user follow one another: in registers if it is short,
-// else in memory as FP32, which is the row itself where it is stored so.
+// A copy in FP32 of a row in another storage, for as long as ratings of its user follow one
+// another.
 template <int C>
-class UserRow {
+class WorkingRow {
  public:
-  MASCOT_INLINE UserRow(const Task& task, Storage storage, uint32_t row, Chunks<C> chunks)
+  MASCOT_INLINE WorkingRow(const Side& side, Storage storage, uint32_t row, RowBuffer& buffer,
+                           Chunks<C> chunks)
       : chunks_(chunks),
         storage_(storage),
-        table_(task.users->table(storage)),
-        data_(task.users->row(storage, row)),
-        floats_(task.scratch->user.data()) {
-    if (storage == Storage::kFloat32) {
-      if constexpr (kHeld) {
-        load(static_cast<const float*>(data_));
-      } else {
-        floats_ = static_cast<float*>(data_);
-      }
-      return;
-    }
+        table_(side.table(storage)),
+        data_(side.row(storage, row)),
+        floats_(buffer.data()) {
     decode(data_, table_, storage, floats_, chunks);
-    if constexpr (kHeld) load(floats_);
+    if constexpr (kHeld<C>) {
+      for_chunks(chunks,
+                 [&](int64_t c) MASCOT_INLINED { held_[c] = load_floats(floats_ + c * kLanes); });
+    }
   }
   MASCOT_INLINE Lanes operator[](int64_t c) const {
-    if constexpr (kHeld) return held_[c];
+    if constexpr (kHeld<C>) return held_[c];
     return load_floats(floats_ + c * kLanes);
   }
-  MASCOT_INLINE void set(int64_t c, Lanes lanes) {
-    if constexpr (kHeld) {
+  MASCOT_INLINE void set(int64_t c, Lanes lanes, const Draws&) {
+    if constexpr (kHeld<C>) {
       held_[c] = lanes;
     } else {
       store_floats(floats_ + c * kLanes, lanes);
     }
   }
-  // The row in memory, for reading.
-  MASCOT_INLINE const float* floats() {
-    if constexpr (kHeld) spill(floats_);
-    return floats_;
-  }
-  // After rating i.
+  // Back to where it came from.
   template <Rounding R>
-  MASCOT_INLINE void store(const Task& task, int64_t i) {
-    if (storage_ == Storage::kFloat32) {
-      if constexpr (kHeld) spill(static_cast<float*>(data_));
-      return;
+  MASCOT_INLINE void store(const Draws& draws) {
+    if constexpr (kHeld<C>) {
+      for_chunks(chunks_,
+                 [&](int64_t c) MASCOT_INLINED { store_floats(floats_ + c * kLanes, held_[c]); });
     }
-    encode<R>(data_, table_, storage_, floats(), Draws::of_user(task, i), chunks_);
+    encode<R>(data_, table_, storage_, floats_, draws, chunks_);
   }
 
  private:
-  static constexpr bool kHeld = C > 0 && C <= kHeldChunks;
-
-  MASCOT_INLINE void load(const float* from) {
-    for_chunks(chunks_,
-               [&](int64_t c) MASCOT_INLINED { held_[c] = load_floats(from + c * kLanes); });
-  }
-  MASCOT_INLINE void spill(float* to) const {
-    for_chunks(chunks_, [&](int64_t c) MASCOT_INLINED { store_floats(to + c * kLanes, held_[c]); });
-  }
-
   Chunks<C> chunks_;
   Storage storage_;
   const Table& table_;
   void* data_;
   float* floats_;
-  Lanes held_[kHeld ? C : 1];
+  Lanes held_[kHeld<C> ? C : 1];
 };
 
-// How an item's row is reached: in its table, in storage S,
+// How an update reaches an item's row: in its table, in storage S,
 template <class S>
 struct InPlace {
-  using Row = S;
   template <int C>
-  MASCOT_INLINE static typename S::Element* open(const Task& task, uint32_t row, Chunks<C>) {
-    return static_cast<typename S::Element*>(task.items->row(S::kStorage, row));
+  MASCOT_INLINE static StoredRow<S, C> open(const Task& task, uint32_t row, Chunks<C> chunks) {
+    void* data = task.items->row(S::kStorage, row);
+    return {static_cast<typename S::Element*>(data), chunks};
   }
   template <int C>
   MASCOT_INLINE static void close(const Task&, int64_t, Chunks<C>) {}
 };
 
-// or as a copy in FP32, from int8 and back to it.
+// or as a copy in FP32, from int8 and back to it after rating i.
 template <Rounding R>
 struct Decoded {
-  using Row = Float32;
   template <int C>
-  MASCOT_INLINE static float* open(const Task& task, uint32_t row, Chunks<C> chunks) {
+  MASCOT_INLINE static StoredRow<Float32, C> open(const Task& task, uint32_t row,
+                                                  Chunks<C> chunks) {
     const auto* data = static_cast<const int8_t*>(task.items->row(Storage::kInt8, row));
     float* floats = task.scratch->item.data();
-    decode_int8(data, task.items->table(Storage::kInt8), floats, chunks.count());
-    return floats;
+    decode_int8(data, task.items->table(Storage::kInt8), floats, chunks);
+    return {floats, chunks};
   }
   template <int C>
   MASCOT_INLINE static void close(const Task& task, int64_t i, Chunks<C> chunks) {
     auto* data = static_cast<int8_t*>(task.items->row(Storage::kInt8, task.ratings->item[i]));
     encode_int8<R>(data, task.items->table(Storage::kInt8), task.scratch->item.data(),
-                   Draws::of_item(task, i), chunks.count());
+                   Draws::of_item(task, i), chunks);
   }
 };
 
@@ -176,63 +163,31 @@ int64_t line_bytes(const Table& table, Storage storage, Chunks<C> chunks) {
   return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
-// Where a side's rows lie, by storage.
+// The lines of a row.
 class Lines {
  public:
-  template <int C>
-  Lines(const Side& side, Chunks<C> chunks) {
-    for (int s = 0; s < kStorages; ++s) {
-      const auto storage = static_cast<Storage>(s);
-      const Table& table = side.table(storage);
-      if (table.data == nullptr) continue;
-      lines_[s] = {static_cast<const char*>(table.data), table.stride * width_of(storage),
-                   line_bytes(table, storage, chunks) - kCacheLine};
-    }
-  }
-
-  // The lines of one row.
-  class Of {
-   public:
-    MASCOT_INLINE Of(const char* begin, int64_t last) : begin_(begin), last_(last) {}
-    // Asks for line c, or the last where there are fewer.
-    MASCOT_INLINE void fetch(int64_t c) const {
-      __builtin_prefetch(begin_ + std::min(c * kCacheLine, last_), 1);
-    }
-
-   private:
-    const char* begin_;
-    int64_t last_;
-  };
-
-  MASCOT_INLINE Of row(Storage storage, uint32_t row) const {
-    const auto& [data, row_bytes, last] = lines_[static_cast<std::size_t>(storage)];
-    return {data + static_cast<int64_t>(row) * row_bytes, last};
+  MASCOT_INLINE Lines(const char* begin, int64_t last) : begin_(begin), last_(last) {}
+  // Asks for line c, or the last where there are fewer.
+  MASCOT_INLINE void fetch(int64_t c) const {
+    __builtin_prefetch(begin_ + std::min(c * kCacheLine, last_), 1);
   }
 
  private:
-  struct Entry {
-    const char* data = nullptr;
-    int64_t row_bytes = 0;
-    int64_t last = 0;
-  };
-  std::array<Entry, 4> lines_;  // one more than storages: a power of two is indexed faster
+  const char* begin_;
+  int64_t last_;
 };
 
 // The two rows of a later rating. Their lines are asked for one by one between the stores of the
 // present rating: all at once, they fill the core's miss buffers and everything behind them waits
 // (up to 1.6 times slower in FP32 and 2.6 in FP16 where tables exceed the caches:
 // docs/decisions.md).
-class Ahead {
- public:
-  MASCOT_INLINE Ahead(Lines::Of user, Lines::Of item) : user_(user), item_(item) {}
+struct Ahead {
+  Lines user;
+  Lines item;
 
   // Asks for line c of both rows; rows in fewer bits have fewer lines than chunks.
   MASCOT_INLINE void fetch(int64_t c) const {
-    user_.fetch(c);
-    item_.fetch(c);
+    user.fetch(c);
+    item.fetch(c);
   }
-
- private:
-  Lines::Of user_;
-  Lines::Of item_;
 };

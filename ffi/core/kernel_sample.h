@@ -41,21 +41,28 @@ void add_sample(const Task& task, const Side& side, GroupSums& sums, uint32_t ro
   statistics.lost += sum(lost);
 }
 
-// Adds rating i to both its groups' sums, before its update; p: the user's row. Not inlined: it
-// serves the sampled few, and its registers would cost all others.
-__attribute__((noinline)) void sample_rating(const Task& task, int64_t i, uint8_t plan, float error,
-                                             const float* p) {
-  const uint32_t user = task.ratings->user[i], item = task.ratings->item[i];
-  const Storage of_user = user_storage(plan & kPairBits), of_item = item_storage(plan & kPairBits);
-  const Floats own = {p};
-  // Not into the buffer of the rating itself, which may be the row.
-  RowBuffer& buffer = task.scratch->sampled;
-  const Floats other =
-      as_floats(*task.items, of_item, item, buffer, Chunks<0>{chunk_count(task.factors)});
+// Adds rating i to both its groups' sums, before its update, the rows being own and other. Not
+// inlined: it serves the sampled few, and its registers would cost all others.
+__attribute__((noinline)) void add_samples(const Task& task, int64_t i, uint8_t plan, float error,
+                                           Floats own, Floats other) {
+  const int pair = plan & kPairBits;
   with_rounding(task.dither.rounding, [&](auto rounding) {
-    add_sample<rounding>(task, *task.users, *task.user_sums, user, of_user, error,
-                         task.rates.user_reg, own, other, Draws::of_user(task, i));
-    add_sample<rounding>(task, *task.items, *task.item_sums, item, of_item, error,
-                         task.rates.item_reg, other, own, Draws::of_item(task, i));
+    add_sample<rounding>(task, *task.users, *task.user_sums, task.ratings->user[i],
+                         user_storage(pair), error, task.rates.user_reg, own, other,
+                         Draws::of_user(task, i));
+    add_sample<rounding>(task, *task.items, *task.item_sums, task.ratings->item[i],
+                         item_storage(pair), error, task.rates.item_reg, other, own,
+                         Draws::of_item(task, i));
   });
+}
+
+template <class P, class Q, int C>
+MASCOT_INLINE void sample(const Task& task, int64_t i, uint8_t plan, float error, const P& p,
+                          const Q& q, Chunks<C> chunks) {
+  float *own = task.scratch->own.data(), *other = task.scratch->other.data();
+  for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
+    store_floats(own + c * kLanes, p[c]);
+    store_floats(other + c * kLanes, q[c]);
+  });
+  add_samples(task, i, plan, error, {own}, {other});
 }

@@ -1,30 +1,39 @@
 // Part of kernel_body.h: the way through a block of ratings.
 
-// The ratings of a block that have one pair of storages: order[begin] .. order[end - 1] are their
-// places in the block.
-struct List {
-  Block block;
-  int pair;
-  int64_t begin;
-  int64_t end;
-  const uint32_t* order;
-  const uint8_t* plan;  // by place
-  const Ratings* ratings;
-  const Lines* users;
-  const Lines* items;
+// A side's rows in one storage.
+struct TableLines {
+  const char* data;
+  int64_t row_bytes;
+  int64_t last;
 
-  // The rows of a later visit than this one, in this list or the next. Towards the end of the block
-  // there is nothing ahead: the last rating's rows, which are there, are asked for again.
-  MASCOT_INLINE Ahead ahead(int64_t number) const {
-    const int64_t last = block.end - block.begin - 1;
-    return rows(std::min(number + kPrefetchDistance, last));
+  template <int C>
+  TableLines(const Table& table, Storage storage, Chunks<C> chunks)
+      : data(static_cast<const char*>(table.data)),
+        row_bytes(table.stride * width_of(storage)),
+        last(line_bytes(table, storage, chunks) - kCacheLine) {}
+
+  MASCOT_INLINE Lines row(uint32_t number) const {
+    return {data + static_cast<int64_t>(number) * row_bytes, last};
   }
-  MASCOT_INLINE Ahead rows(int64_t number) const {
-    const uint32_t place = order[number];
-    const int64_t i = block.begin + place;
-    const int its = plan[place] & kPairBits;
-    return {users->row(user_storage(its), ratings->user[i]),
-            items->row(item_storage(its), ratings->item[i])};
+};
+
+// The ratings of a block that have one pair of storages, in the order of their visits.
+struct List {
+  int pair;
+  const uint32_t* begin;  // places in the block
+  const uint32_t* end;
+  const uint8_t* plan;   // by place
+  const uint32_t* user;  // by place, as item
+  const uint32_t* item;
+  int64_t first;  // the number of the rating at place 0
+  TableLines users;
+  TableLines items;
+
+  // The rows of a visit. Beyond the last there is nothing: its rows, which are there, are asked for
+  // again.
+  MASCOT_INLINE Ahead rows(const uint32_t* visit) const {
+    const uint32_t place = *std::min(visit, end - 1);
+    return {users.row(user[place]), items.row(item[place])};
   }
 };
 
@@ -80,23 +89,29 @@ std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, uin
   return begin;
 }
 
-// Calls body(list) for each pair of storages in a block; the first rows are fetched by then.
+// Calls body(list) for each pair of storages in a block; its first rows have been asked for.
 template <int C, class Body>
 MASCOT_INLINE void for_lists(const Task& task, Block block, Chunks<C> chunks, const Body& body) {
   const uint32_t pairs = make_plan(task, block);
   const std::array<int64_t, kPairs + 1> begin = sort_by_pairs(task, block, pairs);
-  const Lines users(*task.users, chunks), items(*task.items, chunks);
-  List list = {
-      block,        0,      0,     0, task.scratch->order.data(), task.scratch->plan.data(),
-      task.ratings, &users, &items};
-  for (int64_t number = 0; number < std::min(kPrefetchDistance, begin[kPairs]); ++number) {
-    const Ahead first = list.rows(number);
-    for (int64_t c = 0; c < chunks.count(); ++c) first.fetch(c);
-  }
-  for (list.pair = 0; list.pair < kPairs; ++list.pair) {
-    list.begin = begin[list.pair];
-    list.end = begin[list.pair + 1];
-    if (list.begin < list.end) body(list);
+  const uint32_t* order = task.scratch->order.data();
+  for (int pair = 0; pair < kPairs; ++pair) {
+    if (begin[pair] == begin[pair + 1]) continue;
+    const Storage users = user_storage(pair), items = item_storage(pair);
+    const List list = {pair,
+                       order + begin[pair],
+                       order + begin[pair + 1],
+                       task.scratch->plan.data(),
+                       task.ratings->user + block.begin,
+                       task.ratings->item + block.begin,
+                       block.begin,
+                       {task.users->table(users), users, chunks},
+                       {task.items->table(items), items, chunks}};
+    for (const uint32_t* visit = list.begin; visit < list.begin + kPrefetchDistance; ++visit) {
+      const Ahead first = list.rows(visit);
+      for (int64_t c = 0; c < chunks.count(); ++c) first.fetch(c);
+    }
+    body(list);
   }
 }
 

@@ -149,6 +149,30 @@ struct Float16 {
   }
 };
 
+inline Words load_words(const uint32_t* p) {
+  const __m256i* words = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
+}
+// 1/127 of the largest magnitudes, to 17 bits; 0 for those below kSmallestBlock.
+inline Lanes int8_scales(Words largest) {
+  const auto scales = [](__m256i bits) {
+    const __m256 magnitude = _mm256_castsi256_ps(bits);
+    const __m256i scale = _mm256_castps_si256(_mm256_div_ps(magnitude, _mm256_set1_ps(127)));
+    const __m256i cut = _mm256_and_si256(_mm256_add_epi32(scale, _mm256_set1_epi32(kScaleRounding)),
+                                         _mm256_set1_epi32(kScaleMask));
+    const __m256 small = _mm256_cmp_ps(magnitude, _mm256_set1_ps(kSmallestBlock), _CMP_LT_OQ);
+    return _mm256_andnot_ps(small, _mm256_castsi256_ps(cut));
+  };
+  return {scales(largest.low), scales(largest.high)};
+}
+// 1 / scale; 0 for 0.
+inline Lanes int8_steps(Lanes scale) {
+  const auto steps = [](__m256 scales) {
+    const __m256 none = _mm256_cmp_ps(scales, _mm256_setzero_ps(), _CMP_EQ_OQ);
+    return _mm256_andnot_ps(none, _mm256_div_ps(_mm256_set1_ps(1), scales));
+  };
+  return {steps(scale.low), steps(scale.high)};
+}
 // 128 and a random part of 1, of 13 bits and half of the next.
 inline Lanes int8_offsets(Words draws) {
   const auto offsets = [](__m256i draw) {

@@ -113,6 +113,21 @@ struct Float16 {
   }
 };
 
+inline Words load_words(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+// 1/127 of the largest magnitudes, to 17 bits; 0 for those below kSmallestBlock.
+inline Lanes int8_scales(Words largest) {
+  const __m512 magnitude = _mm512_castsi512_ps(largest.v);
+  const __m512i scale = _mm512_castps_si512(_mm512_div_ps(magnitude, _mm512_set1_ps(127)));
+  const __m512i cut = _mm512_and_si512(_mm512_add_epi32(scale, _mm512_set1_epi32(kScaleRounding)),
+                                       _mm512_set1_epi32(kScaleMask));
+  const __mmask16 small = _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(kSmallestBlock), _CMP_LT_OQ);
+  return {_mm512_castsi512_ps(_mm512_mask_mov_epi32(cut, small, _mm512_setzero_si512()))};
+}
+// 1 / scale; 0 for 0.
+inline Lanes int8_steps(Lanes scale) {
+  const __mmask16 some = _mm512_cmp_ps_mask(scale.v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+  return {_mm512_maskz_div_ps(some, _mm512_set1_ps(1), scale.v)};
+}
 // 128 and a random part of 1, of 13 bits and half of the next.
 inline Lanes int8_offsets(Words draws) {
   const __m512i part = _mm512_and_si512(_mm512_srli_epi32(draws.v, 16), _mm512_set1_epi32(0xfff8));

@@ -128,6 +128,31 @@ struct Float16 {
   }
 };
 
+inline Words load_words(const uint32_t* p) {
+  Words r;
+  std::memcpy(r.v, p, sizeof r.v);
+  return r;
+}
+// 1/127 of the largest magnitudes, to 17 bits; 0 for those below kSmallestBlock.
+inline Lanes int8_scales(const Words& largest) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) {
+    float magnitude;
+    std::memcpy(&magnitude, &largest.v[i], sizeof magnitude);
+    const float scale = magnitude / 127;
+    uint32_t bits;
+    std::memcpy(&bits, &scale, sizeof bits);
+    bits = magnitude < kSmallestBlock ? 0 : (bits + kScaleRounding) & kScaleMask;
+    std::memcpy(&r.v[i], &bits, sizeof bits);
+  }
+  return r;
+}
+// 1 / scale; 0 for 0.
+inline Lanes int8_steps(const Lanes& scale) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = scale.v[i] == 0 ? 0 : 1 / scale.v[i];
+  return r;
+}
 // 128 and a random part of 1, of 13 bits and half of the next.
 inline Lanes int8_offsets(const Words& draws) {
   Lanes r;

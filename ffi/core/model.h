@@ -34,6 +34,12 @@ struct Table {
   int64_t scale_chunks = 0;
 };
 
+// A scale is rounded to 17 bits of 24: a component's multiple of it, up to 127, is then exact.
+inline constexpr uint32_t kScaleRounding = 0x40;
+inline constexpr uint32_t kScaleMask = ~uint32_t{0x7f};
+// Below this largest magnitude a block is stored as zeros: 1 / scale might overflow.
+inline constexpr float kSmallestBlock = 0x1p-100f;
+
 // Scales in a row of so many chunks.
 inline int64_t scale_count(int64_t chunks, int64_t scale_chunks) {
   return (chunks + scale_chunks - 1) / scale_chunks;
