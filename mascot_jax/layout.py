@@ -30,8 +30,8 @@ def lay_out(ratings: Ratings, settings: TrainSettings) -> Ratings:
         As they came, in their seeded order; or laid out by this function for the same settings,
         which are returned as they are.
     settings
-        With ``deterministic``, ratings are put into conflict-free blocks, in their seeded order
-        within each.
+        Where they ask for a deterministic training, or leave that to the device and it is a CPU,
+        ratings are put into conflict-free blocks, in their seeded order within each.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def lay_out(ratings: Ratings, settings: TrainSettings) -> Ratings:
         return ratings
     if ratings.strata is not None:
         raise ValueError("the ratings have been laid out for other settings already")
-    platform = next(iter(ratings.users.devices())).platform
+    platform = _platform(ratings)
     if platform != "cpu":
         raise BackendError(
             f"train.deterministic: {platform} runs Hogwild only; set train.backend to cpu"
@@ -69,7 +69,12 @@ def lay_out(ratings: Ratings, settings: TrainSettings) -> Ratings:
 
 def is_laid_out(ratings: Ratings, settings: TrainSettings) -> bool:
     """Return whether ratings lie as ``lay_out`` would put them for these settings."""
-    return (ratings.strata is not None) == settings.deterministic
+    return (ratings.strata is not None) == settings.on(_platform(ratings)).deterministic
+
+
+def _platform(ratings: Ratings) -> str:
+    platform: str = next(iter(ratings.users.devices())).platform
+    return platform
 
 
 def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:

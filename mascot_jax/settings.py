@@ -149,8 +149,9 @@ class TrainSettings(Settings):
     """Share of the ratings that a measurement samples (gamma)."""
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The first epoch, counted from 0, that is measured."""
-    deterministic: bool = False
-    """CPU only: the same bits on every run and for every number of threads."""
+    deterministic: bool | None = None
+    """The same bits on every run and for every number of threads; null: on a CPU, the only one that
+    can."""
     backend: Backend = "auto"
     """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -175,6 +176,14 @@ class TrainSettings(Settings):
     def switching(self) -> Switching:
         """What is promoted at a time: nothing, a side as a whole, or a group."""
         return METHODS[self.method].switching
+
+    def on(self, platform: str) -> TrainSettings:
+        """Return a copy in which the device, by JAX's word for its kind, has filled what it can.
+
+        That is ``deterministic``, where it was null: true for ``cpu``.
+        """
+        chosen = platform == "cpu" if self.deterministic is None else self.deterministic
+        return self.model_copy(update={"deterministic": chosen})
 
     def resolved(self) -> TrainSettings:
         """Return a copy in which the method has filled what was null."""
