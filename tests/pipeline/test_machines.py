@@ -55,18 +55,18 @@ def test_running_all_again_makes_the_same_bits(workspace):
 class TestCheckLock:
     def test_what_was_made_as_committed_passes(self, workspace):
         done = workspace.stage("check_lock")
-        said = "all 14 outputs are those of the committed dvc.lock\n"
+        said = "all 16 outputs are those of the committed dvc.lock\n"
         assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
 
     def test_what_was_not_is_named(self, workspace):
         lock, before = workspace.path("dvc.lock"), hashes(workspace)
         model = before["models/1.safetensors"]
-        text = lock.read_text(encoding="utf-8").replace(model, 32 * "0")
+        text = lock.read_text(encoding="utf-8").replace(model, 32 * "f")
         lock.write_text(text, encoding="utf-8")
         done = workspace.stage("check_lock")
         assert done.returncode == 1
         first, last = done.stderr.splitlines()
-        assert first == f"models/1.safetensors: {32 * '0'} was made, {model} committed"
+        assert first == f"models/1.safetensors: {32 * 'f'} was made, {model} committed"
         assert last.startswith("error: 1 outputs are not those of the committed dvc.lock.")
 
     def test_without_a_committed_lock_it_says_so(self, fresh):
