@@ -50,5 +50,5 @@ $(VENV)/.test: $(BIN)/pip $(NATIVE) constraints.txt
 	touch $@ $(VENV)/.pipeline
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/pip install --quiet --group lint
+	$(BIN)/pip install --quiet --constraint constraints.txt --group lint
 	touch $@

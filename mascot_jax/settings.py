@@ -150,8 +150,8 @@ class TrainSettings(Settings):
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The first epoch, counted from 0, that is measured."""
     deterministic: bool | None = None
-    """The same bits on every run and for every number of threads; null: on a CPU, the only one that
-    can."""
+    """CPU only: the same bits on every run and for every number of threads; null: true on a CPU,
+    false on a GPU."""
     backend: Backend = "auto"
     """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -178,9 +178,9 @@ class TrainSettings(Settings):
         return METHODS[self.method].switching
 
     def on(self, platform: str) -> TrainSettings:
-        """Return a copy in which the device, by JAX's word for its kind, has filled what it can.
+        """Return a copy in which the kind of device, in JAX's words, decides what was left to it.
 
-        That is ``deterministic``, where it was null: true for ``cpu``.
+        That is ``deterministic``, where it was null.
         """
         chosen = platform == "cpu" if self.deterministic is None else self.deterministic
         return self.model_copy(update={"deterministic": chosen})
