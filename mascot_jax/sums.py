@@ -10,7 +10,7 @@ def rounded(product: jax.Array) -> jax.Array:
     """Round float32 products to 23 significant bits, so that adding to them is an addition.
 
     XLA's compiler fuses a product and an addition where the CPU can, which skips a rounding, and
-    heeds no barrier. It keeps one that takes a bit away, as a float32 has 24.
+    heeds neither a barrier nor a rounding to the 24 bits of a float32.
     """
     return jax.lax.reduce_precision(product, exponent_bits=8, mantissa_bits=22)
 
