@@ -8,11 +8,15 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml
 
-.PHONY: repro test lint format clean
+.PHONY: repro check-lock test lint format clean
 
 repro: $(VENV)/.pipeline
 	dvc repro
 	dvc metrics show
+
+# After repro: did this machine make what is committed?
+check-lock: $(VENV)/.pipeline
+	python -m pipeline.check_lock
 
 test: $(VENV)/.test
 	pytest
@@ -37,14 +41,14 @@ $(BIN)/pip:
 	$(BIN)/pip install --quiet --upgrade pip
 
 # Not editable: stages must run the Python code of the folder they are started in, and DVC starts some in copies.
-$(VENV)/.pipeline: $(BIN)/pip $(NATIVE)
-	$(BIN)/pip install --quiet '.[pipeline]'
+$(VENV)/.pipeline: $(BIN)/pip $(NATIVE) constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt '.[pipeline]'
 	touch $@
 
-$(VENV)/.test: $(BIN)/pip $(NATIVE)
-	$(BIN)/pip install --quiet '.[test]'
+$(VENV)/.test: $(BIN)/pip $(NATIVE) constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt '.[test]'
 	touch $@ $(VENV)/.pipeline
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/pip install --quiet --group lint
+	$(BIN)/pip install --quiet --constraint constraints.txt --group lint
 	touch $@

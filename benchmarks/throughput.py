@@ -111,6 +111,7 @@ def _variants(workload: Workload, factors: int, execution: Execution) -> list[Va
 
     def settings(method: str, rounding: str = "nearest") -> TrainSettings:
         values = {"method": method, "factors": factors, "epochs": EPOCHS, "threshold": NEVER}
+        values |= {"deterministic": False}
         values |= {"rounding": rounding}
         return validate(TrainSettings, values | {"learning_rate": 1e-3})
 

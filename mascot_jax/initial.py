@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Final
 
@@ -18,6 +19,9 @@ from mascot_jax.storage import Storage, storages_of
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
 
+_STEP: Final = np.float32(SCALE / math.sqrt((2**32 - 1) / 3))
+"""Makes it so: the sum of four of 0 to 2^16 - 1 has a variance of (2^32 - 1) / 3."""
+
 ROWS_AT_A_TIME: Final = 16_384
 """Bounds the memory for random numbers on their way into a table: 16 MiB at k = 128."""
 
@@ -29,7 +33,9 @@ MOST_GROUPS: Final = 65_536
 def initial_state(
     user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], settings: TrainSettings
 ) -> TrainState:
-    """Return factors drawn from N(0, 0.01^2), rounded to the storage, every group in the same one.
+    """Return random factors, rounded to the storage, every group in the same one.
+
+    Their distribution is that of ``bell``, with a standard deviation of 0.01.
 
     Parameters
     ----------
@@ -84,8 +90,7 @@ def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> j
     chunk = min(ROWS_AT_A_TIME, rows)
 
     def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
-        values = SCALE * jax.random.normal(jax.random.fold_in(key, i), (chunk, factors))
-        stored = storage.encode(values)
+        stored = storage.encode(bell(jax.random.fold_in(key, i), (chunk, factors)))
         padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         # The last chunk is moved back to fit, over rows that an earlier one wrote.
         first = jnp.minimum(i * chunk, rows - chunk)
@@ -93,3 +98,18 @@ def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> j
 
     filled: jax.Array = jax.lax.fori_loop(0, -(-rows // chunk), fill_chunk, table)
     return filled
+
+
+def bell(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Draw from a bell of mean 0 and standard deviation 0.01, float32 ``shape``.
+
+    A number is the centred sum of four random 16-bit integers, times a constant. It is nearly
+    normal (excess kurtosis -0.3, nothing beyond 3.5 deviations) and exact but for the one rounding
+    of the product, so that every machine draws the same bits; normal numbers need logarithms, whose
+    last bit depends on the CPU.
+    """
+    words = jax.random.bits(key, (2, *shape), jnp.uint32)
+    halves = (words & jnp.uint32(0xFFFF)) + (words >> jnp.uint32(16))
+    total = (halves[0] + halves[1]).astype(jnp.int32)
+    drawn: jax.Array = _STEP * (total - jnp.int32(2 * 0xFFFF)).astype(jnp.float32)
+    return drawn

@@ -50,8 +50,9 @@ def lay_out(
         ``order``, ``deterministic`` and ``seed`` count. ``shuffled`` keeps the seeded order,
         ``runs`` puts up to 8 ratings of a user one after the other and deals these runs out at
         random, ``group-blocks`` makes a block of the ratings of each pair of a user group and an
-        item group. With ``deterministic``, ratings of ``shuffled`` and ``runs`` are first put into
-        blocks of ranges of users and items; within these they lie as without.
+        item group. Where they ask for a deterministic training, or leave that to the device and it
+        is a CPU, ratings of ``shuffled`` and ``runs`` are first put into blocks of ranges of users
+        and items; within these they lie as without.
     user_starts, item_starts
         uint32 ``(g + 1,)``: group tables.
 
@@ -66,6 +67,7 @@ def lay_out(
         return ratings
     if (ratings.order, ratings.conflict_free) != ("shuffled", False):
         raise ValueError("the ratings have been laid out for other settings already")
+    settings = settings.on(_platform(ratings))
     _check_platform(ratings, settings)
     users, items = np.asarray(ratings.users), np.asarray(ratings.items)
     block, strata = None, None
@@ -87,17 +89,23 @@ def lay_out(
         ratings=jnp.asarray(np.asarray(ratings.ratings)[order]),
         strata=strata,
         order=settings.order,
-        conflict_free=settings.deterministic,
+        conflict_free=bool(settings.deterministic),
     )
 
 
 def is_laid_out(ratings: Ratings, settings: TrainSettings) -> bool:
     """Return whether ratings lie as ``lay_out`` would put them for these settings."""
-    return (ratings.order, ratings.conflict_free) == (settings.order, settings.deterministic)
+    wanted = settings.on(_platform(ratings))
+    return (ratings.order, ratings.conflict_free) == (wanted.order, bool(wanted.deterministic))
+
+
+def _platform(ratings: Ratings) -> str:
+    platform: str = next(iter(ratings.users.devices())).platform
+    return platform
 
 
 def _check_platform(ratings: Ratings, settings: TrainSettings) -> None:
-    platform = next(iter(ratings.users.devices())).platform
+    platform = _platform(ratings)
     if platform == "cpu":
         return
     if settings.deterministic:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mascot_jax import kernels, prediction
 from mascot_jax.kernels import Execution
-from mascot_jax.metrics import TERMS, ErrorTotals, total
+from mascot_jax.metrics import ErrorTotals
 from mascot_jax.prediction import ColdRule, check_row
 from mascot_jax.state import Side
+from mascot_jax.sums import pairwise_sum, rounded
 
 
 class HeldOut:
@@ -99,11 +100,10 @@ def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
     count = len(columns[0])
     wanted = -(-count // prediction.PAIRS_AT_A_TIME)
     size = -(-count // max(wanted, 1))
-    padded = -(-size // TERMS) * TERMS
 
     def put(part: NDArray[np.generic]) -> jax.Array:
         # JAX may go on using the memory that it is given: np.pad's, not the caller's.
-        return jnp.asarray(np.pad(part, (0, padded - len(part))), dtype=part.dtype)
+        return jnp.asarray(np.pad(part, (0, size - len(part))), dtype=part.dtype)
 
     def cut(start: int) -> _Chunk:
         parts = [column[start : start + size] for column in columns]
@@ -127,4 +127,4 @@ def _error_sums(
     predictions = jnp.clip(jnp.where(chunk.cold, answer, dots), low, high)
     counted = jnp.arange(dots.shape[0]) < chunk.used
     errors = jnp.where(counted, predictions - chunk.ratings, jnp.float32(0))
-    return total(jnp.square(errors)), total(jnp.abs(errors))
+    return pairwise_sum(rounded(jnp.square(errors))), pairwise_sum(jnp.abs(errors))

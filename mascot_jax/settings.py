@@ -156,8 +156,9 @@ class TrainSettings(Settings):
     order: Literal["shuffled", "runs", "group-blocks"] = "shuffled"
     """In which an epoch visits the ratings: at random, in runs of up to 8 of one user, or in blocks
     of one user group and one item group (CPU only)."""
-    deterministic: bool = False
-    """CPU only: the same bits on every run and for every number of threads."""
+    deterministic: bool | None = None
+    """CPU only: the same bits on every run and for every number of threads; null: true on a CPU,
+    false on a GPU."""
     backend: Backend = "auto"
     """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -176,12 +177,22 @@ class TrainSettings(Settings):
     def _cuda_runs_hogwild(self) -> TrainSettings:
         if self.backend == "cuda" and self.deterministic:
             raise ValueError("deterministic: cuda runs Hogwild only; set backend to cpu or auto")
+        if self.backend == "cuda" and self.order == "group-blocks":
+            raise ValueError("order: cuda has shuffled and runs; set backend to cpu or auto")
         return self
 
     @property
     def switching(self) -> Switching:
         """What is promoted at a time: nothing, a side as a whole, or a group."""
         return METHODS[self.method].switching
+
+    def on(self, platform: str) -> TrainSettings:
+        """Return a copy in which the kind of device, in JAX's words, decides what was left to it.
+
+        That is ``deterministic``, where it was null.
+        """
+        chosen = platform == "cpu" if self.deterministic is None else self.deterministic
+        return self.model_copy(update={"deterministic": chosen})
 
     def resolved(self) -> TrainSettings:
         """Return a copy in which the method has filled what was null."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from mascot_jax.storage import FLOAT32
+from mascot_jax.sums import pairwise_sum, rounded
 
 GRADIENT_DIVERSITY: Final = "gradient-diversity"
 LOST_UPDATE: Final = "lost-update"
@@ -44,7 +45,7 @@ def unpack_sums(sums: jax.Array) -> Sums:
 
 def pool(sums: Sums) -> Sums:
     """Give every group the sums of its whole side: the side is judged as one (MASCOT-N2)."""
-    return Sums(*(jnp.broadcast_to(s.sum(axis=0), s.shape) for s in sums))
+    return Sums(*(jnp.broadcast_to(pairwise_sum(s), s.shape) for s in sums))
 
 
 def q_error(sums: Sums) -> jax.Array:
@@ -53,7 +54,7 @@ def q_error(sums: Sums) -> jax.Array:
     float32 ``(g,)``; from 0 (the gradients cancel) to the number of samples (all alike). NaN where
     no gradient was sampled, or all were zero. It does not depend on the gradients' scale.
     """
-    return jnp.square(sums.gradient).sum(axis=1) / sums.squared_norms
+    return pairwise_sum(rounded(jnp.square(sums.gradient)).T) / sums.squared_norms
 
 
 def lost_update(sums: Sums) -> jax.Array:

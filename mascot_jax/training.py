@@ -16,6 +16,7 @@ from mascot_jax.layout import is_laid_out
 from mascot_jax.ratings import Ratings
 from mascot_jax.settings import Switching, TrainSettings
 from mascot_jax.state import Side, TrainState
+from mascot_jax.sums import rounded
 
 
 class SideReport(NamedTuple):
@@ -78,7 +79,7 @@ def train_epoch(
     Returns
     -------
     state, report
-        The same bits for the same state, ratings and settings if these say ``deterministic``, or
+        The same bits for the same state, ratings and settings if these are ``deterministic``, or
         with one thread. Else, and on a GPU, factors vary from run to run as Hogwild's races do.
 
     Raises
@@ -177,7 +178,8 @@ def _train_epoch(
 def learning_rate(first: ArrayLike, decay: ArrayLike, epoch: jax.Array) -> jax.Array:
     """Return the step size of an epoch counted from 0: eta / (1 + decay t^1.5), float32 ``()``."""
     t = epoch.astype(jnp.float32)
-    return jnp.divide(first, jnp.float32(1) + t * decay * jnp.sqrt(t))
+    slowed = rounded(t * decay * jnp.sqrt(t))
+    return jnp.divide(first, jnp.float32(1) + slowed)
 
 
 def measures(

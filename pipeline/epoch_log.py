@@ -85,7 +85,8 @@ def q_error_rows(
             "epoch": epoch,
             "group": int(group),
             "q_error": float(record.q_error[group]),
-            "log2_growth": float(growth[group]) if np.isfinite(growth[group]) else None,
+            # Rounded: NumPy's logarithm is not the same to the last bit on every CPU.
+            "log2_growth": round(float(growth[group]), 6) if np.isfinite(growth[group]) else None,
             "storage": BY_CODE[int(record.codes[group])].name,
         }
         for group in np.flatnonzero(np.isfinite(record.q_error))

@@ -22,7 +22,7 @@ def evaluate(params: Params, fold: int) -> None:
     """Score the fold's model on the ratings that it was not trained on."""
     model = load_model(paths.model(fold))
     # Trained on a GPU, a model can still be scored where there is none.
-    with jax.default_device(choose_device("cpu" if model.settings.backend == "cpu" else "auto")):
+    with jax.default_device(choose_device("cpu" if model.settings.device == "cpu" else "auto")):
         scores = _scores(model, read_fold(paths.SPLIT, fold), clip=params.evaluate.clip)
     paths.write_json(paths.scores(fold), scores | {"model": model_digest(paths.model(fold))})
 

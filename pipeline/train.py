@@ -35,6 +35,7 @@ def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging after each epoch the error on that one."""
     settings = params.train.resolved()
     device = choose_device(settings.device)
+    settings = settings.on(device.platform)
     with jax.default_device(device):
         model, times = _train(settings, fold)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)

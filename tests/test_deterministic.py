@@ -278,7 +278,9 @@ def test_cuda_is_refused_before_any_work(data, monkeypatch):
     with pytest.raises(SettingsError, match="cuda runs Hogwild only"):
         settings(backend="cuda")
     assert settings(backend="auto").device == "cpu"
-    assert settings(backend="auto", deterministic=False).device == "auto"
+    for value in (False, None):
+        assert settings(backend="auto", deterministic=value).device == "auto"
+        assert settings(backend="cuda", deterministic=value).device == "cuda"
 
     class Gpu:
         platform = "gpu"
@@ -286,3 +288,17 @@ def test_cuda_is_refused_before_any_work(data, monkeypatch):
     monkeypatch.setattr(type(jnp.zeros(1)), "devices", lambda _: {Gpu})
     with pytest.raises(BackendError, match="gpu runs Hogwild only"):
         lay_out(data[0], settings())
+    unasked = settings(deterministic=None)
+    assert lay_out(data[0], unasked) is data[0]  # there, Hogwild is the default
+
+
+@pytest.mark.parametrize(("platform", "default"), [("cpu", True), ("gpu", False)])
+def test_the_device_decides_where_nobody_else_does(platform, default):
+    assert TrainSettings().on(platform).deterministic is default
+    for asked in (True, False):
+        assert TrainSettings(deterministic=asked).on(platform).deterministic is asked
+
+
+def test_training_on_the_cpu_is_deterministic_unless_told_otherwise(data):
+    assert lay_out(data[0], settings(deterministic=None)).strata is not None
+    assert lay_out(data[0], settings(deterministic=False)) is data[0]

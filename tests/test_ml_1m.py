@@ -21,7 +21,7 @@ def outcomes(real_data):
     def outcome(method, **values):
         traffic = Traffic(fold.users.visits, fold.items.visits)
         rmse = fold.train(
-            validate(TrainSettings, {"method": method} | values),
+            validate(TrainSettings, {"method": method, "deterministic": False} | values),
             execution,
             lambda record, _: traffic.add_epoch(record.users.codes, record.items.codes),
         )

@@ -75,6 +75,7 @@ NULLABLE = FROM_METHOD | {
     "data.items",
     "data.ratings",
     "train.threads",
+    "train.deterministic",
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 from mascot_jax.errors import DataError, DivergenceError
 from mascot_jax.fit import fit
 from mascot_jax.grouping import regroup
-from mascot_jax.initial import initial_state
+from mascot_jax.initial import bell, initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.ratings import make_ratings, relabelled_ratings
 from mascot_jax.settings import TrainSettings, validate
@@ -18,7 +18,8 @@ ONE = Execution(1)
 
 
 def settings(**values):
-    return validate(TrainSettings, {"factors": 8, "epochs": 12} | values)
+    """Of a Hogwild training."""
+    return validate(TrainSettings, {"factors": 8, "epochs": 12, "deterministic": False} | values)
 
 
 def planted(users=60, items=40, count=4000, seed=0, groups=4):
@@ -68,16 +69,29 @@ def test_a_seed_changes_the_result():
     assert (a != b).any()
 
 
-def test_initial_factors_are_small_normal_numbers():
+def test_initial_factors_are_small_and_bell_shaped():
     _, _, items = planted()
     starts = np.array([0, 40_000], dtype=np.uint32)
     state = initial_state(starts, items.starts, settings(method="fp32", factors=13))
-    factors = live_rows(state.users, 13)
+    factors = live_rows(state.users, 13).astype(np.float64)
     assert abs(factors.mean()) < 5e-5
     assert abs(factors.std() - 0.01) < 5e-5
-    assert len(np.unique(factors[:, 0])) > 39_000  # chunks of rows do not repeat
+    kurtosis = (factors**4).mean() / factors.var() ** 2 - 3
+    assert abs(kurtosis + 0.3) < 0.03
+    assert abs(factors).max() < 0.01 * 12**0.5
+    for other in (factors[1:, 0], factors[:-1, 1]):  # neither rows nor columns hang together
+        assert abs(np.corrcoef(factors[:-1, 0], other)[0, 1]) < 0.02
+    assert len(np.unique(factors, axis=0)) == 40_000  # chunks of rows do not repeat
     table = np.asarray(state.users.tables["float32"])
     assert not table[:, 13:].any()
+
+
+def test_initial_factors_are_exact_multiples_of_one_step():
+    drawn = np.asarray(bell(jax.random.key(1), (100, 16)))
+    words = np.asarray(jax.random.bits(jax.random.key(1), (2, 100, 16), np.uint32))
+    total = (words & 0xFFFF).astype(np.int64).sum(axis=0) + (words >> 16).sum(axis=0)
+    step = np.float32(0.01 / ((2**32 - 1) / 3) ** 0.5)
+    np.testing.assert_array_equal(drawn, (total - 2 * 0xFFFF).astype(np.float32) * step)
 
 
 @pytest.mark.parametrize(
