@@ -9,9 +9,10 @@ from mascot_jax.grouping import regroup
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.ratings import make_ratings, relabelled_ratings
+from mascot_jax.schedule import learning_rates
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.traffic import Traffic
-from mascot_jax.training import _fixed, _scalars, _train_epoch, learning_rate, measures, train_epoch
+from mascot_jax.training import _fixed, _scalars, _train_epoch, measures, train_epoch
 from tests.worlds import aligned, live_rows
 
 ONE = Execution(1)
@@ -158,13 +159,12 @@ def test_methods_that_never_switch_do_not_measure(method):
     assert all(np.isnan(r.users.q_error).all() for r in seen)
 
 
-def test_learning_rates_decay_as_t_to_the_three_halves():
+@pytest.mark.parametrize("schedule", ["power", "linear"])
+def test_an_epoch_has_its_schedules_rate(schedule):
     seen = []
-    train(settings(epochs=30), on_epoch=lambda record, _: seen.append(record.learning_rate))
-    expected = [0.01 / (1 + 0.1 * t**1.5) for t in range(30)]
-    np.testing.assert_allclose(seen, expected, rtol=1e-6)
-    rate = learning_rate(jnp.float32(0.5), jnp.float32(0), jnp.uint32(9))
-    assert float(rate) == 0.5
+    s = settings(epochs=30, schedule=schedule)
+    train(s, on_epoch=lambda record, _: seen.append(record.learning_rate))
+    np.testing.assert_array_equal(np.array(seen, np.float32), learning_rates(s))
 
 
 def test_the_last_epoch_never_measures():
@@ -176,6 +176,7 @@ def test_a_sweep_over_numbers_compiles_once():
     train(settings(learning_rate=0.01))
     before = _train_epoch._cache_size()
     train(settings(learning_rate=0.02, user_reg=0.3, seed=5, threshold=3.0, period=3))
+    train(settings(schedule="linear"))
     assert _train_epoch._cache_size() == before
 
 
