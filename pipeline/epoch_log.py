@@ -46,6 +46,8 @@ class EpochLog:
     def add(self, record: EpochRecord, state: TrainState, rmse: float) -> None:
         """Log an epoch, and the test RMSE of the state after it."""
         self._live.log_metric("rmse", rmse)
+        if record.validation_rmse is not None:
+            self._live.log_metric("validation_rmse", record.validation_rmse)
         self._live.log_metric("learning_rate", record.learning_rate)
         sides = {"users": record.users, "items": record.items}
         for storage in STORAGES.values():

@@ -9,7 +9,7 @@ import csv
 import statistics
 from typing import Any
 
-from mascot_jax.settings import Params
+from mascot_jax.settings import Params, Recipe
 from mascot_jax.storage import STORAGES
 from pipeline import paths
 from pipeline.stage import run_stage
@@ -24,8 +24,9 @@ def summarize(params: Params) -> None:
         paths.write_json(paths.PLOTS / f"{name}.json", rows)
 
 
-RESOLVED = ("storage", "rounding", "criterion", "threshold", "period", "sample_ratio", "warmup")
-"""Settings that params.yaml may leave to the method."""
+FROM_METHOD = ("storage", "rounding", "criterion", "threshold", "period", "sample_ratio", "warmup")
+RESOLVED = (*FROM_METHOD, "recipe", *Recipe._fields)
+"""Settings that params.yaml may leave to the method or to the recipe."""
 
 
 def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -40,10 +41,17 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "rmse_std": statistics.stdev(rmses) if len(rmses) > 1 else 0.0,
         "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
         "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
+        # Of the models: where training stopped early, more epochs ran.
+        "epochs_trained": statistics.mean(fold["epochs_trained"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
     values |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
     values |= {name: settings[name] for name in RESOLVED}
+    if settings["validation"]:
+        values["validation_rmse_mean"] = statistics.fmean(
+            _logged(number, "validation_rmse")[fold["epochs_trained"] - 1]
+            for number, fold in scores.items()
+        )
     values |= {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
     for storage in STORAGES:
         shares = [fold["traffic"].get(storage, 0.0) for fold in folds]

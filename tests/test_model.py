@@ -11,6 +11,7 @@ from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.model import model_from_state, side_to_state
 from mascot_jax.model_file import load_model, model_digest, save_model
+from mascot_jax.prediction import ColdRule
 from tests.test_training import ONE, planted, settings
 from tests.worlds import live_rows
 
@@ -20,7 +21,14 @@ def trained(method="mascot", **values):
     ratings, users, items = planted()
     state = fit(initial_state(users.starts, items.starts, s), ratings, s, ONE)
     model = model_from_state(
-        state, users, items, s, mean_rating=3.5, low=1.0, high=5.0, traffic={"float16": 1.0}
+        state,
+        users,
+        items,
+        s,
+        rule=ColdRule(3.5, users.warm_rows, items.warm_rows),
+        low=1.0,
+        high=5.0,
+        traffic={"float16": 1.0},
     )
     return state, model
 
