@@ -50,7 +50,8 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
     prepared, held_out = _prepare(data, users, items, settings)
     del data  # its arrays are as large as the ratings
     traffic = Traffic(users.visits, items.visits)
-    seconds, epochs = 0.0, 0
+    seconds = 0.0
+    epochs = 0
     with (
         EpochLog(fold, users, items, settings) as log,
         tqdm(total=settings.epochs, desc=f"fold {fold}", unit="epoch", disable=None) as bar,
@@ -58,7 +59,8 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
 
         def on_epoch(record: EpochRecord, state: TrainState) -> None:
             nonlocal seconds, epochs
-            seconds, epochs = seconds + record.seconds, epochs + 1
+            seconds += record.seconds
+            epochs += 1
             traffic.add_epoch(record.users.codes, record.items.codes)
             totals = held_out.score(state.users, state.items, settings.factors, execution)
             log.add(record, state, totals.rmse)

@@ -28,7 +28,8 @@ def outcomes(real_data):
         return rmse, traffic.shares.get("float16", 0.0)
 
     return {method: outcome(method) for method in ("fp32", "fp16", "mascot")} | {
-        "deterministic": outcome("fp32", deterministic=True)
+        "deterministic": outcome("fp32", deterministic=True),
+        "tuned": outcome("fp32", deterministic=True, recipe="tuned"),
     }
 
 
@@ -38,6 +39,10 @@ def test_fp32_is_the_reference(outcomes):
 
 def test_deterministic_training_is_as_good(outcomes):
     assert -0.002 < outcomes["deterministic"][0] - outcomes["fp32"][0] < 0.001
+
+
+def test_the_tuned_recipe_is_better_than_the_papers(outcomes):
+    assert outcomes["tuned"][0] < 0.840
 
 
 def test_fp16_rounded_to_nearest_loses_accuracy(outcomes):
