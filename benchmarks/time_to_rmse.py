@@ -173,9 +173,10 @@ def _peer(
         times = _median(runs, its_goals), _median(curves[ours], its_goals)
         row[f"seconds_to_{goal_name}"], row[f"ours_to_{goal_name}"] = times
         if times[0] is not None and times[1] is not None:
+            what = "the goal" if goal_name == "goal" else f"the best RMSE of {name}"
             sys.stdout.write(
-                f"  to {'the goal' if its_goals is goals else f'the best RMSE of {name}'}: "
-                f"{times[0]:.1f} s, {ours} {times[1]:.3f} s, a {times[0] / times[1]:.0f}th\n"
+                f"  to {what}: {times[0]:.2f} s, {ours} {times[1]:.2f} s, "
+                f"ratio {times[0] / times[1]:.1f}\n"
             )
     return row
 
