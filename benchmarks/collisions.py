@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -29,8 +28,8 @@ from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import split_ratings
 from mascot_jax.initial import SCALE
 from mascot_jax.kernels import block_size
+from mascot_jax.schedule import learning_rates
 from mascot_jax.settings import DataSettings, SplitSettings, TrainSettings, validate
-from mascot_jax.training import learning_rate
 from pipeline.hardware import describe_hardware
 
 WAYS = (
@@ -147,7 +146,7 @@ def _train(epoch: Any, data: Data, settings: TrainSettings, way: int, batch: int
         p, q = (factors.astype(np.float16).astype(np.float32) for factors in (p, q))
     for number in range(settings.epochs):
         visits = _order(len(data.rating), rng)
-        rate = float(learning_rate(settings.learning_rate, settings.decay, jnp.uint32(number)))
+        rate = learning_rates(settings)[number]
         rates = np.array([rate, settings.user_reg, settings.item_reg], np.float32)
         ordered = data.user[visits], data.item[visits], data.rating[visits]
         key = int(rng.integers(1 << 32))

@@ -264,7 +264,7 @@ class Study:
         def codes(side: Side) -> jax.Array:
             return (jnp.arange(side.codes.size) % 2).astype(jnp.uint8)
 
-        traffic = Traffic(data.users.visits, data.items.visits)
+        traffic = Traffic(data.users.visits, data.items.visits, (FLOAT16, FLOAT32))
         traffic.add_epoch(np.asarray(codes(state.users)), np.asarray(codes(state.items)))
         users, items = (promote(side, codes(side)) for side in (state.users, state.items))
         return state._replace(users=users, items=items), traffic.shares.get(FLOAT16.name, 0.0)
@@ -311,7 +311,7 @@ class Study:
             reports.append(report)
         jax.block_until_ready(state)
         seconds = time.perf_counter() - begin
-        traffic = Traffic(data.users.visits, data.items.visits)
+        traffic = Traffic(data.users.visits, data.items.visits, (FLOAT16, FLOAT32))
         for user_codes, item_codes in jax.device_get(codes[:-1]):
             traffic.add_epoch(user_codes, item_codes)
         finite = [(r.users.finite, r.items.finite) for r in jax.device_get(reports)]

@@ -151,9 +151,10 @@ def run_stream(
 
 
 def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execution) -> Side:
-    """Convert, in place, the rows of groups that have a lower code in ``new_codes``, uint8 ``(g,)``.
+    """Convert, in place, the rows of groups that have a lower code in ``new_codes``.
 
-    That is exact but from int8 to float16, where it rounds to nearest.
+    That is uint8 ``(g,)``. Rows stay what they are, but from int8 to float16 they are rounded to
+    nearest.
     """
     call = jax.ffi.ffi_call(
         "mascot_promote",

@@ -195,7 +195,7 @@ def _then_by(key: NDArray[np.uint32], order: NDArray[np.intp]) -> NDArray[np.int
 
 
 def _runs(users: NDArray[np.uint32], block: NDArray[np.uint32] | None) -> NDArray[np.intp]:
-    """Number the runs: of each rating, sorted by block and user, the run that it belongs to."""
+    """Return the number of each rating's run, ``(n,)``; ratings are sorted by block and user."""
     new = np.ones(len(users), dtype=np.bool_)
     np.not_equal(users[1:], users[:-1], out=new[1:])
     if block is not None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.biases import Biases
 from mascot_jax.grouping import Grouping, inverse
 from mascot_jax.prediction import ColdRule
 from mascot_jax.settings import TrainSettings
@@ -70,11 +71,16 @@ class Model:
     high: float
     traffic: dict[str, float]
     """Storage name -> share of the training's row visits."""
+    epochs_trained: int
+    """Epochs that made the factors: fewer than the settings' where training stopped early."""
+    biases: Biases | None = None
+    """In the order of the rows; None where the factors are all there is."""
 
     @property
     def cold_rule(self) -> ColdRule:
-        """The answer for users and items without training ratings."""
-        return ColdRule(self.mean_rating, self.users.warm_rows, self.items.warm_rows)
+        """The answer for users and items without training ratings, and the biases."""
+        warm = self.users.warm_rows, self.items.warm_rows
+        return ColdRule(self.mean_rating, *warm, self.biases)
 
     @property
     def factor_bytes(self) -> int:
@@ -115,18 +121,20 @@ def model_from_state(
     items: Grouping,
     settings: TrainSettings,
     *,
-    mean_rating: float,
+    rule: ColdRule,
     low: float,
     high: float,
     traffic: dict[str, float],
 ) -> Model:
-    """Return the model that a training state has become."""
+    """Return the model that a training state has become; ``rule`` is what training prepared."""
     return Model(
         settings.resolved(),
         side_from_state(state.users, users, settings.factors),
         side_from_state(state.items, items, settings.factors),
-        mean_rating,
+        rule.mean_rating,
         low,
         high,
         traffic,
+        int(state.epoch),
+        rule.biases,
     )

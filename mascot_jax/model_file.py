@@ -13,13 +13,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 import mascot_jax
+from mascot_jax.biases import Biases
 from mascot_jax.errors import ModelFileError, SettingsError
 from mascot_jax.files import atomic_write
 from mascot_jax.model import Model, ModelSide
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.storage import by_code
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""2 added biases and ``epochs_trained``; files of version 1 are read."""
 METADATA_KEY: Final = "mascot"
 """The one metadata key: with two or more, safetensors files are not byte-stable."""
 
@@ -33,6 +35,8 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
         SHA-256 (hex) over everything the model holds.
     """
     tensors = _tensors(model.users, "users") | _tensors(model.items, "items")
+    if model.biases is not None:
+        tensors |= {f"{side}.bias": bias for side, bias in model.biases._asdict().items()}
     metadata = {
         "format_version": FORMAT_VERSION,
         "library_version": mascot_jax.__version__,
@@ -41,6 +45,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
         "low": model.low,
         "high": model.high,
         "traffic": model.traffic,
+        "epochs_trained": model.epochs_trained,
         "warm_rows": [model.users.warm_rows, model.items.warm_rows],
     }
     metadata["sha256"] = digest = _digest(tensors, metadata)
@@ -73,14 +78,18 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     try:
         warm_users, warm_items = metadata["warm_rows"]
         settings = validate(TrainSettings, metadata["settings"], "settings")
+        users = _side(tensors, "users", warm_users, settings.factors)
+        items = _side(tensors, "items", warm_items, settings.factors)
         return Model(
             settings,
-            _side(tensors, "users", warm_users, settings.factors),
-            _side(tensors, "items", warm_items, settings.factors),
+            users,
+            items,
             float(metadata["mean_rating"]),
             float(metadata["low"]),
             float(metadata["high"]),
             {str(name): float(share) for name, share in metadata["traffic"].items()},
+            int(metadata.get("epochs_trained", settings.epochs)),
+            _biases(tensors, users, items) if settings.biases else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete model: {error}") from error
@@ -129,6 +138,14 @@ def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: 
         ):
             raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
     return side
+
+
+def _biases(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Biases:
+    biases = Biases(tensors["users.bias"], tensors["items.bias"])
+    for bias, side, name in zip(biases, (users, items), Biases._fields, strict=True):
+        if bias.dtype != np.float32 or bias.shape != side.order.shape:
+            raise ValueError(f"{name}: biases are {bias.dtype} {bias.shape}")
+    return biases
 
 
 def _read(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax import kernels
+from mascot_jax.biases import Biases
 from mascot_jax.kernels import Execution
 from mascot_jax.state import Side
 
@@ -20,16 +21,30 @@ PAIRS_AT_A_TIME: Final = 1 << 20
 
 
 class ColdRule(NamedTuple):
-    """What to predict where user or item has no training rating: the mean training rating."""
+    """What to predict where user or item has no training rating: the mean training rating.
+
+    With biases these are added to it, and factors learn what then remains.
+    """
 
     mean_rating: float
     warm_users: int
     """User rows from here on are cold."""
     warm_items: int
+    biases: Biases | None = None
 
     def is_cold(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Return bool ``(n,)``: the pairs that the rule answers."""
         return (users >= self.warm_users) | (items >= self.warm_items)
+
+    def offset(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.float32]:
+        """Return float32 ``(n,)``: what is predicted besides the product of a pair's rows.
+
+        That product is left out where the pair is cold.
+        """
+        mean = np.float32(self.mean_rating)
+        if self.biases is None:
+            return np.where(self.is_cold(users, items), mean, np.float32(0))
+        return mean + self.biases.users[users] + self.biases.items[items]
 
 
 def predict(
@@ -51,7 +66,7 @@ def predict(
     user_rows, item_rows
         uint32 ``(n,)``: regrouped rows.
     rule
-        Answers for cold pairs.
+        Answers for cold pairs, and biases.
     factors, execution
         k, and how to run.
 
@@ -79,7 +94,8 @@ def predict(
             execution=execution,
         )
         cold = rule.is_cold(user_rows[part], item_rows[part])
-        yield part, np.where(cold, np.float32(rule.mean_rating), np.asarray(dots))
+        products = np.where(cold, np.float32(0), np.asarray(dots))
+        yield part, products + rule.offset(user_rows[part], item_rows[part])
 
 
 _predict = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)

@@ -28,7 +28,7 @@ class HeldOut:
     ratings
         float32 ``(n,)``.
     rule
-        Answers for cold pairs.
+        Answers for cold pairs, and biases.
     """
 
     def __init__(
@@ -45,7 +45,9 @@ class HeldOut:
         self._count = len(ratings)
         self._highest_user = int(user_rows.max(initial=0))
         self._highest_item = int(item_rows.max(initial=0))
-        self._chunks = _chunks(user_rows, item_rows, ratings, cold)
+        self._chunks = _chunks(
+            user_rows, item_rows, ratings, cold, rule.offset(user_rows, item_rows)
+        )
 
     def score(
         self,
@@ -74,7 +76,7 @@ class HeldOut:
         check_row(self._highest_user, users, "user")
         check_row(self._highest_item, items, "item")
         low, high = clip or (-np.inf, np.inf)
-        bounds = np.array([self.rule.mean_rating, low, high], dtype=np.float32)
+        bounds = np.array([low, high], dtype=np.float32)
         sums = [
             _error_sums(chunk, users, items, bounds, factors=factors, execution=execution)
             for chunk in self._chunks
@@ -92,7 +94,9 @@ class _Chunk(NamedTuple):
     item_rows: jax.Array
     ratings: jax.Array
     cold: jax.Array
-    """bool."""
+    """bool: the product of the rows does not count."""
+    offset: jax.Array
+    """What is added to it."""
 
 
 def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
@@ -118,13 +122,14 @@ def _error_sums(
 ) -> tuple[jax.Array, jax.Array]:
     """Return the sums of a chunk's squared and absolute errors, float32 ``()``.
 
-    ``bounds`` is float32 ``(3,)``: the cold rule's answer, the lowest and the highest prediction.
+    ``bounds`` is float32 ``(2,)``: the lowest and the highest prediction.
     """
-    answer, low, high = bounds
+    low, high = bounds
     dots = kernels.predict(
         chunk.user_rows, chunk.item_rows, users, items, factors=factors, execution=execution
     )
-    predictions = jnp.clip(jnp.where(chunk.cold, answer, dots), low, high)
+    products = jnp.where(chunk.cold, jnp.float32(0), dots)
+    predictions = jnp.clip(products + chunk.offset, low, high)
     counted = jnp.arange(dots.shape[0]) < chunk.used
     errors = jnp.where(counted, predictions - chunk.ratings, jnp.float32(0))
     return pairwise_sum(rounded(jnp.square(errors))), pairwise_sum(jnp.abs(errors))

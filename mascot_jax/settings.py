@@ -55,6 +55,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Backend = Literal["auto", "cpu", "cuda"]
 
 
+_TOGETHER = "together"
+
+
+def _together(line: str) -> PydanticCustomError:
+    """Make the error of parameters that do not fit each other: its line names them itself."""
+    return PydanticCustomError(_TOGETHER, "{line}", {"line": line})
+
+
 class Settings(BaseModel):
     """A frozen block of settings that refuses what it does not know."""
 
@@ -114,6 +122,31 @@ class RegroupSettings(Settings):
     """Wanted number of item groups (the paper's g)."""
 
 
+Schedule = Literal["power", "linear"]
+
+
+class Recipe(NamedTuple):
+    """What a recipe's name stands for; a setting of that name that is not null wins."""
+
+    epochs: int
+    learning_rate: float
+    schedule: Schedule
+    decay: float
+    """Only where the schedule is ``power``."""
+    user_reg: float
+    item_reg: float
+
+
+PAPER = Recipe(50, 0.01, "power", 0.1, 0.01, 0.015)
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "paper": PAPER,
+        # The best RMSE on MovieLens 1M, soonest (benchmarks.tune, docs/decisions.md).
+        "tuned": Recipe(32, 0.015, "linear", 0.045, 0.05, 0.035),
+    }
+)
+
+
 class TrainSettings(Settings):
     """How the factors are trained (``train``); the paper's letter in brackets."""
 
@@ -121,18 +154,37 @@ class TrainSettings(Settings):
         "mascot"
     )
     """A named preset of the settings below that may be null."""
+    recipe: Literal["paper", "tuned"] = "paper"
+    """A named preset of epochs, learning rate, schedule, decay and regularisation.
+
+    It fills, at validation, those of them that are missing or null.
+    """
     factors: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Components of a factor row (k)."""
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = PAPER.epochs
     """Passes over the training ratings (T)."""
-    learning_rate: Annotated[Finite, Field(gt=0)] = 0.01
+    learning_rate: Annotated[Finite, Field(gt=0)] = PAPER.learning_rate
     """Step size of epoch 0 (eta)."""
-    decay: Annotated[Finite, Field(ge=0)] = 0.1
-    """The step size of epoch t is learning_rate / (1 + decay t^1.5)."""
-    user_reg: Annotated[Finite, Field(ge=0)] = 0.01
+    schedule: Schedule = PAPER.schedule
+    """The step size of epoch t.
+
+    ``power``: learning_rate / (1 + decay t^1.5); ``linear``: learning_rate (1 - t / epochs).
+    """
+    decay: Annotated[Finite, Field(ge=0)] | None = None
+    """Of the schedule ``power``; null with ``linear``, which has none."""
+    user_reg: Annotated[Finite, Field(ge=0)] = PAPER.user_reg
     """Regularisation of user factors (lambda_P)."""
-    item_reg: Annotated[Finite, Field(ge=0)] = 0.015
+    item_reg: Annotated[Finite, Field(ge=0)] = PAPER.item_reg
     """Regularisation of item factors (lambda_Q)."""
+    biases: bool = False
+    """Fit a mean and user and item biases first; the factors learn what these leave."""
+    validation: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
+    """Share of the training ratings that is not trained on but scored after each epoch."""
+    patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Stop after so many epochs without a better validation RMSE; the best epoch's model is kept.
+
+    Null never stops early.
+    """
     storage: Literal[STORAGES] | None = None  # type: ignore[valid-type]
     """Precision that rows are stored in at the start; int8 with a scale for each row, or for every
     16, 32 or 64 of its components."""
@@ -167,6 +219,39 @@ class TrainSettings(Settings):
     """CUDA only: ``add`` loses no update of a row that others write too; ``store`` may."""
     seed: Seed = 0
     """Fixes initial factors, order of visiting and samples."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_recipe(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        name = values.get("recipe")
+        # Of an unknown recipe only its own line should complain.
+        recipe = RECIPES.get(name, PAPER) if isinstance(name, str) else PAPER
+        preset = recipe._asdict()
+        if (values.get("schedule") or recipe.schedule) == "linear":
+            del preset["decay"]
+        filled = {key: value for key, value in preset.items() if values.get(key) is None}
+        return {**values, **filled}
+
+    @model_validator(mode="after")
+    def _decay_has_an_effect(self) -> TrainSettings:
+        if self.schedule == "linear" and self.decay is not None:
+            raise _together(
+                f"train.decay: {self.decay!r}: has no effect where train.schedule is linear: leave "
+                "it null, or set train.schedule to power"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _patience_has_something_to_judge_by(self) -> TrainSettings:
+        if self.patience is not None and not self.validation:
+            raise _together(
+                f"train.patience: {self.patience!r}: needs ratings to judge by, and "
+                "train.validation is 0: set train.validation to a share such as 0.1, or leave "
+                "train.patience null"
+            )
+        return self
 
     @property
     def device(self) -> Backend:
@@ -283,12 +368,10 @@ class Params(Settings):
     @model_validator(mode="after")
     def _folds_exist(self) -> Params:
         if len(set(self.folds)) != len(self.folds):
-            raise PydanticCustomError("folds", "folds: {f}: must not repeat", {"f": self.folds})
+            raise _together(f"folds: {self.folds}: must not repeat")
         if max(self.folds) >= self.split.count:
-            raise PydanticCustomError(
-                "folds",
-                "folds: {f}: must be below split.count, which is {count}",
-                {"f": self.folds, "count": self.split.count},
+            raise _together(
+                f"folds: {self.folds}: must be below split.count, which is {self.split.count}"
             )
         return self
 
@@ -320,7 +403,7 @@ def validate(cls: type[SettingsT], values: Mapping[str, Any], prefix: str = "") 
 
 
 def _explain(error: ErrorDetails, prefix: str) -> str:
-    if error["type"] == "folds":
+    if error["type"] == _TOGETHER:
         return error["msg"]
     path = ".".join(str(part) for part in (prefix, *error["loc"]) if part != "")
     if error["type"] == "extra_forbidden":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.storage import FLOAT32, Storage
+from mascot_jax.storage import FLOAT32, STORAGES, Storage
 
 
 class Traffic:
@@ -40,8 +42,16 @@ class Traffic:
         total = sum(self._totals.values())
         return {s.name: visits / total for s, visits in self._totals.items() if visits}
 
-    def relative_bytes(self, factors: int) -> float:
-        """Return the bytes of all row visits so far over those that float32 would have needed."""
-        total = sum(self._totals.values())
-        moved = sum(visits * s.row_bytes(factors) for s, visits in self._totals.items())
-        return moved / (total * FLOAT32.row_bytes(factors))
+
+def relative_bytes(shares: Mapping[str, float], factors: int) -> float:
+    """Return the bytes that row visits moved over those that float32 would have needed.
+
+    Parameters
+    ----------
+    shares
+        Storage name -> share of the visits.
+    factors
+        Components of a row (k).
+    """
+    moved = sum(share * STORAGES[name].row_bytes(factors) for name, share in shares.items())
+    return moved / FLOAT32.row_bytes(factors)

@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from numpy.typing import NDArray
 
 from mascot_jax import kernels, switching
 from mascot_jax.kernels import Execution
 from mascot_jax.layout import is_laid_out
 from mascot_jax.ratings import Ratings
+from mascot_jax.schedule import learning_rates
 from mascot_jax.settings import Switching, TrainSettings
 from mascot_jax.state import Side, TrainState
-from mascot_jax.sums import rounded
 
 
 class SideReport(NamedTuple):
@@ -40,8 +41,8 @@ class EpochReport(NamedTuple):
 class _Scalars(NamedTuple):
     """The settings that may change without a new compilation: operands, not constants."""
 
-    learning_rate: np.float32
-    decay: np.float32
+    learning_rates: NDArray[np.float32]
+    """``(epochs,)``."""
     user_reg: np.float32
     item_reg: np.float32
     sample_ratio: np.float32
@@ -115,8 +116,7 @@ def _scalars(s: TrainSettings) -> _Scalars:
     What only switching needs is null for a method that never switches; its value is then not used.
     """
     return _Scalars(
-        np.float32(s.learning_rate),
-        np.float32(s.decay),
+        learning_rates(s),
         np.float32(s.user_reg),
         np.float32(s.item_reg),
         np.float32(s.sample_ratio or 0),
@@ -135,7 +135,7 @@ def _train_epoch(
     fixed: _Fixed,
     execution: Execution,
 ) -> tuple[TrainState, EpochReport]:
-    rate = learning_rate(scalars.learning_rate, scalars.decay, state.epoch)
+    rate = jnp.asarray(scalars.learning_rates)[state.epoch]  # of the last one beyond it
     measured = measures(state.epoch, scalars.warmup, scalars.period, scalars.epochs)
     measured &= fixed.unit is not Switching.NONE
     sample_ratio = jnp.where(measured, scalars.sample_ratio, jnp.float32(0))
@@ -173,13 +173,6 @@ def _train_epoch(
     items, item_report = finish(items, item_sums)
     state = TrainState(users, items, state.epoch + jnp.uint32(1), state.seed)
     return state, EpochReport(rate, user_report, item_report)
-
-
-def learning_rate(first: ArrayLike, decay: ArrayLike, epoch: jax.Array) -> jax.Array:
-    """Return the step size of an epoch counted from 0: eta / (1 + decay t^1.5), float32 ``()``."""
-    t = epoch.astype(jnp.float32)
-    slowed = rounded(t * decay * jnp.sqrt(t))
-    return jnp.divide(first, jnp.float32(1) + slowed)
 
 
 def measures(

@@ -15,7 +15,7 @@ from mascot_jax.fit import EpochRecord, SideRecord
 from mascot_jax.grouping import Grouping
 from mascot_jax.settings import TrainSettings
 from mascot_jax.state import TrainState
-from mascot_jax.storage import BY_CODE, STORAGES
+from mascot_jax.storage import Storage, storages_of
 from pipeline import paths
 
 
@@ -27,7 +27,8 @@ class EpochLog:
     ) -> None:
         self._fold = fold
         self._rows = {"users": np.diff(users.starts), "items": np.diff(items.starts)}
-        self._settings = settings
+        self._storages = storages_of(settings)
+        self._factors = settings.factors
         self._q_errors: list[dict[str, Any]] = []
         self._live = _open_live(fold)
 
@@ -46,24 +47,34 @@ class EpochLog:
     def add(self, record: EpochRecord, state: TrainState, rmse: float) -> None:
         """Log an epoch, and the test RMSE of the state after it."""
         self._live.log_metric("rmse", rmse)
+        if record.validation_rmse is not None:
+            self._live.log_metric("validation_rmse", record.validation_rmse)
         self._live.log_metric("learning_rate", record.learning_rate)
         sides = {"users": record.users, "items": record.items}
-        for storage in STORAGES.values():
+        for storage in self._storages:
             held = {name: side.codes == storage.code for name, side in sides.items()}
             rows = sum(int(self._rows[name][mask].sum()) for name, mask in held.items())
-            bytes_per_row = self._settings.factors * storage.dtype.itemsize
-            self._live.log_metric(f"bytes/{storage.name}", rows * bytes_per_row)
+            self._live.log_metric(f"bytes/{storage.name}", rows * storage.row_bytes(self._factors))
             for name, mask in held.items():
                 self._live.log_metric(f"groups/{name}/{storage.name}", int(mask.sum()))
+        for name, side in sides.items():
+            promoted = float(np.mean(side.codes != self._storages[0].code))
+            self._live.log_metric(f"promoted/{name}", promoted)
         for name, after in (("users", state.users), ("items", state.items)):
             # A copy: with a view of it alive, the next epoch could not update the state in place.
             baseline = np.array(after.baseline)
-            self._q_errors += q_error_rows(record.epoch, name, sides[name], baseline)
+            self._q_errors += q_error_rows(
+                record.epoch, name, sides[name], baseline, self._storages
+            )
         self._live.next_step()
 
 
 def q_error_rows(
-    epoch: int, side: str, record: SideRecord, baseline: NDArray[np.float32]
+    epoch: int,
+    side: str,
+    record: SideRecord,
+    baseline: NDArray[np.float32],
+    storages: tuple[Storage, ...],
 ) -> list[dict[str, Any]]:
     """Give one row per group that was measured in this epoch.
 
@@ -76,7 +87,10 @@ def q_error_rows(
     baseline
         ``(g,)``: what switching compares with; NaN for a group that had too few samples so far,
         whose growth is null.
+    storages
+        Those that groups may be in.
     """
+    names = {storage.code: storage.name for storage in storages}
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.log2(record.q_error.astype(np.float64) / baseline)
     return [
@@ -87,7 +101,7 @@ def q_error_rows(
             "q_error": float(record.q_error[group]),
             # Rounded: NumPy's logarithm is not the same to the last bit on every CPU.
             "log2_growth": round(float(growth[group]), 6) if np.isfinite(growth[group]) else None,
-            "storage": BY_CODE[int(record.codes[group])].name,
+            "storage": names[int(record.codes[group])],
         }
         for group in np.flatnonzero(np.isfinite(record.q_error))
     ]

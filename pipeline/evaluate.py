@@ -48,6 +48,7 @@ def _scores(model: Model, data: FoldRatings, *, clip: bool) -> dict[str, Any]:
         "ratings": totals.count,
         "cold_ratings": held_out.cold_count,
         "traffic": model.traffic,
+        "epochs_trained": model.epochs_trained,
         "factor_bytes": model.factor_bytes,
         "settings": model.settings.model_dump(mode="json"),
     }

@@ -9,8 +9,9 @@ import csv
 import statistics
 from typing import Any
 
-from mascot_jax.settings import Params
+from mascot_jax.settings import Params, Recipe
 from mascot_jax.storage import STORAGES
+from mascot_jax.traffic import relative_bytes
 from pipeline import paths
 from pipeline.stage import run_stage
 
@@ -24,8 +25,9 @@ def summarize(params: Params) -> None:
         paths.write_json(paths.PLOTS / f"{name}.json", rows)
 
 
-RESOLVED = ("storage", "rounding", "criterion", "threshold", "period", "sample_ratio", "warmup")
-"""Settings that params.yaml may leave to the method."""
+FROM_METHOD = ("storage", "rounding", "criterion", "threshold", "period", "sample_ratio", "warmup")
+RESOLVED = (*FROM_METHOD, "recipe", *Recipe._fields)
+"""Settings that params.yaml may leave to the method or to the recipe."""
 
 
 def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -40,15 +42,25 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "rmse_std": statistics.stdev(rmses) if len(rmses) > 1 else 0.0,
         "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
         "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
+        # Of the models: where training stopped early, more epochs ran.
+        "epochs_trained": statistics.mean(fold["epochs_trained"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
     values |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
     values |= {name: settings[name] for name in RESOLVED}
+    if settings["validation"]:
+        values["validation_rmse_mean"] = statistics.fmean(
+            _logged(number, "validation_rmse")[fold["epochs_trained"] - 1]
+            for number, fold in scores.items()
+        )
     values |= {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
     for storage in STORAGES:
         shares = [fold["traffic"].get(storage, 0.0) for fold in folds]
         if any(shares):
             values[f"traffic_{storage}"] = statistics.fmean(shares)
+    values["traffic_relative_bytes"] = statistics.fmean(
+        relative_bytes(fold["traffic"], settings["factors"]) for fold in folds
+    )
     return values
 
 
@@ -75,27 +87,20 @@ def timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _plots(folds: list[int]) -> dict[str, list[dict[str, Any]]]:
-    convergence, storages = [], []
+    convergence, switched = [], []
     for fold in folds:
         rmse = _logged(fold, "rmse")
         convergence += [
             {"fold": fold, "epoch": epoch, "rmse": value} for epoch, value in enumerate(rmse)
         ]
         for side in ("users", "items"):
-            counts = {name: _logged(fold, f"groups/{side}/{name}") for name in STORAGES}
-            for epoch in range(len(rmse)):
-                total = sum(count[epoch] for count in counts.values())
-                storages.append(
-                    {
-                        "fold": fold,
-                        "epoch": epoch,
-                        "side": side,
-                        "switched": counts["float32"][epoch] / total,
-                    }
-                )
+            switched += [
+                {"fold": fold, "epoch": epoch, "side": side, "switched": share}
+                for epoch, share in enumerate(_logged(fold, f"promoted/{side}"))
+            ]
     return {
         "convergence": convergence,
-        "switched": storages,
+        "switched": switched,
         # Of one fold: groups are not the same rows in another.
         "q_error": paths.read_json(paths.q_errors(folds[0])),
     }

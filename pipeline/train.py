@@ -15,11 +15,10 @@ from mascot_jax.grouping import Grouping
 from mascot_jax.grouping_file import load_groupings
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
-from mascot_jax.layout import lay_out
 from mascot_jax.model import Model, model_from_state
 from mascot_jax.model_file import save_model
-from mascot_jax.prediction import ColdRule
-from mascot_jax.ratings import Ratings, relabelled_ratings
+from mascot_jax.preparation import Prepared, prepare
+from mascot_jax.ratings import relabelled_ratings
 from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import Params, TrainSettings
 from mascot_jax.state import TrainState
@@ -50,21 +49,20 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
     data = read_fold(paths.SPLIT, fold)
     users, items = load_groupings(paths.groups(fold))
     low, high = data.low, data.high
-    mean_rating = float(data.train_rating.mean(dtype="float64"))
-    rule = ColdRule(mean_rating, users.warm_rows, items.warm_rows)
-    ratings, held_out = _in_groups_order(data, users, items, rule)
+    prepared, held_out = _prepare(data, users, items, settings)
     del data  # its arrays are as large as the ratings
-    ratings = lay_out(ratings, settings, users.starts, items.starts)
     traffic = Traffic(users.visits, items.visits, storages_of(settings))
     seconds = 0.0
+    epochs = 0
     with (
         EpochLog(fold, users, items, settings) as log,
         tqdm(total=settings.epochs, desc=f"fold {fold}", unit="epoch", disable=None) as bar,
     ):
 
         def on_epoch(record: EpochRecord, state: TrainState) -> None:
-            nonlocal seconds
+            nonlocal seconds, epochs
             seconds += record.seconds
+            epochs += 1
             traffic.add_epoch(record.users.codes, record.items.codes)
             totals = held_out.score(state.users, state.items, settings.factors, execution)
             log.add(record, state, totals.rmse)
@@ -72,36 +70,38 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
             bar.update()
 
         state = initial_state(users.starts, items.starts, settings)
-        state = fit(state, ratings, settings, execution, on_epoch)
+        state = fit(state, prepared, settings, execution, on_epoch)
     model = model_from_state(
         state,
         users,
         items,
         settings,
-        mean_rating=mean_rating,
+        rule=prepared.rule,
         low=low,
         high=high,
         traffic=traffic.shares,
     )
     return model, {
         "train_seconds": seconds,
-        "updates": len(ratings) * settings.epochs,
+        "updates": len(prepared.ratings) * epochs,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "threads": threads,
     }
 
 
-def _in_groups_order(
-    data: FoldRatings, users: Grouping, items: Grouping, rule: ColdRule
-) -> tuple[Ratings, HeldOut]:
+def _prepare(
+    data: FoldRatings, users: Grouping, items: Grouping, settings: TrainSettings
+) -> tuple[Prepared, HeldOut]:
     """Relabel the training and the test ratings by the rows that grouping gave users and items."""
-    ratings = relabelled_ratings(
-        data.train_user, data.train_item, data.train_rating, users.row_of, items.row_of
+    rows = users.row_of, items.row_of
+    prepared = prepare(
+        relabelled_ratings(data.train_user, data.train_item, data.train_rating, *rows),
+        users,
+        items,
+        settings,
     )
-    held_out = HeldOut(
-        users.row_of[data.test_user], items.row_of[data.test_item], data.test_rating, rule
-    )
-    return ratings, held_out
+    test_rows = rows[0][data.test_user], rows[1][data.test_item]
+    return prepared, HeldOut(*test_rows, data.test_rating, prepared.rule)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,8 @@ def lists(pieces, user_code, item_code):
     pair = user_code + 4 * item_code
     visits = []
     for begin, end in pieces:
-        for one in np.unique(pair[begin:end]):
-            visits.append((begin + np.flatnonzero(pair[begin:end] == one)).tolist())
+        part = pair[begin:end]
+        visits += [(begin + np.flatnonzero(part == one)).tolist() for one in np.unique(part)]
     return visits
 
 
@@ -162,7 +162,7 @@ def int8_scale(largest):
 
 
 def int8_rounded(values, block, draw):
-    """float32 values [k] as int8 multiples [k] of scales [blocks], half a step up without a draw."""
+    """float32 values [k] as int8 multiples [k] of scales [blocks]; to nearest without a draw."""
     size = -(-len(values) // 16) * 16
     block = min(block, size)
     scales = np.array(
@@ -197,22 +197,29 @@ def epoch(users, items, ratings, p, q, codes, rates, visits, dither=None, block=
     eta, user_reg, item_reg = (np.float32(x) for x in rates)
     details = {}
     for numbers in visits:
+        lying = None  # the user's row as it lies in memory
         for i, following in zip(numbers, [*numbers[1:], None], strict=True):
             u, v = users[i], items[i]
             x, y = p[u].copy(), q[v].copy()
+            lying = x if lying is None else lying
             e = np.float32(ratings[i]) - dot(x, y)
             step = eta * e
-            fresh_p = fma(step, y, fma(-(eta * user_reg), x, x))
-            fresh_q = fma(step, x, fma(-(eta * item_reg), y, y))
+
+            def updated(own, other, reg, step=step):
+                return fma(step, other, fma(-(eta * reg), own, own))
+
             user_draw, item_draw = (None, None) if dither is None else draws(dither, i, len(x))
-            rounded_p = stored(fresh_p, codes[0][u], user_draw, block)
-            run_ends = following is None or users[following] != u
-            p[u] = rounded_p if run_ends else fresh_p
+            by_itself = updated(lying, y, user_reg)
+            fresh_q = updated(y, x, item_reg)
+            p[u] = updated(x, y, user_reg)
+            if following is None or users[following] != u:
+                p[u] = stored(p[u], codes[0][u], user_draw, block)
+                lying = None
             q[v] = stored(fresh_q, codes[1][v], item_draw, block)
             details[i] = {
                 "gradient_p": fma(e, y, -user_reg * x),
                 "gradient_q": fma(e, x, -item_reg * y),
-                "lost_p": rounded_p - fresh_p,
+                "lost_p": stored(by_itself, codes[0][u], user_draw, block) - by_itself,
                 "lost_q": q[v] - fresh_q,
             }
     return details

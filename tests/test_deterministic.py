@@ -1,24 +1,26 @@
 """Conflict-free strata: the same bits for every number of threads, and NumPy's for one."""
 
 import itertools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mascot_jax import kernels, layout
 from mascot_jax.errors import BackendError, SettingsError
 from mascot_jax.fit import fit
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
-from mascot_jax.layout import lay_out, range_starts
+from mascot_jax.layout import LONGEST_RUN, range_starts
 from mascot_jax.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training import _fixed, _scalars, _train_epoch, train_epoch
 from tests import reference
-from tests.test_kernels import VARIANTS, dither_key, run
+from tests.test_kernels import VARIANTS, run, sgd
 from tests.test_training import planted
-from tests.worlds import RATES, half_rows, live_rows, make_side, make_world
+from tests.worlds import RATES, live_rows, make_side, make_world
 
 ONE = Execution(1)
 THREADS = [1, 2, 3, 8]
@@ -28,9 +30,23 @@ def settings(**values):
     return validate(TrainSettings, {"factors": 8, "epochs": 12, "deterministic": True} | values)
 
 
+class Starts(NamedTuple):
+    """As much of a grouping as a layout needs."""
+
+    starts: np.ndarray
+
+
+ONE_GROUP = Starts(np.array([0, 1], np.uint32))
+
+
+def lay_out(ratings, s, users, items):
+    """Lay out by anything that has group starts."""
+    return layout.lay_out(ratings, s, np.asarray(users.starts), np.asarray(items.starts))
+
+
 def laid_out(world, **values):
     """The world over laid-out ratings, its plain arrays in that order, too."""
-    ratings = lay_out(world.ratings, settings(**values))
+    ratings = lay_out(world.ratings, settings(**values), world.users, world.items)
     plain = (np.asarray(x) for x in (ratings.users, ratings.items, ratings.ratings))
     return world._replace(
         ratings=ratings, **dict(zip(("user_rows", "item_rows", "values"), plain, strict=True))
@@ -53,45 +69,44 @@ def pieces(ratings, largest=4096):
     ]
 
 
-def visiting_order(world):
-    """Rating numbers: piece by piece, within each by the pair of storages."""
-    halves = half_rows(world.users)[world.user_rows], half_rows(world.items)[world.item_rows]
-    pair = halves[0] + 2 * halves[1]
-    return [
-        int(number)
-        for begin, end in pieces(world.ratings)
-        for number in begin + np.argsort(pair[begin:end], kind="stable")
-    ]
+ORDERS = ["shuffled", "runs", "group-blocks"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
 @pytest.mark.parametrize(("factors", "rows"), [(33, (23, 17)), (128, (9, 90))])
-def test_one_thread_is_numpy_sgd_bit_for_bit(factors, rows, rounding, variant):
-    world = laid_out(make_world(factors, rows=rows))
-    halves = half_rows(world.users), half_rows(world.items)
-    order = visiting_order(world)
+def test_one_thread_is_numpy_sgd_bit_for_bit(factors, rows, rounding, order, variant):
+    world = laid_out(make_world(factors, "all", rows=rows), order=order)
+    p, q, _ = sgd(world, pieces(world.ratings), rounding)
     users, items, *_ = run(world, factors, variant, rounding=rounding)
-    p, q = world.p.copy(), world.q.copy()
-    assert sorted(order) == list(range(300))
-    reference.epoch(
-        world.user_rows, world.item_rows, world.values, p, q, *halves, RATES, order,
-        dither_key(rounding),
-    )  # fmt: skip
     np.testing.assert_array_equal(live_rows(users, factors), p)
     np.testing.assert_array_equal(live_rows(items, factors), q)
 
 
+@pytest.mark.parametrize("order", ["runs", "group-blocks"])
+def test_one_thread_of_hogwild_is_numpy_sgd_bit_for_bit(order):
+    world = laid_out(make_world(20, "all"), order=order, deterministic=False)
+    size = kernels.block_size(300)
+    expected = reference.shuffled_pieces(3, 2, size, 300)
+    if order == "group-blocks":  # those blocks, in an order of their own
+        begins = np.asarray(world.ratings.strata.begin).tolist()
+        ends = [*begins[1:], 300]
+        blocks = reference.permutation(reference.stream_key(3, 2, 1), len(begins))
+        expected = [(begins[b], ends[b]) for b in blocks]
+    p, q, _ = sgd(world, expected)
+    users, items, *_ = run(world, 20)
+    np.testing.assert_array_equal(live_rows(users, 20), p)
+    np.testing.assert_array_equal(live_rows(items, 20), q)
+
+
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("threads", THREADS)
-def test_sums_are_those_of_the_sampled_ratings(threads):
-    world = laid_out(make_world(33, count=2000, rows=(150, 90)))
-    halves = half_rows(world.users), half_rows(world.items)
+def test_sums_are_those_of_the_sampled_ratings(threads, order):
+    world = laid_out(make_world(33, count=2000, rows=(150, 90)), order=order)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
-    order = visiting_order(world)
+    *_, details = sgd(world, pieces(world.ratings))
     *_, user_sums, item_sums = run(world, 33, threads=threads, sample_ratio=0.3)
-    details = reference.epoch(
-        world.user_rows, world.item_rows, world.values, world.p, world.q, *halves, RATES, order
-    )
     for sums, side, rows, start in (
         (user_sums, "p", world.user_rows, starts[0]),
         (item_sums, "q", world.item_rows, starts[1]),
@@ -132,27 +147,30 @@ def data():
 SWITCHING = {"method": "mascot", "threshold": 2.0, "sample_ratio": 0.5, "warmup": 2, "period": 2}
 METHODS = {
     "fp32": {"method": "fp32"},
-    "nearest": {"method": "fp16"},
-    "stochastic": {"method": "fp16", "rounding": "stochastic"},
+    "fp16": {"method": "fp16"},
+    "int8": {"method": "int8"},
     "mascot": SWITCHING,
-    "mascot, stochastic": SWITCHING | {"rounding": "stochastic"},
     "mascot-n2": SWITCHING | {"method": "mascot-n2"},
+    "mascot-int8": SWITCHING
+    | {"method": "mascot-int8", "criterion": "gradient-diversity", "threshold": 1.5},
 }
 
 
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("method", METHODS)
-def test_every_number_of_threads_gives_the_same_bits(method, data):
-    s = settings(**METHODS[method], learning_rate=0.05)
+def test_every_number_of_threads_gives_the_same_bits(method, order, rounding, data):
+    s = settings(**METHODS[method], order=order, rounding=rounding, learning_rate=0.05)
     first = history(s, 1, data)
-    if s.method == "mascot":
-        assert set(first[2]) == {0, 1}  # some groups have switched, and some have not
+    if order == "shuffled" and s.method in ("mascot", "mascot-int8"):
+        assert len(set(first[2])) > 1  # some groups have switched, and some have not
     for threads in THREADS:
         for _ in range(2):
             assert history(s, threads, data) == first
 
 
 def test_every_epoch_has_every_block_once_and_an_order_of_its_own(data):
-    ratings = lay_out(data[0], settings())
+    ratings = lay_out(data[0], settings(), *data[1:])
     assert shape(ratings.strata) == (64, 64)
     begins = np.asarray(ratings.strata.begin).tolist()
     orders = [
@@ -172,7 +190,12 @@ def test_each_rating_is_visited_exactly_once(count, threads):
     p, q = np.zeros((count, 1), np.float32), np.ones((count, 1), np.float32)
     starts, codes, ids = np.array([0, count]), np.array([0]), np.arange(count)
     world = make_world(1)._replace(
-        ratings=lay_out(make_ratings(ids, ids[::-1], np.ones(count), count, count), settings()),
+        ratings=lay_out(
+            make_ratings(ids, ids[::-1], np.ones(count), count, count),
+            settings(),
+            ONE_GROUP,
+            ONE_GROUP,
+        ),
         users=make_side(p, starts, codes),
         items=make_side(q, starts, codes),
     )
@@ -187,13 +210,13 @@ def test_few_rows_and_few_ratings(users, items, count):
     s = settings(method="mascot", threshold=0.01, sample_ratio=1.0, warmup=1, period=1)
     first = history(s, 1, data)
     assert all(history(s, threads, data) == first for threads in THREADS)
-    laid = lay_out(data[0], s)
+    laid = lay_out(data[0], s, *data[1:])
     assert shape(laid.strata) == (min(users, 64), min(items, 64))
 
 
 def test_the_layout_is_the_seeded_order_within_each_block(data):
     ratings = data[0]
-    laid = lay_out(ratings, settings())
+    laid = lay_out(ratings, settings(), *data[1:])
     rows = [(np.asarray(r.users), np.asarray(r.items)) for r in (ratings, laid)]
     starts = [np.asarray(s) for s in (laid.strata.user_starts, laid.strata.item_starts)]
     block = [
@@ -208,6 +231,48 @@ def test_the_layout_is_the_seeded_order_within_each_block(data):
     np.testing.assert_array_equal(np.asarray(laid.ratings), np.asarray(ratings.ratings)[order])
     begin = np.concatenate([[0], np.cumsum(np.bincount(block[0], minlength=64 * 64))])
     np.testing.assert_array_equal(np.asarray(laid.strata.begin), begin[:-1])
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_runs_are_up_to_eight_ratings_of_one_user(deterministic, data):
+    s = settings(order="runs", deterministic=deterministic)
+    laid = lay_out(data[0], s, *data[1:])
+    triples = [
+        sorted(zip(*(np.asarray(x).tolist() for x in (r.users, r.items, r.ratings)), strict=True))
+        for r in (data[0], laid)
+    ]
+    assert triples[0] == triples[1]
+    users = np.asarray(laid.users)
+    lengths = np.diff(np.flatnonzero(np.diff(users, prepend=-1)), append=len(users))
+    # Two runs of a user may come to lie side by side, and a user has one that is shorter.
+    assert (lengths <= LONGEST_RUN).mean() > 0.97
+    if not deterministic:  # within a block there are few ratings of a user
+        assert np.repeat(lengths, lengths).mean() > LONGEST_RUN - 0.5
+    again = lay_out(data[0], s, *data[1:])
+    np.testing.assert_array_equal(np.asarray(again.users), users)
+    other = lay_out(data[0], settings(order="runs", deterministic=deterministic, seed=1), *data[1:])
+    assert (np.asarray(other.users) != users).any()
+
+
+def test_runs_are_spread_over_the_epoch(data):
+    laid = lay_out(data[0], settings(order="runs", deterministic=False), *data[1:])
+    users = np.asarray(laid.users)
+    for user in (0, 5, 20):
+        places = np.flatnonzero(users == user) / len(users)
+        assert abs(places.mean() - 0.5) < 0.15
+        assert places.std() == pytest.approx(12**-0.5, abs=0.1)
+
+
+def test_group_blocks_have_one_pair_of_groups_each(data):
+    laid = lay_out(data[0], settings(order="group-blocks", deterministic=False), *data[1:])
+    groups = [
+        np.searchsorted(side.starts, np.asarray(rows), side="right") - 1
+        for side, rows in ((data[1], laid.users), (data[2], laid.items))
+    ]
+    block = groups[0] * (len(data[2].starts) - 1) + groups[1]
+    assert (np.diff(block) >= 0).all()
+    begin = np.searchsorted(block, np.arange(len(laid.strata.begin)))
+    np.testing.assert_array_equal(np.asarray(laid.strata.begin), begin)
 
 
 def test_ranges_have_about_equally_many_ratings_and_tile_the_rows():
@@ -228,7 +293,7 @@ def test_ranges_have_about_equally_many_ratings_and_tile_the_rows():
 def test_an_epoch_updates_every_table_in_place(method):
     s = settings(method=method, warmup=0, threshold=0.01)
     ratings, users, items = planted()
-    ratings, state = lay_out(ratings, s), initial_state(users.starts, items.starts, s)
+    ratings, state = lay_out(ratings, s, users, items), initial_state(users.starts, items.starts, s)
 
     def tables(state):
         return [t for side in (state.users, state.items) for t in side.tables.values()]
@@ -249,10 +314,10 @@ def test_ratings_that_are_not_laid_out_as_asked_are_refused(data):
     state = initial_state(users.starts, items.starts, settings())
     with pytest.raises(ValueError, match="not laid out as the settings ask"):
         train_epoch(state, ratings, settings(), ONE)
-    laid = lay_out(ratings, settings())
-    assert lay_out(laid, settings()) is laid
+    laid = lay_out(ratings, settings(), *data[1:])
+    assert lay_out(laid, settings(), *data[1:]) is laid
     with pytest.raises(ValueError, match="laid out for other settings"):
-        lay_out(laid, settings(deterministic=False))
+        lay_out(laid, settings(deterministic=False), *data[1:])
 
 
 BAD_STRATA = {
@@ -287,9 +352,9 @@ def test_cuda_is_refused_before_any_work(data, monkeypatch):
 
     monkeypatch.setattr(type(jnp.zeros(1)), "devices", lambda _: {Gpu})
     with pytest.raises(BackendError, match="gpu runs Hogwild only"):
-        lay_out(data[0], settings())
+        lay_out(data[0], settings(), *data[1:])
     unasked = settings(deterministic=None)
-    assert lay_out(data[0], unasked) is data[0]  # there, Hogwild is the default
+    assert lay_out(data[0], unasked, *data[1:]) is data[0]  # there, Hogwild is the default
 
 
 @pytest.mark.parametrize(("platform", "default"), [("cpu", True), ("gpu", False)])
@@ -300,5 +365,5 @@ def test_the_device_decides_where_nobody_else_does(platform, default):
 
 
 def test_training_on_the_cpu_is_deterministic_unless_told_otherwise(data):
-    assert lay_out(data[0], settings(deterministic=None)).strata is not None
-    assert lay_out(data[0], settings(deterministic=False)) is data[0]
+    assert lay_out(data[0], settings(deterministic=None), *data[1:]).strata is not None
+    assert lay_out(data[0], settings(deterministic=False), *data[1:]) is data[0]

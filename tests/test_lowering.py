@@ -122,7 +122,7 @@ def test_scoring_leaves_two_numbers():
         held_out._chunks[0],
         world.users,
         world.items,
-        np.zeros(3, np.float32),
+        np.zeros(2, np.float32),
         factors=40,
         execution=EXECUTION,
     )

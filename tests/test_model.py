@@ -11,6 +11,7 @@ from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.model import model_from_state, side_to_state
 from mascot_jax.model_file import load_model, model_digest, save_model
+from mascot_jax.preparation import prepare
 from tests.test_training import ONE, planted, settings
 from tests.worlds import live_rows
 
@@ -18,9 +19,17 @@ from tests.worlds import live_rows
 def trained(method="mascot", **values):
     s = settings(method=method, **values)
     ratings, users, items = planted()
-    state = fit(initial_state(users.starts, items.starts, s), ratings, s, ONE)
+    prepared = prepare(ratings, users, items, s)
+    state = fit(initial_state(users.starts, items.starts, s), prepared, s, ONE)
     model = model_from_state(
-        state, users, items, s, mean_rating=3.5, low=1.0, high=5.0, traffic={"float16": 1.0}
+        state,
+        users,
+        items,
+        s,
+        rule=prepared.rule._replace(mean_rating=3.5),
+        low=1.0,
+        high=5.0,
+        traffic={"float16": 1.0},
     )
     return state, model
 
@@ -44,6 +53,8 @@ def test_a_model_comes_back_bit_for_bit(mixed, path):
     assert loaded.settings == model.settings
     assert (loaded.mean_rating, loaded.low, loaded.high) == (3.5, 1.0, 5.0)
     assert loaded.traffic == {"float16": 1.0}
+    assert loaded.epochs_trained == 40
+    assert loaded.biases is None
     for name in ("users", "items"):
         side, old = getattr(loaded, name), getattr(model, name)
         np.testing.assert_array_equal(side.order, old.order)
@@ -107,6 +118,52 @@ def rewrite(path, **changes):
 def test_a_newer_version_is_refused(path):
     rewrite(path, format_version=99, library_version="7.0")
     with pytest.raises(ModelFileError, match=r"model format 99 was written by mascot-jax 7\.0"):
+        load_model(path)
+
+
+def test_version_1_is_read(path):
+    """It knew neither recipes nor biases nor early stopping."""
+    _, metadata = model_file._read(path)
+    del metadata["epochs_trained"]
+    for name in ("recipe", "schedule", "biases", "validation", "patience"):
+        del metadata["settings"][name]
+    tensors = load_file(path)
+    metadata |= {"format_version": 1}
+    metadata.pop("sha256")
+    metadata["sha256"] = model_file._digest(tensors, metadata)
+    save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
+    model = load_model(path)
+    assert (model.epochs_trained, model.biases) == (40, None)
+    assert (model.settings.recipe, model.settings.schedule) == ("paper", "power")
+
+
+def test_biases_come_back_bit_for_bit(tmp_path):
+    state, model = trained("fp32", biases=True, validation=0.2, patience=1)
+    assert model.epochs_trained == int(state.epoch)
+    path = tmp_path / "m.safetensors"
+    save_model(model, path)
+    loaded = load_model(path)
+    assert loaded.epochs_trained == model.epochs_trained
+    rows = np.arange(40, dtype=np.uint32)
+    for a, b in zip(loaded.biases, model.biases, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(
+        loaded.cold_rule.offset(rows, rows), model.cold_rule.offset(rows, rows)
+    )
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t[:-1].copy(), lambda t: t.astype(np.float64)], ids=["length", "type"]
+)
+def test_biases_that_do_not_fit_are_refused(tmp_path, change):
+    path = tmp_path / "m.safetensors"
+    save_model(trained("fp32", biases=True)[1], path)
+    tensors, (_, metadata) = load_file(path), model_file._read(path)
+    metadata.pop("sha256")
+    tensors["items.bias"] = change(tensors["items.bias"])
+    metadata["sha256"] = model_file._digest(tensors, metadata)
+    save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
+    with pytest.raises(ModelFileError, match="items: biases are float"):
         load_model(path)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mascot_jax import prediction
+from mascot_jax.biases import Biases
 from mascot_jax.kernels import Execution
 from mascot_jax.prediction import ColdRule, predict
 from tests.reference import dot
@@ -69,6 +70,19 @@ def test_users_and_items_without_training_ratings_get_the_mean(world):
     warm, _ = predictions(world, WARM, users, items)
     assert values.tolist() == [warm[0], 3.25, 3.25, 3.25, warm[4]]
     assert 3.25 not in warm
+
+
+def test_biases_are_added_to_the_products_and_are_all_there_is_for_cold_pairs(world):
+    rng = np.random.default_rng(0)
+    biases = Biases(*(rng.normal(0, 1, n).astype(np.float32) for n in (23, 17)))
+    biases.users[22] = 0  # a cold user's
+    rule = ColdRule(3.25, warm_users=22, warm_items=17, biases=biases)
+    users, items = [0, 5, 22], [4, 16, 2]
+    products, _ = predictions(world, WARM, users, items)
+    values, _ = predictions(world, rule, users, items)
+    offsets = np.float32(3.25) + biases.users[users] + biases.items[items]
+    np.testing.assert_array_equal(values[:2], products[:2] + offsets[:2])
+    assert values[2] == np.float32(3.25) + biases.items[2]
 
 
 @pytest.mark.parametrize(

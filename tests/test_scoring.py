@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from mascot_jax import prediction, scoring
+from mascot_jax.biases import Biases
 from mascot_jax.kernels import Execution
 from mascot_jax.prediction import ColdRule
 from mascot_jax.scoring import HeldOut
@@ -11,6 +12,12 @@ from tests.worlds import aligned, make_world
 K = 8
 WARM = ColdRule(3.25, 23, 17)
 """All rows of the world are warm."""
+BIASED = WARM._replace(
+    warm_items=15,
+    biases=Biases(
+        np.linspace(-1, 1, 23, dtype=np.float32), np.linspace(0, 2, 17, dtype=np.float32)
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +38,14 @@ def pairs(count, seed=0):
 def expected(world, users, items, ratings, rule, clip):
     """RMSE and MAE in float64."""
     values = (world.p.astype(np.float64)[users] * world.q.astype(np.float64)[items]).sum(axis=1)
-    values[rule.is_cold(users, items)] = rule.mean_rating
+    values[rule.is_cold(users, items)] = 0
+    values += rule.offset(users, items)
     errors = (values if clip is None else values.clip(*clip)) - ratings
     return float(np.sqrt(np.mean(errors**2))), float(np.mean(np.abs(errors)))
 
 
 @pytest.mark.parametrize("clip", [None, (-0.1, 0.1), (3.5, 4.0)])
-@pytest.mark.parametrize("rule", [WARM, WARM._replace(warm_items=15)])
+@pytest.mark.parametrize("rule", [WARM, WARM._replace(warm_items=15), BIASED])
 @pytest.mark.parametrize("count", [1, 1023, 1024, 1025, 2_500_000])
 def test_a_score_is_that_of_numpy_in_float64(world, count, rule, clip):
     data = pairs(count)

@@ -7,7 +7,9 @@ from ruamel.yaml import YAML
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings import (
     METHODS,
+    RECIPES,
     Params,
+    Recipe,
     Settings,
     Switching,
     TrainSettings,
@@ -30,6 +32,7 @@ INTEGERS = {  # lowest and highest allowed
     "train.epochs": (1, 1_000_000),
     "train.period": (1, 1_000_000),
     "train.warmup": (0, 1_000_000),
+    "train.patience": (1, 1_000_000),
     "train.threads": (1, 4096),
     "train.seed": (0, BIG - 1),
 }
@@ -42,6 +45,7 @@ NUMBERS = {  # lowest and highest allowed
     "train.item_reg": (0.0, None),
     "train.threshold": (TINY, None),
     "train.sample_ratio": (TINY, 1.0),
+    "train.validation": (0.0, math.nextafter(1, 0)),
 }
 TEXTS = {
     "data.name",
@@ -52,13 +56,15 @@ TEXTS = {
     "data.columns.rating",
     "data.shape",
     "train.method",
+    "train.recipe",
+    "train.schedule",
     "train.storage",
     "train.backend",
     "train.writes",
     "train.rounding",
     "train.criterion",
 }
-FLAGS = {"evaluate.clip", "train.deterministic"}
+FLAGS = {"evaluate.clip", "train.deterministic", "train.biases"}
 FROM_METHOD = {
     "train.storage",
     "train.rounding",
@@ -68,6 +74,7 @@ FROM_METHOD = {
     "train.sample_ratio",
     "train.warmup",
 }
+FROM_RECIPE = {f"train.{name}" for name in Recipe._fields}
 NULLABLE = FROM_METHOD | {
     "data.source",
     "data.digest",
@@ -76,7 +83,10 @@ NULLABLE = FROM_METHOD | {
     "data.ratings",
     "train.threads",
     "train.deterministic",
+    "train.patience",
 }
+NEEDS = {"train.patience": {"train.validation": 0.1}}
+"""What must be set beside a parameter."""
 
 
 def flat(settings: Settings, prefix=""):
@@ -107,7 +117,7 @@ def params(**changes):
 
 
 def accepted(path, value):
-    return flat(validate(Params, params(**{path: value})))[path]
+    return flat(validate(Params, params(**NEEDS.get(path, {}), **{path: value})))[path]
 
 
 def refusal(path, value):
@@ -135,7 +145,7 @@ def test_every_parameter_is_in_the_tables_above():
             for value in (5, "text", [1], None)
         ),
         *(("folds", value, "list") for value in (0, "0", {"0": 1}, None)),
-        *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE)),
+        *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE - FROM_RECIPE)),
     ],
 )
 def test_another_type_is_refused(path, value, rule):
@@ -177,7 +187,8 @@ def test_numbers_must_be_finite(path, value):
 
 @pytest.mark.parametrize("path", NUMBERS)
 def test_a_whole_number_is_a_number(path):
-    assert accepted(path, 1) == 1.0
+    whole = 0 if path == "train.validation" else 1
+    assert accepted(path, whole) == float(whole)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +200,8 @@ def test_a_whole_number_is_a_number(path):
         ("data.digest", "md5:123", "pattern"),
         ("data.digest", "sha1:" + 40 * "0", "pattern"),
         ("train.method", "mascot-n3", "'mascot-n2'"),
+        ("train.recipe", "tune", "'tuned'"),
+        ("train.schedule", "cosine", "'linear'"),
         ("train.storage", "float64", "'float16'"),
         ("train.storage", "", "'float16'"),
         ("train.backend", "gpu", "'cuda'"),
@@ -337,6 +350,60 @@ def test_a_criterion_has_a_threshold_of_its_own(method, values, threshold):
         assert settings.criterion == values["criterion"]
 
 
+def recipe_of(settings):
+    return Recipe(*(getattr(settings, name) for name in Recipe._fields))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("given", [{}, dict.fromkeys(Recipe._fields)], ids=["missing", "null"])
+def test_a_recipe_fills_what_is_missing_or_null(recipe, given):
+    preset = RECIPES[recipe]
+    if preset.schedule == "linear":
+        preset = preset._replace(decay=None)
+    assert recipe_of(validate(TrainSettings, {"recipe": recipe} | given)) == preset
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 3), ("learning_rate", 0.5), ("user_reg", 0.0), ("item_reg", 0.0)],
+)
+def test_a_set_value_wins_over_the_recipe(recipe, name, value):
+    plain = validate(TrainSettings, {"recipe": recipe})
+    changed = validate(TrainSettings, {"recipe": recipe, name: value})
+    assert changed == plain.model_copy(update={name: value})
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_schedule_has_the_decay_that_it_needs(recipe):
+    def decay(**values):
+        return validate(TrainSettings, {"recipe": recipe, "decay": None} | values).decay
+
+    assert decay(schedule="linear") is None
+    assert decay(schedule="power") == RECIPES[recipe].decay
+    assert decay(schedule="power", decay=0.0) == 0.0
+
+
+def test_a_decay_that_nothing_uses_is_refused():
+    values = params(**{"train.schedule": "linear", "train.decay": 0.1})
+    with pytest.raises(SettingsError, match=r"^train\.decay: 0\.1: .*train\.schedule is linear"):
+        validate(Params, values)
+
+
+def test_patience_needs_validation():
+    line = refusal("train.patience", 3)
+    assert line.startswith("train.patience: 3: ")
+    assert "train.validation is 0" in line
+
+
+def test_an_unknown_recipe_is_all_that_is_complained_about():
+    nulls = {f"train.{name}": None for name in Recipe._fields}
+    with pytest.raises(SettingsError) as caught:
+        validate(Params, params(**nulls, **{"train.recipe": "best"}))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("train.recipe: 'best': must be 'paper' or 'tuned'")
+
+
 def test_resolved_settings_stay_as_they_are():
     once = TrainSettings(threshold=2.0).resolved()
     assert once.resolved() == once
@@ -392,6 +459,7 @@ def test_equal_blocks_have_equal_hashes():
     [
         {},
         {"train.method": "fp32", "train.threshold": 3, "train.warmup": 0, "split.count": 2},
+        {"train.recipe": "tuned", "train.validation": 0.1, "train.patience": 3},
         {"data.name": "file", "data.source": "/r.csv", "data.digest": "md5:" + 32 * "0"},
     ],
 )

@@ -9,9 +9,11 @@ from mascot_jax.grouping import regroup
 from mascot_jax.initial import bell, initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.ratings import make_ratings, relabelled_ratings
+from mascot_jax.schedule import learning_rates
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.traffic import Traffic
-from mascot_jax.training import _fixed, _scalars, _train_epoch, learning_rate, measures, train_epoch
+from mascot_jax.storage import FLOAT16, FLOAT32, INT8
+from mascot_jax.traffic import Traffic, relative_bytes
+from mascot_jax.training import _fixed, _scalars, _train_epoch, measures, train_epoch
 from tests.worlds import aligned, live_rows
 
 ONE = Execution(1)
@@ -172,13 +174,12 @@ def test_methods_that_never_switch_do_not_measure(method):
     assert all(np.isnan(r.users.q_error).all() for r in seen)
 
 
-def test_learning_rates_decay_as_t_to_the_three_halves():
+@pytest.mark.parametrize("schedule", ["power", "linear"])
+def test_an_epoch_has_its_schedules_rate(schedule):
     seen = []
-    train(settings(epochs=30), on_epoch=lambda record, _: seen.append(record.learning_rate))
-    expected = [0.01 / (1 + 0.1 * t**1.5) for t in range(30)]
-    np.testing.assert_allclose(seen, expected, rtol=1e-6)
-    rate = learning_rate(jnp.float32(0.5), jnp.float32(0), jnp.uint32(9))
-    assert float(rate) == 0.5
+    s = settings(epochs=30, schedule=schedule)
+    train(s, on_epoch=lambda record, _: seen.append(record.learning_rate))
+    np.testing.assert_array_equal(np.array(seen, np.float32), learning_rates(s))
 
 
 def test_the_last_epoch_never_measures():
@@ -190,6 +191,7 @@ def test_a_sweep_over_numbers_compiles_once():
     train(settings(learning_rate=0.01))
     before = _train_epoch._cache_size()
     train(settings(learning_rate=0.02, user_reg=0.3, seed=5, threshold=3.0, period=3))
+    train(settings(schedule="linear"))
     assert _train_epoch._cache_size() == before
 
 
@@ -289,11 +291,22 @@ def test_relabelling_gives_the_regrouped_rows():
 
 
 def test_traffic_weighs_groups_by_their_visits():
-    traffic = Traffic(np.array([8, 2]), np.array([5, 5]))
+    traffic = Traffic(np.array([8, 2]), np.array([5, 5]), (INT8[1], FLOAT16, FLOAT32))
     traffic.add_epoch(np.array([1, 1]), np.array([1, 1]))
     assert traffic.shares == {"float16": 1.0}
     traffic.add_epoch(np.array([0, 1]), np.array([1, 1]))
     assert traffic.shares == {"float32": 0.2, "float16": 0.8}
+    traffic.add_epoch(np.array([2, 2]), np.array([2, 1]))
+    shares = {name: round(share * 60) for name, share in traffic.shares.items()}
+    assert shares == {"int8-32": 15, "float16": 37, "float32": 8}
+
+
+def test_relative_bytes_count_components_and_scales():
+    assert relative_bytes({"float32": 1.0}, 100) == 1
+    assert relative_bytes({"float16": 1.0}, 100) == 0.5
+    # 128 bytes and four scales of 4, beside 512
+    assert relative_bytes({"int8-32": 1.0}, 128) == pytest.approx(144 / 512)
+    assert relative_bytes({"int8-row": 0.5, "float16": 0.5}, 128) == pytest.approx(388 / 1024)
 
 
 @pytest.mark.parametrize("starts", [[0], [1, 5], [0, 5, 5], [0, 7, 3]], ids=str)

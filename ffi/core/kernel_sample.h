@@ -5,40 +5,62 @@
 constexpr uint8_t kPairBits = 15;
 constexpr uint8_t kSampled = 16;
 
-// One row's part in its group's sums (lines 9-11 of Algorithm 1): own is the row, other the
-// opposite one. What its store would lose is measured as if it were stored after each rating.
+// A row of a sampled rating, and how its update is made: error times the opposite row, less reg
+// times its own.
+struct Sampled {
+  const Side& side;
+  GroupSums& sums;
+  uint32_t row;
+  Storage storage;
+  float error;
+  float reg;
+};
+
+// The squared norm of what the store of a rating's update would change, as if that were stored by
+// itself: on the row as it lies in memory, which in a run is the one that the run began with.
 template <Rounding R>
-void add_sample(const Task& task, const Side& side, GroupSums& sums, uint32_t row, Storage storage,
-                float error, float reg, Floats own, Floats other, const Draws& draws) {
+float lost_by_store(const Task& task, const Sampled& sampled, Floats other, const Draws& draws) {
+  if (sampled.storage == Storage::kFloat32) return 0;
   const Chunks<0> chunks{chunk_count(task.factors)};
-  const int64_t group = side.groups.find(row);
-  float* gradient_sum = sums.gradient(group);
-  float* computed = task.scratch->computed.data();
+  const Table& table = sampled.side.table(sampled.storage);
   const float rate = task.rates.learning_rate;
-  const Lanes errors = broadcast(error), minus_lambda = broadcast(-reg);
-  const Lanes step = broadcast(rate * error), decay = broadcast(-(rate * reg));
-  Lanes norm = broadcast(0), lost = broadcast(0);
+  const Lanes step = broadcast(rate * sampled.error), decay = broadcast(-(rate * sampled.reg));
+  float *stored = task.scratch->stored.data(), *computed = task.scratch->computed.data();
+  decode(sampled.side.row(sampled.storage, sampled.row), table, sampled.storage, stored, chunks);
   for (int64_t c = 0; c < chunks.count(); ++c) {
-    const Lanes gradient = fma(errors, other[c], multiply(minus_lambda, own[c]));
-    store_floats(gradient_sum + c * kLanes, add(load_floats(gradient_sum + c * kLanes), gradient));
+    const Lanes own = load_floats(stored + c * kLanes);
+    store_floats(computed + c * kLanes, fma(step, other[c], fma(decay, own, own)));
+  }
+  void* encoded = task.scratch->encoded.data();
+  encode<R>(encoded, table, sampled.storage, computed, draws, chunks);
+  decode(encoded, table, sampled.storage, stored, chunks);
+  Lanes lost = broadcast(0);
+  for (int64_t c = 0; c < chunks.count(); ++c) {
+    const Lanes change =
+        subtract(load_floats(stored + c * kLanes), load_floats(computed + c * kLanes));
+    lost = fma(change, change, lost);
+  }
+  return sum(lost);
+}
+
+// One row's part in its group's sums (lines 9-11 of Algorithm 1): own is the row, other the
+// opposite one.
+template <Rounding R>
+void add_sample(const Task& task, const Sampled& sampled, Floats own, Floats other,
+                const Draws& draws) {
+  const int64_t group = sampled.side.groups.find(sampled.row);
+  float* total = sampled.sums.gradient(group);
+  const Lanes error = broadcast(sampled.error), minus_lambda = broadcast(-sampled.reg);
+  Lanes norm = broadcast(0);
+  for (int64_t c = 0; c < chunk_count(task.factors); ++c) {
+    const Lanes gradient = fma(error, other[c], multiply(minus_lambda, own[c]));
+    store_floats(total + c * kLanes, add(load_floats(total + c * kLanes), gradient));
     norm = fma(gradient, gradient, norm);
-    store_floats(computed + c * kLanes, fma(step, other[c], fma(decay, own[c], own[c])));
   }
-  if (storage != Storage::kFloat32) {
-    float* stored = task.scratch->stored.data();
-    void* encoded = task.scratch->encoded.data();
-    encode<R>(encoded, side.table(storage), storage, computed, draws, chunks);
-    decode(encoded, side.table(storage), storage, stored, chunks);
-    for (int64_t c = 0; c < chunks.count(); ++c) {
-      const Lanes rounding =
-          subtract(load_floats(stored + c * kLanes), load_floats(computed + c * kLanes));
-      lost = fma(rounding, rounding, lost);
-    }
-  }
-  GroupSums::Statistics& statistics = sums.statistics(group);
+  GroupSums::Statistics& statistics = sampled.sums.statistics(group);
   statistics.squared_norms += sum(norm);
   statistics.count += 1;
-  statistics.lost += sum(lost);
+  statistics.lost += lost_by_store<R>(task, sampled, other, draws);
 }
 
 // Adds rating i to both its groups' sums, before its update, the rows being own and other. Not
@@ -46,13 +68,14 @@ void add_sample(const Task& task, const Side& side, GroupSums& sums, uint32_t ro
 __attribute__((noinline)) void add_samples(const Task& task, int64_t i, uint8_t plan, float error,
                                            Floats own, Floats other) {
   const int pair = plan & kPairBits;
+  const auto [rate, user_reg, item_reg] = task.rates;
+  const Sampled user = {*task.users,        *task.user_sums, task.ratings->user[i],
+                        user_storage(pair), error,           user_reg};
+  const Sampled item = {*task.items,        *task.item_sums, task.ratings->item[i],
+                        item_storage(pair), error,           item_reg};
   with_rounding(task.dither.rounding, [&](auto rounding) {
-    add_sample<rounding>(task, *task.users, *task.user_sums, task.ratings->user[i],
-                         user_storage(pair), error, task.rates.user_reg, own, other,
-                         Draws::of_user(task, i));
-    add_sample<rounding>(task, *task.items, *task.item_sums, task.ratings->item[i],
-                         item_storage(pair), error, task.rates.item_reg, other, own,
-                         Draws::of_item(task, i));
+    add_sample<rounding>(task, user, own, other, Draws::of_user(task, i));
+    add_sample<rounding>(task, item, other, own, Draws::of_item(task, i));
   });
 }
 

@@ -107,6 +107,32 @@ def test_q_errors_are_logged_for_measured_epochs(reproduced):
     assert promoted <= grown
 
 
+def test_biases_and_early_stopping_reach_the_results(workspace):
+    workspace.set(
+        train__method="fp32", train__schedule="linear", train__decay=None, train__epochs=40,
+        train__learning_rate=0.1, train__biases=True, train__validation=0.2, train__patience=2,
+    )  # fmt: skip
+    workspace.dvc("repro")
+    metrics = workspace.json("metrics.json")
+    ran, trained, rmses = [], [], []
+    for fold in (0, 1):
+        validation = logged(workspace, fold, "validation_rmse")
+        rmses.append(min(validation))
+        trained.append(validation.index(rmses[-1]) + 1)
+        ran.append(len(validation))
+        test = logged(workspace, fold, "rmse")[trained[-1] - 1]
+        # of the model that was kept, and evaluated with its biases
+        assert test == pytest.approx(workspace.json(f"results/scores/{fold}.json")["rmse"])
+    assert ran == [epochs + 2 for epochs in trained]
+    assert max(ran) < 40
+    assert metrics["epochs_trained"] == statistics.fmean(trained)
+    assert metrics["validation_rmse_mean"] == pytest.approx(statistics.fmean(rmses))
+    assert metrics["schedule"] == "linear"
+    assert metrics["rmse_mean"] < metrics["rmse_bias_only"] * 1.1
+    updates = [workspace.json(f"timings/{fold}.json")["updates"] for fold in (0, 1)]
+    assert updates == [pytest.approx(epochs * 3200 * 0.8, rel=0.01) for epochs in ran]
+
+
 def test_second_repro_runs_nothing(workspace):
     output = workspace.dvc("repro")
     assert stages_run(output) == []

@@ -9,6 +9,7 @@ import pytest
 import pipeline
 from mascot_jax.errors import DataError
 from mascot_jax.fit import SideRecord
+from mascot_jax.settings import PAPER
 from pipeline import paths, stage, summarize
 from pipeline.epoch_log import q_error_rows
 
@@ -22,10 +23,12 @@ def score(rmse, **changed):
     settings = {
         "method": "mascot", "storage": "float16", "rounding": "nearest",
         "criterion": "gradient-diversity", "threshold": 20.0,
-        "period": 2, "sample_ratio": 0.05, "warmup": 5,
+        "period": 2, "sample_ratio": 0.05, "warmup": 5, "validation": 0.0,
+        "recipe": "paper", **PAPER._asdict(),
     }  # fmt: skip
     return {
         "rmse": rmse, "mae": rmse / 2, "cold_ratings": 1, "factor_bytes": 100, "model": f"m{rmse}",
+        "epochs_trained": 50,
         "traffic": {"float16": 1.0}, "settings": settings,
     } | changed  # fmt: skip
 
@@ -61,6 +64,22 @@ class TestMetrics:
         both = summarize.metrics({0: mixed, 1: score(1.0)})
         assert (both["traffic_float16"], both["traffic_float32"]) == (0.75, 0.25)
         assert "traffic_float32" not in summarize.metrics({0: score(1.0)})
+
+    def test_epochs_trained_and_the_validation_error_of_the_models(self):
+        paths.write_json(paths.RAW_FACTS, {})
+        assert summarize.metrics({0: score(1.0)})["epochs_trained"] == 50
+        assert "validation_rmse_mean" not in summarize.metrics({0: score(1.0)})
+        settings = score(1.0)["settings"] | {"validation": 0.1}
+        for fold, rmses in ((0, "0.5 0.25 0.75"), (1, "0.5 0.75")):
+            path = paths.epochs(fold) / "plots" / "metrics" / "validation_rmse.tsv"
+            path.parent.mkdir(parents=True)
+            lines = ["step\tvalidation_rmse", *(f"0\t{rmse}" for rmse in rmses.split())]
+            path.write_text("\n".join(lines), encoding="utf-8")
+        metrics = summarize.metrics(
+            {n: score(1.0, settings=settings, epochs_trained=2 - n) for n in (0, 1)}
+        )
+        assert metrics["epochs_trained"] == 1.5
+        assert metrics["validation_rmse_mean"] == 0.375  # of epochs 1 and 0
 
 
 class TestTimings:

@@ -124,6 +124,8 @@ def clone_checkout(root, home):
         data__columns={"user": "user", "item": "item", "rating": "rating"},
         data__users=120, data__items=80, data__ratings=4000, data__noise=0.6, data__seed=0,
         split__count=5, split__seed=0, regroup__user_groups=6, regroup__item_groups=4,
+        train__recipe="paper", train__schedule=None, train__biases=False,
+        train__validation=0.0, train__patience=None,
         train__method="mascot", train__factors=16, train__epochs=12, train__learning_rate=0.05,
         train__decay=0.1, train__user_reg=0.01, train__item_reg=0.015, train__storage=None,
         train__threshold=1.2, train__period=None, train__sample_ratio=1.0, train__warmup=None,

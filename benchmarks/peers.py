@@ -1,0 +1,84 @@
+"""Other packages' matrix factorisation on the same fold; the extra ``peers`` installs them.
+
+``implicit`` is not among them: it ranks items by counts of interactions and predicts no ratings.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from benchmarks.curve import Curve
+from benchmarks.folds import Columns, Fold
+
+PATIENCE = 5
+"""Epochs without a lower test RMSE after which a peer has shown its best."""
+MOST_EPOCHS = 300
+
+CORNAC: Mapping[str, float] = MappingProxyType({"learning_rate": 0.005, "lambda_reg": 0.04})
+"""Tuned as ours, on a tenth of the training ratings (docs/decisions.md); the rest are defaults."""
+
+
+def train_cornac(
+    fold: Fold, factors: int, threads: int, settings: Mapping[str, float] = CORNAC
+) -> Curve:
+    """Train cornac's MF (SGD with biases) epoch by epoch until its RMSE rises.
+
+    Its step size is the same in every epoch, so that an epoch goes on where the last one ended.
+    """
+    import cornac
+
+    data = _cornac_data(fold)
+    parameters: dict[str, Any] = {}
+    seconds: list[float] = []
+    rmses: list[float] = []
+    total = 0.0
+    while len(rmses) < MOST_EPOCHS and len(rmses) - int(np.argmin([*rmses, 9.0])) < PATIENCE:
+        model = cornac.models.MF(
+            k=factors, max_iter=1, num_threads=threads, init_params=parameters, **settings
+        )
+        begin = time.perf_counter()
+        model.fit(data)
+        total += time.perf_counter() - begin
+        parameters = {
+            "U": model.u_factors,
+            "V": model.i_factors,
+            "Bu": model.u_biases,
+            "Bi": model.i_biases,
+        }
+        seconds.append(total)
+        rmses.append(_cornac_rmse(model, fold.test))
+    return Curve(np.array(seconds), np.array(rmses))
+
+
+def _cornac_data(fold: Fold) -> Any:
+    from cornac.data import Dataset
+
+    users, items = len(fold.users.order), len(fold.items.order)
+    columns = (
+        fold.train.users.astype(np.int64),
+        fold.train.items.astype(np.int64),
+        fold.train.ratings.astype(np.float64),
+    )
+    same = ({i: i for i in range(n)} for n in (users, items))
+    return Dataset(users, items, *same, columns)
+
+
+def _cornac_rmse(model: Any, test: Columns) -> float:
+    rows = model.u_factors[test.users], model.i_factors[test.items]
+    biases = model.u_biases[test.users] + model.i_biases[test.items]
+    errors = model.global_mean + biases + np.einsum("nk,nk->n", *rows) - test.ratings
+    return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
+
+
+PEERS: Mapping[str, Callable[[Fold, int, int], Curve]] = MappingProxyType({"cornac": train_cornac})
+
+
+def installed() -> list[str]:
+    """Return the names of those that can be imported."""
+    return [name for name in PEERS if importlib.util.find_spec(name) is not None]

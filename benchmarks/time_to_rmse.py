@@ -1,0 +1,185 @@
+"""Training time to a given RMSE on MovieLens 1M: ``python -m benchmarks.time_to_rmse --help``.
+
+The goal is, on each of the pipeline's five folds, the test RMSE of the tuned ``fp32`` recipe at its
+best epoch plus 0.0005. Every variant runs on every fold and in every repetition in turn; times are
+of training only, medians over repetitions, then folds. The recipe was chosen on held-out training
+ratings (``benchmarks.tune``). Exit status 1 says that a target was missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.curve import Curve
+from benchmarks.folds import Fold, make_fold, read_split
+from benchmarks.peers import PEERS, installed
+from benchmarks.targets import Target
+from mascot_jax.fit import EpochRecord
+from mascot_jax.kernels import Execution
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.state import TrainState
+from pipeline.hardware import describe_hardware
+
+GOAL_ABOVE_BEST = 0.0005
+LARGEST_BEST, MOST_SECONDS = 0.841, 0.7
+"""Targets: of the mean goal, and of the median time of the fastest variant."""
+REFERENCE = "fp32, deterministic"
+FP32, FP16 = {"method": "fp32"}, {"method": "fp16", "rounding": "stochastic"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "fp32": FP32,
+    REFERENCE: FP32 | {"deterministic": True},
+    "fp16 stochastic": FP16,
+    "fp16 stochastic, deterministic": FP16 | {"deterministic": True},
+}
+
+Curves = Mapping[str, list[list[Curve]]]
+"""Name -> fold -> repetition."""
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the archive ml-1m.zip")
+    parser.add_argument("--factors", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    split = read_split(options.data)
+    folds = [make_fold(split, number) for number in options.folds]
+    curves, goals = _train(folds, options.factors, options.threads, options.repetitions)
+    rows = [_row(name, runs, goals) for name, runs in curves.items()]
+    _print(rows, goals)
+    targets = [
+        Target("goal, mean of the folds", statistics.fmean(goals), LARGEST_BEST),
+        Target("seconds of the fastest variant", _fastest(rows)["seconds"], MOST_SECONDS),
+    ]
+    reports = [target.report() for target in targets]
+    peers = [_peer(name, folds, curves, goals, options) for name in installed()]
+    for name in PEERS.keys() - installed():
+        sys.stdout.write(f"left out: {name} is not installed (pip install '.[peers]')\n")
+    if options.json:
+        result = {
+            "data": "ml-1m",
+            "factors": options.factors,
+            "threads": options.threads,
+            "folds": options.folds,
+            "repetitions": options.repetitions,
+            "settings": _settings(REFERENCE, options.factors).model_dump(mode="json"),
+            "hardware": describe_hardware(),
+            "goals": goals,
+            "variants": rows,
+            "peers": peers,
+            "targets": reports,
+        }
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if not all(target.met for target in targets):
+        raise SystemExit(1)
+
+
+def _settings(variant: str, factors: int) -> TrainSettings:
+    values = {"recipe": "tuned", "factors": factors} | VARIANTS[variant]
+    return validate(TrainSettings, values)
+
+
+def _train(
+    folds: list[Fold], factors: int, threads: int, repetitions: int
+) -> tuple[Curves, list[float]]:
+    """Return every variant's curves, and each fold's goal."""
+    curves: dict[str, list[list[Curve]]] = {name: [[] for _ in folds] for name in VARIANTS}
+    goals = []
+    for number, fold in enumerate(tqdm(folds, desc="folds", disable=None)):
+        for repetition in range(repetitions + 1):
+            for name in VARIANTS:
+                curve = _curve(fold, _settings(name, factors), Execution(threads))
+                if repetition:  # before, programs were compiled
+                    curves[name][number].append(curve)
+        goals.append(curves[REFERENCE][number][0].best + GOAL_ABOVE_BEST)
+    return curves, goals
+
+
+def _curve(fold: Fold, settings: TrainSettings, execution: Execution) -> Curve:
+    prepared = fold.prepare(settings)
+    held_out = fold.held_out(prepared)
+    seconds, rmses = [], []
+
+    def note(record: EpochRecord, state: TrainState) -> None:
+        seconds.append(record.seconds)
+        rmses.append(held_out.score(state.users, state.items, settings.factors, execution).rmse)
+
+    fold.fit(prepared, settings, execution, note)
+    return Curve(np.cumsum(seconds), np.array(rmses))
+
+
+def _row(name: str, runs: list[list[Curve]], goals: list[float]) -> dict[str, Any]:
+    """Summarise a variant; a time is None if any of its trainings misses the goal."""
+    epochs = [[c.epochs_to(goal) for c in cs] for cs, goal in zip(runs, goals, strict=True)]
+    reached = all(None not in counts for counts in epochs)
+    return {
+        "name": name,
+        "best_rmse": statistics.fmean(c.best for cs in runs for c in cs),
+        "epochs": statistics.median(n for ns in epochs for n in ns if n) if reached else None,
+        "seconds": _median(runs, goals),
+        "seconds_of_folds": [_median([cs], [g]) for cs, g in zip(runs, goals, strict=True)],
+    }
+
+
+def _median(runs: list[list[Curve]], goals: list[float]) -> float | None:
+    """Median over repetitions, then folds, of the time to each fold's goal; None if one misses."""
+    medians = []
+    for curves, goal in zip(runs, goals, strict=True):
+        times = [seconds for c in curves if (seconds := c.seconds_to(goal)) is not None]
+        if len(times) < len(curves):
+            return None
+        medians.append(statistics.median(times))
+    return statistics.median(medians)
+
+
+def _fastest(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return min(rows, key=lambda row: np.inf if row["seconds"] is None else row["seconds"])
+
+
+def _print(rows: list[dict[str, Any]], goals: list[float]) -> None:
+    sys.stdout.write(f"goals: {', '.join(f'{goal:.4f}' for goal in goals)}\n")
+    sys.stdout.write(f"{'variant':32}{'best RMSE':>10}{'epochs':>8}{'seconds':>9}\n")
+    for row in rows:
+        epochs, seconds = row["epochs"], row["seconds"]
+        figures = f"{epochs:8.0f}{seconds:9.3f}" if seconds is not None else "   never reaches it"
+        sys.stdout.write(f"{row['name']:32}{row['best_rmse']:10.4f}{figures}\n")
+
+
+def _peer(
+    name: str, folds: list[Fold], curves: Curves, goals: list[float], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Train a peer once a fold; compare times to the goal and to the peer's own best RMSE."""
+    runs = [[PEERS[name](fold, options.factors, options.threads)] for fold in folds]
+    own = [curve.best for (curve,) in runs]
+    ours = _fastest([_row(variant, of_it, goals) for variant, of_it in curves.items()])["name"]
+    row = _row(name, runs, goals)
+    _print([row], goals)
+    row["compared_with"] = ours
+    for goal_name, its_goals in (("goal", goals), ("best", own)):
+        times = _median(runs, its_goals), _median(curves[ours], its_goals)
+        row[f"seconds_to_{goal_name}"], row[f"ours_to_{goal_name}"] = times
+        if times[0] is not None and times[1] is not None:
+            what = "the goal" if goal_name == "goal" else f"the best RMSE of {name}"
+            sys.stdout.write(
+                f"  to {what}: {times[0]:.2f} s, {ours} {times[1]:.2f} s, "
+                f"ratio {times[0] / times[1]:.1f}\n"
+            )
+    return row
+
+
+if __name__ == "__main__":
+    main()

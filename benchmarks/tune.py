@@ -1,0 +1,123 @@
+"""RMSE of settings on held-out training ratings: ``python -m benchmarks.tune --help``.
+
+Trains on MovieLens 1M with every combination of the values given, without a tenth of the training
+ratings of each fold, and scores the epochs on this tenth: never on the ratings that test the fold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.folds import Fold, make_fold, read_split
+from mascot_jax.fit import EpochRecord
+from mascot_jax.kernels import Execution
+from mascot_jax.settings import RECIPES, Recipe, TrainSettings, validate
+from mascot_jax.state import TrainState
+from pipeline.hardware import describe_hardware
+
+SHARE = 0.1
+NEAR = 0.0005
+"""An epoch is near the best one if its RMSE is at most so much higher."""
+TUNED = RECIPES["tuned"]
+
+
+class Cell(NamedTuple):
+    """Mean over the folds for one combination."""
+
+    values: dict[str, Any]
+    rmse: float
+    """At the best epoch."""
+    best: float
+    """Epochs until then."""
+    near: float
+    """Epochs until near it."""
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the archive ml-1m.zip")
+    parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--share", type=float, default=1.0, help="of the training ratings to use")
+    parser.add_argument("--factors", type=int, nargs="+", default=[128])
+    parser.add_argument("--epochs", type=int, nargs="+", default=[TUNED.epochs])
+    parser.add_argument("--schedule", nargs="+", default=[TUNED.schedule])
+    for name in ("learning_rate", "user_reg", "item_reg"):
+        default = [getattr(TUNED, name)]
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+", default=default)
+    parser.add_argument("--decay", type=float, nargs="+", default=[None])
+    parser.add_argument("--biases", type=int, choices=(0, 1), nargs="+", default=[0])
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--json", type=Path, help="also write the table to this file")
+    options = parser.parse_args()
+    split = read_split(options.data)
+    folds = [make_fold(split, number, options.share) for number in options.folds]
+    grid = list(_grid(options))
+    cells = [
+        _measure(values, folds, Execution(options.threads)) for values in tqdm(grid, disable=None)
+    ]
+    cells.sort(key=lambda cell: cell.rmse)
+    _print(cells)
+    if options.json:
+        rows = [
+            cell.values | {k: v for k, v in cell._asdict().items() if k != "values"}
+            for cell in cells
+        ]
+        result = {"folds": options.folds, "share": options.share, "hardware": describe_hardware()}
+        options.json.write_text(
+            json.dumps(result | {"cells": rows}, indent=2) + "\n", encoding="utf-8"
+        )
+
+
+def _grid(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    names = ("factors", *Recipe._fields, "biases")
+    for values in itertools.product(*(getattr(options, name) for name in names)):
+        yield dict(zip(names, values, strict=True))
+
+
+def _measure(values: dict[str, Any], folds: list[Fold], execution: Execution) -> Cell:
+    given = values | {"biases": bool(values["biases"])}
+    settings = validate(
+        TrainSettings,
+        {"method": "fp32", "deterministic": True, "validation": SHARE, "recipe": "tuned"} | given,
+    )
+    curves = [_validate(fold, settings, execution) for fold in folds]
+    best = [curve.argmin() + 1 for curve in curves]
+    near = [np.flatnonzero(curve <= curve.min() + NEAR)[0] + 1 for curve in curves]
+    rmses = [curve.min() for curve in curves]
+    return Cell(values, *(float(np.mean(figures)) for figures in (rmses, best, near)))
+
+
+def _validate(fold: Fold, settings: TrainSettings, execution: Execution) -> NDArray[np.float64]:
+    """Return the RMSE on the held-out ratings after each epoch."""
+    rmses: list[float | None] = []
+
+    def note(record: EpochRecord, _: TrainState) -> None:
+        rmses.append(record.validation_rmse)
+
+    fold.fit(fold.prepare(settings), settings, execution, note)
+    return np.array(rmses, dtype=np.float64)
+
+
+def _print(cells: list[Cell]) -> None:
+    names = list(cells[0].values)
+    head = "".join(f"{name:>15}" for name in names)
+    sys.stdout.write(f"{head}{'RMSE':>10}{'best epoch':>12}{'near it':>9}\n")
+    for cell in cells:
+        row = "".join(f"{'-' if v is None else v:>15}" for v in cell.values.values())
+        sys.stdout.write(f"{row}{cell.rmse:10.4f}{cell.best:12.1f}{cell.near:9.1f}\n")
+
+
+if __name__ == "__main__":
+    main()
