@@ -26,11 +26,10 @@ LONGEST_RUN: Final = 8
 """Ratings of one user that follow one another. Longer ones cost accuracy (ML-1M: 16 0.0008, 32
 0.002); a row is then read and written an eighth as often, and seven eighths is nearly all."""
 
-RUN_KEYS: Final = 1 << 16
-"""Places that runs are dealt to at random: as many as NumPy sorts by counting.
-
-Where runs share a place they lie in the order of their users.
-"""
+SWEEPS: Final = 256
+"""Parts of an epoch that runs are dealt to at random. Within one they lie in the order of their
+users, so that a sweep goes through the users' table from page to page: no less accurate than a full
+shuffle (docs/decisions.md)."""
 
 
 def lay_out(
@@ -176,8 +175,8 @@ def _order(
             order = _then_by(block, order)
         run = _runs(users[order], None if block is None else block[order])
         rng = np.random.default_rng(settings.seed)
-        keys = rng.integers(0, RUN_KEYS, int(run[-1]) + 1, dtype=np.uint16)
-        order = order[np.argsort(keys[run], kind="stable")]
+        sweeps = rng.integers(0, SWEEPS, int(run[-1]) + 1, dtype=np.uint8)
+        order = order[np.argsort(sweeps[run], kind="stable")]
     return order if block is None else _then_by(block, order)
 
 

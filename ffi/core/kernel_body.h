@@ -43,6 +43,7 @@ MASCOT_INLINE void update_visit(const Task& task, const List& list, const uint32
                                 Chunks<C> chunks, P& p) {
   const uint32_t place = *visit;
   const int64_t i = list.first + place;
+  if ((visit - list.begin) % kTouchedAtOnce == 0) list.touch(visit + kPrefetchDistance + 1);
   const Ahead ahead = list.rows(visit + kPrefetchDistance);
   auto q = Items::open(task, list.item[place], chunks);
   update_rating(task, i, list.plan[place], ahead, chunks, p, q);

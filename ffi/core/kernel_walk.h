@@ -29,6 +29,11 @@ struct List {
   TableLines users;
   TableLines items;
 
+  // Asks for the first lines of some visits' rows.
+  MASCOT_INLINE void touch(const uint32_t* visit) const {
+    for (int64_t i = 0; i < kTouchedAtOnce; ++i) rows(visit + i).fetch(0);
+  }
+
   // The rows of a visit. Beyond the last there is nothing: its rows, which are there, are asked for
   // again.
   MASCOT_INLINE Ahead rows(const uint32_t* visit) const {
