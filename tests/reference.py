@@ -77,20 +77,23 @@ def permutation(key, count):
     return [at(i) for i in range(count)]
 
 
-def visiting_order(seed, epoch, block_size, user_half, item_half):
-    """Rating numbers in the order one thread visits them.
+def lists(pieces, user_code, item_code):
+    """Rating numbers in the order one thread visits them, a list for each piece and pair.
 
-    Block by block, within a block by the pair of storages.
-    user_half, item_half: bool [ratings], whether each rating's rows are in float16.
+    pieces: [(begin, end)]; user_code, item_code: uint8 [ratings], the storages of each one's rows.
     """
-    count = len(user_half)
-    pair = user_half + 2 * item_half
+    pair = user_code + 4 * item_code
+    visits = []
+    for begin, end in pieces:
+        for one in np.unique(pair[begin:end]):
+            visits.append((begin + np.flatnonzero(pair[begin:end] == one)).tolist())
+    return visits
+
+
+def shuffled_pieces(seed, epoch, block_size, count):
+    """Blocks (begin, end) of rating numbers in an epoch's order."""
     blocks = permutation(stream_key(seed, epoch, 1), -(-count // block_size))
-    order = []
-    for b in blocks:
-        numbers = np.arange(b * block_size, min((b + 1) * block_size, count))
-        order += numbers[np.argsort(pair[numbers], kind="stable")].tolist()
-    return order
+    return [(b * block_size, min((b + 1) * block_size, count)) for b in blocks]
 
 
 def strata_order(seed, epoch, begins, count, shape):
@@ -128,7 +131,7 @@ def draws(key, number, factors):
     chunks = np.arange(1, -(-factors // 16) + 1, dtype=np.uint32) * np.uint32(0x9E3779B9)
     chunks = (chunks ^ chunks >> 15) * np.uint32(0x85EBCA6B) | np.uint32(1)
     user = np.multiply.outer(chunks, words).ravel()[:factors]
-    return user, user << 13 | user >> 19
+    return user, user << 13
 
 
 def dithered(values, draw):
@@ -150,36 +153,66 @@ def dithered(values, draw):
         return np.where(magnitude <= 65504, cut.astype(np.float16), nearest)
 
 
-def stored(values, half, draw):
-    """float32 values after a store: half as float16, to nearest or, with a draw, by it."""
-    if not half:
+def int8_scale(largest):
+    """1/127 of the largest magnitude, rounded to 17 bits; 0 below 2^-100."""
+    if largest < np.float32(2.0**-100):
+        return np.float32(0)
+    bits = (np.float32(largest) / np.float32(127)).view(np.uint32)
+    return np.uint32((int(bits) + 0x40) & 0xFFFFFF80).view(np.float32)
+
+
+def int8_rounded(values, block, draw):
+    """float32 values [k] as int8 multiples [k] of scales [blocks], half a step up without a draw."""
+    size = -(-len(values) // 16) * 16
+    block = min(block, size)
+    scales = np.array(
+        [int8_scale(np.abs(values[i : i + block]).max()) for i in range(0, len(values), block)],
+        dtype=np.float32,
+    )
+    with np.errstate(divide="ignore"):
+        steps = np.where(scales == 0, np.float32(0), np.float32(1) / scales)
+    part = np.full(len(values), 0x8000) if draw is None else draw >> 16 & 0xFFF8 | 4
+    offset = (128 + part * 2.0**-16).astype(np.float32)
+    whole = fma(values, np.repeat(steps, block)[: len(values)], offset)
+    return np.minimum(np.floor(whole) - 128, 127).astype(np.int8), scales
+
+
+def stored(values, code, draw, block=32):
+    """float32 values [k] after a store: code 1 as float16, 2 as int8; draw: None to nearest."""
+    if code == 0:
         return values
-    return values.astype(np.float16) if draw is None else dithered(values, draw)
+    if code == 1:
+        return values.astype(np.float16) if draw is None else dithered(values, draw)
+    whole, scales = int8_rounded(values, block, draw)
+    return whole * np.repeat(scales, min(block, -(-len(values) // 16) * 16))[: len(values)]
 
 
-def epoch(users, items, ratings, p, q, p_half, q_half, rates, order, dither=None):
+def epoch(users, items, ratings, p, q, codes, rates, visits, dither=None, block=32):
     """One epoch of SGD on float32 copies p [m, k] and q [n, k].
 
-    Rows flagged in p_half [m] and q_half [n] are rounded to float16 at every store, to nearest, or
-    stochastically with the key ``dither``. Returns, per rating, gradient_p, gradient_q, lost_p and
-    lost_q.
+    codes: storages uint8 [m] and [n]. Rows are rounded to them, to nearest, or stochastically with
+    the key ``dither``; an item's at every store, a user's after the last of its ratings that follow
+    one another in a list of visits. Returns, per rating, gradient_p, gradient_q, lost_p and lost_q.
     """
     eta, user_reg, item_reg = (np.float32(x) for x in rates)
     details = {}
-    for i in order:
-        u, v = users[i], items[i]
-        x, y = p[u].copy(), q[v].copy()
-        e = np.float32(ratings[i]) - dot(x, y)
-        step = eta * e
-        fresh_p = fma(step, y, fma(-(eta * user_reg), x, x))
-        fresh_q = fma(step, x, fma(-(eta * item_reg), y, y))
-        user_draw, item_draw = (None, None) if dither is None else draws(dither, i, len(x))
-        p[u] = stored(fresh_p, p_half[u], user_draw)
-        q[v] = stored(fresh_q, q_half[v], item_draw)
-        details[i] = {
-            "gradient_p": fma(e, y, -user_reg * x),
-            "gradient_q": fma(e, x, -item_reg * y),
-            "lost_p": p[u] - fresh_p,
-            "lost_q": q[v] - fresh_q,
-        }
+    for numbers in visits:
+        for i, following in zip(numbers, [*numbers[1:], None], strict=True):
+            u, v = users[i], items[i]
+            x, y = p[u].copy(), q[v].copy()
+            e = np.float32(ratings[i]) - dot(x, y)
+            step = eta * e
+            fresh_p = fma(step, y, fma(-(eta * user_reg), x, x))
+            fresh_q = fma(step, x, fma(-(eta * item_reg), y, y))
+            user_draw, item_draw = (None, None) if dither is None else draws(dither, i, len(x))
+            rounded_p = stored(fresh_p, codes[0][u], user_draw, block)
+            run_ends = following is None or users[following] != u
+            p[u] = rounded_p if run_ends else fresh_p
+            q[v] = stored(fresh_q, codes[1][v], item_draw, block)
+            details[i] = {
+                "gradient_p": fma(e, y, -user_reg * x),
+                "gradient_q": fma(e, x, -item_reg * y),
+                "lost_p": rounded_p - fresh_p,
+                "lost_q": q[v] - fresh_q,
+            }
     return details

@@ -11,7 +11,7 @@ from mascot_jax import kernels
 from mascot_jax.kernels import Execution, allocate_table
 from mascot_jax.ratings import Ratings, make_ratings
 from mascot_jax.state import Side
-from mascot_jax.storage import BY_CODE, STORAGES
+from mascot_jax.storage import FLOAT16, FLOAT32, STORAGES, by_code
 
 ONE = Execution(1)
 RATES = (0.05, 0.01, 0.015)
@@ -31,17 +31,18 @@ class World(NamedTuple):
     values: np.ndarray
 
 
-def make_side(factors, starts, codes):
+def make_side(factors, starts, codes, int8="int8-32"):
     """A Side with every storage's table: rows where their group's code says, canaries elsewhere."""
     rows, k = factors.shape
     code_of_row = np.repeat(codes, np.diff(starts))
     tables = {}
-    for storage in STORAGES.values():
+    for storage in (FLOAT32, FLOAT16, STORAGES[int8]):
         table = np.full((rows, storage.stride(k)), 77, dtype=storage.dtype)
         live = code_of_row == storage.code
         table[live] = 0
-        table[live, :k] = factors[live]
-        tables[storage.name] = put(table, k)
+        if live.any():
+            table[live, : storage.elements(k)] = storage.encode(jnp.asarray(factors[live]))
+        tables[storage.name] = put(table, k, storage)
     return Side(
         dict(sorted(tables.items())),
         jnp.asarray(starts, dtype=jnp.uint32),
@@ -50,9 +51,8 @@ def make_side(factors, starts, codes):
     )
 
 
-def put(table, factors):
+def put(table, factors, storage):
     """Copy a NumPy table into one that the library allocated: rows are aligned as in training."""
-    storage = STORAGES[str(table.dtype)]
     return allocate_table(table.shape[0], factors, storage).at[:].set(jnp.asarray(table))
 
 
@@ -60,42 +60,53 @@ def live_rows(side, factors):
     """Back to one float32 array [rows, k]."""
     codes = np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
     out = np.empty((len(codes), factors), dtype=np.float32)
-    for code in np.unique(codes):
-        table = np.asarray(side.tables[BY_CODE[int(code)].name])
-        out[codes == code] = table[codes == code, :factors]
+    for code, storage in by_code(side.tables).items():
+        live = codes == code
+        out[live] = storage.decode(np.asarray(side.tables[storage.name])[live], factors)
     return out
 
 
-def make_world(factors, codes="mixed", count=300, rows=(23, 17), groups=5, seed=0, scale=0.3):
-    """A random world. codes: "float32", "float16" or "mixed" groups."""
+CODES = {
+    "float32": [0],
+    "float16": [1],
+    "int8": [2],
+    "mixed": [0, 1],
+    "all": [2, 0, 1],
+}
+"""Storages of the groups, in turn."""
+
+
+def make_world(
+    factors, codes="mixed", count=300, rows=(23, 17), groups=5, seed=0, scale=0.3, int8="int8-32"
+):
+    """A random world; codes: a key of CODES."""
     rng = np.random.default_rng(seed)
 
     def side(rows):
         starts = np.concatenate(
             [[0], np.sort(rng.choice(rows - 1, groups - 1, replace=False)) + 1, [rows]]
         )
-        code = {"float32": 0, "float16": 1}.get(codes)
-        chosen = np.arange(groups) % 2 if code is None else np.full(groups, code)
-        half = np.repeat(chosen == 1, np.diff(starts))
-        factor_rows = rng.normal(0, scale, (rows, factors)).astype(np.float32)
-        factor_rows[half] = factor_rows[half].astype(np.float16)
-        return factor_rows, starts.astype(np.uint32), chosen.astype(np.uint8)
+        chosen = np.resize(CODES[codes], groups)
+        drawn = rng.normal(0, scale, (rows, factors)).astype(np.float32)
+        made = make_side(drawn, starts.astype(np.uint32), chosen.astype(np.uint8), int8)
+        return made, live_rows(made, factors)
 
-    (p, *user_groups), (q, *item_groups) = side(rows[0]), side(rows[1])
-    users = rng.integers(0, rows[0], count).astype(np.uint32)
-    items = rng.integers(0, rows[1], count).astype(np.uint32)
+    (users, p), (items, q) = side(rows[0]), side(rows[1])
+    user_rows = rng.integers(0, rows[0], count).astype(np.uint32)
+    item_rows = rng.integers(0, rows[1], count).astype(np.uint32)
     values = rng.integers(1, 6, count).astype(np.float32)
-    return World(
-        make_ratings(users, items, values, *rows),
-        make_side(p, *user_groups),
-        make_side(q, *item_groups),
-        p, q, users, items, values,
-    )  # fmt: skip
+    ratings = make_ratings(user_rows, item_rows, values, *rows)
+    return World(ratings, users, items, p, q, user_rows, item_rows, values)
+
+
+def row_codes(side):
+    """uint8 [rows]: the storage of each."""
+    return np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
 
 
 def half_rows(side):
     """bool [rows]: stored in float16."""
-    return np.repeat(np.asarray(side.codes) == 1, np.diff(np.asarray(side.starts)))
+    return row_codes(side) == 1
 
 
 @partial(
