@@ -67,8 +67,8 @@ inline float dot(const float* a, const float* b, int factors) {
 }
 
 // At random to one of the two multiples of the block's scale, 1/127 of its largest, to 17 bits.
-inline void store_int8(float* row, const float* change, const float* before, int size,
-                       uint32_t key, uint32_t component) {
+inline void store_int8(float* row, const float* change, const float* before, int size, uint32_t key,
+                       uint32_t component) {
   float largest = 0;
   for (int c = 0; c < size; ++c) {
     row[c] = before[c] + change[c];
@@ -104,8 +104,7 @@ void write(float* row, const float* change, const float* before, int factors, ui
       row[c] = to_float16(row[c] + to_float16(change[c]));
     } else {
       const float step = step_at(before[c]);
-      row[c] = to_float16(row[c] +
-                          to_float16(std::floor(change[c] / step + draw(key, c)) * step));
+      row[c] = to_float16(row[c] + to_float16(std::floor(change[c] / step + draw(key, c)) * step));
     }
   }
 }
@@ -120,7 +119,8 @@ void write_row(float* row, bool hot, const float* change, const float* before, i
 
 template <Way way>
 void run(float* p, float* q, const uint8_t* hot_users, const uint8_t* hot_items,
-         const uint32_t* users, const uint32_t* items, const float* ratings, int64_t count, int factors, int64_t batch, Rates rates, uint32_t key) {
+         const uint32_t* users, const uint32_t* items, const float* ratings, int64_t count,
+         int factors, int64_t batch, Rates rates, uint32_t key) {
   const int64_t k = factors;
   // Of each rating of a batch: the user row's change, the item row's, and both rows before.
   std::vector<float> work(static_cast<size_t>(batch * 4 * k));

@@ -1,13 +1,15 @@
 """The arithmetic and order of one warp of the CUDA kernel, in plain NumPy.
 
-Four tiles of eight lanes each go through a quarter of a list of ratings, in runs of one user. On the
-host all of them read their rows before any writes, and tiles write in their order: one of the orders
-a GPU may take, which this repeats.
+Four tiles of eight lanes each go through a quarter of a list of ratings, in runs of one user. On
+the host all of them read their rows before any writes, and tiles write in their order: one of the
+orders a GPU may take, which this repeats.
 """
+
+import itertools
 
 import numpy as np
 
-from tests.reference import dithered, draws, fma, is_sampled, stored
+from tests.reference import draws, fma, is_sampled, stored
 
 TILE, TILES, PIECE = 8, 4, 64
 FLOAT32, FLOAT16, INT8 = range(3)
@@ -48,7 +50,7 @@ def sections(users, user_codes, item_codes):
         starts = [i for i in range(size) if i == 0 or users[numbers[i]] != users[numbers[i - 1]]]
         wanted = [-(-size * tile // TILES) for tile in range(TILES + 1)]
         borders = [min((s for s in starts if s >= at), default=size) for at in wanted]
-        tiles = [numbers[a:b] for a, b in zip(borders[:-1], borders[1:], strict=True)]
+        tiles = [numbers[a:b] for a, b in itertools.pairwise(borders)]
         found.append((v, tiles))
     return found
 
@@ -91,7 +93,9 @@ def epoch(users, items, ratings, p, q, codes, rates, store, dither=None, block=3
     for v, tiles in sections(users, codes[0][users], codes[1][items]):
         held = [(None, None)] * TILES
         for step in range(max(map(len, tiles))):
-            turns = [(t, int(numbers[step])) for t, numbers in enumerate(tiles) if step < len(numbers)]
+            turns = [
+                (t, int(numbers[step])) for t, numbers in enumerate(tiles) if step < len(numbers)
+            ]
             for t, i in turns:
                 if step == 0 or users[tiles[t][step - 1]] != users[i]:
                     held[t] = p[users[i]].copy(), p[users[i]].copy()
@@ -113,7 +117,9 @@ def epoch(users, items, ratings, p, q, codes, rates, store, dither=None, block=3
     return details
 
 
-def group_sums(details, side, rows, starts, codes, rates, seed, number, ratio, dither=None, block=32):
+def group_sums(
+    details, side, rows, starts, codes, rates, seed, number, ratio, dither=None, block=32
+):
     """Return float64 ``(g, k + 4)``: what the kernel should have collected on one side."""
     eta, regs = np.float32(rates[0]), [np.float32(r) for r in rates[1:]]
     factors = len(details[0][0])

@@ -118,7 +118,9 @@ def test_a_scale_spans_a_power_of_two_or_the_row(monkeypatch):
     world = make_world(33, "float32")
     for block in (16, 32, 48, 1 << 20):  # 48 span the row
         row(block)
-        run_pass(kernels.run_epoch, world._replace(users=one_table(world.users, "float32")), ACCEPTED)
+        run_pass(
+            kernels.run_epoch, world._replace(users=one_table(world.users, "float32")), ACCEPTED
+        )
     long = make_world(100, "float32", count=3)
     monkeypatch.setattr(
         kernels, "_row", lambda *_: {"factors": np.int64(100), "scale_block": np.int64(48)}

@@ -197,7 +197,9 @@ def test_rows_of_other_storages_and_padding_stay_untouched(library, factors, cod
 
 @pytest.mark.parametrize("stochastic", [False, True], ids=["nearest", "stochastic"])
 @pytest.mark.parametrize("held", [(0, 0), (2, 1), (5, 5)], ids=str)
-@pytest.mark.parametrize(("factors", "codes"), [(1, "mixed"), (33, "all"), (128, "all"), (256, "int8")])
+@pytest.mark.parametrize(
+    ("factors", "codes"), [(1, "mixed"), (33, "all"), (128, "all"), (256, "int8")]
+)
 def test_sums_are_those_of_the_sampled_ratings(library, factors, codes, held, stochastic):
     world = in_runs(make_world(factors, codes, count=61), [1, 4])
     host = HostWorld(library, world, factors)

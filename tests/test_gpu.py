@@ -251,7 +251,9 @@ def test_streaming_changes_nothing(codes):
 
 @pytest.mark.parametrize("factors", FACTORS)
 def test_promotion_is_of_the_groups_told_only(factors):
-    world = make_world(factors, "all", rows=(2300, 17))  # groups in int8, float32, float16, int8, ...
+    world = make_world(
+        factors, "all", rows=(2300, 17)
+    )  # groups in int8, float32, float16, int8, ...
     before, old = live_rows(world.users, factors), np.asarray(world.users.tables["float32"])
     codes = jnp.array([1, 0, 0, 0, 0], dtype=jnp.uint8)
     side = jitted(kernels.promote)(world.users, codes, factors=factors, execution=Execution())

@@ -72,9 +72,13 @@ TARGETS = ["mascot_epoch", "mascot_promote", "mascot_predict", "mascot_check_fin
 @pytest.mark.parametrize(
     ("method", "tables", "promotes"),
     [
-        ("fp32", 1, 0), ("fp16", 1, 0), ("int8", 1, 0), ("mascot", 2, 2), ("mascot-n2", 2, 2),
+        ("fp32", 1, 0),
+        ("fp16", 1, 0),
+        ("int8", 1, 0),
+        ("mascot", 2, 2),
+        ("mascot-n2", 2, 2),
         ("mascot-int8", 3, 2),
-    ],  # fmt: skip
+    ],
 )
 def test_an_epoch_stays_on_the_device_and_in_place(method, tables, promotes):
     text = epoch(method)

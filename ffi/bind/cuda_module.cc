@@ -61,9 +61,10 @@ nb::dict probe() {
 
 NB_MODULE(_cuda, module) {
   module.def("registrations", &registrations, "FFI target name -> capsule, for the CUDA platform.");
-  module.def("build_info", &build_info,
-             "Compiler, hash of the sources, FFI API version, the architectures (compute capability "
-             "times ten) that the module holds machine code for, and that of its PTX.");
+  module.def(
+      "build_info", &build_info,
+      "Compiler, hash of the sources, FFI API version, the architectures (compute capability "
+      "times ten) that the module holds machine code for, and that of its PTX.");
   module.def("probe", &probe,
              "The driver's and the runtime's CUDA versions, the devices, and whether the module "
              "runs on each.");

@@ -16,8 +16,8 @@ cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding round
   if (error != cudaSuccess) return error;
   error = finish_sums(training.sums, users, pass.shape.factors, training.rates, user_sums, stream);
   if (error != cudaSuccess) return error;
-  return finish_sums(training.sums + users * width, items, pass.shape.factors, training.rates, item_sums,
-                     stream);
+  return finish_sums(training.sums + users * width, items, pass.shape.factors, training.rates,
+                     item_sums, stream);
 }
 
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream) {

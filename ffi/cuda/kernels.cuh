@@ -100,8 +100,8 @@ __global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding<kWide>
   if constexpr (Samples) {
     const Collector collector = {shared.sums(), training.sums, pass, held};
     collector.clear();
-    UpdateRating<C, Rounding, Collector> visit = {
-        pass, add, shared.begin_of_runs(), *shared.common(), collector};
+    UpdateRating<C, Rounding, Collector> visit = {pass, add, shared.begin_of_runs(),
+                                                  *shared.common(), collector};
     walk(pass, *shared.common(), shared.plans(), visit);
     collector.flush();
   } else {

@@ -28,7 +28,8 @@ cudaError_t promote(const Side& side, const uint8_t* new_codes, const RowShape& 
                     cudaStream_t stream);
 
 // finite[g] = 1 where every factor of group g is finite, else 0.
-cudaError_t check_finite(const Side& side, const RowShape& shape, uint8_t* finite, cudaStream_t stream);
+cudaError_t check_finite(const Side& side, const RowShape& shape, uint8_t* finite,
+                         cudaStream_t stream);
 
 // Writes sums as the target gives them: out [groups, factors + 4] from sums [groups, width].
 cudaError_t finish_sums(const float* sums, int64_t groups, int64_t factors, const float* rates,

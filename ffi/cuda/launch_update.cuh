@@ -35,8 +35,7 @@ cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaS
     error = cudaGetLastError();
   };
   launch(update_kernel<C, Rounding, false>, Held{});
-  if (error == cudaSuccess)
-    launch(update_kernel<C, Rounding, true>, held_groups(pass, C, device));
+  if (error == cudaSuccess) launch(update_kernel<C, Rounding, true>, held_groups(pass, C, device));
   return error;
 }
 

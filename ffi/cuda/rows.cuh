@@ -64,7 +64,7 @@ class Place {
       : storage_(storage), shape_(shape) {
     const Table& table = side.tables[static_cast<int>(storage)];
     const int64_t element = static_cast<int64_t>(row) * table.stride + L::component(0);
-    data_ = static_cast<char*>(table.data) + element * component_bytes(storage);
+    data_ = static_cast<char*>(table.data) + (element << byte_bits(storage));
   }
 
   __device__ Storage storage() const { return storage_; }
@@ -166,7 +166,8 @@ class UnheldRow {
  public:
   using Components = Vector<L::kVector>;
 
-  __device__ UnheldRow(const Place<L>& place, const RowShape& shape) : place_(place), shape_(shape) {}
+  __device__ UnheldRow(const Place<L>& place, const RowShape& shape)
+      : place_(place), shape_(shape) {}
   __device__ Components operator[](int chunk) const {
     return L::reaches(shape_.factors, chunk) ? place_.read(chunk) : Components{};
   }

@@ -79,9 +79,9 @@ struct Int8 {
 #pragma unroll
     for (int i = 0; i < V / 4; ++i) {
       const float* at = v.at + 4 * i;
-      words.at[i] = (to_byte(at[0]) | to_byte(at[1]) << 8 | to_byte(at[2]) << 16 |
-                     to_byte(at[3]) << 24) ^
-                    0x80808080u;
+      words.at[i] =
+          (to_byte(at[0]) | to_byte(at[1]) << 8 | to_byte(at[2]) << 16 | to_byte(at[3]) << 24) ^
+          0x80808080u;
     }
     return words;
   }
@@ -107,9 +107,8 @@ __device__ Vector<V> scaled(Vector<V> v, float scale) {
   return v;
 }
 
-// 4, 2 or 1: each storage has half the bits of that before it.
-__device__ inline int component_bytes(Storage storage) {
-  return Float32::kBytes >> static_cast<int>(storage);
-}
+// The logarithm of a component's bytes, 4, 2 or 1: each storage has half the bits of that before
+// it.
+__device__ inline int byte_bits(Storage storage) { return 2 - static_cast<int>(storage); }
 
 }  // namespace mascot::cuda

@@ -43,7 +43,8 @@ struct Collector {
 #pragma unroll
           for (int i = 0; i < 4; ++i) atomicAdd(at + i, gradient.at[v + i]);
         } else {
-          add_floats(at, {{gradient.at[v], gradient.at[v + 1], gradient.at[v + 2], gradient.at[v + 3]}});
+          add_floats(
+              at, {{gradient.at[v], gradient.at[v + 1], gradient.at[v + 2], gradient.at[v + 3]}});
         }
       }
     }

@@ -102,8 +102,8 @@ __device__ Place<L> item_place(const Pass& pass, const Planned& planned, const R
 // is asked for first, so that both are on their way.
 template <class L, class Keep>
 __device__ void load_rows(const Pass& pass, const Planned& planned, const Turn& turn,
-                          const RowShape& shape, const Place<L>& item, HeldRow<L>& p,
-                          HeldRow<L>& q, const Keep& keep) {
+                          const RowShape& shape, const Place<L>& item, HeldRow<L>& p, HeldRow<L>& q,
+                          const Keep& keep) {
   const Loaded<L> loaded = load_row(item, shape, turn.active);
   if (turn.first) {
     const Loaded<L> user = load_row(user_place<L>(pass, planned, shape), shape, true);
@@ -150,7 +150,8 @@ struct UpdateRating {
   template <class L>
   __device__ void rating(Nothing<L>, const Planned& planned, const Piece& piece, const Turn& turn) {
     const RowShape shape = shape_for_rating(pass);
-    const Place<L> user = user_place<L>(pass, planned, shape), item = item_place<L>(pass, planned, shape);
+    const Place<L> user = user_place<L>(pass, planned, shape),
+                   item = item_place<L>(pass, planned, shape);
     const UnheldRow<L> p(user, shape), q(item, shape);
     const float error = planned.rating - dot<L>(p, q, shape.factors);
     const Rounding<L::kVector> rounding(common, planned.number(piece), opaque(L::component(0)));
@@ -252,13 +253,15 @@ struct PredictRating {
                          const Turn& turn) {
     const RowShape shape = shape_for_rating(pass);
     HeldRow<L> q;
-    load_rows(pass, planned, turn, shape, item_place<L>(pass, planned, shape), p, q, [](const Loaded<L>&) {});
+    load_rows(pass, planned, turn, shape, item_place<L>(pass, planned, shape), p, q,
+              [](const Loaded<L>&) {});
     write(planned, piece, turn, dot<L>(p, q, shape.factors));
   }
   template <class L>
   __device__ void rating(Nothing<L>, const Planned& planned, const Piece& piece, const Turn& turn) {
     const RowShape shape = shape_for_rating(pass);
-    const Place<L> user = user_place<L>(pass, planned, shape), item = item_place<L>(pass, planned, shape);
+    const Place<L> user = user_place<L>(pass, planned, shape),
+                   item = item_place<L>(pass, planned, shape);
     const UnheldRow<L> p(user, shape), q(item, shape);
     write(planned, piece, turn, dot<L>(p, q, shape.factors));
   }
@@ -303,7 +306,8 @@ struct StreamRating {
 
  private:
   template <class L, class Words>
-  __device__ void write_back(const Place<L>& place, const RowShape& shape, const Words& words) const {
+  __device__ void write_back(const Place<L>& place, const RowShape& shape,
+                             const Words& words) const {
     with_storage<L>(place.storage(), [&](auto s) {
       L::for_chunks(shape.factors, [&](int c) {
         if (!L::reaches(shape.factors, c)) return;

@@ -51,8 +51,7 @@ void update(const Pass& pass, const Training& training, const Held& held, unsign
     constexpr int C = decltype(chunks)::value;
     fibres::launch(grid, kThreads,
                    [&] { update_kernel<C, Rounding, false>(pass, training, held); });
-    fibres::launch(grid, kThreads,
-                   [&] { update_kernel<C, Rounding, true>(pass, training, held); });
+    fibres::launch(grid, kThreads, [&] { update_kernel<C, Rounding, true>(pass, training, held); });
   });
 }
 
