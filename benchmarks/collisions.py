@@ -137,8 +137,8 @@ def _compile(folder: Path) -> Any:
     subprocess.run([compiler, *flags.split(), str(source), "-o", str(library)], check=True)
     epoch = ctypes.CDLL(str(library)).run_epoch
     floats, ids = np.ctypeslib.ndpointer(np.float32), np.ctypeslib.ndpointer(np.uint32)
-    flags = np.ctypeslib.ndpointer(np.bool_)
-    epoch.argtypes = [ctypes.c_int, floats, floats, flags, flags, ids, ids, floats, ctypes.c_int64]
+    marks = np.ctypeslib.ndpointer(np.bool_)
+    epoch.argtypes = [ctypes.c_int, floats, floats, marks, marks, ids, ids, floats, ctypes.c_int64]
     epoch.argtypes += [ctypes.c_int32, ctypes.c_int64, floats, ctypes.c_uint32]
     return epoch
 
