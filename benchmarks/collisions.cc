@@ -1,6 +1,7 @@
 // One training epoch in synchronous batches: every rating of a batch is computed from the rows as
 // they were before it, and the batch is written when all are. Called by collisions.py.
-// Rows are floats throughout; FP16 ways keep to its numbers.
+// Rows are floats throughout; FP16 and INT8 ways keep to their numbers.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -8,7 +9,16 @@
 
 namespace {
 
-enum Way { kStoreFloat32, kAddFloat32, kAddFloat16Nearest, kAddFloat16Dithered };
+enum Way {
+  kStoreFloat32,
+  kAddFloat32,
+  kAddFloat16Nearest,
+  kAddFloat16Dithered,
+  kStoreInt8,
+  kStoreInt8AddHot,  // hot rows as kAddFloat16Dithered
+};
+
+constexpr int kBlock = 32;  // components that share a scale
 
 struct Rates {
   float learning_rate, user_reg, item_reg;
@@ -56,8 +66,35 @@ inline float dot(const float* a, const float* b, int factors) {
   return sum;
 }
 
+// At random to one of the two multiples of the block's scale, 1/127 of its largest, to 17 bits.
+inline void store_int8(float* row, const float* change, const float* before, int size, uint32_t key,
+                       uint32_t component) {
+  float largest = 0;
+  for (int c = 0; c < size; ++c) {
+    row[c] = before[c] + change[c];
+    largest = std::max(largest, std::fabs(row[c]));
+  }
+  uint32_t bits;
+  float scale = largest / 127;
+  std::memcpy(&bits, &scale, sizeof bits);
+  bits = (bits + 0x40) & ~0x7fu;
+  std::memcpy(&scale, &bits, sizeof scale);
+  if (largest < 0x1p-100f) scale = 0;
+  const float steps = scale == 0 ? 0 : 1 / scale;
+  for (int c = 0; c < size; ++c) {
+    row[c] = std::floor(row[c] * steps + draw(key, component + static_cast<uint32_t>(c))) * scale;
+  }
+}
+
 template <Way way>
 void write(float* row, const float* change, const float* before, int factors, uint32_t key) {
+  if constexpr (way == kStoreInt8) {
+    for (int c = 0; c < factors; c += kBlock) {
+      const int size = std::min(kBlock, factors - c);
+      store_int8(row + c, change + c, before + c, size, key, static_cast<uint32_t>(c));
+    }
+    return;
+  }
   for (int c = 0; c < factors; ++c) {
     if constexpr (way == kStoreFloat32) {
       row[c] = before[c] + change[c];
@@ -67,15 +104,23 @@ void write(float* row, const float* change, const float* before, int factors, ui
       row[c] = to_float16(row[c] + to_float16(change[c]));
     } else {
       const float step = step_at(before[c]);
-      row[c] = to_float16(row[c] +
-                          to_float16(std::floor(change[c] / step + draw(key, c)) * step));
+      row[c] = to_float16(row[c] + to_float16(std::floor(change[c] / step + draw(key, c)) * step));
     }
   }
 }
 
 template <Way way>
-void run(float* p, float* q, const uint32_t* users, const uint32_t* items, const float* ratings,
-         int64_t count, int factors, int64_t batch, Rates rates, uint32_t key) {
+void write_row(float* row, bool hot, const float* change, const float* before, int factors,
+               uint32_t key) {
+  constexpr bool kMixed = way == kStoreInt8AddHot;
+  if (kMixed && hot) return write<kAddFloat16Dithered>(row, change, before, factors, key);
+  write<kMixed ? kStoreInt8 : way>(row, change, before, factors, key);
+}
+
+template <Way way>
+void run(float* p, float* q, const uint8_t* hot_users, const uint8_t* hot_items,
+         const uint32_t* users, const uint32_t* items, const float* ratings, int64_t count,
+         int factors, int64_t batch, Rates rates, uint32_t key) {
   const int64_t k = factors;
   // Of each rating of a batch: the user row's change, the item row's, and both rows before.
   std::vector<float> work(static_cast<size_t>(batch * 4 * k));
@@ -96,22 +141,25 @@ void run(float* p, float* q, const uint32_t* users, const uint32_t* items, const
     for (int64_t i = 0; i < size; ++i) {
       const float* in = work.data() + i * 4 * k;
       const auto number = static_cast<uint32_t>(first + i) * 2;
-      write<way>(p + users[first + i] * k, in, in + 2 * k, factors, row_key(key, number));
-      write<way>(q + items[first + i] * k, in + k, in + 3 * k, factors, row_key(key, number + 1));
+      const uint32_t user = users[first + i], item = items[first + i];
+      write_row<way>(p + user * k, hot_users[user], in, in + 2 * k, factors, row_key(key, number));
+      write_row<way>(q + item * k, hot_items[item], in + k, in + 3 * k, factors,
+                     row_key(key, number + 1));
     }
   }
 }
 
 }  // namespace
 
-// Rows [users or items, factors], ratings in the order of visiting. Returns 0, or 1 for a way that
-// there is not.
-extern "C" int run_epoch(int way, float* p, float* q, const uint32_t* users, const uint32_t* items,
+// Rows [users or items, factors], and which are hot [users or items]; ratings in the order of
+// visiting. Returns 0, or 1 for a way that there is not.
+extern "C" int run_epoch(int way, float* p, float* q, const uint8_t* hot_users,
+                         const uint8_t* hot_items, const uint32_t* users, const uint32_t* items,
                          const float* ratings, int64_t count, int32_t factors, int64_t batch,
                          const float* rates, uint32_t key) {
   const Rates r = {rates[0], rates[1], rates[2]};
   const auto with = [&](auto body) {
-    body(p, q, users, items, ratings, count, factors, batch, r, key);
+    body(p, q, hot_users, hot_items, users, items, ratings, count, factors, batch, r, key);
     return 0;
   };
   switch (way) {
@@ -123,6 +171,10 @@ extern "C" int run_epoch(int way, float* p, float* q, const uint32_t* users, con
       return with(run<kAddFloat16Nearest>);
     case kAddFloat16Dithered:
       return with(run<kAddFloat16Dithered>);
+    case kStoreInt8:
+      return with(run<kStoreInt8>);
+    case kStoreInt8AddHot:
+      return with(run<kStoreInt8AddHot>);
     default:
       return 1;
   }

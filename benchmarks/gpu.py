@@ -30,10 +30,11 @@ from mascot_jax.data.synthetic import SHAPES
 from mascot_jax.devices import choose_device
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
+from mascot_jax.layout import lay_out
 from mascot_jax.ratings import Ratings
-from mascot_jax.settings import METHODS, TrainSettings, validate
+from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.state import Side, TrainState
-from mascot_jax.storage import FLOAT16, FLOAT32
+from mascot_jax.storage import FLOAT16, FLOAT32, STORAGES, storages_of
 from mascot_jax.traffic import Traffic
 from mascot_jax.training import train_epoch
 
@@ -75,6 +76,7 @@ class Method(NamedTuple):
     method: str
     execution: Execution = DIRECT
     rounding: str | None = None
+    order: str = "shuffled"
 
 
 TRAININGS = (
@@ -87,6 +89,9 @@ TRAININGS = (
     Method("mascot-naive", "mascot", NAIVE),
     Method("fp32, store", "fp32", STORE),
     Method("fp16, store", "fp16", STORE),
+    Method("fp16, stochastic, runs", "fp16", rounding="stochastic", order="runs"),
+    Method("int8, runs", "int8", order="runs"),
+    Method("mascot-int8, runs", "mascot-int8", order="runs"),
 )
 
 
@@ -133,6 +138,13 @@ def _print_card(result: dict[str, Any]) -> None:
     )
 
 
+class Timed(NamedTuple):
+    """A variant, and the bytes that each of its ratings moves."""
+
+    variant: Variant
+    bytes_moved: float
+
+
 class Study:
     """One shape of data with one number of factors."""
 
@@ -140,6 +152,14 @@ class Study:
         self.name, self.factors, self.data, self.clock = name, factors, data, clock
         self.label = f"{name}, k = {factors}"
         self.count = len(data.ratings)
+        self.runs = lay_out(
+            data.ratings,
+            self.settings("fp32", order="runs"),
+            data.users.starts,
+            data.items.starts,
+        )
+        starts = self.runs.users[1:] != self.runs.users[:-1]
+        self.runs_per_rating = (int(starts.sum()) + 1) / self.count
         # Short epochs are timed several at a time: starting one takes the host a while.
         self.in_a_row = min(4, -(-40_000_000 // self.count))
 
@@ -168,13 +188,20 @@ class Study:
             "targets": [target.report() for target in targets],
         }
 
-    def settings(self, method: str, rounding: str | None = None) -> TrainSettings:
+    def ratings(self, order: str) -> Ratings:
+        """Return the ratings laid out in an order."""
+        return self.runs if order == "runs" else self.data.ratings
+
+    def settings(
+        self, method: str, rounding: str | None = None, order: str = "shuffled"
+    ) -> TrainSettings:
         """Return a method's settings for whole trainings."""
         values = {
             "method": method,
             "factors": self.factors,
             "epochs": EPOCHS,
             "rounding": rounding,
+            "order": order,
         }
         return validate(TrainSettings, values)
 
@@ -186,13 +213,15 @@ class Study:
 
     def epochs(self, copy: float) -> list[dict[str, Any]]:
         """Time an epoch of every variant."""
-        seconds = time_rounds(self.variants(), ROUNDS, self.in_a_row)
+        variants = self.variants()
+        seconds = time_rounds([timed.variant for timed in variants], ROUNDS, self.in_a_row)
         first = next(iter(seconds.values()))[1]
         rows = []
         header = f"  {'one epoch':28}{'FP16':>6}{'M updates/s':>13}{'GB/s':>8}{'of copy':>9}"
         sys.stdout.write(f"{header}{'over fp32':>11}\n")
-        for name, (half, time_) in seconds.items():
-            moved = self.bytes_moved(half) / time_
+        for variant, bytes_moved in variants:
+            name, (half, time_) = variant.name, seconds[variant.name]
+            moved = self.count * bytes_moved / time_
             row = {
                 "name": name,
                 "seconds": time_,
@@ -209,44 +238,73 @@ class Study:
             )
         return rows
 
-    def bytes_moved(self, half_share: float) -> float:
-        """Return an epoch's bytes: of a rating, two rows read and written, and itself read."""
-        return self.count * (2 * 2 * self.factors * (4 - 2 * half_share) + 12)
+    def bytes_of_rating(self, row_bytes: float, order: str = "shuffled") -> float:
+        """Return what a rating moves: two rows, read and written, and itself, read.
 
-    def variants(self) -> list[Variant]:
+        In runs the user's row is moved once for each.
+        """
+        runs = self.runs_per_rating if order == "runs" else 1.0
+        return 2 * (runs + 1) * row_bytes + 12
+
+    def variants(self) -> list[Timed]:
         """Return every variant, ``fp32`` first."""
         plain = TrainSettings(method="mascot").resolved()
         assert plain.warmup is not None
         measured = plain.warmup
 
-        def of(name: str, method: str, execution: Execution = DIRECT, epoch: int = 0) -> Variant:
-            half = 0.0 if METHODS[method].storage == FLOAT32.name else 1.0
-            return Variant(
-                name, half, self.start(method, self.data), step(method, execution, epoch)
-            )
+        def of(
+            name: str,
+            method: str,
+            execution: Execution = DIRECT,
+            epoch: int = 0,
+            order: str = "shuffled",
+            rounding: str | None = None,
+        ) -> Timed:
+            storage = STORAGES[self.settings(method).resolved().storage or FLOAT32.name]
+            half = float(storage is FLOAT16)
+            run = step(method, execution, epoch, order, rounding)
+            variant = Variant(name, half, self.start(method, self.data), run)
+            return Timed(variant, self.bytes_of_rating(storage.row_bytes(self.factors), order))
 
-        def step(method: str, execution: Execution, epoch: int = 0) -> Step:
-            settings = self.settings(method).model_copy(
+        def step(
+            method: str,
+            execution: Execution,
+            epoch: int = 0,
+            order: str = "shuffled",
+            rounding: str | None = None,
+        ) -> Step:
+            settings = self.settings(method, rounding, order).model_copy(
                 update={"learning_rate": 1e-3, "threshold": 1e30}
             )
-            return partial(_train_at, self.data.ratings, settings, execution, epoch)
+            return partial(_train_at, self.ratings(order), settings, execution, epoch)
 
-        def stream(method: str) -> Variant:
-            half = float(method == "fp16")
-            run = partial(_stream, ratings=self.data.ratings, factors=self.factors)
-            return Variant(f"stream, {method}", half, self.start(method, self.data), run)
+        def stream(method: str, order: str = "shuffled") -> Timed:
+            storage = FLOAT16 if method == "fp16" else FLOAT32
+            run = partial(_stream, ratings=self.ratings(order), factors=self.factors)
+            name = f"stream, {method}" + (", runs" if order == "runs" else "")
+            half = float(storage is FLOAT16)
+            variant = Variant(name, half, self.start(method, self.data), run)
+            return Timed(variant, self.bytes_of_rating(storage.row_bytes(self.factors), order))
 
-        def mixed(name: str, execution: Execution) -> Variant:
+        def mixed(name: str, execution: Execution) -> Timed:
             state, half = self.half_promoted(self.data)
-            return Variant(name, half, state, step("mascot", execution))
+            variant = Variant(name, half, state, step("mascot", execution))
+            return Timed(variant, self.bytes_of_rating(self.factors * (4 - 2 * half)))
 
         return [
             of("fp32", "fp32"),
             stream("fp32"),
             of("fp32, store", "fp32", STORE),
+            of("fp32, runs", "fp32", order="runs"),
             of("fp16", "fp16"),
             stream("fp16"),
             of("fp16, store", "fp16", STORE),
+            of("fp16, runs", "fp16", order="runs"),
+            stream("fp16", "runs"),
+            of("fp16, stochastic", "fp16", rounding="stochastic"),
+            of("fp16, stochastic, runs", "fp16", order="runs", rounding="stochastic"),
+            of("int8", "int8"),
+            of("int8, runs", "int8", order="runs"),
             of("mascot", "mascot"),
             of("mascot, measuring", "mascot", DIRECT, measured),
             mixed("mascot, half in fp32", DIRECT),
@@ -264,7 +322,9 @@ class Study:
         def codes(side: Side) -> jax.Array:
             return (jnp.arange(side.codes.size) % 2).astype(jnp.uint8)
 
-        traffic = Traffic(data.users.visits, data.items.visits, (FLOAT16, FLOAT32))
+        traffic = Traffic(
+            data.users.visits, data.items.visits, storages_of(self.settings("mascot"))
+        )
         traffic.add_epoch(np.asarray(codes(state.users)), np.asarray(codes(state.items)))
         users, items = (promote(side, codes(side)) for side in (state.users, state.items))
         return state._replace(users=users, items=items), traffic.shares.get(FLOAT16.name, 0.0)
@@ -284,12 +344,12 @@ class Study:
                 sys.stdout.write(
                     f"  {EPOCHS} epochs (the paper's on an RTX 2070, k = 128: {paper}; RMSE at "
                     f"least about {self.data.floor:.4f})\n"
-                    f"  {'':16}{'seconds':>9}{'over fp32':>11}{'FP16':>7}{'RMSE':>9}\n"
+                    f"  {'':24}{'seconds':>9}{'over fp32':>11}{'FP16':>7}{'RMSE':>9}\n"
                 )
             row["relative_time"] = row["seconds"] / rows[0]["seconds"] if rows else 1.0
             rows.append(row)
             sys.stdout.write(
-                f"  {method.name:16}{row['seconds']:9.3f}{row['relative_time']:11.3f}"
+                f"  {method.name:24}{row['seconds']:9.3f}{row['relative_time']:11.3f}"
                 f"{row['traffic_float16']:7.3f}{row['rmse']:9.4f}"
                 f"{'' if row['finite'] else '  DIVERGED'}\n"
             )
@@ -297,21 +357,22 @@ class Study:
 
     def train(self, method: Method) -> dict[str, Any]:
         """Train once; nothing waits for the device before the last epoch is queued."""
-        settings, data = self.settings(method.method, method.rounding), self.data
+        settings = self.settings(method.method, method.rounding, method.order).resolved()
+        data, ratings = self.data, self.ratings(method.order)
         state = self.start(method.method, data)
         for _ in range(2):  # compiles
-            state, _ = train_epoch(state, data.ratings, settings, method.execution)
+            state, _ = train_epoch(state, ratings, settings, method.execution)
         state = jax.block_until_ready(self.start(method.method, data))
         codes, reports = [_codes(state.users.codes, state.items.codes)], []
         jax.block_until_ready(codes)
         begin = time.perf_counter()
         for _ in range(EPOCHS):
-            state, report = train_epoch(state, data.ratings, settings, method.execution)
+            state, report = train_epoch(state, ratings, settings, method.execution)
             codes.append(_codes(state.users.codes, state.items.codes))
             reports.append(report)
         jax.block_until_ready(state)
         seconds = time.perf_counter() - begin
-        traffic = Traffic(data.users.visits, data.items.visits, (FLOAT16, FLOAT32))
+        traffic = Traffic(data.users.visits, data.items.visits, storages_of(settings))
         for user_codes, item_codes in jax.device_get(codes[:-1]):
             traffic.add_epoch(user_codes, item_codes)
         finite = [(r.users.finite, r.items.finite) for r in jax.device_get(reports)]

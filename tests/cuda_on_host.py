@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mascot_jax.storage import FLOAT16, FLOAT32
-from tests.worlds import half_rows
+from mascot_jax.storage import by_code
+from tests.worlds import row_codes
 
 CHECKOUT = Path(__file__).parents[1]
 NATIVE = CHECKOUT / "tests" / "native"
 LOOKUPS = ["direct", "search", "per-row"]
+WHOLE_ROW_BITS = 30
 
 
 def compile_kernels(folder):
@@ -37,12 +38,16 @@ def compile_kernels(folder):
 
 class _Side(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("float32", "float16")),
-        *((name, ctypes.c_int64) for name in ("stride32", "stride16")),
+        ("tables", ctypes.c_void_p * 3),
+        ("strides", ctypes.c_int64 * 3),
         *((name, ctypes.c_void_p) for name in ("starts", "codes")),
         *((name, ctypes.c_int64) for name in ("groups", "rows")),
         ("metadata", ctypes.c_void_p),
     ]
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = [("factors", ctypes.c_int), ("scale_bits", ctypes.c_int)]
 
 
 class _Pass(ctypes.Structure):
@@ -51,7 +56,7 @@ class _Pass(ctypes.Structure):
         ("count", ctypes.c_int64),
         ("users", _Side),
         ("items", _Side),
-        ("factors", ctypes.c_int64),
+        ("shape", _Shape),
         ("block_size", ctypes.c_int64),
         ("lookup", ctypes.c_int32),
     ]
@@ -76,16 +81,28 @@ class HostSide:
         self.codes = np.array(side.codes, dtype=np.uint8)
         self.rows = int(self.starts[-1])
         self.metadata = np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32)
-        self.half = half_rows(side)
+        self.storages = by_code(side.tables)
+        self.row_codes = row_codes(side)
 
     @property
     def view(self):
-        single, half = self.tables[FLOAT32.name], self.tables[FLOAT16.name]
+        tables = [self.tables[self.storages[code].name] for code in range(3)]
         return _Side(
-            single.ctypes.data, half.ctypes.data, single.shape[1], half.shape[1],
+            tuple(table.ctypes.data for table in tables),
+            tuple(table.shape[1] for table in tables),
             self.starts.ctypes.data, self.codes.ctypes.data, len(self.codes), self.rows,
             self.metadata.ctypes.data,
         )  # fmt: skip
+
+    @property
+    def block(self):
+        """Components of int8 that share a scale."""
+        return self.storages[2].scale_block
+
+    @property
+    def shape(self):
+        whole = self.storages[2].scales(self.factors) == 1
+        return _Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
 
     def write_metadata(self):
         self.library.mascot_write_metadata(ctypes.byref(self.view))
@@ -93,21 +110,23 @@ class HostSide:
     def promote(self, new_codes):
         new_codes = np.array(new_codes, dtype=np.uint8)
         self.library.mascot_promote(
-            ctypes.byref(self.view), _pointer(new_codes), ctypes.c_int64(self.factors)
+            ctypes.byref(self.view), _pointer(new_codes), ctypes.byref(self.shape)
         )
 
     def check_finite(self):
         finite = np.ones(len(self.codes), dtype=np.uint8)
         self.library.mascot_check_finite(
-            ctypes.byref(self.view), ctypes.c_int64(self.factors), _pointer(finite)
+            ctypes.byref(self.view), ctypes.byref(self.shape), _pointer(finite)
         )
         return finite
 
     def live_rows(self):
         """Return the factors as float32 ``(rows, k)``, from wherever they are stored."""
-        k = self.factors
-        single, half = self.tables[FLOAT32.name][:, :k], self.tables[FLOAT16.name][:, :k]
-        return np.where(self.half[:, None], half.astype(np.float32), single)
+        rows = np.empty((self.rows, self.factors), dtype=np.float32)
+        for code, storage in self.storages.items():
+            live = self.row_codes == code
+            rows[live] = storage.decode(self.tables[storage.name][live], self.factors)
+        return rows
 
 
 class Sums(NamedTuple):
@@ -133,7 +152,7 @@ class HostWorld:
     def view(self):
         return _Pass(
             self.user_rows.ctypes.data, self.item_rows.ctypes.data, self.values.ctypes.data,
-            len(self.values), self.users.view, self.items.view, self.factors, self.block_size,
+            len(self.values), self.users.view, self.items.view, self.users.shape, self.block_size,
             self.lookup,
         )  # fmt: skip
 

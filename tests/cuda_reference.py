@@ -1,20 +1,18 @@
 """The arithmetic and order of one warp of the CUDA kernel, in plain NumPy.
 
-A warp visits four ratings at a time, eight lanes to each. On the host its lanes run in turn from
-one shuffle to the next: a lane writes its components of one step, then reads those of the next,
-before the lane behind it writes. That is one of the orders a GPU may take, and this repeats it.
+Four tiles of eight lanes each go through a quarter of a list of ratings, in runs of one user. On
+the host all of them read their rows before any writes, and tiles write in their order: one of the
+orders a GPU may take, which this repeats.
 """
+
+import itertools
 
 import numpy as np
 
-from tests.reference import dithered, draws, fma, is_sampled
+from tests.reference import draws, fma, is_sampled, stored
 
-WARP, TILE, TILES, PIECE = 32, 8, 4, 64
-
-
-def vector(both_half):
-    """Components that a lane holds side by side."""
-    return 8 if both_half else 4
+TILE, TILES, PIECE = 8, 4, 64
+FLOAT32, FLOAT16, INT8 = range(3)
 
 
 def components(lane, factors, v):
@@ -38,12 +36,23 @@ def dot(p, q, v):
     return sums[0]
 
 
-def steps(user_half, item_half):
-    """Rating numbers of one piece, four at a time, each four of one pair of storages."""
-    assert len(user_half) <= PIECE
-    pair = user_half + 2 * item_half
-    lists = [np.flatnonzero(pair == p) for p in range(4)]
-    return [group[i : i + TILES] for group in lists for i in range(0, len(group), TILES)]
+def sections(users, user_codes, item_codes):
+    """Per list of a piece the components that a lane holds side by side, and the tiles' ratings.
+
+    Ratings with a row in float32 come first. A tile's ratings are numbers of one list, in order; it
+    begins where a run does.
+    """
+    assert len(users) <= PIECE
+    wide = (user_codes == FLOAT32) | (item_codes == FLOAT32)
+    found = []
+    for numbers, v in ((np.flatnonzero(wide), 4), (np.flatnonzero(~wide), 8)):
+        size = len(numbers)
+        starts = [i for i in range(size) if i == 0 or users[numbers[i]] != users[numbers[i - 1]]]
+        wanted = [-(-size * tile // TILES) for tile in range(TILES + 1)]
+        borders = [min((s for s in starts if s >= at), default=size) for at in wanted]
+        tiles = [numbers[a:b] for a, b in itertools.pairwise(borders)]
+        found.append((v, tiles))
+    return found
 
 
 def half_ulp(magnitude):
@@ -59,65 +68,58 @@ def whole_ulps(own, change, draw):
     return np.floor(fma(change, 1 / ulp, share)) * ulp
 
 
-def write(row, at, own, other, step, decay, half, store, draw):
-    """Write a row's components ``at``; draw: theirs, uint32, or None to round to nearest."""
-    if store:
-        fresh = fma(step, other, fma(decay, own, own))
-        if half:
-            fresh = fresh.astype(np.float16) if draw is None else dithered(fresh, draw)
-        row[at] = fresh
+def write(table, row, before, after, code, store, draw, block):
+    """Write a row after its update; draw: uint32 [k], or None to round to nearest."""
+    if store or code == INT8:
+        table[row] = stored(after, code, draw, block)
         return
-    change = fma(step, other, decay * own)
-    if half and draw is not None:
-        change = whole_ulps(own, change, draw)
-    if half:
-        row[at] = (row[at] + change.astype(np.float16).astype(np.float32)).astype(np.float16)
-    else:
-        row[at] += change
+    change = after - before
+    if code == FLOAT16:
+        change = change if draw is None else whole_ulps(before, change, draw)
+        change = change.astype(np.float16).astype(np.float32)
+    table[row] = stored(table[row] + change, code, None)
 
 
-def epoch(users, items, ratings, p, q, p_half, q_half, rates, store, dither=None, first=0):
+def epoch(users, items, ratings, p, q, codes, rates, store, dither=None, block=32, first=0):
     """One epoch over at most 64 ratings by one warp, on float32 copies p [m, k] and q [n, k].
 
-    dither: key of stochastic rounding's draws; first: the number of the first rating.
+    codes: storages uint8 [m] and [n]; dither: key of stochastic rounding's draws; block: components
+    of int8 that share a scale; first: the number of the first rating.
     Returns, per rating, the rows and the error that it was computed from.
     """
     eta, user_reg, item_reg = (np.float32(r) for r in rates)
     factors = p.shape[1]
-    order = steps(p_half[users], q_half[items])
-    size = [vector(p_half[users[s[0]]] and q_half[items[s[0]]]) for s in order]
-    held = [(p[users[i]].copy(), q[items[i]].copy()) for i in order[0]]
     details = {}
-    for now, numbers in enumerate(order):
-        last = now + 1 == len(order)
-        upcoming = [] if last else [(p[users[i]] * 0, q[items[i]] * 0) for i in order[now + 1]]
-        errors = []
-        for i, (x, y) in zip(numbers, held, strict=True):
-            error = np.float32(ratings[i]) - dot(x, y, size[now])
-            errors.append(error)
-            details[int(i)] = (x, y, error)
-        for tile in range(TILES):
-            for lane in range(TILE):
-                if tile < len(numbers):
-                    i, (x, y) = numbers[tile], held[tile]
-                    u, v = users[i], items[i]
-                    at = components(lane, factors, size[now])
-                    step = eta * errors[tile]
-                    drawn = draws(dither, first + int(i), factors) if dither else (None, None)
-                    chance = [d if d is None else d[at] for d in drawn]
-                    decays = -(eta * user_reg), -(eta * item_reg)
-                    write(p[u], at, x[at], y[at], step, decays[0], p_half[u], store, chance[0])
-                    write(q[v], at, y[at], x[at], step, decays[1], q_half[v], store, chance[1])
-                if not last and tile < len(upcoming):
-                    i = order[now + 1][tile]
-                    at = components(lane, factors, size[now + 1])
-                    upcoming[tile][0][at] = p[users[i]][at]
-                    upcoming[tile][1][at] = q[items[i]][at]
-        held = upcoming
+    for v, tiles in sections(users, codes[0][users], codes[1][items]):
+        held = [(None, None)] * TILES
+        for step in range(max(map(len, tiles))):
+            turns = [
+                (t, int(numbers[step])) for t, numbers in enumerate(tiles) if step < len(numbers)
+            ]
+            for t, i in turns:
+                if step == 0 or users[tiles[t][step - 1]] != users[i]:
+                    held[t] = p[users[i]].copy(), p[users[i]].copy()
+                y = q[items[i]].copy()
+                details[i] = held[t][1], y, np.float32(ratings[i]) - dot(held[t][1], y, v)
+            writes = []
+            for t, i in turns:
+                x, y, error = details[i]
+                drawn = draws(dither, first + i, factors) if dither else (None, None)
+                fresh = fma(eta * error, y, fma(-(eta * user_reg), x, x))
+                held[t] = held[t][0], fresh
+                last = step + 1 == len(tiles[t]) or users[tiles[t][step + 1]] != users[i]
+                if last:
+                    writes.append((p, users[i], held[t][0], fresh, codes[0], drawn[0]))
+                fresh = fma(eta * error, x, fma(-(eta * item_reg), y, y))
+                writes.append((q, items[i], y, fresh, codes[1], drawn[1]))
+            for table, row, before, after, code, draw in writes:
+                write(table, row, before, after, code[row], store, draw, block)
     return details
 
 
-def group_sums(details, side, rows, starts, half, rates, seed, number, ratio):
+def group_sums(
+    details, side, rows, starts, codes, rates, seed, number, ratio, dither=None, block=32
+):
     """Return float64 ``(g, k + 4)``: what the kernel should have collected on one side."""
     eta, regs = np.float32(rates[0]), [np.float32(r) for r in rates[1:]]
     factors = len(details[0][0])
@@ -128,9 +130,10 @@ def group_sums(details, side, rows, starts, half, rates, seed, number, ratio):
         (own, other), reg = ((p, q), (q, p))[side], regs[side]
         gradient = fma(error, other, -reg * own)
         unrounded = fma(eta * error, other, fma(-(eta * reg), own, own))
-        stored = unrounded.astype(np.float16) if half[rows[i]] else unrounded
+        draw = draws(dither, i, factors)[side] if dither else None
+        kept = stored(unrounded, codes[rows[i]], draw, block)
         norm = np.square(gradient.astype(np.float64)).sum()
-        lost = np.square(stored.astype(np.float64) - unrounded).sum()
+        lost = np.square(kept.astype(np.float64) - unrounded).sum()
         group = np.searchsorted(starts, rows[i], side="right") - 1
         sums[group, :factors] += gradient
         sums[group, factors:] += [norm, 1, lost, float(eta) ** 2 * norm]

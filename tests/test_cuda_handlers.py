@@ -9,6 +9,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import mascot_ffi
+import numpy as np
 import pytest
 
 from mascot_jax import kernels
@@ -30,17 +31,21 @@ def cuda_handlers(monkeypatch):
     monkeypatch.setattr(jax.ffi, "ffi_call", lambda name, *a, **k: call(f"cuda_{name}", *a, **k))
 
 
+def one_table(side, name):
+    return side._replace(tables={name: side.tables[name]})
+
+
 def fails(message, function, *args, **kwargs):
     with pytest.raises(jax.errors.JaxRuntimeError, match=message):
         jax.block_until_ready(jax.jit(partial(function, **kwargs))(*args))
 
 
-def run_pass(function, world, message, execution=ONE):
+def run_pass(function, world, message, execution=ONE, factors=33):
     rates = jnp.array([0.01, 0.01, 0.015, 0], dtype=jnp.float32)
     counters = jnp.array([0, 0], dtype=jnp.uint32)
     fails(
         message, function, world.ratings, world.users, world.items, rates, counters,
-        factors=33, execution=execution,
+        factors=factors, execution=execution,
     )  # fmt: skip
 
 
@@ -58,7 +63,7 @@ BAD_WORLDS = {
     "one start more than codes": lambda w: w._replace(
         items=w.items._replace(starts=w.items.starts[:-1])
     ),
-    "must be float32 or float16": lambda w: w._replace(
+    "must be float32, float16 or int8": lambda w: w._replace(
         users=w.users._replace(tables={"float32": w.users.tables["float32"].astype(jnp.int32)})
     ),
     "at most 65536 groups": lambda w: w._replace(
@@ -90,6 +95,39 @@ def test_an_unknown_variant_is_refused(message):
     run_pass(kernels.run_epoch, make_world(33), message, BAD_EXECUTIONS[message])
 
 
+@pytest.mark.parametrize("codes", ["int8", "all", "mixed"])
+def test_rows_in_every_storage_are_accepted(codes):
+    run_pass(kernels.run_epoch, make_world(33, codes), ACCEPTED)
+
+
+def test_int8_rows_too_long_for_registers_are_not_trained():
+    world = make_world(300, "all", count=3)
+    run_pass(kernels.run_epoch, world, "at most 256 factors, not 300", factors=300)
+    run_pass(kernels.run_stream, world, ACCEPTED, factors=300)
+    world = world._replace(
+        users=one_table(world.users, "float32"), items=one_table(world.items, "float16")
+    )
+    run_pass(kernels.run_epoch, world, ACCEPTED, factors=300)
+
+
+def test_a_scale_spans_a_power_of_two_or_the_row(monkeypatch):
+    def row(block):
+        shape = {"factors": np.int64(33), "scale_block": np.int64(block)}
+        monkeypatch.setattr(kernels, "_row", lambda *_: shape)
+
+    world = make_world(33, "float32")
+    for block in (16, 32, 48, 1 << 20):  # 48 span the row
+        row(block)
+        run_pass(
+            kernels.run_epoch, world._replace(users=one_table(world.users, "float32")), ACCEPTED
+        )
+    long = make_world(100, "float32", count=3)
+    monkeypatch.setattr(
+        kernels, "_row", lambda *_: {"factors": np.int64(100), "scale_block": np.int64(48)}
+    )
+    run_pass(kernels.run_epoch, long, "must be a power of two on a GPU")
+
+
 def test_predictions_are_checked():
     world = make_world(33)
     predict(world, ACCEPTED)
@@ -102,8 +140,7 @@ def test_promotion_is_checked():
     promote = partial(kernels.promote, factors=33, execution=ONE)
     fails(ACCEPTED, promote, side, side.codes)
     fails("new codes must be as many as the old", promote, side, side.codes[1:])
-    only_half = side._replace(tables={"float16": side.tables["float16"]})
-    fails("both storages need a table", promote, only_half, side.codes)
+    fails("between need tables", promote, one_table(side, "float16"), side.codes)
 
 
 def test_the_check_of_factors_is_checked():

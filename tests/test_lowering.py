@@ -71,7 +71,14 @@ TARGETS = ["mascot_epoch", "mascot_promote", "mascot_predict", "mascot_check_fin
 
 @pytest.mark.parametrize(
     ("method", "tables", "promotes"),
-    [("fp32", 1, 0), ("fp16", 1, 0), ("mascot", 2, 2), ("mascot-n2", 2, 2)],
+    [
+        ("fp32", 1, 0),
+        ("fp16", 1, 0),
+        ("int8", 1, 0),
+        ("mascot", 2, 2),
+        ("mascot-n2", 2, 2),
+        ("mascot-int8", 3, 2),
+    ],
 )
 def test_an_epoch_stays_on_the_device_and_in_place(method, tables, promotes):
     text = epoch(method)
@@ -89,11 +96,14 @@ def test_an_epoch_stays_on_the_device_and_in_place(method, tables, promotes):
             assert in_place(line) == {}
 
 
-@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot", "mascot-n2"])
-def test_an_epochs_tables_are_the_callers_own(method):
+@pytest.mark.parametrize(
+    ("method", "tables"),
+    [("fp32", 2), ("fp16", 2), ("int8", 2), ("mascot", 4), ("mascot-n2", 4), ("mascot-int8", 6)],
+)
+def test_an_epochs_tables_are_the_callers_own(method, tables):
     main = epoch(method).partition("@main(")[2].partition("{\n")[0].partition("->")[0]
-    arguments = re.findall(r"%arg\d+: tensor<9x\d+xf(?:16|32)> (\{[^}]*\})", main)
-    assert len(arguments) == (2 if method in ("fp32", "fp16") else 4)
+    arguments = re.findall(r"%arg\d+: tensor<9x\d+x(?:f16|f32|i8)> (\{[^}]*\})", main)
+    assert len(arguments) == tables
     assert all("tf.aliasing_output" in argument for argument in arguments)
 
 
@@ -111,7 +121,7 @@ def test_a_kernel_is_one_call_with_its_attributes(name):
     assert target == f"mascot_{name}"
     assert ATTRIBUTE in line
     assert "factors = 40 : i64" in line
-    assert in_place(line) == ({0: 3, 1: 4} if name == "promote" else {})
+    assert in_place(line) == ({0: 3, 1: 4, 2: 5} if name == "promote" else {})
 
 
 def test_scoring_leaves_two_numbers():

@@ -70,6 +70,19 @@ cuda::Writes decode_writes(const ExecutionAttribute& execution) {
       execution.writes, "writes", {{"add", cuda::Writes::kAdd}, {"store", cuda::Writes::kStore}});
 }
 
+cuda::RowShape decode_shape(const RowAttribute& row) {
+  constexpr int64_t kMostFactors = int64_t{1} << cuda::kWholeRow;
+  require(row.factors > 0 && row.factors <= kMostFactors,
+          "factors must lie between 1 and " + std::to_string(kMostFactors));
+  int bits = cuda::kWholeRow;
+  if (row.scale_block < chunk_count(row.factors) * kLanes) {
+    for (bits = 0; int64_t{1} << bits < row.scale_block;) ++bits;
+    require(row.scale_block == int64_t{1} << bits,
+            "scale_block must be a power of two on a GPU, or span the row");
+  }
+  return {static_cast<int>(row.factors), bits};
+}
+
 cuda::Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
                        const RowAttribute& row, const char* side) {
   const int64_t count = decode_group_count(groups, side);
@@ -92,9 +105,20 @@ cuda::Pass decode_pass(const Ratings& ratings, const GroupBuffers& user_groups,
       ratings,
       decode_side(user_groups, remaining(buffers, 0, user_tables), row, "users"),
       decode_side(item_groups, remaining(buffers, user_tables, tables - user_tables), row, "items"),
-      row.factors,
+      decode_shape(row),
       block_size,
       decode_lookup(execution)};
+}
+
+// Int8 rows are written block by block of a scale, which takes all of them in registers.
+void require_trainable(const cuda::Pass& pass) {
+  for (const cuda::Side* side : {&pass.users, &pass.items}) {
+    const bool is_int8 = side->tables[static_cast<int>(Storage::kInt8)].data != nullptr;
+    require(!is_int8 || pass.shape.factors <= cuda::kMostInt8Factors,
+            "a GPU trains int8 rows of at most " + std::to_string(cuda::kMostInt8Factors) +
+                " factors, not " + std::to_string(pass.shape.factors) +
+                "; use another storage or the cpu back end");
+  }
 }
 
 // Gives Lookup::kPerRow what it reads.
@@ -118,6 +142,7 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
     cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
                                   {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
                                   user_tables, block_size, execution);
+    require_trainable(pass);
     require_sums(user_sums, pass.users.groups, row.factors);
     require_sums(item_sums, pass.items.groups, row.factors);
     const cuda::Writes writes = decode_writes(execution);
@@ -126,9 +151,9 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
     fill_metadata(pass, allocator, stream);
     const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(row.factors);
     const cuda::Training training = {rates.typed_data(), counters.typed_data(),
-                                     scratch<float>(allocator, sums)};
-    check(cuda::run_epoch(pass, training, writes, rounded, user_sums->typed_data(),
-                          item_sums->typed_data(), stream));
+                                     scratch<float>(allocator, sums), writes};
+    check(cuda::run_epoch(pass, training, rounded, user_sums->typed_data(), item_sums->typed_data(),
+                          stream));
   });
 }
 
@@ -143,7 +168,7 @@ ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_co
                                   user_tables, block_size, execution);
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
-    check(cuda::run_stream(pass, {rates.typed_data(), counters.typed_data(), nullptr}, stream));
+    check(cuda::run_stream(pass, {rates.typed_data(), counters.typed_data(), nullptr, {}}, stream));
   });
 }
 
@@ -155,10 +180,8 @@ ffi::Error promote(U32 starts, U8 old_codes, U8 new_codes, ffi::RemainingArgs,
     const cuda::Side side = decode_side({starts, old_codes}, tables, row, "promote");
     require(static_cast<int64_t>(new_codes.element_count()) == side.groups,
             "promote: new codes must be as many as the old");
-    for (const Table& table : side.tables) {
-      require(table.data != nullptr, "promote: both storages need a table");
-    }
-    check(cuda::promote(side, new_codes.typed_data(), row.factors, get_stream()));
+    require(tables.size() > 1, "promote: the storages that it converts between need tables");
+    check(cuda::promote(side, new_codes.typed_data(), decode_shape(row), get_stream()));
   });
 }
 
@@ -169,7 +192,7 @@ ffi::Error check_finite(U32 starts, U8 codes, ffi::RemainingArgs args, ffi::Resu
     const cuda::Side side = decode_side({starts, codes}, tables, row, "check_finite");
     require(static_cast<int64_t>(finite->element_count()) == side.groups,
             "finite must have one element per group");
-    check(cuda::check_finite(side, row.factors, finite->typed_data(), get_stream()));
+    check(cuda::check_finite(side, decode_shape(row), finite->typed_data(), get_stream()));
   });
 }
 

@@ -14,12 +14,14 @@ namespace nb = nanobind;
 namespace mascot::bind {
 namespace {
 
-// Compute capabilities times ten that the module holds machine code for; the last one's PTX too.
+// Compute capabilities times ten that the module holds machine code for, and that of its PTX.
 const std::vector<int> kArchitectures = {MASCOT_CUDA_ARCHITECTURES};
+constexpr int kPtx = MASCOT_CUDA_PTX;
 
 nb::dict build_info() {
   nb::dict info = common_build_info();
   info["architectures"] = kArchitectures;
+  info["ptx"] = kPtx;
   return info;
 }
 
@@ -28,7 +30,7 @@ bool runs_on(int capability) {
   for (const int built : kArchitectures) {
     if (built / 10 == capability / 10 && built <= capability) return true;
   }
-  return capability >= kArchitectures.back();
+  return capability >= kPtx;
 }
 
 nb::dict probe() {
@@ -59,9 +61,10 @@ nb::dict probe() {
 
 NB_MODULE(_cuda, module) {
   module.def("registrations", &registrations, "FFI target name -> capsule, for the CUDA platform.");
-  module.def("build_info", &build_info,
-             "Compiler, hash of the sources, FFI API version, and the architectures (compute "
-             "capability times ten) that the module was built for.");
+  module.def(
+      "build_info", &build_info,
+      "Compiler, hash of the sources, FFI API version, the architectures (compute capability "
+      "times ten) that the module holds machine code for, and that of its PTX.");
   module.def("probe", &probe,
              "The driver's and the runtime's CUDA versions, the devices, and whether the module "
              "runs on each.");

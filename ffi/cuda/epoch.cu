@@ -3,43 +3,30 @@
 #include "cuda/launch_update.cuh"
 
 namespace mascot::cuda {
-namespace {
 
-cudaError_t update(const Pass& pass, const Training& training, Writes writes, Rounding rounding,
-                   cudaStream_t stream) {
-  const bool add = writes == Writes::kAdd;
-  if (rounding == Rounding::kNearest) {
-    return add ? launch_update<Add, Nearest>(pass, training, stream)
-               : launch_update<Store, Nearest>(pass, training, stream);
-  }
-  return add ? launch_update<Add, Stochastic>(pass, training, stream)
-             : launch_update<Store, Stochastic>(pass, training, stream);
-}
-
-}  // namespace
-
-cudaError_t run_epoch(const Pass& pass, const Training& training, Writes writes, Rounding rounding,
+cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding rounding,
                       float* user_sums, float* item_sums, cudaStream_t stream) {
   const int64_t users = pass.users.groups, items = pass.items.groups;
-  const int64_t width = sums_width(pass.factors);
+  const int64_t width = sums_width(pass.shape.factors);
   cudaError_t error = cudaMemsetAsync(
       training.sums, 0, static_cast<size_t>((users + items) * width) * sizeof(float), stream);
   if (error != cudaSuccess) return error;
-  error = update(pass, training, writes, rounding, stream);
+  error = rounding == Rounding::kNearest ? launch_update<Nearest>(pass, training, stream)
+                                         : launch_update<Stochastic>(pass, training, stream);
   if (error != cudaSuccess) return error;
-  error = finish_sums(training.sums, users, pass.factors, training.rates, user_sums, stream);
+  error = finish_sums(training.sums, users, pass.shape.factors, training.rates, user_sums, stream);
   if (error != cudaSuccess) return error;
-  return finish_sums(training.sums + users * width, items, pass.factors, training.rates, item_sums,
-                     stream);
+  return finish_sums(training.sums + users * width, items, pass.shape.factors, training.rates,
+                     item_sums, stream);
 }
 
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream) {
   Device device;
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
-  return with_chunks(pass.factors, [&](auto chunks) {
+  return with_chunks(pass.shape.factors, [&](auto chunks) {
     const auto kernel = stream_kernel<decltype(chunks)::value>;
-    const int64_t shared = shared_bytes(pass, Held{});
+    const int64_t shared = shared_bytes(pass, 0, Held{});
     unsigned grid = 0;
     error = grid_of(kernel, pass, device, shared, pass.ratings.count, &grid);
     if (error != cudaSuccess) return error;
@@ -52,9 +39,9 @@ cudaError_t run_predict(const Pass& pass, float* predictions, cudaStream_t strea
   Device device;
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
-  return with_chunks(pass.factors, [&](auto chunks) {
+  return with_chunks(pass.shape.factors, [&](auto chunks) {
     const auto kernel = predict_kernel<decltype(chunks)::value>;
-    const int64_t shared = shared_bytes(pass, Held{});
+    const int64_t shared = shared_bytes(pass, 0, Held{});
     unsigned grid = 0;
     error = grid_of(kernel, pass, device, shared, pass.ratings.count, &grid);
     if (error != cudaSuccess) return error;

@@ -1,5 +1,5 @@
 // The kernels: what one thread block does. Shared memory holds the warps' plans, the group tables
-// of both sides and, in an epoch that measures, sums.
+// of both sides, in an epoch the users' rows of its tiles as they were, and if it measures sums.
 #pragma once
 
 #include <cstdint>
@@ -19,23 +19,29 @@ struct Shared {
   char* memory;
   int64_t user_groups;  // bytes
   int64_t item_groups;
+  int64_t rows;
 
-  MASCOT_HD Shared(char* memory, const Pass& pass)
+  // chunks: of each user's row that is kept, at 16 bytes a lane.
+  MASCOT_HD Shared(char* memory, const Pass& pass, int chunks)
       : memory(memory),
         user_groups(shared_bytes(pass.users, pass.lookup)),
-        item_groups(shared_bytes(pass.items, pass.lookup)) {}
+        item_groups(shared_bytes(pass.items, pass.lookup)),
+        rows(chunks * int64_t{kThreads} * static_cast<int64_t>(sizeof(Words<4>))) {}
 
-  MASCOT_HD int64_t bytes() const { return kCommon + kPlans + user_groups + item_groups; }
+  MASCOT_HD int64_t bytes() const { return kCommon + kPlans + user_groups + item_groups + rows; }
   __device__ Common* common() const { return reinterpret_cast<Common*>(memory); }
   __device__ Planned* plans() const { return reinterpret_cast<Planned*>(memory + kCommon); }
   __device__ char* of_users() const { return memory + kCommon + kPlans; }
   __device__ char* of_items() const { return of_users() + user_groups; }
+  __device__ Words<4>* begin_of_runs() const {
+    return reinterpret_cast<Words<4>*>(of_items() + item_groups) + threadIdx.x;
+  }
   __device__ float* sums() const { return reinterpret_cast<float*>(memory + bytes()); }
 };
 
-inline int64_t shared_bytes(const Pass& pass, const Held& held) {
-  const int64_t sums = (int64_t{held.users} + held.items) * sums_width(pass.factors);
-  return Shared(nullptr, pass).bytes() + sums * static_cast<int64_t>(sizeof(float));
+inline int64_t shared_bytes(const Pass& pass, int chunks, const Held& held) {
+  const int64_t sums = (int64_t{held.users} + held.items) * sums_width(pass.shape.factors);
+  return Shared(nullptr, pass, chunks).bytes() + sums * static_cast<int64_t>(sizeof(float));
 }
 
 // The streams of draws that a pass reads.
@@ -46,12 +52,12 @@ struct Keys {
 
 // All threads of a block call it before they walk.
 __device__ inline void prepare(const Pass& pass, const Shared& shared, const Keys& keys,
-                               const Sampling& sampling) {
+                               const Sampling& sampling, const Rates& rates) {
   const GroupTable users(pass.users, pass.lookup, shared.of_users());
   const GroupTable items(pass.items, pass.lookup, shared.of_items());
   if (threadIdx.x == 0) {
     const Order order(pass.ratings.count, pass.block_size, keys.order);
-    new (shared.common()) Common{order, sampling, users, items, keys.dither};
+    new (shared.common()) Common{order, sampling, users, items, keys.dither, rates};
   }
   __syncthreads();
 }
@@ -75,13 +81,13 @@ constexpr int resident() {
 
 // One epoch. The host does not know whether it measures (that would mean waiting for the device),
 // so both variants are launched, and the one that is not meant returns.
-template <int C, class Writes, template <int> class Rounding, bool Samples>
-__global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding<4>::kDraws>())
-    update_kernel(const Pass pass, const Training training, const Held held) {
+template <int C, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding<kWide>::kDraws>())
+    update_kernel(const __grid_constant__ Pass pass, const Training training, const Held held) {
   const float sample_ratio = training.rates[3];
   if ((sample_ratio > 0) != Samples) return;
   MASCOT_SHARED_MEMORY(memory);
-  const Shared shared(memory, pass);
+  const Shared shared(memory, pass, C);
   Sampling sampling = {};
   if constexpr (Samples) {
     sampling = {epoch_key(training, Stream::kSample),
@@ -89,26 +95,28 @@ __global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding<4>::kD
   }
   prepare(pass, shared,
           {epoch_key(training, Stream::kBlockOrder), epoch_key(training, Stream::kDither)},
-          sampling);
-  const Rates rates = {training.rates[0], training.rates[1], training.rates[2]};
+          sampling, {training.rates[0], training.rates[1], training.rates[2]});
+  const bool add = training.writes == Writes::kAdd;
   if constexpr (Samples) {
     const Collector collector = {shared.sums(), training.sums, pass, held};
     collector.clear();
-    UpdateRating<C, Writes, Rounding, Collector> visit = {pass, rates, *shared.common(), collector};
+    UpdateRating<C, Rounding, Collector> visit = {pass, add, shared.begin_of_runs(),
+                                                  *shared.common(), collector};
     walk(pass, *shared.common(), shared.plans(), visit);
     collector.flush();
   } else {
-    UpdateRating<C, Writes, Rounding, NoSamples> visit = {pass, rates, *shared.common(), {}};
+    UpdateRating<C, Rounding, NoSamples> visit = {
+        pass, add, shared.begin_of_runs(), *shared.common(), {}};
     walk(pass, *shared.common(), shared.plans(), visit);
   }
 }
 
 template <int C>
 __global__ void __launch_bounds__(kThreads, resident<C, false>())
-    stream_kernel(const Pass pass, const Training training) {
+    stream_kernel(const __grid_constant__ Pass pass, const Training training) {
   MASCOT_SHARED_MEMORY(memory);
-  const Shared shared(memory, pass);
-  prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0}, {});
+  const Shared shared(memory, pass, 0);
+  prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0}, {}, {});
   StreamRating<C> visit = {pass};
   walk(pass, *shared.common(), shared.plans(), visit);
 }
@@ -116,10 +124,10 @@ __global__ void __launch_bounds__(kThreads, resident<C, false>())
 // Pieces in any order: the key is arbitrary.
 template <int C>
 __global__ void __launch_bounds__(kThreads, resident<C, false>())
-    predict_kernel(const Pass pass, float* predictions) {
+    predict_kernel(const __grid_constant__ Pass pass, float* predictions) {
   MASCOT_SHARED_MEMORY(memory);
-  const Shared shared(memory, pass);
-  prepare(pass, shared, {}, {});
+  const Shared shared(memory, pass, 0);
+  prepare(pass, shared, {}, {}, {});
   PredictRating<C> visit = {pass, predictions};
   walk(pass, *shared.common(), shared.plans(), visit);
 }

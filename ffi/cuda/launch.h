@@ -10,8 +10,8 @@ namespace mascot::cuda {
 
 // Hogwild SGD over all ratings, in the epoch's order of blocks; collects sums if rates[3] > 0.
 // user_sums: [user groups, factors + 4], item_sums alike; zero if nothing is sampled.
-// rounding: of float16 rows.
-cudaError_t run_epoch(const Pass& pass, const Training& training, Writes writes, Rounding rounding,
+// rounding: of rows in fewer than 32 bits.
+cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding rounding,
                       float* user_sums, float* item_sums, cudaStream_t stream);
 
 // Loads and stores the rows that run_epoch would, in its order: the memory system's bound.
@@ -23,12 +23,13 @@ cudaError_t run_predict(const Pass& pass, float* predictions, cudaStream_t strea
 // Fills side.metadata, which Lookup::kPerRow reads.
 cudaError_t write_metadata(const Side& side, cudaStream_t stream);
 
-// Widens the rows of every group that is float16 in side.codes and float32 in new_codes [groups].
-cudaError_t promote(const Side& side, const uint8_t* new_codes, int64_t factors,
+// Converts the rows of every group whose code is another in new_codes [groups]: a lower one.
+cudaError_t promote(const Side& side, const uint8_t* new_codes, const RowShape& shape,
                     cudaStream_t stream);
 
 // finite[g] = 1 where every factor of group g is finite, else 0.
-cudaError_t check_finite(const Side& side, int64_t factors, uint8_t* finite, cudaStream_t stream);
+cudaError_t check_finite(const Side& side, const RowShape& shape, uint8_t* finite,
+                         cudaStream_t stream);
 
 // Writes sums as the target gives them: out [groups, factors + 4] from sums [groups, width].
 cudaError_t finish_sums(const float* sums, int64_t groups, int64_t factors, const float* rates,

@@ -1,5 +1,5 @@
-// Launching the update for one way of writing rows and one rounding. Instantiated by update_*.cu,
-// so that they compile side by side.
+// Launching the update for one rounding. Instantiated by update_*.cu, so that they compile side by
+// side.
 #pragma once
 
 #include "cuda/grid.cuh"
@@ -11,48 +11,42 @@ namespace mascot::cuda {
 constexpr int64_t kRatingsPerFlight = 128;
 
 // Groups whose sums fit into a block's shared memory with two blocks to a multiprocessor.
-inline Held held_groups(const Pass& pass, const Device& device) {
+inline Held held_groups(const Pass& pass, int chunks, const Device& device) {
   const int64_t per_block = std::min(device.shared_bytes / 2 - 1024, device.block_shared_bytes);
-  const int64_t row = sums_width(pass.factors) * static_cast<int64_t>(sizeof(float));
-  const int64_t rows = std::max<int64_t>(0, (per_block - shared_bytes(pass, Held{})) / row);
+  const int64_t row = sums_width(pass.shape.factors) * static_cast<int64_t>(sizeof(float));
+  const int64_t rows = std::max<int64_t>(0, (per_block - shared_bytes(pass, chunks, Held{})) / row);
   const int64_t users = std::min(pass.users.groups, std::max(rows / 2, rows - pass.items.groups));
   return {static_cast<uint32_t>(users),
           static_cast<uint32_t>(std::min(pass.items.groups, rows - users))};
 }
 
-template <int C, class Writes, template <int> class Rounding>
+template <int C, template <int> class Rounding>
 cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaStream_t stream) {
   Device device;
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
   const int64_t in_flight = pass.ratings.count / kRatingsPerFlight;
   const auto launch = [&](auto kernel, const Held& held) {
-    const int64_t shared = shared_bytes(pass, held);
+    const int64_t shared = shared_bytes(pass, C, held);
     unsigned grid = 0;
     error = grid_of(kernel, pass, device, shared, in_flight, &grid);
     if (error != cudaSuccess) return;
     kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, training, held);
     error = cudaGetLastError();
   };
-  launch(update_kernel<C, Writes, Rounding, false>, Held{});
-  if (error == cudaSuccess)
-    launch(update_kernel<C, Writes, Rounding, true>, held_groups(pass, device));
+  launch(update_kernel<C, Rounding, false>, Held{});
+  if (error == cudaSuccess) launch(update_kernel<C, Rounding, true>, held_groups(pass, C, device));
   return error;
 }
 
-template <class Writes, template <int> class Rounding>
+template <template <int> class Rounding>
 cudaError_t launch_update(const Pass& pass, const Training& training, cudaStream_t stream) {
-  return with_chunks(pass.factors, [&](auto chunks) {
-    return launch_with_chunks<decltype(chunks)::value, Writes, Rounding>(pass, training, stream);
+  return with_chunks(pass.shape.factors, [&](auto chunks) {
+    return launch_with_chunks<decltype(chunks)::value, Rounding>(pass, training, stream);
   });
 }
 
-extern template cudaError_t launch_update<Add, Nearest>(const Pass&, const Training&, cudaStream_t);
-extern template cudaError_t launch_update<Add, Stochastic>(const Pass&, const Training&,
-                                                           cudaStream_t);
-extern template cudaError_t launch_update<Store, Nearest>(const Pass&, const Training&,
-                                                          cudaStream_t);
-extern template cudaError_t launch_update<Store, Stochastic>(const Pass&, const Training&,
-                                                             cudaStream_t);
+extern template cudaError_t launch_update<Nearest>(const Pass&, const Training&, cudaStream_t);
+extern template cudaError_t launch_update<Stochastic>(const Pass&, const Training&, cudaStream_t);
 
 }  // namespace mascot::cuda

@@ -21,6 +21,18 @@ struct Side {
   uint32_t* metadata;  // [rows], scratch for Lookup::kPerRow, else null
 };
 
+// What a row holds. 2^scale_bits components of an int8 row share a scale.
+struct RowShape {
+  int factors;
+  int scale_bits;
+};
+
+// The scale_bits of rows in which all components share one.
+inline constexpr int kWholeRow = 30;
+
+// Components of the longest row of int8 that can be trained: it is held in registers.
+inline constexpr int64_t kMostInt8Factors = 256;
+
 // How the group, and with it the storage, of a row is found.
 enum class Lookup : uint8_t {
   kDirect,  // by a table of cells in shared memory, each naming its first row's group
@@ -30,7 +42,7 @@ enum class Lookup : uint8_t {
 
 // How a row is written that other ratings in flight may be writing.
 enum class Writes : uint8_t {
-  kAdd,    // the change is added atomically: none is lost
+  kAdd,    // the change is added atomically, none is lost; but int8 rows are stored
   kStore,  // the new row is stored: the last one wins, as in the paper
 };
 
@@ -39,7 +51,7 @@ struct Pass {
   Ratings ratings;
   Side users;
   Side items;
-  int64_t factors;
+  RowShape shape;
   int64_t block_size;  // ratings per block of the epoch's order
   Lookup lookup;
 };
@@ -50,6 +62,7 @@ struct Training {
   const float* rates;        // [4]: learning_rate, user_reg, item_reg, sample_ratio
   const uint32_t* counters;  // [2]: seed, epoch
   float* sums;               // scratch [user groups + item groups, sums_width(factors)], zero
+  Writes writes;
 };
 
 // The gradient's components, padded to whole vectors, then those of Statistic and one unused.

@@ -1,11 +1,13 @@
-// What becomes of the bits that do not fit a float16 row. A rounding makes a value, or a change of
-// one, that fits exactly; writing it then rounds nothing any more.
+// What becomes of the bits that do not fit a row of fewer than 32. A rounding makes a value of a
+// float16 row, or a change of one, that fits exactly; writing it then rounds nothing any more. For
+// an int8 row it says what is added to a component, in units of its scale, before that is cut off.
 #pragma once
 
 #include <cstdint>
 
 #include "core/dither.h"
 #include "core/half.h"
+#include "cuda/storages.cuh"
 #include "cuda/walk.cuh"
 
 namespace mascot::cuda {
@@ -28,6 +30,13 @@ struct Nearest {
   __device__ Vector<V> change(const Vector<V>&, const Vector<V>& change, int) const {
     return change;
   }
+  template <RatedSide>
+  __device__ Vector<V> int8_offsets(int) const {
+    Vector<V> offsets;
+#pragma unroll
+    for (float& offset : offsets.at) offset = Int8::kHalfStep;
+    return offsets;
+  }
 };
 
 // Up or down by chance, in proportion to the distances, so that the expected value stays.
@@ -45,7 +54,7 @@ class Stochastic {
   }
 
   // Values as the CPU's store rounds them, by the same draws. offset: from the lane's first
-  // component to the vector's, a multiple of 16.
+  // component to the vector's.
   template <RatedSide S>
   __device__ Vector<V> value(const Vector<V>& v, int offset) const {
     const uint32_t factor = dither_factor((first_ + offset) / 16);
@@ -74,11 +83,22 @@ class Stochastic {
     return rounded;
   }
 
+  // 128 and a random part of 1, of 13 bits and half of the next.
+  template <RatedSide S>
+  __device__ Vector<V> int8_offsets(int offset) const {
+    const uint32_t factor = dither_factor((first_ + offset) / 16);
+    Vector<V> offsets;
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      offsets.at[i] = float_of((word<S>(i, factor) >> 16 & 0xfff8u) | 0x43000004u);
+    }
+    return offsets;
+  }
+
  private:
   template <RatedSide S>
   __device__ uint32_t word(int i, uint32_t factor) const {
-    const uint32_t user = words_[i] * factor;
-    return S == RatedSide::kUser ? user : user << kDitherRotation | user >> (32 - kDitherRotation);
+    return (S == RatedSide::kUser ? words_[i] : words_[i] << kDitherShift) * factor;
   }
 
   struct Ulp {
@@ -90,14 +110,8 @@ class Stochastic {
   // least. Both are powers of two, and their exponents add up to 254.
   static __device__ Ulp half_ulp(float magnitude) {
     constexpr uint32_t kSmallestNormal = 0x38800000u, kTenBits = 10u << 23, kOne = 254u << 23;
-    uint32_t bits;
-    memcpy(&bits, &magnitude, sizeof bits);
-    const uint32_t exponent = max(bits & 0x7f800000u, kSmallestNormal) - kTenBits;
-    const uint32_t opposite = kOne - exponent;
-    Ulp ulp;
-    memcpy(&ulp.value, &exponent, sizeof exponent);
-    memcpy(&ulp.inverse, &opposite, sizeof opposite);
-    return ulp;
+    const uint32_t exponent = max(bits_of(magnitude) & 0x7f800000u, kSmallestNormal) - kTenBits;
+    return {float_of(exponent), float_of(kOne - exponent)};
   }
 
   uint32_t words_[V];

@@ -2,80 +2,190 @@
 #pragma once
 
 #include <cstdint>
-#include <type_traits>
 
+#include "core/model.h"
 #include "cuda/model.h"
+#include "cuda/storages.cuh"
 #include "cuda/walk.cuh"
 
 namespace mascot::cuda {
 
-// How a pair of rows is spread over a tile. Lane l holds kVector consecutive components of every
-// chunk: 16 bytes of each row, or of the wider one where they differ. C is k in units of 32,
-// rounded up to 2, 4 or 8 (k = 256), and rows are held in registers; 0 leaves it to run time, and
-// them in memory.
-template <class U, class I, int C>
+// How rows are spread over a tile: lane l holds V consecutive components of every chunk. C is k in
+// units of 32, rounded up to 2, 4 or 8 (k = 256), and rows are held in registers; 0 leaves it to
+// run time, and them in memory.
+template <int V, int C>
 struct Layout {
-  static constexpr bool kHalves = std::is_same_v<U, Float16> && std::is_same_v<I, Float16>;
-  static constexpr int kVector = kHalves ? 8 : 4;
-  static constexpr int kChunk = kTile * kVector;
-  static constexpr int kHeld = C / (kVector / 4);
+  static constexpr int kVector = V;
+  static constexpr int kChunk = kTile * V;
+  static constexpr int kHeld = C / (V / 4);
 
   // Calls body(chunk) for each chunk of a row.
   template <class Body>
-  static __device__ void for_chunks(int64_t factors, const Body& body) {
+  static __device__ void for_chunks(int factors, const Body& body) {
     if constexpr (C > 0) {
 #pragma unroll
       for (int c = 0; c < kHeld; ++c) body(c);
     } else {
-      const int chunks = static_cast<int>((factors + kChunk - 1) / kChunk);
+      const int chunks = (factors + kChunk - 1) / kChunk;
       for (int c = 0; c < chunks; ++c) body(c);
     }
   }
 
   // Whether k reaches this lane's components of a chunk.
-  static __device__ bool reaches(int64_t factors, int chunk) {
-    return chunk * kChunk < static_cast<int>(factors) - component(0);
+  static __device__ bool reaches(int factors, int chunk) {
+    return chunk * kChunk < factors - component(0);
   }
 
   // This lane's first component of a chunk.
   static __device__ int component(int chunk) {
-    return chunk * kChunk + static_cast<int>(threadIdx.x) % kTile * kVector;
+    return chunk * kChunk + static_cast<int>(threadIdx.x) % kTile * V;
   }
 };
 
-// A row, held in registers where k is known, read again where not. Components beyond k are zero and
-// are not read: rows of different storages have different padding.
-template <class S, class L>
-class Row {
+// Calls body(a storage's type). Rows of FP32 are met in the wide layout only.
+template <class L, class Body>
+__device__ void with_storage(Storage storage, const Body& body) {
+  if constexpr (L::kVector == kWide) {
+    if (storage == Storage::kFloat32) return body(Float32{});
+  }
+  if (storage == Storage::kFloat16) return body(Float16{});
+  body(Int8{});
+}
+
+// Where a lane finds its components of a row.
+template <class L>
+class Place {
  public:
-  using Element = typename S::Element;
   using Components = Vector<L::kVector>;
+  template <class S>
+  using Packed = Words<L::kVector * S::kBytes / 4>;
 
-  __device__ Row(const Side& side, uint32_t row, int64_t factors) : factors_(factors) {
-    const Table& table = side.tables[static_cast<int>(S::kStorage)];
-    data_ = static_cast<Element*>(table.data) + static_cast<int64_t>(row) * table.stride +
-            L::component(0);
-    if constexpr (L::kHeld > 0) {
-      L::for_chunks(factors, [&](int c) { held_[c] = load(c); });
-    }
+  __device__ Place(const Side& side, Storage storage, uint32_t row, const RowShape& shape)
+      : storage_(storage), shape_(shape) {
+    const Table& table = side.tables[static_cast<int>(storage)];
+    const int64_t element = static_cast<int64_t>(row) * table.stride + L::component(0);
+    data_ = static_cast<char*>(table.data) + (element << byte_bits(storage));
   }
 
-  __device__ Components operator[](int chunk) const {
-    if constexpr (L::kHeld > 0) return held_[chunk];
-    return load(chunk);
+  __device__ Storage storage() const { return storage_; }
+
+  template <class S>
+  __device__ char* at(int chunk) const {
+    return data_ + chunk * L::kChunk * S::kBytes;
   }
-  __device__ Element* at(int chunk) const { return data_ + chunk * L::kChunk; }
+  template <class S>
+  __device__ Packed<S> load(int chunk) const {
+    return load_words<L::kVector * S::kBytes / 4>(at<S>(chunk));
+  }
+  // Where the scale of this lane's components of a chunk of an int8 row lies.
+  __device__ float* scale(int chunk) const {
+    constexpr int kMultiple = kLanes;
+    const int padded = (shape_.factors + kMultiple - 1) / kMultiple * kMultiple;
+    auto* scales = reinterpret_cast<float*>(data_ + (padded - L::component(0)));
+    return scales + (L::component(chunk) >> shape_.scale_bits);
+  }
+  __device__ float load_scale(int chunk) const {
+    return float_of(load_words<1>(scale(chunk)).at[0]);
+  }
+
+  // A chunk of a row that is not held.
+  __device__ Components read(int chunk) const {
+    Components v;
+    with_storage<L>(storage_, [&](auto s) {
+      using S = decltype(s);
+      v = S::template decode<L::kVector>(load<S>(chunk));
+      if constexpr (S::kStorage == Storage::kInt8) {
+        v = scaled(v, load_scale(chunk));
+      }
+    });
+    return v;
+  }
 
  private:
-  __device__ Components load(int chunk) const {
-    if (L::reaches(factors_, chunk)) return S::template load<L::kVector>(at(chunk));
-    return {};
+  char* data_;  // the lane's first component: one addition then finds each of the others
+  Storage storage_;
+  const RowShape& shape_;
+};
+
+// A row on its way into registers, as it lies in memory. Components beyond k are zero and are not
+// read: rows of different storages have different padding.
+template <class L>
+struct Loaded {
+  Words<4> words[L::kHeld];
+  float scales[L::kHeld];  // int8: of this lane's components
+
+  template <class S>
+  __device__ typename Place<L>::template Packed<S> chunk(int c) const {
+    typename Place<L>::template Packed<S> packed;
+    std::memcpy(packed.at, words[c].at, sizeof packed);
+    return packed;
+  }
+};
+
+// Asks for a row if there is one, without waiting for it.
+template <class L>
+__device__ Loaded<L> load_row(const Place<L>& place, const RowShape& shape, bool exists) {
+  Loaded<L> row = {};
+  with_storage<L>(place.storage(), [&](auto s) {
+    using S = decltype(s);
+    L::for_chunks(shape.factors, [&](int c) {
+      if (!exists || !L::reaches(shape.factors, c)) return;
+      const auto packed = place.template load<S>(c);
+      std::memcpy(row.words[c].at, packed.at, sizeof packed);
+      if constexpr (S::kStorage == Storage::kInt8) row.scales[c] = place.load_scale(c);
+    });
+  });
+  return row;
+}
+
+// A row that a tile holds in registers, as numbers.
+template <class L>
+struct HeldRow {
+  Vector<L::kVector> chunks[L::kHeld];
+
+  __device__ const Vector<L::kVector>& operator[](int chunk) const { return chunks[chunk]; }
+  __device__ Vector<L::kVector>& operator[](int chunk) { return chunks[chunk]; }
+};
+
+template <class L>
+__device__ HeldRow<L> decode(const Loaded<L>& row, Storage storage, const RowShape& shape) {
+  HeldRow<L> held;
+  with_storage<L>(storage, [&](auto s) {
+    using S = decltype(s);
+    L::for_chunks(shape.factors, [&](int c) {
+      held[c] = S::template decode<L::kVector>(row.template chunk<S>(c));
+      if constexpr (S::kStorage == Storage::kInt8) held[c] = scaled(held[c], row.scales[c]);
+    });
+  });
+  return held;
+}
+
+// A row that is read again wherever it is needed.
+template <class L>
+class UnheldRow {
+ public:
+  using Components = Vector<L::kVector>;
+
+  __device__ UnheldRow(const Place<L>& place, const RowShape& shape)
+      : place_(place), shape_(shape) {}
+  __device__ Components operator[](int chunk) const {
+    return L::reaches(shape_.factors, chunk) ? place_.read(chunk) : Components{};
   }
 
-  Element* data_;  // the lane's first component: one addition then finds each of the others
-  int64_t factors_;
-  Components held_[L::kHeld > 0 ? L::kHeld : 1];
+ private:
+  const Place<L>& place_;
+  const RowShape& shape_;
 };
+
+// A pass's rows, for one rating. The compiler must not take what follows from it out of the loop
+// over ratings: it would keep that in registers, and spill.
+__device__ inline RowShape shape_for_rating(const Pass& pass) {
+  return {opaque(pass.shape.factors), opaque(pass.shape.scale_bits)};
+}
+
+// In place of a user's row, where it is not held.
+template <class L>
+struct Nothing {};
 
 // The sum of a value over a tile's lanes, in each of them.
 __device__ inline float tile_sum(float value) {
@@ -89,7 +199,7 @@ __device__ inline float tile_sum(float value) {
 // p.q: each lane sums its components in four parts (component v of a vector in part v mod 4) by
 // fused multiply-add, then adds parts 0 + 2 to 1 + 3; then lanes are added in pairs.
 template <class L, class P, class Q>
-__device__ float dot(const P& p, const Q& q, int64_t factors) {
+__device__ float dot(const P& p, const Q& q, int factors) {
   float part[4] = {};
   L::for_chunks(factors, [&](int c) {
     const auto x = p[c], y = q[c];

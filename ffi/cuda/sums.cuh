@@ -43,7 +43,8 @@ struct Collector {
 #pragma unroll
           for (int i = 0; i < 4; ++i) atomicAdd(at + i, gradient.at[v + i]);
         } else {
-          add4(at, {{gradient.at[v], gradient.at[v + 1], gradient.at[v + 2], gradient.at[v + 3]}});
+          add_floats(
+              at, {{gradient.at[v], gradient.at[v + 1], gradient.at[v + 2], gradient.at[v + 3]}});
         }
       }
     }
@@ -67,23 +68,23 @@ struct Collector {
   }
   __device__ void flush() const {
     __syncthreads();
-    const int64_t width = sums_width(pass.factors);
+    const int64_t width = sums_width(pass.shape.factors);
     for (int64_t i = threadIdx.x * int64_t{4}; i < held_floats(); i += blockDim.x * int64_t{4}) {
       const int64_t of_items = i / width - held.users;  // negative: the group is the users'
       const int64_t skipped = of_items < 0 ? 0 : pass.users.groups - held.users;
       const float* sum = block + i;
-      add4(device + i + skipped * width, {{sum[0], sum[1], sum[2], sum[3]}});
+      add_floats(device + i + skipped * width, {{sum[0], sum[1], sum[2], sum[3]}});
     }
   }
 
  private:
   __device__ int64_t held_floats() const {
-    return (int64_t{held.users} + held.items) * sums_width(pass.factors);
+    return (int64_t{held.users} + held.items) * sums_width(pass.shape.factors);
   }
   __device__ Row row(int64_t in_block, int64_t in_device, bool shared) const {
-    const int64_t width = sums_width(pass.factors);
+    const int64_t width = sums_width(pass.shape.factors);
     return {shared ? block + in_block * width : device + in_device * width, shared,
-            static_cast<int>(padded_factors(pass.factors))};
+            static_cast<int>(padded_factors(pass.shape.factors))};
   }
 };
 

@@ -20,17 +20,17 @@ cudaError_t write_metadata(const Side& side, cudaStream_t stream) {
   return cudaGetLastError();
 }
 
-cudaError_t promote(const Side& side, const uint8_t* new_codes, int64_t factors,
+cudaError_t promote(const Side& side, const uint8_t* new_codes, const RowShape& shape,
                     cudaStream_t stream) {
-  promote_kernel<<<grid_for(side.rows * kWarp), kTableThreads, 0, stream>>>(side, new_codes,
-                                                                            factors);
+  promote_kernel<<<grid_for(side.rows * kTile), kTableThreads, 0, stream>>>(side, new_codes, shape);
   return cudaGetLastError();
 }
 
-cudaError_t check_finite(const Side& side, int64_t factors, uint8_t* finite, cudaStream_t stream) {
+cudaError_t check_finite(const Side& side, const RowShape& shape, uint8_t* finite,
+                         cudaStream_t stream) {
   const cudaError_t error = cudaMemsetAsync(finite, 1, static_cast<size_t>(side.groups), stream);
   if (error != cudaSuccess) return error;
-  check_finite_kernel<<<grid_for(side.rows * kWarp), kTableThreads, 0, stream>>>(side, factors,
+  check_finite_kernel<<<grid_for(side.rows * kTile), kTableThreads, 0, stream>>>(side, shape,
                                                                                  finite);
   return cudaGetLastError();
 }

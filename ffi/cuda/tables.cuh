@@ -1,26 +1,30 @@
-// Kernels that work on whole factor tables between epochs, a warp to a row, and on their sums.
+// Kernels that work on whole factor tables between epochs, a tile to a row, and on their sums.
 #pragma once
 
 #include "cuda/groups.cuh"
-#include "cuda/storages.cuh"
+#include "cuda/rows.cuh"
 #include "cuda/sums.cuh"
 
 namespace mascot::cuda {
 
 inline constexpr unsigned kTableThreads = 256;
 
-__device__ inline int64_t first_row() {
-  return (int64_t{blockIdx.x} * kTableThreads + threadIdx.x) / kWarp;
-}
-__device__ inline int64_t rows_at_once() { return int64_t{gridDim.x} * kTableThreads / kWarp; }
+// Rows of any length and storage.
+using TableLayout = Layout<kWide, 0>;
 
-template <class S>
-__device__ typename S::Element* row_of(const Side& side, int64_t row) {
-  const Table& table = side.tables[static_cast<int>(S::kStorage)];
-  return static_cast<typename S::Element*>(table.data) + row * table.stride;
+// Calls body(row, group) for every row of a side; all threads of a tile take the same ones.
+template <class Body>
+__device__ void for_rows(const Side& side, const Body& body) {
+  const GroupTable groups(side, Lookup::kSearch, nullptr);
+  const int64_t tiles = int64_t{gridDim.x} * kTableThreads / kTile;
+  for (int64_t row = (int64_t{blockIdx.x} * kTableThreads + threadIdx.x) / kTile; row < side.rows;
+       row += tiles) {
+    const auto number = static_cast<uint32_t>(row);
+    body(number, groups.find(number));
+  }
 }
 
-static __global__ void metadata_kernel(const Side side) {
+static __global__ void metadata_kernel(const __grid_constant__ Side side) {
   const GroupTable groups(side, Lookup::kSearch, nullptr);
   const int64_t threads = int64_t{gridDim.x} * kTableThreads;
   for (int64_t row = int64_t{blockIdx.x} * kTableThreads + threadIdx.x; row < side.rows;
@@ -30,41 +34,35 @@ static __global__ void metadata_kernel(const Side side) {
   }
 }
 
-static __global__ void promote_kernel(const Side side, const uint8_t* new_codes, int64_t factors) {
-  const GroupTable groups(side, Lookup::kSearch, nullptr);
-  const int64_t lane = threadIdx.x % kWarp;
-  for (int64_t row = first_row(); row < side.rows; row += rows_at_once()) {
-    const uint32_t group = groups.find(static_cast<uint32_t>(row));
-    if (new_codes[group] == side.codes[group]) continue;
-    const uint16_t* from = row_of<Float16>(side, row);
-    float* to = row_of<Float32>(side, row);
-    // Whole vectors: the padding is zero in both.
-    for (int64_t c = lane * 4; c < factors; c += kWarp * 4) {
-      Float32::store(to + c, Float16::load<4>(from + c));
+static __global__ void promote_kernel(const __grid_constant__ Side side, const uint8_t* new_codes,
+                                      const RowShape shape) {
+  for_rows(side, [&](uint32_t row, uint32_t group) {
+    if (new_codes[group] == side.codes[group]) return;
+    const auto target = static_cast<Storage>(new_codes[group]);
+    const Place<TableLayout> from(side, static_cast<Storage>(side.codes[group]), row, shape);
+    const Place<TableLayout> to(side, target, row, shape);
+    // The padding, too: nobody has written it yet.
+    const auto stride = side.tables[static_cast<int>(target)].stride;
+    for (int c = 0; TableLayout::component(c) < stride; ++c) {
+      const auto v = TableLayout::reaches(shape.factors, c) ? from.read(c) : Vector<kWide>{};
+      with_storage<TableLayout>(target, [&](auto s) {
+        using S = decltype(s);
+        store_words(to.template at<S>(c), S::template encode<kWide>(v));
+      });
     }
-  }
+  });
 }
 
-template <class S>
-__device__ bool row_is_finite(const Side& side, int64_t row, int64_t factors) {
-  const auto* data = row_of<S>(side, row);
-  bool finite = true;
-  for (int64_t c = threadIdx.x % kWarp * int64_t{4}; c < factors; c += kWarp * 4) {
-    const Vector<4> v = S::template load<4>(data + c);
-    for (int i = 0; i < 4; ++i) finite &= isfinite(v.at[i]);
-  }
-  return finite;
-}
-
-static __global__ void check_finite_kernel(const Side side, int64_t factors, uint8_t* finite) {
-  const GroupTable groups(side, Lookup::kSearch, nullptr);
-  for (int64_t row = first_row(); row < side.rows; row += rows_at_once()) {
-    const uint32_t group = groups.find(static_cast<uint32_t>(row));
-    const bool good = static_cast<Storage>(side.codes[group]) == Storage::kFloat16
-                          ? row_is_finite<Float16>(side, row, factors)
-                          : row_is_finite<Float32>(side, row, factors);
+static __global__ void check_finite_kernel(const __grid_constant__ Side side, const RowShape shape,
+                                           uint8_t* finite) {
+  for_rows(side, [&](uint32_t row, uint32_t group) {
+    const Place<TableLayout> place(side, static_cast<Storage>(side.codes[group]), row, shape);
+    bool good = true;
+    for (int c = 0; TableLayout::reaches(shape.factors, c); ++c) {
+      for (const float x : place.read(c).at) good &= isfinite(x) != 0;
+    }
     if (!good) finite[group] = 0;
-  }
+  });
 }
 
 // out: [groups, factors + 4] from sums [groups, width], the squares of whole updates added.

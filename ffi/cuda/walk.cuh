@@ -2,16 +2,17 @@
 // bound.
 //
 // A warp takes pieces of consecutive ratings. Each lane looks two of them up (their rows' storages,
-// whether they are sampled); the warp sorts them by pair of storages, so that what follows does not
-// diverge, and visits them four at a time: a tile of eight lanes shares one rating, and four
-// ratings' rows are on their way before the first is used.
+// whether they are sampled); the warp lists those with a row of FP32 apart from the others, whose
+// rows are spread in wider vectors. A tile of eight lanes goes through a quarter of a list, one
+// rating after the other, and holds the user's row for as long as that stays the same: a run. So
+// four ratings' rows are on their way before the first is used, and tiles part only where a run
+// ends, or storages differ.
 #pragma once
 
 #include <cstdint>
 
 #include "cuda/groups.cuh"
 #include "cuda/order.cuh"
-#include "cuda/storages.cuh"
 
 namespace mascot::cuda {
 
@@ -20,7 +21,11 @@ inline constexpr int kTiles = kWarp / kTile;  // ratings that a warp has in flig
 inline constexpr int kWarps = 8;              // of a thread block
 inline constexpr int kThreads = kWarps * kWarp;
 inline constexpr int kPerLane = kPiece / kWarp;
-inline constexpr int kPairs = 4;  // of storages
+
+// Components that a lane holds side by side, in ratings with a row of FP32 and in others: up to 16
+// bytes.
+inline constexpr int kWide = 4;
+inline constexpr int kNarrow = 8;
 
 // Which ratings are sampled; a threshold of 0 samples none.
 struct Sampling {
@@ -33,77 +38,130 @@ struct alignas(16) Planned {
   uint32_t user;
   uint32_t item;
   float rating;
-  uint32_t place;  // in its piece; bit 31: sampled
+  uint32_t bits;  // from the lowest: 8 of its place in its piece, 2 of each row's storage, sampled
 
-  static constexpr uint32_t kSampled = 0x80000000u;
-  __device__ bool sampled() const { return (place & kSampled) != 0; }
+  static constexpr int kUserStorage = 8, kItemStorage = 10, kSampled = 12;
   __device__ int64_t number(const Piece& piece) const {
-    return piece.begin + static_cast<int64_t>(place & ~kSampled);
+    return piece.begin + static_cast<int64_t>(bits & 0xffu);
+  }
+  __device__ Storage user_storage() const { return static_cast<Storage>(bits >> kUserStorage & 3); }
+  __device__ Storage item_storage() const { return static_cast<Storage>(bits >> kItemStorage & 3); }
+  __device__ bool sampled() const { return (bits >> kSampled & 1) != 0; }
+  __device__ bool wide() const {
+    return user_storage() == Storage::kFloat32 || item_storage() == Storage::kFloat32;
   }
 };
 
-// A piece's ratings in a warp's shared memory, by pair of storages.
+// A piece's ratings in a warp's shared memory: the wide ones, then the others.
 struct Plan {
   const Planned* ratings;
-  int begin[kPairs + 1];  // of each pair's list; pair = user's storage + 2 * item's
+  int wide;         // how many
+  int size;         // all of them
+  uint64_t starts;  // of runs, a bit for each place: one user's ratings that follow one another
+
+  __device__ bool is_start(int place) const { return (starts >> place & 1) != 0; }
+  // The first start of a run from a place on, or end.
+  __device__ int next_start(int place, int end) const {
+    if (place >= end) return end;
+    const int distance = __ffsll(static_cast<long long>(starts >> place)) - 1;
+    return distance < 0 ? end : min(place + distance, end);
+  }
 };
 
-// What the threads of a block have in common. It lives in shared memory: it is needed once per
-// piece, and in registers it would take them from the rows.
+// One epoch's constants.
+struct Rates {
+  float learning_rate;
+  float user_reg;
+  float item_reg;
+};
+
+// What the threads of a block have in common. It lives in shared memory: in registers it would
+// take them from the rows.
 struct Common {
   Order order;
   Sampling sampling;
   GroupTable users;
   GroupTable items;
   uint64_t dither_key;
+  Rates rates;
 };
+
+// Two of a piece's ratings as a lane looks them up; there is none at a place beyond its size.
+__device__ inline Planned look_up(const Pass& pass, const Common& common, const Piece& piece,
+                                  uint32_t place) {
+  const int64_t number = piece.begin + place;
+  Planned planned = {load_once(pass.ratings.user + number), load_once(pass.ratings.item + number),
+                     pass.ratings.rating ? load_once(pass.ratings.rating + number) : 0.0f, place};
+  planned.bits |= static_cast<uint32_t>(common.users.storage(planned.user))
+                  << Planned::kUserStorage;
+  planned.bits |= static_cast<uint32_t>(common.items.storage(planned.item))
+                  << Planned::kItemStorage;
+  const auto [key, threshold] = common.sampling;
+  const bool sampled = threshold != 0 && draw32(key, static_cast<uint64_t>(number)) < threshold;
+  planned.bits |= static_cast<uint32_t>(sampled) << Planned::kSampled;
+  return planned;
+}
 
 __device__ inline Plan make_plan(const Pass& pass, const Common& common, const Piece& piece,
                                  Planned* out) {
-  const unsigned lane = threadIdx.x % kWarp;
+  const auto lane = static_cast<int>(threadIdx.x % kWarp);
   Planned mine[kPerLane];
-  int pair[kPerLane];
+  bool exists[kPerLane];
 #pragma unroll
   for (int j = 0; j < kPerLane; ++j) {
-    const auto place = static_cast<uint32_t>(j * kWarp + lane);
-    pair[j] = -1;
-    if (place >= static_cast<uint32_t>(piece.size)) continue;
-    const int64_t number = piece.begin + place;
-    mine[j] = {load_once(pass.ratings.user + number), load_once(pass.ratings.item + number),
-               pass.ratings.rating ? load_once(pass.ratings.rating + number) : 0.0f, place};
-    const auto [key, threshold] = common.sampling;
-    const bool sampled = threshold != 0 && draw32(key, static_cast<uint64_t>(number)) < threshold;
-    if (sampled) mine[j].place |= Planned::kSampled;
-    pair[j] = static_cast<int>(common.users.storage(mine[j].user)) +
-              2 * static_cast<int>(common.items.storage(mine[j].item));
+    const int place = j * kWarp + lane;
+    exists[j] = place < piece.size;
+    if (exists[j]) mine[j] = look_up(pass, common, piece, static_cast<uint32_t>(place));
   }
-  Plan plan = {out, {}};
-  int next = 0;
+  Plan plan = {out, 0, 0, 0};
   __syncwarp();  // the last piece has been read
 #pragma unroll
-  for (int p = 0; p < kPairs; ++p) {
-    plan.begin[p] = next;
+  for (const bool wide : {true, false}) {
 #pragma unroll
     for (int j = 0; j < kPerLane; ++j) {
-      const unsigned same = __ballot_sync(kAllLanes, pair[j] == p);
-      if (pair[j] == p) out[next + __popc(same & ((1u << lane) - 1))] = mine[j];
-      next += __popc(same);
+      const bool listed = exists[j] && mine[j].wide() == wide;
+      const unsigned same = __ballot_sync(kAllLanes, listed);
+      if (listed) out[plan.size + __popc(same & ((1u << lane) - 1))] = mine[j];
+      plan.size += __popc(same);
     }
+    if (wide) plan.wide = plan.size;
   }
-  plan.begin[kPairs] = next;
   __syncwarp();
+#pragma unroll
+  for (int j = 0; j < kPerLane; ++j) {
+    const int at = j * kWarp + lane;
+    const bool first = at == 0 || at == plan.wide;
+    const bool start = at < plan.size && (first || out[at].user != out[at - 1].user);
+    plan.starts |= uint64_t{__ballot_sync(kAllLanes, start)} << j * kWarp;
+  }
   return plan;
 }
 
-// Calls visit.template rating<user storage, item storage>(planned, piece, active) for one list;
-// towards its end, tiles without a rating repeat the last one, not active: they write nothing.
-template <class U, class I, class Visit>
-__device__ void visit_list(const Plan& plan, int pair, const Piece& piece, Visit& visit) {
-  const int tile = static_cast<int>(threadIdx.x) % kWarp / kTile;
-  const int end = plan.begin[pair + 1];
-  for (int first = plan.begin[pair]; first < end; first += kTiles) {
-    const int at = first + tile;
-    visit.template rating<U, I>(plan.ratings[at < end ? at : end - 1], piece, at < end);
+// A tile's turn: without a rating it is not active, and writes nothing.
+struct Turn {
+  bool active;
+  bool first;  // of a run
+  bool last;
+};
+
+// Calls visit.rating(user, planned, piece, turn) for the list begin .. end - 1. user: the tile's,
+// for as long as it goes through the list.
+template <int V, class Visit>
+__device__ void visit_list(const Plan& plan, int begin, int end, const Piece& piece, Visit& visit) {
+  if (begin == end) return;
+  const int tile = static_cast<int>(threadIdx.x) % kWarp / kTile, size = end - begin;
+  // A tile begins where a run does.
+  const auto border = [&](int number) {
+    return plan.next_start(begin + (size * number + kTiles - 1) / kTiles, end);
+  };
+  const int own_end = border(tile + 1);
+  typename Visit::template User<V> user;
+#pragma unroll 1
+  for (int at = border(tile); __any_sync(kAllLanes, at < own_end); ++at) {
+    const bool active = at < own_end;
+    const bool last = at + 1 == own_end || plan.is_start(at + 1);
+    visit.rating(user, plan.ratings[active ? at : begin], piece,
+                 Turn{active, active && plan.is_start(at), active && last});
   }
 }
 
@@ -122,10 +180,8 @@ __device__ void walk(const Pass& pass, const Common& common, Planned* plans, Vis
                            __shfl_sync(kAllLanes, mine.size, turn)};
       if (piece.size == 0) continue;
       const Plan plan = make_plan(pass, common, piece, own);
-      visit_list<Float32, Float32>(plan, 0, piece, visit);
-      visit_list<Float16, Float32>(plan, 1, piece, visit);
-      visit_list<Float32, Float16>(plan, 2, piece, visit);
-      visit_list<Float16, Float16>(plan, 3, piece, visit);
+      visit_list<kWide>(plan, 0, plan.wide, piece, visit);
+      visit_list<kNarrow>(plan, plan.wide, plan.size, piece, visit);
     }
   }
 }

@@ -20,6 +20,7 @@
 #define __device__
 #define __host__
 #define __global__
+#define __grid_constant__
 #define __launch_bounds__(...)
 #define MASCOT_SHARED_MEMORY(name) char* const name = fibres::shared_memory()
 
@@ -192,8 +193,10 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
   const unsigned lane = threadIdx.x % fibres::kWarp ^ unsigned(mask);
   return fibres::from_bits<T>(fibres::meet_warp(fibres::to_bits(value))[lane]);
 }
+inline int __ffsll(long long value) { return __builtin_ffsll(value); }
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline void atomicAdd(float* address, float value) { *address += value; }
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
+inline int min(int a, int b) { return a < b ? a : b; }
 inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 using std::isfinite;

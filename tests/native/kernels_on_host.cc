@@ -9,10 +9,8 @@ using namespace mascot::cuda;
 
 // One side, as tests/cuda_on_host.py fills it in.
 struct HostSide {
-  float* float32;  // tables; null where there is none
-  uint16_t* float16;
-  int64_t stride32;
-  int64_t stride16;
+  void* data[kStorages];  // tables
+  int64_t stride[kStorages];
   const uint32_t* starts;
   const uint8_t* codes;
   int64_t groups;
@@ -27,37 +25,33 @@ struct HostPass {
   int64_t count;
   HostSide users;
   HostSide items;
-  int64_t factors;
+  RowShape shape;
   int64_t block_size;
   int32_t lookup;
 };
 
 cuda::Side side_of(const HostSide& side) {
-  return {{{side.float32, side.stride32}, {side.float16, side.stride16}},
-          side.starts,
-          side.codes,
-          side.groups,
-          side.rows,
-          side.metadata};
+  cuda::Side result = {{}, side.starts, side.codes, side.groups, side.rows, side.metadata};
+  for (int s = 0; s < kStorages; ++s) result.tables[s] = {side.data[s], side.stride[s]};
+  return result;
 }
 
 Pass pass_of(const HostPass& pass) {
   return {{pass.user, pass.item, pass.rating, pass.count},
           side_of(pass.users),
           side_of(pass.items),
-          pass.factors,
+          pass.shape,
           pass.block_size,
           static_cast<Lookup>(pass.lookup)};
 }
 
-template <class Writes, template <int> class Rounding>
+template <template <int> class Rounding>
 void update(const Pass& pass, const Training& training, const Held& held, unsigned grid) {
-  with_chunks(pass.factors, [&](auto chunks) {
+  with_chunks(pass.shape.factors, [&](auto chunks) {
     constexpr int C = decltype(chunks)::value;
     fibres::launch(grid, kThreads,
-                   [&] { update_kernel<C, Writes, Rounding, false>(pass, training, held); });
-    fibres::launch(grid, kThreads,
-                   [&] { update_kernel<C, Writes, Rounding, true>(pass, training, held); });
+                   [&] { update_kernel<C, Rounding, false>(pass, training, held); });
+    fibres::launch(grid, kThreads, [&] { update_kernel<C, Rounding, true>(pass, training, held); });
   });
 }
 
@@ -70,29 +64,25 @@ int64_t mascot_sums_width(int64_t factors) { return sums_width(factors); }
 void mascot_update(const HostPass* pass, const float* rates, const uint32_t* counters, float* sums,
                    uint32_t held_users, uint32_t held_items, int32_t store, int32_t stochastic,
                    uint32_t grid) {
-  const Training training = {rates, counters, sums};
+  const Training training = {rates, counters, sums, store ? Writes::kStore : Writes::kAdd};
   const Held held = {held_users, held_items};
   const auto run = [&](auto update) { update(pass_of(*pass), training, held, grid); };
-  if (store) {
-    stochastic ? run(update<Store, Stochastic>) : run(update<Store, Nearest>);
-  } else {
-    stochastic ? run(update<Add, Stochastic>) : run(update<Add, Nearest>);
-  }
+  stochastic ? run(update<Stochastic>) : run(update<Nearest>);
 }
 
 void mascot_stream(const HostPass* pass, const float* rates, const uint32_t* counters,
                    uint32_t grid) {
   const Pass view = pass_of(*pass);
-  with_chunks(view.factors, [&](auto chunks) {
+  with_chunks(view.shape.factors, [&](auto chunks) {
     fibres::launch(grid, kThreads, [&] {
-      stream_kernel<decltype(chunks)::value>(view, {rates, counters, nullptr});
+      stream_kernel<decltype(chunks)::value>(view, {rates, counters, nullptr, {}});
     });
   });
 }
 
 void mascot_predict(const HostPass* pass, float* predictions, uint32_t grid) {
   const Pass view = pass_of(*pass);
-  with_chunks(view.factors, [&](auto chunks) {
+  with_chunks(view.shape.factors, [&](auto chunks) {
     fibres::launch(grid, kThreads,
                    [&] { predict_kernel<decltype(chunks)::value>(view, predictions); });
   });
@@ -102,12 +92,12 @@ void mascot_write_metadata(const HostSide* side) {
   fibres::launch(2, kTableThreads, [&] { metadata_kernel(side_of(*side)); });
 }
 
-void mascot_promote(const HostSide* side, const uint8_t* new_codes, int64_t factors) {
-  fibres::launch(2, kTableThreads, [&] { promote_kernel(side_of(*side), new_codes, factors); });
+void mascot_promote(const HostSide* side, const uint8_t* new_codes, const RowShape* shape) {
+  fibres::launch(2, kTableThreads, [&] { promote_kernel(side_of(*side), new_codes, *shape); });
 }
 
-void mascot_check_finite(const HostSide* side, int64_t factors, uint8_t* finite) {
-  fibres::launch(2, kTableThreads, [&] { check_finite_kernel(side_of(*side), factors, finite); });
+void mascot_check_finite(const HostSide* side, const RowShape* shape, uint8_t* finite) {
+  fibres::launch(2, kTableThreads, [&] { check_finite_kernel(side_of(*side), *shape, finite); });
 }
 
 void mascot_finish_sums(const float* sums, int64_t groups, int64_t factors, const float* rates,

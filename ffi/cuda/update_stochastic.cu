@@ -1,0 +1,7 @@
+#include "cuda/launch_update.cuh"
+
+namespace mascot::cuda {
+
+template cudaError_t launch_update<Stochastic>(const Pass&, const Training&, cudaStream_t);
+
+}  // namespace mascot::cuda
