@@ -6,8 +6,8 @@
 // 16 ratings of two 512-byte rows are 16 KiB.
 constexpr int64_t kPrefetchDistance = 16;
 
-// Ratings whose rows' first lines are asked for together. A prefetch holds up what follows until its
-// address is translated: one by one, the walks through the page tables would not overlap.
+// Ratings whose rows' first lines are asked for together. A prefetch holds up what follows until
+// its address is translated: one by one, the walks through the page tables would not overlap.
 constexpr int64_t kTouchedAtOnce = 8;
 
 // ---- rows
