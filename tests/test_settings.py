@@ -62,6 +62,7 @@ TEXTS = {
     "train.backend",
     "train.writes",
     "train.rounding",
+    "train.order",
     "train.criterion",
 }
 FLAGS = {"evaluate.clip", "train.deterministic", "train.biases"}
