@@ -36,6 +36,8 @@ DATA_SETS = (
     "file",
 )
 STORAGES = ("float32", "float16", "int8-16", "int8-32", "int8-64", "int8-row")
+MOST_INT8_FACTORS_ON_CUDA = 256
+"""Longer rows do not fit a tile's registers, and a block's largest magnitude needs all of them."""
 SHAPES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
@@ -256,15 +258,25 @@ class TrainSettings(Settings):
     @property
     def device(self) -> Backend:
         """The back end to choose from: ``backend``, less what cannot do what is asked."""
-        return "cpu" if self.deterministic or self.order == "group-blocks" else self.backend
+        return "cpu" if self._beyond_cuda() else self.backend
 
     @model_validator(mode="after")
-    def _cuda_runs_hogwild(self) -> TrainSettings:
-        if self.backend == "cuda" and self.deterministic:
-            raise ValueError("deterministic: cuda runs Hogwild only; set backend to cpu or auto")
-        if self.backend == "cuda" and self.order == "group-blocks":
-            raise ValueError("order: cuda has shuffled and runs; set backend to cpu or auto")
+    def _cuda_can_do_it(self) -> TrainSettings:
+        reason = self._beyond_cuda()
+        if self.backend == "cuda" and reason:
+            raise ValueError(f"{reason}; set backend to cpu or auto")
         return self
+
+    def _beyond_cuda(self) -> str | None:
+        """Return why a GPU cannot train with these settings, if that is so."""
+        if self.deterministic:
+            return "deterministic: cuda runs Hogwild only"
+        if self.order == "group-blocks":
+            return "order: cuda has shuffled and runs"
+        storage = self.storage or METHODS[self.method].storage
+        if storage.startswith("int8") and self.factors > MOST_INT8_FACTORS_ON_CUDA:
+            return f"factors: cuda trains int8 rows of up to {MOST_INT8_FACTORS_ON_CUDA} only"
+        return None
 
     @property
     def switching(self) -> Switching:
