@@ -345,7 +345,7 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
             storage="int8-32",
             rounding="stochastic",
             criterion="lost-update",
-            thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.065}),
+            thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.068}),
             period=ONCE,
             warmup=0,
         ),
