@@ -26,10 +26,10 @@ from mascot_jax.switching import GRADIENT_DIVERSITY, LOST_UPDATE
 from pipeline.hardware import describe_hardware
 
 THRESHOLDS: Mapping[str, Sequence[float]] = {
-    GRADIENT_DIVERSITY: (2.5, 5.0, 10.0, 20.0, 40.0),
-    LOST_UPDATE: (0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+    GRADIENT_DIVERSITY: (5.0, 10.0, 20.0, 40.0),
+    LOST_UPDATE: (0.2, 0.3, 0.35, 0.4),
 }
-SHARES = (0.65, 0.7, 0.75, 0.8, 0.85)
+SHARES = (0.7, 0.75, 0.8, 0.85)
 """Of the row visits, to float16, at which criteria are compared."""
 
 
