@@ -39,5 +39,5 @@ class Target(NamedTuple):
     def report(self) -> dict[str, Any]:
         """Print a line; return it for JSON."""
         side, verdict = "most" if self.at_most else "least", "met" if self.met else "MISSED"
-        sys.stdout.write(f"  {self.name:44}{self.value:8.3f}, at {side} {self.bound}: {verdict}\n")
+        sys.stdout.write(f"  {self.name:44}{self.value:10.4g}, at {side} {self.bound}: {verdict}\n")
         return {**self._asdict(), "met": self.met}

@@ -1,0 +1,61 @@
+"""Many deterministic trainings on folds of MovieLens 1M, one on each core at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from benchmarks.folds import Fold
+from mascot_jax.kernels import Execution
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.storage import storages_of
+from mascot_jax.traffic import Traffic, relative_bytes
+
+
+class Trial(NamedTuple):
+    """A training to be done."""
+
+    name: str
+    """Of the variant."""
+    fold: int
+    values: Mapping[str, Any]
+    """Settings, ``factors`` and ``seed`` among them; those of the paper where there are none."""
+
+
+class Outcome(NamedTuple):
+    """What came of it."""
+
+    rmse: float
+    """On the test ratings, after the last epoch."""
+    traffic: Mapping[str, float]
+    """Storage -> share of the row visits of the whole training."""
+    relative_bytes: float
+    """Of these visits, to those of float32."""
+
+
+def run_trials(trials: Sequence[Trial], folds: Mapping[int, Fold]) -> list[Outcome]:
+    """Train them all; their order and the number of cores have no part in the outcomes."""
+    # Epochs release Python's lock.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        outcomes = pool.map(lambda trial: _run(trial, folds[trial.fold]), trials)
+        return list(tqdm(outcomes, total=len(trials), desc="trainings", disable=None))
+
+
+def _run(trial: Trial, fold: Fold) -> Outcome:
+    settings = validate(TrainSettings, {**trial.values, "deterministic": True}).resolved()
+    execution = Execution(threads=1)
+    traffic = Traffic(fold.users.visits, fold.items.visits, storages_of(settings))
+    prepared = fold.prepare(settings)
+    state = fold.fit(
+        prepared,
+        settings,
+        execution,
+        lambda record, _: traffic.add_epoch(record.users.codes, record.items.codes),
+    )
+    totals = fold.held_out(prepared).score(state.users, state.items, settings.factors, execution)
+    moved = relative_bytes(traffic.shares, settings.factors)
+    return Outcome(totals.rmse, traffic.shares, moved)
