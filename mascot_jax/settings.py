@@ -330,7 +330,7 @@ _MASCOT = Preset(
     "float16",
     Switching.GROUP,
     criterion="gradient-diversity",
-    thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.45}),
+    thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.3}),
     period=2,
     sample_ratio=0.05,
     warmup=5,

@@ -58,7 +58,7 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         shares = [fold["traffic"].get(storage, 0.0) for fold in folds]
         if any(shares):
             values[f"traffic_{storage}"] = statistics.fmean(shares)
-    values["traffic_relative_bytes"] = statistics.fmean(
+    values["relative_bytes"] = statistics.fmean(
         relative_bytes(fold["traffic"], settings["factors"]) for fold in folds
     )
     return values

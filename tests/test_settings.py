@@ -338,7 +338,7 @@ def test_a_set_value_wins(method, name, value):
     [
         ("mascot", {}, 20.0),
         ("mascot", {"criterion": "gradient-diversity"}, 20.0),
-        ("mascot", {"criterion": "lost-update"}, 0.45),
+        ("mascot", {"criterion": "lost-update"}, 0.3),
         ("mascot-n2", {"criterion": "lost-update"}, 0.45),
         ("mascot", {"criterion": "lost-update", "threshold": 0.3}, 0.3),
         ("fp16", {"criterion": "lost-update"}, None),

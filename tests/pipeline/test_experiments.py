@@ -36,6 +36,7 @@ def test_the_method_decides_what_is_stored(workspace, method, storage):
     assert metrics["storage"] == storage
     traffic = {name: value for name, value in metrics.items() if name.startswith("traffic_")}
     assert traffic == {f"traffic_{storage}": 1.0}
+    assert metrics["relative_bytes"] == {"float32": 1.0, "float16": 0.5}[storage]
     assert metrics["factor_bytes"] == (120 + 80) * 16 * (4 if storage == "float32" else 2)
 
 
