@@ -10,6 +10,7 @@ import pipeline
 from mascot_jax.errors import DataError
 from mascot_jax.fit import SideRecord
 from mascot_jax.settings import PAPER
+from mascot_jax.storage import FLOAT16, FLOAT32
 from pipeline import paths, stage, summarize
 from pipeline.epoch_log import q_error_rows
 
@@ -23,7 +24,7 @@ def score(rmse, **changed):
     settings = {
         "method": "mascot", "storage": "float16", "rounding": "nearest",
         "criterion": "gradient-diversity", "threshold": 20.0,
-        "period": 2, "sample_ratio": 0.05, "warmup": 5, "validation": 0.0,
+        "period": 2, "sample_ratio": 0.05, "warmup": 5, "validation": 0.0, "factors": 128,
         "recipe": "paper", **PAPER._asdict(),
     }  # fmt: skip
     return {
@@ -115,7 +116,8 @@ class TestQErrorRows:
     )
 
     def rows(self, *baseline):
-        return q_error_rows(7, "items", self.record, np.array(baseline, dtype=np.float32))
+        values = np.array(baseline, dtype=np.float32)
+        return q_error_rows(7, "items", self.record, values, (FLOAT16, FLOAT32))
 
     def test_a_row_per_measured_group(self):
         rows = self.rows(0.25, 1.0, 1.0, 1.0)
