@@ -26,10 +26,11 @@ LONGEST_RUN: Final = 8
 """Ratings of one user that follow one another. Longer ones cost accuracy (ML-1M: 16 0.0008, 32
 0.002); a row is then read and written an eighth as often, and seven eighths is nearly all."""
 
-SWEEPS: Final = 256
-"""Parts of an epoch that runs are dealt to at random. Within one they lie in the order of their
-users, so that a sweep goes through the users' table from page to page: no less accurate than a full
-shuffle (docs/decisions.md)."""
+LEAST_SWEEPS: Final = 256
+"""Parts of an epoch that runs are dealt to; more where a user has more runs, so that no two of a
+user's follow one another. Within one they lie in the order of their users, so that a sweep goes
+through the users' table from page to page: no less accurate than a full shuffle
+(docs/decisions.md)."""
 
 
 def lay_out(
@@ -173,10 +174,8 @@ def _order(
         order = _then_by(users, order)
         if block is not None:
             order = _then_by(block, order)
-        run = _runs(users[order], None if block is None else block[order])
-        rng = np.random.default_rng(settings.seed)
-        sweeps = rng.integers(0, SWEEPS, int(run[-1]) + 1, dtype=np.uint8)
-        order = order[np.argsort(sweeps[run], kind="stable")]
+        sweeps = _sweeps(users[order], None if block is None else block[order], settings.seed)
+        order = order[np.argsort(sweeps, kind="stable")]
     return order if block is None else _then_by(block, order)
 
 
@@ -193,16 +192,27 @@ def _then_by(key: NDArray[np.uint32], order: NDArray[np.intp]) -> NDArray[np.int
     return order[by_low[np.argsort(high[by_low], kind="stable")]]
 
 
-def _runs(users: NDArray[np.uint32], block: NDArray[np.uint32] | None) -> NDArray[np.intp]:
-    """Return the number of each rating's run, ``(n,)``; ratings are sorted by block and user."""
+def _sweeps(
+    users: NDArray[np.uint32], block: NDArray[np.uint32] | None, seed: int
+) -> NDArray[np.uint16]:
+    """Deal out the runs of ratings ``(n,)`` that are sorted by block and user: a sweep for each.
+
+    A user's first run has a random one, the others follow at golden sections of their number.
+    """
     new = np.ones(len(users), dtype=np.bool_)
     np.not_equal(users[1:], users[:-1], out=new[1:])
     if block is not None:
         new[1:] |= block[1:] != block[:-1]
     first = np.flatnonzero(new)
-    within = np.arange(len(users)) - np.repeat(first, np.diff(first, append=len(users)))
-    run: NDArray[np.intp] = np.cumsum(within % LONGEST_RUN == 0) - 1
-    return run
+    run = np.arange(len(users)) - np.repeat(first, np.diff(first, append=len(users)))
+    run //= LONGEST_RUN  # its place among those of the user
+    bits = max(int(run.max()), LEAST_SWEEPS - 1).bit_length()
+    start = np.random.default_rng(seed).integers(0, 1 << bits, int(users.max()) + 1)
+    run *= (
+        int((1 << bits) * 0.6180339887) | 1
+    )  # odd: the first 2^bits runs have sweeps of their own
+    run += start[users]
+    return (run % (1 << bits)).astype(np.uint16)
 
 
 def _on_device(values: NDArray[Any]) -> Any:

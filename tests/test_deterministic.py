@@ -244,8 +244,8 @@ def test_runs_are_up_to_eight_ratings_of_one_user(deterministic, data):
     assert triples[0] == triples[1]
     users = np.asarray(laid.users)
     lengths = np.diff(np.flatnonzero(np.diff(users, prepend=-1)), append=len(users))
-    # Two runs of a user may come to lie side by side, and a user has one that is shorter.
-    assert (lengths <= LONGEST_RUN).mean() > 0.97
+    # Runs of a user are neighbours where it has a range to itself, and from one sweep to the next.
+    assert (lengths <= LONGEST_RUN).mean() > (0.99 if deterministic else 0.995)
     if not deterministic:  # within a block there are few ratings of a user
         assert np.repeat(lengths, lengths).mean() > LONGEST_RUN - 0.5
     again = lay_out(data[0], s, *data[1:])
