@@ -103,11 +103,6 @@ def row_codes(side):
     return np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
 
 
-def half_rows(side):
-    """bool [rows]: stored in float16."""
-    return row_codes(side) == 1
-
-
 @partial(
     jax.jit,
     static_argnames=("factors", "rounding", "execution"),
