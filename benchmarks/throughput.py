@@ -24,15 +24,16 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.workload import Workload, make_workload
+from benchmarks.workload import MOST_RATINGS, Workload, make_workload
 from mascot_jax import kernels
 from mascot_jax.data.synthetic import SHAPES
 from mascot_jax.grouping import Grouping
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.layout import lay_out
+from mascot_jax.presets import METHODS
 from mascot_jax.ratings import Ratings
-from mascot_jax.settings import METHODS, TrainSettings, validate
+from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.state import Side, TrainState
 from mascot_jax.storage import FLOAT16, FLOAT32
 from mascot_jax.traffic import relative_bytes
@@ -50,6 +51,7 @@ EPOCHS = 50
 NEVER = 1e30
 """A threshold that no q-error exceeds."""
 
+PLAIN, MEASURING, HALF = "mascot, plain epoch", "mascot, measuring epoch", "mascot, half in fp32"
 FACTORS = 128
 DETERMINISTIC = "deterministic / Hogwild, fp32"
 DETERMINISTIC_FP16 = "deterministic / Hogwild, fp16 stochastic"
@@ -98,12 +100,19 @@ def main() -> None:
     parser.add_argument("--factors", type=int, default=FACTORS)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--ratings", type=int, default=MOST_RATINGS, help="at most so many")
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        metavar="NAME",
+        help="only these, as the table names them, and fp32: each order takes 12 bytes a rating",
+    )
     parser.add_argument("--instruction-set", default="auto")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     execution = Execution(options.threads, options.instruction_set)
-    workload = make_workload(options.shape)
-    variants = _variants(workload, options.factors, execution)
+    workload = make_workload(options.shape, most=options.ratings)
+    variants = _variants(workload, options.factors, execution, options.variants)
     seconds = _time(variants, options.rounds)
     rows = _rows(variants, seconds, len(workload.ratings), options.factors, execution)
     targets = TARGETS.get((options.shape, options.threads), {})
@@ -182,32 +191,57 @@ class _Maker:
         return Variant(name, storage, {storage: 1.0}, state, step, rounding, order, deterministic)
 
 
-def _variants(workload: Workload, factors: int, execution: Execution) -> list[Variant]:
-    ratings, users, items = workload
+def _variants(
+    workload: Workload, factors: int, execution: Execution, names: list[str] | None
+) -> list[Variant]:
     make = _Maker(workload, factors, execution)
+    makers: dict[str, Callable[[], Variant]] = {
+        "fp32": partial(make.composed, "fp32", "fp32", "nearest", "shuffled", False),
+        **_of_the_paper(make, workload, factors, execution),
+        **{composed[0]: partial(make.composed, *composed) for composed in COMPOSED},
+    }
+    unknown = [name for name in names or () if name not in makers]
+    if unknown:
+        sys.exit(f"--variants: no {', '.join(unknown)}; there are: {'; '.join(makers)}")
+    return [maker() for name, maker in makers.items() if not names or name in ("fp32", *names)]
 
-    def stream(state: TrainState) -> TrainState:
+
+def _of_the_paper(
+    make: _Maker, workload: Workload, factors: int, execution: Execution
+) -> dict[str, Callable[[], Variant]]:
+    """Return what makes the variants that have more to them than settings, by name."""
+    ratings, users, items = workload
+    mascot = make.settings("mascot")
+    all32, all16 = {"float32": 1.0}, {"float16": 1.0}
+
+    def step_of_stream(state: TrainState) -> TrainState:
         users, items = _stream(state.users, state.items, ratings, factors, execution)
         return state._replace(users=users, items=items)
 
-    mascot = make.settings("mascot")
-    pinned = make.state(mascot)
-    pinned_users, user_half = _pin_half(pinned.users, users, factors, execution)
-    pinned_items, item_half = _pin_half(pinned.items, items, factors, execution)
-    pinned = pinned._replace(users=pinned_users, items=pinned_items)
-    half = (user_half + item_half) / 2
-    all32, all16 = {"float32": 1.0}, {"float16": 1.0}
-    plain, measured = make.train(mascot), make.train(mascot, MEASURED_EPOCH)
-    both = {"float16": half, "float32": 1 - half}
-    return [
-        make.composed("fp32", "fp32", "nearest", "shuffled", False),
-        Variant("stream", "float32", all32, make.state(make.settings("fp32")), stream),
-        make.composed("fp16", "fp16", "nearest", "shuffled", False),
-        Variant("mascot, plain epoch", "float16", all16, make.state(mascot), plain),
-        Variant("mascot, measuring epoch", "float16", all16, make.state(mascot), measured),
-        Variant("mascot, half in fp32", "float16+float32", both, pinned, plain),
-        *(make.composed(*composed) for composed in COMPOSED),
-    ]
+    def stream() -> Variant:
+        return Variant(
+            "stream", "float32", all32, make.state(make.settings("fp32")), step_of_stream
+        )
+
+    def whole(name: str, epoch: int) -> Variant:
+        return Variant(name, "float16", all16, make.state(mascot), make.train(mascot, epoch))
+
+    def half(name: str) -> Variant:
+        state = make.state(mascot)
+        pinned_users, user_half = _pin_half(state.users, users, factors, execution)
+        pinned_items, item_half = _pin_half(state.items, items, factors, execution)
+        state = state._replace(users=pinned_users, items=pinned_items)
+        share = (user_half + item_half) / 2
+        shares = {"float16": share, "float32": 1 - share}
+        return Variant(name, "float16+float32", shares, state, make.train(mascot))
+
+    return {
+        "stream": stream,
+        "fp16": partial(make.composed, "fp16", "fp16", "nearest", "shuffled", False),
+        PLAIN: partial(whole, PLAIN, PLAIN_EPOCH),
+        MEASURING: partial(whole, MEASURING, MEASURED_EPOCH),
+        HALF: partial(half, HALF),
+    }
 
 
 @partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames=("users", "items"))
@@ -281,6 +315,8 @@ def _rows(
 
     for variant in variants:
         add(variant, variant.name, median[variant.name])
+    if not {PLAIN, MEASURING} <= median.keys():
+        return rows
     schedule = [
         bool(
             measures(
@@ -290,9 +326,9 @@ def _rows(
         for t in range(EPOCHS)
     ]
     share = sum(schedule) / EPOCHS
-    times = median["mascot, measuring epoch"], median["mascot, plain epoch"]
+    times = median[MEASURING], median[PLAIN]
     whole = share * times[0] + (1 - share) * times[1]
-    add(next(v for v in variants if v.name == "mascot, plain epoch"), "mascot", whole)
+    add(next(v for v in variants if v.name == PLAIN), "mascot", whole)
     return rows
 
 
@@ -305,22 +341,36 @@ def _print(
             f"{row['method']:38}{row['storage']:18}{row['updates_per_s'] / 1e6:12.1f}"
             f"{row['gb_per_s']:8.1f}{row['relative_time']:10.3f}\n"
         )
-    time_of = {row["method"]: row["relative_time"] for row in rows}
-    share = next(row["traffic_float16"] for row in rows if row["method"] == "mascot, half in fp32")
-    mean = share * time_of["fp16"] + (1 - share) * time_of["fp32"]
-    ratios = {
-        "fp16 / fp32": time_of["fp16"],
-        "mascot / fp16": time_of["mascot"] / time_of["fp16"],
-        "half in fp32 / weighted mean": time_of["mascot, half in fp32"] / mean,
-        "rate of fp32 / rate of stream": time_of["stream"],
-        BEST: min(time_of[name] for name, method, *_ in COMPOSED if method != "int8"),
-        DETERMINISTIC: time_of["fp32, deterministic"],
-        DETERMINISTIC_FP16: time_of["fp16, stochastic, deterministic"]
-        / time_of["fp16, stochastic"],
-    }
-    for name, ratio in ratios.items():
+    for name, ratio in _ratios(rows).items():
         target = f"  (target: {targets[name]})" if name in targets else ""
         write(f"{name:42}{ratio:.3f}{target}\n")
+
+
+def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return those ratios of times whose variants were all timed."""
+    time_of = {row["method"]: row["relative_time"] for row in rows}
+    ratios = {
+        "fp16 / fp32": ("fp16", "fp32"),
+        "mascot / fp16": ("mascot", "fp16"),
+        "rate of fp32 / rate of stream": ("stream", "fp32"),
+        DETERMINISTIC: ("fp32, deterministic", "fp32"),
+        DETERMINISTIC_FP16: ("fp16, stochastic, deterministic", "fp16, stochastic"),
+    }
+    known = {
+        name: time_of[one] / time_of[other]
+        for name, (one, other) in ratios.items()
+        if one in time_of and other in time_of
+    }
+    if HALF in time_of and "fp16" in time_of:
+        share = next(row["traffic_float16"] for row in rows if row["method"] == HALF)
+        mean = share * time_of["fp16"] + (1 - share) * time_of["fp32"]
+        known["half in fp32 / weighted mean"] = time_of[HALF] / mean
+    accurate = [
+        time_of[name] for name, method, *_ in COMPOSED if method != "int8" and name in time_of
+    ]
+    if accurate:
+        known[BEST] = min(accurate)
+    return known
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from mascot_jax.errors import DivergenceError
 from mascot_jax.kernels import Execution
 from mascot_jax.layout import lay_out
 from mascot_jax.preparation import Prepared
+from mascot_jax.presets import Switching
 from mascot_jax.ratings import Ratings
 from mascot_jax.scoring import HeldOut
-from mascot_jax.settings import Switching, TrainSettings
+from mascot_jax.settings import TrainSettings
 from mascot_jax.state import Side, TrainState
 from mascot_jax.storage import by_code
 from mascot_jax.training import SideReport, train_epoch

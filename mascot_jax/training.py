@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mascot_jax import kernels, switching
 from mascot_jax.kernels import Execution
 from mascot_jax.layout import is_laid_out
+from mascot_jax.presets import Switching
 from mascot_jax.ratings import Ratings
 from mascot_jax.schedule import learning_rates
-from mascot_jax.settings import Switching, TrainSettings
+from mascot_jax.settings import TrainSettings
 from mascot_jax.state import Side, TrainState
 
 

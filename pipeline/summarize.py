@@ -9,7 +9,8 @@ import csv
 import statistics
 from typing import Any
 
-from mascot_jax.settings import Params, Recipe
+from mascot_jax.presets import Recipe
+from mascot_jax.settings import Params
 from mascot_jax.storage import STORAGES
 from mascot_jax.traffic import relative_bytes
 from pipeline import paths

@@ -10,20 +10,18 @@ from tqdm import tqdm
 
 from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.devices import choose_device
-from mascot_jax.fit import EpochRecord, fit
+from mascot_jax.fit import EpochRecord
 from mascot_jax.grouping import Grouping
 from mascot_jax.grouping_file import load_groupings
-from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
-from mascot_jax.model import Model, model_from_state
+from mascot_jax.model import Model
 from mascot_jax.model_file import save_model
 from mascot_jax.preparation import Prepared, prepare
 from mascot_jax.ratings import relabelled_ratings
 from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import Params, TrainSettings
 from mascot_jax.state import TrainState
-from mascot_jax.storage import storages_of
-from mascot_jax.traffic import Traffic
+from mascot_jax.train_model import train_model
 from pipeline import paths
 from pipeline.epoch_log import EpochLog
 from pipeline.hardware import describe_hardware
@@ -51,7 +49,6 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
     low, high = data.low, data.high
     prepared, held_out = _prepare(data, users, items, settings)
     del data  # its arrays are as large as the ratings
-    traffic = Traffic(users.visits, items.visits, storages_of(settings))
     seconds = 0.0
     epochs = 0
     with (
@@ -63,24 +60,14 @@ def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]
             nonlocal seconds, epochs
             seconds += record.seconds
             epochs += 1
-            traffic.add_epoch(record.users.codes, record.items.codes)
             totals = held_out.score(state.users, state.items, settings.factors, execution)
             log.add(record, state, totals.rmse)
             bar.set_postfix(rmse=f"{totals.rmse:.4f}", refresh=False)
             bar.update()
 
-        state = initial_state(users.starts, items.starts, settings)
-        state = fit(state, prepared, settings, execution, on_epoch)
-    model = model_from_state(
-        state,
-        users,
-        items,
-        settings,
-        rule=prepared.rule,
-        low=low,
-        high=high,
-        traffic=traffic.shares,
-    )
+        model = train_model(
+            prepared, users, items, settings, execution, low=low, high=high, on_epoch=on_epoch
+        )
     return model, {
         "train_seconds": seconds,
         "updates": len(prepared.ratings) * epochs,

@@ -1,0 +1,97 @@
+"""What the names of recipes and methods stand for."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+Schedule = Literal["power", "linear"]
+
+
+class Recipe(NamedTuple):
+    """What a recipe's name stands for; a setting of that name that is not null wins."""
+
+    epochs: int
+    learning_rate: float
+    schedule: Schedule
+    decay: float
+    """Only where the schedule is ``power``."""
+    user_reg: float
+    item_reg: float
+
+
+PAPER = Recipe(50, 0.01, "power", 0.1, 0.01, 0.015)
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "paper": PAPER,
+        # The best RMSE on MovieLens 1M, soonest (benchmarks.tune, docs/decisions.md).
+        "tuned": Recipe(32, 0.015, "linear", 0.045, 0.05, 0.035),
+    }
+)
+
+
+class Switching(enum.Enum):
+    """The unit of precision switching."""
+
+    NONE = "none"
+    SIDE = "side"
+    GROUP = "group"
+
+
+class Preset(NamedTuple):
+    """What a method's name stands for; a method that never switches does not measure either."""
+
+    storage: str
+    switching: Switching = Switching.NONE
+    rounding: str = "nearest"
+    criterion: str | None = None
+    thresholds: Mapping[str, float] = MappingProxyType({})
+    """By criterion."""
+    period: int | None = None
+    sample_ratio: float | None = None
+    warmup: int | None = None
+
+
+ONCE = 1_000_000
+"""As a period: no second measurement."""
+
+# m-quantization and g-switching.
+_MASCOT = Preset(
+    "float16",
+    Switching.GROUP,
+    criterion="gradient-diversity",
+    thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.3}),
+    period=2,
+    sample_ratio=0.05,
+    warmup=5,
+)
+
+METHODS: Mapping[str, Preset] = MappingProxyType(
+    {
+        # Full precision: the paper's FP32.
+        "fp32": Preset("float32"),
+        # m-quantization alone: the paper's MASCOT-N1.
+        "fp16": Preset("float16"),
+        "mascot-n1": Preset("float16"),
+        # One q-error per side: the paper's MASCOT-N2, with the authors' threshold for ML10M.
+        "mascot-n2": _MASCOT._replace(
+            switching=Switching.SIDE,
+            thresholds=MappingProxyType({"gradient-diversity": 10.0, "lost-update": 0.45}),
+        ),
+        "mascot": _MASCOT,
+        # A quarter of float32's bytes, and a scale for every 32 components.
+        "int8": Preset("int8-32", rounding="stochastic"),
+        # After the first epoch, and only then, groups whose int8 stores add too much noise go to
+        # float16: the most-rated ones. The others stay in int8 (docs/decisions.md).
+        "mascot-int8": _MASCOT._replace(
+            storage="int8-32",
+            rounding="stochastic",
+            criterion="lost-update",
+            thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.068}),
+            period=ONCE,
+            warmup=0,
+        ),
+    }
+)
