@@ -31,3 +31,11 @@ class BuildError(MascotError, ImportError):
 
 class BackendError(MascotError, RuntimeError):
     """The wanted back end cannot be used: something is missing, or too old."""
+
+
+class CheckpointError(MascotError, ValueError):
+    """A checkpoint is cut, altered, of a newer version, or of another training."""
+
+
+class SaveError(MascotError, OSError):
+    """A file cannot be written; what was there before is as it was."""
