@@ -138,7 +138,7 @@ def _lay_out(
 def _batches(
     queries: NDArray[np.float32], exclude: Pairs | None, table: _Table
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.int32]]]:
-    """Cut queries ``(b, k)`` into batches of one size; nothing if there is nothing to choose from.
+    """Cut queries ``(b, k)`` into batches of one size.
 
     Yields
     ------
@@ -148,7 +148,7 @@ def _batches(
     """
     most = max(SCORES_AT_A_TIME // max(len(table.factors), 1), 1)
     size = min(most, _power_of_two(len(queries)))
-    for start in range(0, len(queries) if len(table.factors) else 0, size):
+    for start in range(0, len(queries), size):
         part = slice(start, min(start + size, len(queries)))
         batch = np.pad(queries[part], ((0, size - part.stop + part.start), (0, 0)))
         yield part, batch, _excluded(exclude, part, size, table.places)
@@ -224,10 +224,10 @@ def _check(
         ("exclude", None if exclude is None else exclude.items),
         ("candidates", candidates),
     ):
-        check_items(name, indices, len(items))
+        check_indices(name, indices, len(items))
 
 
-def check_items(name: str, indices: NDArray[np.uint32] | None, count: int) -> None:
-    """Raise an IndexError if an item does not exist."""
+def check_indices(name: str, indices: NDArray[np.uint32] | None, count: int) -> None:
+    """Raise an IndexError if there is one past the ``count`` rows that exist."""
     if indices is not None and indices.size and (highest := int(indices.max())) >= count:
-        raise IndexError(f"{name}: item {highest} does not exist: there are {count}")
+        raise IndexError(f"{name}: index {highest} does not exist: there are {count}")
