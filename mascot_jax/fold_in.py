@@ -31,6 +31,9 @@ def fold_in(
 ) -> NDArray[np.float32]:
     """Solve for the factors of new rows, one after the other, in float64.
 
+    On the CPU, whatever JAX's default device: there is nothing to compile, which for a few rows
+    would take longer than to solve them.
+
     Parameters
     ----------
     fixed
@@ -83,7 +86,8 @@ def _solve_by_factors(
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
         products += rated.T @ ratings[part]
-    return np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
+    solved: NDArray[np.float64] = np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
+    return solved
 
 
 def _solve_by_ratings(
@@ -92,12 +96,11 @@ def _solve_by_ratings(
     ratings: NDArray[np.float32],
     reg: float,
 ) -> NDArray[np.float64]:
-    """Solve the same with n equations, one a rating: with ``Q = [q]``, ``p = Q^T a`` where ``(Q Q^T
-    + reg n I) a = r``.
-    """
+    """Solve the same with n equations: ``p = Q^T a`` where ``(Q Q^T + reg n I) a = r``."""
     rated = fixed[others].astype(np.float64)
     weights = np.linalg.solve(_with_ridge(rated @ rated.T, reg * len(others)), ratings)
-    return rated.T @ weights
+    solved: NDArray[np.float64] = rated.T @ weights
+    return solved
 
 
 def _with_ridge(squares: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:

@@ -200,7 +200,7 @@ def _best(
 
 
 def _power_of_two(count: int) -> int:
-    """Return the smallest that is not below ``count``."""
+    """Return the smallest power of two that is not below ``count``."""
     return 1 << max(count - 1, 0).bit_length()
 
 
@@ -235,7 +235,7 @@ def _check(
         check_indices(name, indices, len(items))
 
 
-def check_indices(name: str, indices: NDArray[np.uint32] | None, count: int) -> None:
+def check_indices(name: str, indices: NDArray[np.integer] | None, count: int) -> None:
     """Raise an IndexError if there is one past the ``count`` rows that exist."""
     if indices is not None and indices.size and (highest := int(indices.max())) >= count:
         raise IndexError(f"{name}: index {highest} does not exist: there are {count}")
