@@ -76,7 +76,7 @@ def _solve_by_factors(
     others: NDArray[np.uint32],
     ratings: NDArray[np.float32],
     reg: float,
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Solve the k equations of one row with n ratings."""
     factors = fixed.shape[1]
     squares = np.zeros((factors, factors))
@@ -85,7 +85,7 @@ def _solve_by_factors(
         part = slice(start, start + RATINGS_AT_A_TIME)
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
-        products += rated.T @ ratings[part]
+        products += rated.T @ ratings[part].astype(np.float64)
     solved: NDArray[np.float64] = np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
     return solved
 
@@ -95,12 +95,12 @@ def _solve_by_ratings(
     others: NDArray[np.uint32],
     ratings: NDArray[np.float32],
     reg: float,
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Solve the same with n equations: ``p = Q^T a`` where ``(Q Q^T + reg n I) a = r``."""
     rated = fixed[others].astype(np.float64)
     weights = np.linalg.solve(_with_ridge(rated @ rated.T, reg * len(others)), ratings)
-    solved: NDArray[np.float64] = rated.T @ weights
-    return solved
+    solution: NDArray[np.floating] = rated.T @ weights
+    return solution
 
 
 def _with_ridge(squares: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:

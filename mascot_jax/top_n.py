@@ -27,6 +27,10 @@ STEPS_PER_OCTAVE: Final = 8
 """Sizes that candidates are filled up to, between a power of two and the next: each is a program
 to compile, and takes an eighth more at most."""
 
+FEWEST_PAIRS: Final = 1024
+"""Excluded pairs are filled up to a power of two, and to this at least: what one query excludes is
+then nearly always the same program."""
+
 
 class Pairs(NamedTuple):
     """Items of each of b queries, in compressed rows."""
@@ -151,8 +155,8 @@ def _batches(
     Yields
     ------
     slice, float32 ``(size, k)``, int32 ``(2, pairs)``
-        Which queries, their factors, and row and place of every excluded item; these fill up to a
-        power of two with pairs that do not exist.
+        Which queries, their factors, and row and place of every excluded item; these are filled
+        up with pairs that do not exist.
     """
     most = max(SCORES_AT_A_TIME // max(len(table.factors), 1), 1)
     size = min(most, _power_of_two(len(queries)))
@@ -170,7 +174,7 @@ def _excluded(
         return np.empty((2, 0), dtype=np.int32)
     starts = exclude.starts[part.start : part.stop + 1]
     items = exclude.items[starts[0] : starts[-1]]
-    pairs = np.full((2, _power_of_two(len(items))), size, dtype=np.int32)
+    pairs = np.full((2, max(_power_of_two(len(items)), FEWEST_PAIRS)), size, dtype=np.int32)
     pairs[0, : len(items)] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     pairs[1, : len(items)] = items if places is None else places[items]
     return pairs
