@@ -31,6 +31,9 @@ def fold_in(
 ) -> NDArray[np.float32]:
     """Solve for the factors of new rows, one after the other, in float64.
 
+    On the CPU, whatever JAX's default device: there is nothing to compile, which for a few rows
+    would take longer than to solve them.
+
     Parameters
     ----------
     fixed
@@ -73,7 +76,7 @@ def _solve_by_factors(
     others: NDArray[np.uint32],
     ratings: NDArray[np.float32],
     reg: float,
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Solve the k equations of one row with n ratings."""
     factors = fixed.shape[1]
     squares = np.zeros((factors, factors))
@@ -82,8 +85,9 @@ def _solve_by_factors(
         part = slice(start, start + RATINGS_AT_A_TIME)
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
-        products += rated.T @ ratings[part]
-    return np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
+        products += rated.T @ ratings[part].astype(np.float64)
+    solved: NDArray[np.float64] = np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
+    return solved
 
 
 def _solve_by_ratings(
@@ -91,13 +95,12 @@ def _solve_by_ratings(
     others: NDArray[np.uint32],
     ratings: NDArray[np.float32],
     reg: float,
-) -> NDArray[np.float64]:
-    """Solve the same with n equations, one a rating: with ``Q = [q]``, ``p = Q^T a`` where ``(Q Q^T
-    + reg n I) a = r``.
-    """
+) -> NDArray[np.floating]:
+    """Solve the same with n equations: ``p = Q^T a`` where ``(Q Q^T + reg n I) a = r``."""
     rated = fixed[others].astype(np.float64)
     weights = np.linalg.solve(_with_ridge(rated @ rated.T, reg * len(others)), ratings)
-    return rated.T @ weights
+    solution: NDArray[np.floating] = rated.T @ weights
+    return solution
 
 
 def _with_ridge(squares: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:

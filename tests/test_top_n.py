@@ -114,7 +114,9 @@ def test_calls_of_similar_sizes_run_as_one_program():
         top_n(rows(count, factors=5), items, 3)
     for count in (321, 340, 352):
         top_n(rows(64, factors=5), items, 3, candidates=np.arange(count, dtype=np.uint32))
-    assert module._best._cache_size() == compiled + 2
+    for count in (0, 5, 300):
+        top_n(rows(1, factors=5), items, 3, exclude=pairs([range(count)]))
+    assert module._best._cache_size() == compiled + 3
 
 
 def test_everything_excluded_leaves_nothing():
