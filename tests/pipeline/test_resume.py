@@ -115,7 +115,7 @@ def test_without_checkpoints_none_is_written(workspace, interrupt):
     done = workspace.stage("train", "0")
     assert done.returncode == 130
     assert "stopped: nothing is kept, as train.checkpoint_every is null" in done.stderr
-    assert not workspace.path("checkpoints").exists()
+    assert not workspace.path(CHECKPOINT).exists()
 
 
 def test_a_model_that_cannot_be_saved_costs_no_training(workspace):
