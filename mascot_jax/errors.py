@@ -17,6 +17,10 @@ class ModelFileError(MascotError, ValueError):
     """A model file is cut, altered, not a model, or of a newer version."""
 
 
+class NotFittedError(MascotError, ValueError, AttributeError):
+    """An estimator was asked for what only ``fit`` or ``load`` give it."""
+
+
 class DivergenceError(MascotError, ArithmeticError):
     """Training produced factors that are not finite."""
 
@@ -27,3 +31,11 @@ class BuildError(MascotError, ImportError):
 
 class BackendError(MascotError, RuntimeError):
     """The wanted back end cannot be used: something is missing, or too old."""
+
+
+class CheckpointError(MascotError, ValueError):
+    """A checkpoint is cut, altered, of a newer version, or of another training."""
+
+
+class SaveError(MascotError, OSError):
+    """A file cannot be written; what was there before is as it was."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mascot_jax import kernels
-from mascot_jax.biases import parts
+from mascot_jax.counting import count_each
 from mascot_jax.errors import BackendError
 from mascot_jax.ratings import Ratings, Strata
 from mascot_jax.settings import TrainSettings
@@ -139,9 +139,7 @@ def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArra
     """
     ranges = min(most, count)
     rows = np.asarray(rows)
-    visits = np.zeros(count, dtype=np.int64)
-    for part in parts(len(rows)):  # bincount makes a copy, with twice the bytes
-        visits += np.bincount(rows[part], minlength=count)
+    visits = count_each(rows, count)
     range_of = (np.cumsum(visits) - visits) * ranges // len(rows)
     starts: NDArray[np.int64] = np.searchsorted(range_of, np.arange(ranges + 1))
     starts[-1] = count
