@@ -8,12 +8,16 @@ decided here: ``train.order``, and ``train.deterministic``, which needs blocks t
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+import os
+from typing import Final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from mascot_jax import kernels
+from mascot_jax.counting import count_each
 from mascot_jax.errors import BackendError
 from mascot_jax.ratings import Ratings, Strata
 from mascot_jax.settings import TrainSettings
@@ -69,25 +73,21 @@ def lay_out(
         raise ValueError("the ratings have been laid out for other settings already")
     settings = settings.on(_platform(ratings))
     _check_platform(ratings, settings)
-    users, items = np.asarray(ratings.users), np.asarray(ratings.items)
-    block, strata = None, None
-    if settings.order == "group-blocks" or settings.deterministic:
-        if settings.order == "group-blocks":
-            starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
-        else:
-            starts = (
-                range_starts(users, ratings.user_count),
-                range_starts(items, ratings.item_count),
-            )
-        block = _blocks(users, items, *starts)
-        strata = _strata(block, *starts)
-    order = _order(users, block, settings)
+    if settings.order == "shuffled" and not settings.deterministic:
+        return dataclasses.replace(ratings, order=settings.order, conflict_free=False)
+    in_blocks = settings.order == "group-blocks" or bool(settings.deterministic)
+    if settings.order == "group-blocks":
+        starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
+    else:
+        starts = (
+            range_starts(ratings.users, ratings.user_count, MOST_RANGES if in_blocks else 1),
+            range_starts(ratings.items, ratings.item_count, MOST_RANGES if in_blocks else 1),
+        )
+    laid_out, begin = _lay_out(ratings, settings, *starts)
+    user_ranges, item_ranges = (jnp.asarray(x.astype(np.uint32)) for x in starts)
     return dataclasses.replace(
-        ratings,
-        users=_on_device(users[order]),
-        items=_on_device(items[order]),
-        ratings=jnp.asarray(np.asarray(ratings.ratings)[order]),
-        strata=strata,
+        laid_out,
+        strata=Strata(user_ranges, item_ranges, begin) if in_blocks else None,
         order=settings.order,
         conflict_free=bool(settings.deterministic),
     )
@@ -119,7 +119,7 @@ def _check_platform(ratings: Ratings, settings: TrainSettings) -> None:
         )
 
 
-def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
+def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArray[np.int64]:
     """Divide a side's rows into contiguous ranges with about equally many ratings.
 
     Parameters
@@ -128,6 +128,8 @@ def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
         ``(n,)``: the row of each rating.
     count
         Number of rows.
+    most
+        Number of ranges; fewer where there are fewer rows.
 
     Returns
     -------
@@ -135,85 +137,37 @@ def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
         ``(ranges + 1,)``: 0, the first row of each further range, ``count``. A range is empty where
         one row has more ratings than a range should.
     """
-    ranges = min(MOST_RANGES, count)
-    visits = np.bincount(rows, minlength=count)
+    ranges = min(most, count)
+    rows = np.asarray(rows)
+    visits = count_each(rows, count)
     range_of = (np.cumsum(visits) - visits) * ranges // len(rows)
     starts: NDArray[np.int64] = np.searchsorted(range_of, np.arange(ranges + 1))
     starts[-1] = count
     return starts
 
 
-def _blocks(
-    users: NDArray[np.uint32],
-    items: NDArray[np.uint32],
+def _lay_out(
+    ratings: Ratings,
+    settings: TrainSettings,
     user_starts: NDArray[np.int64],
     item_starts: NDArray[np.int64],
-) -> NDArray[np.uint32]:
-    """Return the block of each rating, ``(n,)``."""
+) -> tuple[Ratings, jax.Array]:
+    """Sort by pair of ranges, then into runs where these are the order.
+
+    Returns the ratings, and uint32 ``(user ranges x item ranges,)``: each block's first.
+    """
     item_ranges = len(item_starts) - 1
-    first = np.arange(len(user_starts) - 1, dtype=np.uint32) * np.uint32(item_ranges)
-    block = np.repeat(first, np.diff(user_starts))[users]
-    block += np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts))[items]
-    return block
-
-
-def _strata(
-    block: NDArray[np.uint32], user_starts: NDArray[np.int64], item_starts: NDArray[np.int64]
-) -> Strata:
-    begin = np.zeros((len(user_starts) - 1) * (len(item_starts) - 1) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(block, minlength=len(begin) - 1), out=begin[1:])
-    return Strata(*(_on_device(x) for x in (user_starts, item_starts, begin[:-1])))
-
-
-def _order(
-    users: NDArray[np.uint32], block: NDArray[np.uint32] | None, settings: TrainSettings
-) -> NDArray[np.intp]:
-    """Return the seeded numbers of ratings in their new order, ``(n,)``: block by block."""
-    order: NDArray[np.intp] = np.arange(len(users))
-    if settings.order == "runs":
-        order = _then_by(users, order)
-        if block is not None:
-            order = _then_by(block, order)
-        sweeps = _sweeps(users[order], None if block is None else block[order], settings.seed)
-        order = order[np.argsort(sweeps, kind="stable")]
-    return order if block is None else _then_by(block, order)
-
-
-def _then_by(key: NDArray[np.uint32], order: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Sort ratings by a key ``(n,)`` that each has, equal ones staying in ``order``.
-
-    Halves of 16 bits, the lower first: NumPy sorts those by counting.
-    """
-    key = key[order]
-    by_low = np.argsort(key.astype(np.uint16), kind="stable")
-    high = (key >> np.uint32(16)).astype(np.uint16)
-    if not high.any():
-        return order[by_low]
-    return order[by_low[np.argsort(high[by_low], kind="stable")]]
-
-
-def _sweeps(
-    users: NDArray[np.uint32], block: NDArray[np.uint32] | None, seed: int
-) -> NDArray[np.uint16]:
-    """Deal out the runs of ratings ``(n,)`` that are sorted by block and user: a sweep for each.
-
-    A user's first run has a random one, the others follow at golden sections of their number.
-    """
-    new = np.ones(len(users), dtype=np.bool_)
-    np.not_equal(users[1:], users[:-1], out=new[1:])
-    if block is not None:
-        new[1:] |= block[1:] != block[:-1]
-    first = np.flatnonzero(new)
-    run = np.arange(len(users)) - np.repeat(first, np.diff(first, append=len(users)))
-    run //= LONGEST_RUN  # its place among those of the user
-    bits = max(int(run.max()), LEAST_SWEEPS - 1).bit_length()
-    start = np.random.default_rng(seed).integers(0, 1 << bits, int(users.max()) + 1)
-    run *= (
-        int((1 << bits) * 0.6180339887) | 1
-    )  # odd: the first 2^bits runs have sweeps of their own
-    run += start[users]
-    return (run % (1 << bits)).astype(np.uint16)
-
-
-def _on_device(values: NDArray[Any]) -> Any:
-    return jnp.asarray(values.astype(np.uint32, copy=False))
+    blocks = (len(user_starts) - 1) * item_ranges
+    device, host = next(iter(ratings.users.devices())), jax.local_devices(backend="cpu")[0]
+    columns = kernels.lay_out(
+        *(jax.device_put(x, host) for x in (ratings.users, ratings.items, ratings.ratings)),
+        np.repeat(np.arange(0, blocks, item_ranges, dtype=np.uint32), np.diff(user_starts)),
+        np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts)),
+        np.uint32(settings.seed),
+        blocks=blocks,
+        longest_run=LONGEST_RUN if settings.order == "runs" else 0,
+        least_sweeps=LEAST_SWEEPS,
+        threads=settings.threads or len(os.sched_getaffinity(0)),
+    )
+    users, items, values, begin = (jax.device_put(x, device) for x in columns)
+    return dataclasses.replace(ratings, users=users, items=items, ratings=values), begin
