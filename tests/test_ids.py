@@ -44,9 +44,7 @@ def small_parts(monkeypatch):
 
 def in_arrays(kinds):
     """Lists of values, and arrays of every type that holds them."""
-    return st.one_of(
-        st.lists(values, min_size=1, max_size=40).map(make) for values, make in kinds
-    )
+    return st.one_of(st.lists(values, min_size=1, max_size=40).map(make) for values, make in kinds)
 
 
 ARRAYS = in_arrays(
