@@ -14,8 +14,9 @@ from safetensors.numpy import save_file
 
 import mascot_jax
 from mascot_jax.biases import Biases
-from mascot_jax.errors import ModelFileError, SettingsError
+from mascot_jax.errors import ModelFileError, SettingsError, printable
 from mascot_jax.files import atomic_write
+from mascot_jax.json_text import as_count, as_number, parse_json
 from mascot_jax.model import Model, ModelSide
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.storage import by_code
@@ -66,11 +67,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     tensors, metadata = _read(path)
     version = metadata.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise ModelFileError(
-            f"{path}: model format {version} was written by mascot-jax "
-            f"{metadata.get('library_version')}; this version reads up to {FORMAT_VERSION}: "
-            "upgrade mascot-jax"
+            f"{path}: model format {version!r:.20} was written by mascot-jax "
+            f"{printable(metadata.get('library_version'), 40)}; this version reads up to "
+            f"{FORMAT_VERSION}: upgrade mascot-jax"
         )
     found = metadata.pop("sha256", None)
     if found != _digest(tensors, metadata):
@@ -84,15 +85,14 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             settings,
             users,
             items,
-            float(metadata["mean_rating"]),
-            float(metadata["low"]),
-            float(metadata["high"]),
-            {str(name): float(share) for name, share in metadata["traffic"].items()},
-            int(metadata.get("epochs_trained", settings.epochs)),
+            as_number(metadata["mean_rating"]),
+            *_range(metadata),
+            {str(name): as_number(share) for name, share in metadata["traffic"].items()},
+            as_count(metadata.get("epochs_trained", settings.epochs), 0, settings.epochs),
             _biases(tensors, users, items) if settings.biases else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
-        raise ModelFileError(f"{path}: not a complete model: {error}") from error
+        raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
 
 
 def model_digest(path: str | os.PathLike[str]) -> str:
@@ -107,18 +107,35 @@ def _tensors(side: ModelSide, name: str) -> dict[str, NDArray[Any]]:
     return {f"{name}.{key}": np.ascontiguousarray(value) for key, value in tensors.items()}
 
 
-def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: int) -> ModelSide:
+def _range(metadata: dict[str, Any]) -> tuple[float, float]:
+    low, high = as_number(metadata["low"]), as_number(metadata["high"])
+    if low > high:
+        raise ValueError(f"ratings from {low} to {high}")
+    return low, high
+
+
+def _column(tensors: dict[str, NDArray[Any]], name: str, dtype: type) -> NDArray[Any]:
+    column = tensors[name]
+    if column.dtype != dtype or column.ndim != 1:
+        raise ValueError(f"{name} is {column.dtype} {column.shape}")
+    return column
+
+
+def _side(
+    tensors: dict[str, NDArray[Any]], name: str, warm_rows: object, factors: int
+) -> ModelSide:
     prefix = f"{name}.factors."
+    order = _column(tensors, f"{name}.order", np.uint32)
     side = ModelSide(
-        tensors[f"{name}.order"],
-        tensors[f"{name}.starts"],
-        tensors[f"{name}.codes"],
-        int(warm_rows),
+        order,
+        _column(tensors, f"{name}.starts", np.uint32),
+        _column(tensors, f"{name}.codes", np.uint8),
+        as_count(warm_rows, 0, len(order)),
         {key.removeprefix(prefix): rows for key, rows in tensors.items() if key.startswith(prefix)},
     )
     rows, groups = len(side.order), len(side.codes)
     if not (
-        len(side.starts) == groups + 1
+        len(side.starts) == groups + 1 > 1
         and side.starts[0] == 0
         and side.starts[-1] == rows
         and (np.diff(side.starts.astype(np.int64)) > 0).all()
@@ -137,6 +154,8 @@ def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: 
             or stored.dtype != storage.dtype
         ):
             raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
+    if len(side.factors) != len(np.unique(side.codes)):
+        raise ValueError(f"{name}: no group is in some of {sorted(side.factors)}")
     return side
 
 
@@ -156,13 +175,13 @@ def _read(
             text = (file.metadata() or {}).get(METADATA_KEY)
             names = file.keys() if with_tensors else ()
             tensors = {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, AttributeError) as error:  # of a type NumPy has not
         raise ModelFileError(f"{path}: cut, damaged or not a model file: {error}") from error
     if text is None:
         raise ModelFileError(f"{path}: a safetensors file, but not a mascot-jax model")
     try:
-        metadata = json.loads(text)
-    except json.JSONDecodeError as error:
+        metadata = parse_json(text)
+    except ValueError as error:
         raise ModelFileError(f"{path}: the metadata is damaged: {error}") from error
     if not isinstance(metadata, dict):
         raise ModelFileError(f"{path}: the metadata is damaged: not an object")
