@@ -41,6 +41,8 @@ _DAMAGED = (
     # bytes that are no text.
     NotImplementedError,
     UnicodeDecodeError,
+    # Or state a length that Python cannot count to.
+    OverflowError,
 )
 
 

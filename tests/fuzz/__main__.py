@@ -9,27 +9,28 @@ import json
 import sys
 from pathlib import Path
 
-from tests.fuzz.campaign import MODULE, Report, run
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.campaign import Report, run
+from tests.fuzz.targets import MODULE_OF
 from tests.fuzz.worker import find_target
 
-NAMES = [target.name for target in TARGETS]
+NAMES = list(MODULE_OF)
 
 
 def main() -> int:
     options = _parse()
     if options.replay:
-        target = find_target(MODULE, options.target)
+        target = find_target(MODULE_OF[options.target], options.target)
         path = Path(options.replay).absolute()
         print(target.read(path))
         return 0
     names = NAMES if options.target == "all" else [options.target]
     print(
-        f"{'target':12}{'inputs':>10}{'accepted':>10}{'refused':>10}{'found':>7}{'s':>8}{'MiB':>6}"
+        f"{'target':12}{'inputs':>10}{'accepted':>10}{'refused':>10}{'known':>7}{'found':>7}{'s':>8}{'MiB':>6}"
     )
     reports = []
     for name in names:
-        reports.append(run(name, options.inputs, options.seed, options.keep))
+        module = MODULE_OF[name]
+        reports.append(run(name, options.inputs, options.seed, options.keep, module=module))
         _print(reports[-1])
         if options.json:
             text = json.dumps([report.as_dict() for report in reports], indent=1)
@@ -53,7 +54,8 @@ def _parse() -> argparse.Namespace:
 def _print(report: Report) -> None:
     print(
         f"{report.target:12} {report.inputs:9,} {report.accepted:9,} {report.refused:9,} "
-        f"{len(report.findings):6} {report.seconds:7.1f} {report.growth_bytes / 2**20:5.0f}",
+        f"{report.known:6} {len(report.findings):6} {report.seconds:7.1f} "
+        f"{report.growth_bytes / 2**20:5.0f}",
         flush=True,
     )
     for finding in report.findings:

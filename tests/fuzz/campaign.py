@@ -11,14 +11,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz.target import Target
 from tests.fuzz.worker import find_target, read_progress
 
-MODULE = "tests.fuzz.targets"
 CHECKOUT = Path(__file__).parents[2]
 LIMIT_S = 10.0
 """An input that takes longer is a finding."""
 MOST_GROWTH = 256 * 2**20
 """Bytes: a process that grows by more after its first tenth of inputs is a finding."""
+LAST_WORDS = 4000
+"""Characters that are kept of what a process writes before it crashes."""
 MOST_CRASHES = 50
 """A target is given up after so many: each costs the start of a process."""
 
@@ -30,7 +32,9 @@ class Report:
     Attributes
     ----------
     inputs, accepted, refused
-        How many were read; those neither accepted nor refused are findings.
+        How many were read; those neither accepted nor refused are findings, or known.
+    known
+        Crashes as the target's documentation describes.
     seconds
         Wall clock.
     growth_bytes
@@ -44,6 +48,7 @@ class Report:
     inputs: int = 0
     accepted: int = 0
     refused: int = 0
+    known: int = 0
     seconds: float = 0.0
     growth_bytes: int = 0
     findings: list[dict[str, Any]] = field(default_factory=list)
@@ -58,7 +63,7 @@ def run(
     seed: int,
     keep: Path,
     *,
-    module: str = MODULE,
+    module: str,
     limit_s: float = LIMIT_S,
 ) -> Report:
     """Fuzz one target.
@@ -74,7 +79,7 @@ def run(
     limit_s
         Seconds that an input may take.
     """
-    report = Report(name, seed)
+    report, target = Report(name, seed), find_target(module, name)
     began = time.monotonic()
     crashes = 0
     with tempfile.TemporaryDirectory(prefix="mascot-fuzz-", dir=_memory()) as folder:
@@ -82,9 +87,9 @@ def run(
             command = [module, name, seed, report.inputs, inputs, limit_s, folder]
             crash = _run_worker([str(word) for word in command], Path(folder))
             crashes += crash is not None
-            _add(report, Path(folder), crash)
+            _add(report, Path(folder), crash, target.known)
     report.seconds = round(time.monotonic() - began, 1)
-    _write_inputs(report, module, keep)
+    _write_inputs(report, target, keep)
     return report
 
 
@@ -117,7 +122,7 @@ def _run_worker(arguments: list[str], folder: Path) -> str | None:
     return f"the process ended with {done.returncode}"
 
 
-def _add(report: Report, folder: Path, crash: str | None) -> None:
+def _add(report: Report, folder: Path, crash: str | None, known: str | None) -> None:
     progress = read_progress(folder / "progress")
     lines = (folder / "findings.jsonl").read_text(encoding="utf-8").splitlines()
     report.findings += [json.loads(line) for line in lines]
@@ -126,19 +131,21 @@ def _add(report: Report, folder: Path, crash: str | None) -> None:
     report.growth_bytes = max(report.growth_bytes, progress.growth)
     report.inputs = progress.at
     if crash is not None:
-        stderr = (folder / "stderr").read_text(encoding="utf-8", errors="replace")
-        report.findings.append({"number": progress.at, "kind": crash, "detail": stderr[-2000:]})
+        stderr = (folder / "stderr").read_text(encoding="utf-8", errors="replace")[-LAST_WORDS:]
         report.inputs += 1
+        if known is not None and known in stderr:
+            report.known += 1
+        else:
+            report.findings.append({"number": progress.at, "kind": crash, "detail": stderr})
     if progress.growth > MOST_GROWTH:
         detail = f"{progress.growth} bytes"
         report.findings.append({"number": progress.at - 1, "kind": "memory", "detail": detail})
 
 
-def _write_inputs(report: Report, module: str, keep: Path) -> None:
+def _write_inputs(report: Report, target: Target, keep: Path) -> None:
     if not report.findings:
         return
     keep.mkdir(parents=True, exist_ok=True)
-    target = find_target(module, report.target)
     for finding in report.findings:
         path = keep / f"{report.target}-{report.seed}-{finding['number']}"
         path.write_bytes(target.input(report.seed, finding["number"]))

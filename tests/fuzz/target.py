@@ -27,6 +27,8 @@ class Target:
         The damage that knows the format.
     read
         Reads the file of an input, whose name is ``file``; may use its folder.
+    known
+        What the last words of a process say where the crash is known, not ours, and documented.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Target:
     alter: Mutation
     read: Callable[[Path], object]
     file: str = "input"
+    known: str | None = None
 
     @cached_property
     def seeds(self) -> Sequence[bytes]:
