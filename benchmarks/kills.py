@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -36,8 +37,8 @@ from mascot_jax.tensor_file import read_tensors
 from mascot_jax.train_model import train_model
 from pipeline.hardware import describe_hardware
 
-USERS, ITEMS, RATINGS, GROUPS = 3000, 1000, 150_000, 50
-COMMON = {"factors": 64, "epochs": 60, "deterministic": True, "checkpoint_every": 1}
+USERS, ITEMS, RATINGS, GROUPS = 1000, 400, 40_000, 20
+COMMON = {"factors": 32, "epochs": 40, "deterministic": True, "checkpoint_every": 1}
 MEASURED = {"sample_ratio": 1.0, "warmup": 2, "period": 3}
 VARIANTS: dict[str, dict[str, Any]] = {
     "mascot": {"method": "mascot", "threshold": 1.2, **MEASURED},
@@ -79,12 +80,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    rng = np.random.default_rng(options.seed)
-    rows = []
-    with tqdm(total=options.kills, desc="kills", disable=None) as bar:
-        for at, variant in enumerate(VARIANTS):
-            wanted = options.kills * (at + 1) // len(VARIANTS) - bar.n
-            rows.append(_torment(variant, wanted, rng, bar))
+    wanted = np.diff(np.arange(len(VARIANTS) + 1) * options.kills // len(VARIANTS)).tolist()
+    seeds = np.random.SeedSequence(options.seed).spawn(len(VARIANTS))
+    with (
+        tqdm(total=options.kills, desc="kills", disable=None) as bar,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        rows = list(pool.map(partial(_torment, bar=bar), VARIANTS, wanted, seeds))
     for row in rows:
         figures = (f"{value} {name.replace('_', ' ')}" for name, value in row._asdict().items())
         sys.stdout.write(f"{row.variant}: {', '.join(list(figures)[1:])}\n")
@@ -99,8 +101,9 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def _torment(variant: str, kills: int, rng: np.random.Generator, bar: tqdm[Any]) -> Row:
+def _torment(variant: str, kills: int, seed: np.random.SeedSequence, *, bar: tqdm[Any]) -> Row:
     """Train one variant until it has been killed so many times and come to its end."""
+    rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name:
         whole = Path(name) / "whole"
         whole.mkdir()
@@ -194,7 +197,7 @@ def _train(variant: str, folder: Path, begun: Event) -> None:
         users,
         items,
         settings,
-        Execution(threads=len(os.sched_getaffinity(0))),
+        Execution(threads=1),
         low=1,
         high=5,
         start=checkpoints.load(),
