@@ -86,8 +86,7 @@ def _solve_by_factors(
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
         products += rated.T @ ratings[part].astype(np.float64)
-    solved: NDArray[np.float64] = np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
-    return solved
+    return np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
 
 
 def _solve_by_ratings(
