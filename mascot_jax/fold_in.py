@@ -66,8 +66,7 @@ def fold_in(
     solved = np.zeros((len(starts) - 1, fixed.shape[1]), dtype=np.float32)
     for row, (start, stop) in enumerate(pairwise(starts.tolist())):
         solve = _solve_by_ratings if stop - start < fixed.shape[1] else _solve_by_factors
-        if start < stop:
-            solved[row] = solve(fixed, others[start:stop], ratings[start:stop], reg)
+        solved[row] = solve(fixed, others[start:stop], ratings[start:stop], reg)
     return solved
 
 
