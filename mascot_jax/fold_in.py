@@ -31,6 +31,9 @@ def fold_in(
 ) -> NDArray[np.float32]:
     """Solve for the factors of new rows, one after the other, in float64.
 
+    On the CPU, whatever JAX's default device: there is nothing to compile, which for a few rows
+    would take longer than to solve them.
+
     Parameters
     ----------
     fixed
@@ -63,8 +66,7 @@ def fold_in(
     solved = np.zeros((len(starts) - 1, fixed.shape[1]), dtype=np.float32)
     for row, (start, stop) in enumerate(pairwise(starts.tolist())):
         solve = _solve_by_ratings if stop - start < fixed.shape[1] else _solve_by_factors
-        if start < stop:
-            solved[row] = solve(fixed, others[start:stop], ratings[start:stop], reg)
+        solved[row] = solve(fixed, others[start:stop], ratings[start:stop], reg)
     return solved
 
 
@@ -73,7 +75,7 @@ def _solve_by_factors(
     others: NDArray[np.uint32],
     ratings: NDArray[np.float32],
     reg: float,
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Solve the k equations of one row with n ratings."""
     factors = fixed.shape[1]
     squares = np.zeros((factors, factors))
@@ -82,7 +84,7 @@ def _solve_by_factors(
         part = slice(start, start + RATINGS_AT_A_TIME)
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
-        products += rated.T @ ratings[part]
+        products += rated.T @ ratings[part].astype(np.float64)
     return np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
 
 
@@ -91,11 +93,12 @@ def _solve_by_ratings(
     others: NDArray[np.uint32],
     ratings: NDArray[np.float32],
     reg: float,
-) -> NDArray[np.float64]:
-    """Solve the same with n equations, one a rating: ``(Q Q^T + reg n I) a = r``, ``p = Q^T a``."""
+) -> NDArray[np.floating]:
+    """Solve the same with n equations: ``p = Q^T a`` where ``(Q Q^T + reg n I) a = r``."""
     rated = fixed[others].astype(np.float64)
     weights = np.linalg.solve(_with_ridge(rated @ rated.T, reg * len(others)), ratings)
-    return rated.T @ weights
+    solution: NDArray[np.floating] = rated.T @ weights
+    return solution
 
 
 def _with_ridge(squares: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:

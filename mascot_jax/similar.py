@@ -62,4 +62,6 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     # In float64: squares of float32 may be too small for it, or too large.
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     lengths[lengths == 0] = 1
-    return np.divide(rows, lengths[:, None], out=np.empty_like(rows), casting="same_kind")
+    unit = np.empty_like(rows)
+    np.divide(rows, lengths[:, None], out=unit, casting="same_kind")
+    return unit
