@@ -66,7 +66,8 @@ def fold_in(
     solved = np.zeros((len(starts) - 1, fixed.shape[1]), dtype=np.float32)
     for row, (start, stop) in enumerate(pairwise(starts.tolist())):
         solve = _solve_by_ratings if stop - start < fixed.shape[1] else _solve_by_factors
-        solved[row] = solve(fixed, others[start:stop], ratings[start:stop], reg)
+        if start < stop:
+            solved[row] = solve(fixed, others[start:stop], ratings[start:stop], reg)
     return solved
 
 
@@ -85,7 +86,10 @@ def _solve_by_factors(
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
         products += rated.T @ ratings[part].astype(np.float64)
-    return np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
+    solved: NDArray[np.floating] = np.linalg.solve(
+        _with_ridge(squares, reg * len(others)), products
+    )
+    return solved
 
 
 def _solve_by_ratings(

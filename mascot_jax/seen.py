@@ -26,10 +26,11 @@ def seen_items(
     known
         A model whose seen items are added, if it has kept them.
     """
-    before = 0 if known is None or known.seen is None else len(known.seen.items)
-    pairs = np.empty(before + ratings.users.size, dtype=np.uint64)
-    if before:
-        pairs[:before] = _known_pairs(known, user_ids, item_ids)
+    before = 0
+    pairs = np.empty(ratings.users.size, dtype=np.uint64)
+    if known is not None and known.seen is not None:
+        before = len(known.seen.items)
+        pairs = np.append(_known_pairs(known, user_ids, item_ids), pairs)
     columns = zip(ratings.users.parts(), ratings.items.parts(), strict=True)
     for (part, users), (_, items) in columns:
         pairs[before + part.start : before + part.stop] = _packed(
