@@ -27,3 +27,7 @@ class BuildError(MascotError, ImportError):
 
 class BackendError(MascotError, RuntimeError):
     """The wanted back end cannot be used: something is missing, or too old."""
+
+
+class MissingExtraError(MascotError, ImportError):
+    """A package is missing that an extra installs."""

@@ -1,0 +1,58 @@
+"""What the command prints: tables for people, JSON for machines, complaints on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def warn(message: str) -> None:
+    """Print a message on stderr, as errors are."""
+    print(f"mascot: {message}", file=sys.stderr)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print an object on one line, at once; numbers that JSON has not are null."""
+    print(json.dumps(_plain(value), allow_nan=False, ensure_ascii=False), flush=True)
+
+
+def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
+    """Print rows in columns as wide as need be; numbers are flush right, floats have 4 decimals."""
+    rows = [list(row) for row in rows]
+    cells = [[_cell(value) for value in row] for row in rows]
+    lines = [list(header), *cells] if header else cells
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = [all(_is_number(value) for value in column) for column in zip(*rows, strict=True)]
+    right = right or [False] * len(widths)
+    for line in lines:
+        padded = (
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(line, widths, right, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    text = str(value)
+    # An id may hold anything; a line end in it would break the table.
+    return text if text.isprintable() else repr(text)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with lists and dictionaries in it as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
