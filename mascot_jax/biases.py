@@ -43,6 +43,7 @@ def fit_biases(
     *,
     mean: float,
     damping: float = DAMPING,
+    known: Biases | None = None,
 ) -> tuple[Floats, Floats]:
     """Fit ``mean + user bias + item bias`` by damped least squares, alternating between the sides.
 
@@ -60,16 +61,23 @@ def fit_biases(
         Of the ratings.
     damping
         A row's bias is the sum of its ratings' remainders over their number plus this.
+    known
+        Biases that are to stay as they are; NaN in those to be fitted.
 
     Returns
     -------
     user biases, item biases
         float64 ``(user_count,)`` and ``(item_count,)``; 0 for a row without ratings.
     """
-    user_bias, item_bias = np.zeros(user_count), np.zeros(item_count)
+    if known is None:
+        known = Biases(*(np.full(n, np.nan, np.float32) for n in (user_count, item_count)))
+    fixed = tuple(~np.isnan(bias) for bias in known)
+    user_bias, item_bias = (np.nan_to_num(bias).astype(np.float64) for bias in known)
     for _ in range(SWEEPS):
-        user_bias = _fit_side(users, items, ratings, mean, item_bias, user_count, damping)
-        item_bias = _fit_side(items, users, ratings, mean, user_bias, item_count, damping)
+        fitted = _fit_side(users, items, ratings, mean, item_bias, user_count, damping)
+        user_bias = np.where(fixed[0], user_bias, fitted)
+        fitted = _fit_side(items, users, ratings, mean, user_bias, item_count, damping)
+        item_bias = np.where(fixed[1], item_bias, fitted)
     return user_bias, item_bias
 
 

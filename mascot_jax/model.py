@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from mascot_jax.biases import Biases
 from mascot_jax.grouping import Grouping, inverse
+from mascot_jax.ids import INTEGER, IdTable
+from mascot_jax.pairs import Pairs
 from mascot_jax.prediction import ColdRule
-from mascot_jax.settings import TrainSettings
+from mascot_jax.settings import RegroupSettings, TrainSettings
 from mascot_jax.state import Side, TrainState
 from mascot_jax.storage import STORAGES, Storage
+
+ROWS_AT_A_TIME: Final = 16_384
+"""Bounds the memory of decoding rows: 8 MiB at k = 128."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +39,10 @@ class ModelSide:
     factors
         Storage name -> the rows ``(live rows, k)`` that are in it, in row order; of int8 with what
         else they hold (``Storage.elements``).
+    ids
+        The id of each index; None where nobody said: the indices are then all there is.
+    counts
+        uint32 ``(rows,)``: training ratings of each row; None in files before version 3.
     """
 
     order: NDArray[np.uint32]
@@ -41,6 +50,29 @@ class ModelSide:
     codes: NDArray[np.uint8]
     warm_rows: int
     factors: dict[str, NDArray[Any]]
+    ids: IdTable | None = None
+    counts: NDArray[np.uint32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def id_table(self) -> IdTable:
+        """The ids; where nobody said, the indices themselves."""
+        if self.ids is not None:
+            return self.ids
+        return IdTable(INTEGER, np.arange(len(self), dtype=np.int64))
+
+    @property
+    def rating_counts(self) -> NDArray[np.int64]:
+        """int64 ``(rows,)``: ratings of each index; where nobody said, 1 of those that had any."""
+        if self.counts is None:
+            return (self.row_of < self.warm_rows).astype(np.int64)
+        return self.counts[self.row_of].astype(np.int64)
+
+    def rows_of(self, indices: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Return the row of each index; of -1, an unknown id, the one behind the last."""
+        return np.append(self.row_of, np.uint32(len(self)))[indices]
 
     @property
     def row_of(self) -> NDArray[np.uint32]:
@@ -50,6 +82,34 @@ class ModelSide:
     def rows_in(self, storage: Storage) -> NDArray[np.bool_]:
         """Return bool ``(rows,)``: the rows stored in ``storage``."""
         return np.repeat(self.codes == storage.code, np.diff(self.starts))
+
+    def dense(
+        self, factors: int, indices: NDArray[np.integer[Any]] | None = None
+    ) -> NDArray[np.float32]:
+        """Decode rows: of all indices in their order, or of some.
+
+        Parameters
+        ----------
+        factors
+            k.
+        indices
+            ``(n,)``, each below the number of rows; None for all.
+
+        Returns
+        -------
+        rows
+            float32 ``(n, k)``.
+        """
+        wanted = self.row_of if indices is None else self.row_of[indices]
+        dense = np.empty((len(wanted), factors), dtype=np.float32)
+        for name, stored in self.factors.items():
+            live = self.rows_in(STORAGES[name])
+            place = np.cumsum(live) - 1  # in ``stored``, of a row that is live
+            found = np.flatnonzero(live[wanted])
+            for start in range(0, len(found), ROWS_AT_A_TIME):
+                part = found[start : start + ROWS_AT_A_TIME]
+                dense[part] = STORAGES[name].decode(stored[place[wanted[part]]], factors)
+        return dense
 
     @property
     def factor_bytes(self) -> int:
@@ -75,12 +135,30 @@ class Model:
     """Epochs that made the factors: fewer than the settings' where training stopped early."""
     biases: Biases | None = None
     """In the order of the rows; None where the factors are all there is."""
+    regroup: RegroupSettings = dataclasses.field(default_factory=RegroupSettings)
+    """How many groups were wanted."""
+    seen: Pairs | None = None
+    """The items that each user has rated, both as indices, ascending; None where not kept."""
 
     @property
     def cold_rule(self) -> ColdRule:
-        """The answer for users and items without training ratings, and the biases."""
+        """The answer for users and items without training ratings, and the biases.
+
+        It answers for a row behind the last, too, which stands for an unknown user or item.
+        """
         warm = self.users.warm_rows, self.items.warm_rows
-        return ColdRule(self.mean_rating, *warm, self.biases)
+        biases = self.biases
+        if biases is not None:
+            biases = Biases(*(np.append(bias, np.float32(0)) for bias in biases))
+        return ColdRule(self.mean_rating, *warm, biases)
+
+    def dense_users(self) -> NDArray[np.float32]:
+        """Decode the factors of all users in the order of their indices, float32 ``(users, k)``."""
+        return self.users.dense(self.settings.factors)
+
+    def dense_items(self) -> NDArray[np.float32]:
+        """Decode the factors of all items in the order of their indices, float32 ``(items, k)``."""
+        return self.items.dense(self.settings.factors)
 
     @property
     def factor_bytes(self) -> int:

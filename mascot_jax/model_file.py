@@ -16,12 +16,16 @@ import mascot_jax
 from mascot_jax.biases import Biases
 from mascot_jax.errors import ModelFileError, SettingsError
 from mascot_jax.files import atomic_write
+from mascot_jax.id_file import ids_from_tensors, ids_to_tensors
+from mascot_jax.ids import IdTable
 from mascot_jax.model import Model, ModelSide
-from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.pairs import Pairs
+from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 from mascot_jax.storage import by_code
 
-FORMAT_VERSION: Final = 2
-"""2 added biases and ``epochs_trained``; files of version 1 are read."""
+FORMAT_VERSION: Final = 3
+"""2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups. Files of
+older versions are read."""
 METADATA_KEY: Final = "mascot"
 """The one metadata key: with two or more, safetensors files are not byte-stable."""
 
@@ -37,6 +41,8 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
     tensors = _tensors(model.users, "users") | _tensors(model.items, "items")
     if model.biases is not None:
         tensors |= {f"{side}.bias": bias for side, bias in model.biases._asdict().items()}
+    if model.seen is not None:
+        tensors |= {f"seen.{key}": value for key, value in model.seen._asdict().items()}
     metadata = {
         "format_version": FORMAT_VERSION,
         "library_version": mascot_jax.__version__,
@@ -47,6 +53,8 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
         "traffic": model.traffic,
         "epochs_trained": model.epochs_trained,
         "warm_rows": [model.users.warm_rows, model.items.warm_rows],
+        "regroup": model.regroup.model_dump(mode="json"),
+        "ids": [_ids_facts(model.users.ids), _ids_facts(model.items.ids)],
     }
     metadata["sha256"] = digest = _digest(tensors, metadata)
     with atomic_write(path) as temporary:
@@ -78,8 +86,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     try:
         warm_users, warm_items = metadata["warm_rows"]
         settings = validate(TrainSettings, metadata["settings"], "settings")
-        users = _side(tensors, "users", warm_users, settings.factors)
-        items = _side(tensors, "items", warm_items, settings.factors)
+        user_ids, item_ids = metadata.get("ids", (None, None))
+        users = _side(tensors, "users", warm_users, user_ids, settings.factors)
+        items = _side(tensors, "items", warm_items, item_ids, settings.factors)
         return Model(
             settings,
             users,
@@ -90,6 +99,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             {str(name): float(share) for name, share in metadata["traffic"].items()},
             int(metadata.get("epochs_trained", settings.epochs)),
             _biases(tensors, users, items) if settings.biases else None,
+            validate(RegroupSettings, metadata.get("regroup", {}), "regroup"),
+            _seen(tensors, users, items),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete model: {error}") from error
@@ -102,30 +113,77 @@ def model_digest(path: str | os.PathLike[str]) -> str:
 
 
 def _tensors(side: ModelSide, name: str) -> dict[str, NDArray[Any]]:
-    plain = {"order": side.order, "starts": side.starts, "codes": side.codes}
-    tensors = plain | {f"factors.{storage}": rows for storage, rows in side.factors.items()}
+    tensors = {"order": side.order, "starts": side.starts, "codes": side.codes}
+    tensors |= {f"factors.{storage}": rows for storage, rows in side.factors.items()}
+    if side.counts is not None:
+        tensors["counts"] = side.counts
+    if side.ids is not None:
+        tensors |= ids_to_tensors(side.ids)
     return {f"{name}.{key}": np.ascontiguousarray(value) for key, value in tensors.items()}
 
 
-def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: int) -> ModelSide:
-    prefix = f"{name}.factors."
+def _ids_facts(ids: IdTable | None) -> dict[str, str] | None:
+    return None if ids is None else {"kind": ids.kind, "dtype": ids.values.dtype.str}
+
+
+def _side(
+    tensors: dict[str, NDArray[Any]],
+    name: str,
+    warm_rows: int,
+    ids: dict[str, str] | None,
+    factors: int,
+) -> ModelSide:
+    own = {
+        key.removeprefix(f"{name}."): value
+        for key, value in tensors.items()
+        if key.startswith(f"{name}.")
+    }
     side = ModelSide(
-        tensors[f"{name}.order"],
-        tensors[f"{name}.starts"],
-        tensors[f"{name}.codes"],
+        own["order"],
+        own["starts"],
+        own["codes"],
         int(warm_rows),
-        {key.removeprefix(prefix): rows for key, rows in tensors.items() if key.startswith(prefix)},
+        {
+            key.removeprefix("factors."): rows
+            for key, rows in own.items()
+            if key.startswith("factors.")
+        },
+        None if ids is None else ids_from_tensors(own, ids["kind"], ids["dtype"]),
+        own.get("counts"),
     )
+    _check_rows(side, name)
+    _check_factors(side, name, factors)
+    return side
+
+
+def _check_rows(side: ModelSide, name: str) -> None:
+    """Check everything that is known of a side besides its factors."""
     rows, groups = len(side.order), len(side.codes)
+    for array, dtype, size in (
+        (side.order, np.uint32, rows),
+        (side.starts, np.uint32, groups + 1),
+        (side.codes, np.uint8, groups),
+        (side.counts, np.uint32, rows),
+    ):
+        if array is not None and (array.dtype != dtype or array.shape != (size,)):
+            raise ValueError(
+                f"{name}: a table is {array.dtype} {array.shape}, not {dtype.__name__} {size}"
+            )
     if not (
-        len(side.starts) == groups + 1
-        and side.starts[0] == 0
+        side.starts[0] == 0
         and side.starts[-1] == rows
         and (np.diff(side.starts.astype(np.int64)) > 0).all()
     ):
         raise ValueError(f"{name}: the group table does not cover the rows")
     if not np.array_equal(np.sort(side.order), np.arange(rows)):
         raise ValueError(f"{name}: the order of rows is not a permutation")
+    if not 0 <= side.warm_rows <= rows:
+        raise ValueError(f"{name}: {side.warm_rows} of {rows} rows cannot be warm")
+    if side.ids is not None and len(side.ids) != rows:
+        raise ValueError(f"{name}: {len(side.ids)} ids for {rows} rows")
+
+
+def _check_factors(side: ModelSide, name: str, factors: int) -> None:
     storages = by_code(side.factors)
     for code in np.unique(side.codes):
         storage = storages.get(int(code))
@@ -137,7 +195,24 @@ def _side(tensors: dict[str, NDArray[Any]], name: str, warm_rows: int, factors: 
             or stored.dtype != storage.dtype
         ):
             raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
-    return side
+
+
+def _seen(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Pairs | None:
+    if "seen.starts" not in tensors:
+        return None
+    seen = Pairs(tensors["seen.starts"], tensors["seen.items"])
+    if not (
+        seen.starts.dtype == np.int64
+        and seen.starts.shape == (len(users) + 1,)
+        and seen.items.dtype == np.uint32
+        and seen.items.ndim == 1
+        and seen.starts[0] == 0
+        and seen.starts[-1] == len(seen.items)
+        and (np.diff(seen.starts) >= 0).all()
+        and seen.items.max(initial=0) < len(items)
+    ):
+        raise ValueError("the table of seen items does not fit users and items")
+    return seen
 
 
 def _biases(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Biases:

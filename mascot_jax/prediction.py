@@ -85,7 +85,7 @@ def predict(
             check_row(int(rows.max()), side, kind)
     for start in range(0, len(user_rows), PAIRS_AT_A_TIME):
         part = slice(start, min(start + PAIRS_AT_A_TIME, len(user_rows)))
-        dots = _predict(
+        dots = products(
             jnp.asarray(user_rows[part]),
             jnp.asarray(item_rows[part]),
             users,
@@ -94,11 +94,11 @@ def predict(
             execution=execution,
         )
         cold = rule.is_cold(user_rows[part], item_rows[part])
-        products = np.where(cold, np.float32(0), np.asarray(dots))
-        yield part, products + rule.offset(user_rows[part], item_rows[part])
+        known = np.where(cold, np.float32(0), np.asarray(dots))
+        yield part, known + rule.offset(user_rows[part], item_rows[part])
 
 
-_predict = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)
+products = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)
 
 
 def check_row(row: int, side: Side, kind: str) -> None:

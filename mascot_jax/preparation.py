@@ -30,8 +30,20 @@ class Prepared(NamedTuple):
     """What a prediction is besides the product of its rows; biases are in it."""
 
 
+class Offsets(NamedTuple):
+    """What an earlier training found besides factors, for one that goes on from there."""
+
+    mean_rating: float
+    biases: Biases | None = None
+    """In the order of the rows; NaN for rows that the earlier one did not know."""
+
+
 def prepare(
-    ratings: Ratings, users: Grouping, items: Grouping, settings: TrainSettings
+    ratings: Ratings,
+    users: Grouping,
+    items: Grouping,
+    settings: TrainSettings,
+    earlier: Offsets | None = None,
 ) -> Prepared:
     """Hold ratings out for validation, fit biases to the others, and lay these out.
 
@@ -43,6 +55,8 @@ def prepare(
         Groups, made of all of them.
     settings
         How to train.
+    earlier
+        A mean to use instead of these ratings', and biases that are to stay as they are.
 
     Raises
     ------
@@ -52,10 +66,11 @@ def prepare(
     held_out = None
     if settings.validation:
         ratings, held_out = _hold_out(ratings, settings.validation)
-    mean = float(np.asarray(ratings.ratings).mean(dtype=np.float64))
-    rule = ColdRule(mean, users.warm_rows, items.warm_rows)
+    if earlier is None:
+        earlier = Offsets(float(np.asarray(ratings.ratings).mean(dtype=np.float64)))
+    rule = ColdRule(earlier.mean_rating, users.warm_rows, items.warm_rows)
     if settings.biases:
-        rule = rule._replace(biases=_biases(ratings, mean))
+        rule = rule._replace(biases=_biases(ratings, earlier))
         ratings = _remainder(ratings, rule)
     validation = None if held_out is None else HeldOut(*held_out, rule)
     laid_out = lay_out(ratings, settings, users.starts, items.starts)
@@ -99,9 +114,10 @@ def _hold_out(ratings: Ratings, share: float) -> tuple[Ratings, _Columns]:
     return kept, columns.where(chosen)
 
 
-def _biases(ratings: Ratings, mean: float) -> Biases:
+def _biases(ratings: Ratings, earlier: Offsets) -> Biases:
     counts = ratings.user_count, ratings.item_count
-    fitted = fit_biases(*_on_host(ratings), *counts, mean=mean)
+    mean, known = earlier
+    fitted = fit_biases(*_on_host(ratings), *counts, mean=mean, known=known)
     return Biases(*(bias.astype(np.float32) for bias in fitted))
 
 

@@ -24,6 +24,7 @@ def train_model(
     low: float,
     high: float,
     on_epoch: OnEpoch | None = None,
+    start: TrainState | None = None,
 ) -> Model:
     """Train a model on JAX's default device.
 
@@ -39,6 +40,8 @@ def train_model(
         The range that ratings are given on.
     on_epoch
         As for ``fit``.
+    start
+        What to start from, donated to the first epoch; None for random factors.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def train_model(
         if on_epoch is not None:
             on_epoch(record, state)
 
-    state = initial_state(users.starts, items.starts, settings)
+    state = start if start is not None else initial_state(users.starts, items.starts, settings)
     state = fit(state, prepared, settings, execution, count)
     return model_from_state(
         state,

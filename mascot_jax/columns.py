@@ -1,0 +1,37 @@
+"""One column of a table, read part by part, so that no conversion is ever as large as the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+ROWS_AT_A_TIME: Final = 1 << 20
+"""Bounds the memory of a conversion: 8 MiB for each 8 bytes of a row."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of ``size`` rows.
+
+    Attributes
+    ----------
+    name
+        What messages call it.
+    size
+        Rows.
+    read
+        Takes a slice of the rows and returns an array ``(rows,)`` of any type, which may be a view.
+    """
+
+    name: str
+    size: int
+    read: Callable[[slice], NDArray[Any]]
+
+    def parts(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield all rows in order, at most ``ROWS_AT_A_TIME`` of them at a time."""
+        for start in range(0, self.size, ROWS_AT_A_TIME):
+            part = slice(start, min(start + ROWS_AT_A_TIME, self.size))
+            yield part, self.read(part)

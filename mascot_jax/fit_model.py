@@ -1,0 +1,213 @@
+"""From ratings with ids to a model: indices, a random order, groups, training."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.biases import Biases
+from mascot_jax.counting import count_each, sort_by
+from mascot_jax.devices import choose_device
+from mascot_jax.errors import SettingsError
+from mascot_jax.fit import OnEpoch
+from mascot_jax.grouping import regroup
+from mascot_jax.ids import INTEGER, IdTable, index_ids
+from mascot_jax.interactions import Interactions
+from mascot_jax.kernels import Execution
+from mascot_jax.model import Model, ModelSide
+from mascot_jax.preparation import Offsets, prepare
+from mascot_jax.ratings import relabelled_ratings
+from mascot_jax.seen import seen_items
+from mascot_jax.settings import RegroupSettings, TrainSettings
+from mascot_jax.train_model import train_model
+from mascot_jax.warm_start import warm_state
+
+
+def fit_model(
+    ratings: Interactions,
+    settings: TrainSettings,
+    groups: RegroupSettings,
+    *,
+    keep_seen: bool = True,
+    earlier: Model | None = None,
+    extend: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> Model:
+    """Train a model on ratings, whatever order their rows are in.
+
+    They are sorted by user, item and rating and then shuffled by the seed: the same ratings in
+    another order give the same model, to the bit where the training is deterministic.
+
+    Parameters
+    ----------
+    ratings
+        What ``read_interactions`` found.
+    settings, groups
+        How to train and to group.
+    keep_seen
+        Whether the model keeps which items each user has rated.
+    earlier
+        A model whose factors its users and items start from; others start from random ones.
+    extend
+        The ratings are additional: users and items that only the earlier model knows stay, and what
+        it has seen is seen. Otherwise the ratings are all there are, and its rest is dropped.
+    on_epoch
+        As for ``fit``.
+
+    Raises
+    ------
+    DataError
+        If ids or ratings cannot be used.
+    SettingsError
+        If the earlier model has another number of factors.
+    DivergenceError
+        At the end of the first epoch whose factors are not all finite.
+    """
+    settings = settings.resolved()
+    device = choose_device(settings.device)
+    settings = settings.on(device.platform)
+    if earlier is not None:
+        _check_fits(earlier, settings)
+    known = earlier if extend else None
+    with jax.default_device(device):
+        table = _Table(ratings, known, settings.seed)
+        ids = table.user_ids, table.item_ids
+        model = _train(table, settings, groups, earlier, known, on_epoch)
+        del table
+    if keep_seen:
+        model = dataclasses.replace(model, seen=seen_items(ratings, *ids, known))
+    return model
+
+
+def _check_fits(earlier: Model, settings: TrainSettings) -> None:
+    for name in ("factors", "biases"):
+        wanted, there = getattr(settings, name), getattr(earlier.settings, name)
+        if wanted != there:
+            raise SettingsError(
+                f"{name}: {wanted}: the model to start from has {there}: set {name} to that, or "
+                "start from no model"
+            )
+
+
+class _Table:
+    """Indexed ratings, in a random order that does not depend on the one they came in.
+
+    Attributes are replaced one at a time, so that no more than one column is there twice.
+    """
+
+    def __init__(self, ratings: Interactions, known: Model | None, seed: int) -> None:
+        users, items = ([IdTable(INTEGER, np.arange(n))] for n in ratings.shape or (0, 0))
+        if known is not None:
+            users.append(known.users.id_table)
+            items.append(known.items.id_table)
+        self.user_ids, self.users = index_ids(ratings.users, *users)
+        self.item_ids, self.items = index_ids(ratings.items, *items)
+        self.ratings = ratings.values()
+        self._shuffle(seed)
+
+    def _shuffle(self, seed: int) -> None:
+        order = sort_by(self.ratings.view(np.uint32))  # by their bits: any order does
+        order = sort_by(self.users, sort_by(self.items, order))
+        np.random.default_rng(seed).shuffle(order)
+        self.users = self.users[order]
+        self.items = self.items[order]
+        self.ratings = self.ratings[order]
+
+
+def _train(
+    table: _Table,
+    settings: TrainSettings,
+    groups: RegroupSettings,
+    earlier: Model | None,
+    known: Model | None,
+    on_epoch: OnEpoch | None,
+) -> Model:
+    users = _Rows(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
+    items = _Rows(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
+    low, high = float(table.ratings.min()), float(table.ratings.max())
+    if known is not None:
+        low, high = min(low, known.low), max(high, known.high)
+    prepared = prepare(
+        relabelled_ratings(
+            table.users, table.items, table.ratings, users.grouping.row_of, items.grouping.row_of
+        ),
+        users.grouping,
+        items.grouping,
+        settings,
+        None if known is None else _offsets(known, users, items, table.ratings),
+    )
+    start = None
+    if earlier is not None:
+        start = warm_state(
+            earlier, users.grouping, items.grouping, users.earlier, items.earlier, settings
+        )
+    model = train_model(
+        prepared,
+        users.grouping,
+        items.grouping,
+        settings,
+        Execution(settings.threads or len(os.sched_getaffinity(0)), writes=settings.writes),
+        low=low,
+        high=high,
+        on_epoch=on_epoch,
+        start=start,
+    )
+    return dataclasses.replace(
+        model, users=users.complete(model.users), items=items.complete(model.items), regroup=groups
+    )
+
+
+class _Rows:
+    """One side: its groups, and which of its rows an earlier model knows."""
+
+    def __init__(
+        self,
+        indices: NDArray[np.uint32],
+        ids: IdTable,
+        groups: int,
+        earlier: Model | None,
+        known: Model | None,
+        name: str,
+    ) -> None:
+        self.ids = ids
+        self.earlier = np.full(len(ids), -1, dtype=np.int64)
+        if earlier is not None:
+            side: ModelSide = getattr(earlier, name)
+            self.earlier = side.id_table.encode(ids.values, name)
+        visits = count_each(indices, len(ids))
+        self.counts = visits.copy()
+        if known is not None:
+            there = self.earlier >= 0
+            self.counts[there] += getattr(known, name).rating_counts[self.earlier[there]]
+        grouping = regroup(self.counts, groups)
+        visits = np.add.reduceat(visits[grouping.order], grouping.starts[:-1].astype(np.intp))
+        self.grouping = grouping._replace(visits=visits)
+
+    def bias(self, earlier: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the earlier bias of each row, NaN for a new one; ``earlier`` is by index."""
+        by_index = np.append(earlier, np.float32(np.nan))[self.earlier]
+        return by_index[self.grouping.order]
+
+    def complete(self, side: ModelSide) -> ModelSide:
+        """Return the trained side with its ids and counts."""
+        counts = self.counts[self.grouping.order].astype(np.uint32)
+        return dataclasses.replace(side, ids=self.ids, counts=counts)
+
+
+def _offsets(known: Model, users: _Rows, items: _Rows, ratings: NDArray[np.float32]) -> Offsets:
+    """Return the mean of all ratings, or where biases belong to it, the earlier one and these."""
+    if known.biases is None:
+        before = int(known.users.rating_counts.sum())
+        total = known.mean_rating * before + float(ratings.sum(dtype=np.float64))
+        return Offsets(total / (before + len(ratings)))
+    return Offsets(
+        known.mean_rating,
+        Biases(
+            users.bias(known.biases.users[known.users.row_of]),
+            items.bias(known.biases.items[known.items.row_of]),
+        ),
+    )
