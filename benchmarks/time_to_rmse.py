@@ -24,8 +24,8 @@ from benchmarks.curve import Curve
 from benchmarks.folds import Fold, make_fold, read_split
 from benchmarks.peers import PEERS, installed
 from benchmarks.targets import Target
-from mascot_jax.fit import EpochRecord
 from mascot_jax.kernels import Execution
+from mascot_jax.progress import EpochRecord
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.state import TrainState
 from pipeline.hardware import describe_hardware

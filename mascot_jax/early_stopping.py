@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -17,21 +17,38 @@ class EarlyStopping:
     ----------
     patience
         Epochs without a lower one after which there is no use in going on.
+    rmses, best
+        Of a training that goes on: the validation RMSE of each epoch so far, and the state after
+        the best of them.
     """
 
-    def __init__(self, patience: int) -> None:
+    def __init__(
+        self, patience: int, rmses: Iterable[float] = (), best: TrainState | None = None
+    ) -> None:
         self._patience = patience
-        self._rmse = math.inf
+        self._lowest: float | None = None
         self._waited = 0
-        self.best: TrainState | None = None
+        for rmse in rmses:
+            self._is_best(rmse)
+        self.best = best
         """After the best epoch so far; None before the first one."""
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop."""
+        return self._waited >= self._patience
 
     def add(self, rmse: float, state: TrainState) -> bool:
         """Take note of an epoch; return whether to stop."""
-        if self.best is None or rmse < self._rmse:
-            self._rmse, self._waited = rmse, 0
+        if self._is_best(rmse):
             self.best = None  # before its successor is made: one copy at a time
             self.best = jax.tree.map(jnp.copy, state)
-        else:
-            self._waited += 1
-        return self._waited >= self._patience
+        return self.over
+
+    def _is_best(self, rmse: float) -> bool:
+        """Count an epoch; return whether it is the best one."""
+        if self._lowest is None or rmse < self._lowest:
+            self._lowest, self._waited = rmse, 0
+            return True
+        self._waited += 1
+        return False

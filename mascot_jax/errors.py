@@ -31,3 +31,11 @@ class BackendError(MascotError, RuntimeError):
 
 class MissingExtraError(MascotError, ImportError):
     """A package is missing that an extra installs."""
+
+
+class CheckpointError(MascotError, ValueError):
+    """A checkpoint is cut, altered, of a newer version, or of another training."""
+
+
+class SaveError(MascotError, OSError):
+    """A file cannot be written; what was there before is as it was."""

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+from mascot_jax.errors import SaveError
+
+_FULL: Final = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some of your quota there",
+    errno.EFBIG: "allow larger files (ulimit -f), or use another file system",
+}
+_REFUSED: Final = {
+    errno.EROFS: "it is read-only: choose another place",
+    errno.EACCES: "allow writing there, or choose another place",
+    errno.EPERM: "allow writing there, or choose another place",
+    errno.ENOENT: "make its folder first",
+    errno.ENOTDIR: "its folder is a file: choose another place",
+}
 
 
 @contextmanager
@@ -30,26 +48,62 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
-    OSError
-        The disk is full or the folder is not writable. ``path`` is then as it was before, as it is
-        when the block raises.
+    SaveError
+        The disk is full, or the folder is missing or not writable: path, cause, what to do.
+        ``path`` is then as it was before, as it is when the block raises anything else.
     """
     path = Path(path)
     folder = path.with_name(f".{path.name}.tmp")
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir()
     temporary = folder / path.name
     try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # safetensors replaces the file by one that only its owner may read
-        _flush(temporary)
-        temporary.replace(path)
+        with saving(path):
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+            temporary.touch()
+            mode = temporary.stat().st_mode
+        try:
+            yield temporary
+        except Exception as error:
+            # Whoever writes may also read, and fail at that: of the block's errors, only a full
+            # disk is surely about this file. safetensors has an error of its own for it.
+            if (number := _error_number(error)) in _FULL:
+                raise _save_error(path, number) from error
+            raise
+        with saving(path):
+            # safetensors replaces the file by one that only its owner may read
+            temporary.chmod(mode)
+            _flush(temporary)
+            temporary.replace(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _flush(path.parent)
+    with saving(path):
+        _flush(path.parent)
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` of the block, which prepares or writes ``path``, into a ``SaveError``."""
+    try:
+        yield
+    except OSError as error:
+        raise _save_error(path, error.errno or 0, str(error)) from error
+
+
+def _save_error(path: Path, number: int, text: str = "") -> SaveError:
+    cause = os.strerror(number) if number else text
+    remedy = (_FULL | _REFUSED).get(number, "see whether its disk works")
+    error = SaveError(f"{path}: cannot be written: {cause}: {remedy}")
+    error.errno = number
+    return error
+
+
+def _error_number(error: Exception) -> int:
+    """Return the system's number of an error; libraries written in Rust put it into the text."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found.group(1)) if found else 0
 
 
 def _flush(path: Path) -> None:

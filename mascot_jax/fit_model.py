@@ -20,6 +20,7 @@ from mascot_jax.interactions import Interactions
 from mascot_jax.kernels import Execution
 from mascot_jax.model import Model, ModelSide
 from mascot_jax.preparation import Offsets, prepare
+from mascot_jax.progress import Progress
 from mascot_jax.ratings import relabelled_ratings
 from mascot_jax.seen import seen_items
 from mascot_jax.settings import RegroupSettings, TrainSettings
@@ -142,8 +143,10 @@ def _train(
     )
     start = None
     if earlier is not None:
-        start = warm_state(
-            earlier, users.grouping, items.grouping, users.earlier, items.earlier, settings
+        start = Progress(
+            warm_state(
+                earlier, users.grouping, items.grouping, users.earlier, items.earlier, settings
+            )
         )
     model = train_model(
         prepared,

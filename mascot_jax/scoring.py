@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +49,11 @@ class HeldOut:
         self._chunks = _chunks(
             user_rows, item_rows, ratings, cold, rule.offset(user_rows, item_rows)
         )
+
+    def arrays(self) -> Iterator[NDArray[Any]]:
+        """Yield everything that scores depend on, chunk by chunk: what a digest is made of."""
+        for chunk in self._chunks:
+            yield from (np.asarray(part) for part in chunk)
 
     def score(
         self,

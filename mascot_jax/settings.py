@@ -161,6 +161,9 @@ class TrainSettings(Settings):
 
     Null never stops early.
     """
+    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = 10
+    """Epochs from one checkpoint to the next, where training is told where to keep them; null never
+    writes one. A training that is cut short goes on from the last. The model is the same."""
     storage: Literal[STORAGES] | None = None  # type: ignore[valid-type]
     """Precision that rows are stored in at the start; int8 with a scale for each row, or for every
     16, 32 or 64 of its components."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from mascot_jax.fit import EpochRecord, OnEpoch, fit
+from mascot_jax.checkpoint import Checkpoints
+from mascot_jax.fit import OnEpoch, fit
 from mascot_jax.grouping import Grouping
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.model import Model, model_from_state
 from mascot_jax.preparation import Prepared
+from mascot_jax.progress import EpochRecord, Progress
+from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import TrainSettings
 from mascot_jax.state import TrainState
 from mascot_jax.storage import storages_of
@@ -24,7 +27,9 @@ def train_model(
     low: float,
     high: float,
     on_epoch: OnEpoch | None = None,
-    start: TrainState | None = None,
+    test: HeldOut | None = None,
+    start: Progress | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Model:
     """Train a model on JAX's default device.
 
@@ -38,10 +43,11 @@ def train_model(
         How to train, and how to run.
     low, high
         The range that ratings are given on.
-    on_epoch
+    on_epoch, test, checkpoints
         As for ``fit``.
     start
-        What to start from, donated to the first epoch; None for random factors.
+        What ``checkpoints.load`` returned, or the factors of an earlier model; None begins with the
+        seed's factors.
 
     Raises
     ------
@@ -50,18 +56,21 @@ def train_model(
     """
     traffic = Traffic(users.visits, items.visits, storages_of(settings))
 
-    def count(record: EpochRecord, state: TrainState) -> None:
+    def count(record: EpochRecord, state: TrainState) -> bool:
         traffic.add_epoch(record.users.codes, record.items.codes)
-        if on_epoch is not None:
-            on_epoch(record, state)
+        return on_epoch is not None and bool(on_epoch(record, state))
 
-    state = start if start is not None else initial_state(users.starts, items.starts, settings)
-    state = fit(state, prepared, settings, execution, count)
+    if start is None:
+        start = Progress(initial_state(users.starts, items.starts, settings))
+    for record in start.records:
+        traffic.add_epoch(record.users.codes, record.items.codes)
+    state = fit(start, prepared, settings, execution, count, test=test, checkpoints=checkpoints)
     return model_from_state(
         state,
         users,
         items,
-        settings,
+        # How often it was saved on the way is no part of what it is.
+        settings.model_copy(update={"checkpoint_every": None}),
         rule=prepared.rule,
         low=low,
         high=high,

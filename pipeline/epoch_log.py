@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 from dvclive import Live
-from numpy.typing import NDArray
 from scmrepo.exceptions import SCMError
 
 from mascot_jax.errors import MascotError
-from mascot_jax.fit import EpochRecord, SideRecord
 from mascot_jax.grouping import Grouping
+from mascot_jax.progress import EpochRecord, SideRecord
 from mascot_jax.settings import TrainSettings
-from mascot_jax.state import TrainState
 from mascot_jax.storage import Storage, storages_of
 from pipeline import paths
 
@@ -44,9 +42,9 @@ class EpochLog:
         self._live.end()
         paths.write_json(paths.q_errors(self._fold), self._q_errors)
 
-    def add(self, record: EpochRecord, state: TrainState, rmse: float) -> None:
-        """Log an epoch, and the test RMSE of the state after it."""
-        self._live.log_metric("rmse", rmse)
+    def add(self, record: EpochRecord) -> None:
+        """Log an epoch: one that has just passed, or one that a checkpoint remembers."""
+        self._live.log_metric("rmse", record.test_rmse)
         if record.validation_rmse is not None:
             self._live.log_metric("validation_rmse", record.validation_rmse)
         self._live.log_metric("learning_rate", record.learning_rate)
@@ -60,12 +58,8 @@ class EpochLog:
         for name, side in sides.items():
             promoted = float(np.mean(side.codes != self._storages[0].code))
             self._live.log_metric(f"promoted/{name}", promoted)
-        for name, after in (("users", state.users), ("items", state.items)):
-            # A copy: with a view of it alive, the next epoch could not update the state in place.
-            baseline = np.array(after.baseline)
-            self._q_errors += q_error_rows(
-                record.epoch, name, sides[name], baseline, self._storages
-            )
+        for name, side in sides.items():
+            self._q_errors += q_error_rows(record.epoch, name, side, self._storages)
         self._live.next_step()
 
 
@@ -73,7 +67,6 @@ def q_error_rows(
     epoch: int,
     side: str,
     record: SideRecord,
-    baseline: NDArray[np.float32],
     storages: tuple[Storage, ...],
 ) -> list[dict[str, Any]]:
     """Give one row per group that was measured in this epoch.
@@ -83,16 +76,14 @@ def q_error_rows(
     epoch, side
         Written to every row.
     record
-        The side during the epoch.
-    baseline
-        ``(g,)``: what switching compares with; NaN for a group that had too few samples so far,
-        whose growth is null.
+        The side during the epoch. A group that had too few samples so far has no baseline; its
+        growth is null.
     storages
         Those that groups may be in.
     """
     names = {storage.code: storage.name for storage in storages}
     with np.errstate(divide="ignore", invalid="ignore"):
-        growth = np.log2(record.q_error.astype(np.float64) / baseline)
+        growth = np.log2(record.q_error.astype(np.float64) / record.baseline)
     return [
         {
             "side": side,

@@ -44,6 +44,11 @@ def timing(fold: int) -> Path:
     return Path(f"timings/{fold}.json")
 
 
+def checkpoint(fold: int) -> Path:
+    """Give what an unfinished training goes on from: no stage's output, and gone at its end."""
+    return Path(f"checkpoints/{fold}.safetensors")
+
+
 def scores(fold: int) -> Path:
     """Give the evaluation's errors."""
     return Path(f"results/scores/{fold}.json")

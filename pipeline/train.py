@@ -1,22 +1,32 @@
-"""Stage ``train``: one fold's model, its epochs logged as they pass."""
+"""Stage ``train``: one fold's model, its epochs logged as they pass.
+
+Cut short, by whatever it may be, the same command goes on from the last checkpoint.
+"""
 
 from __future__ import annotations
 
 import os
 import resource
+import signal
+import sys
+from typing import NamedTuple
 
 import jax
 from tqdm import tqdm
 
-from mascot_jax.data.store import FoldRatings, read_fold
+from mascot_jax.checkpoint import Checkpoints
+from mascot_jax.data.store import read_fold
 from mascot_jax.devices import choose_device
-from mascot_jax.fit import EpochRecord
+from mascot_jax.errors import CheckpointError
+from mascot_jax.fingerprint import fingerprint
 from mascot_jax.grouping import Grouping
 from mascot_jax.grouping_file import load_groupings
+from mascot_jax.interruption import Interruption, deferred_signals
 from mascot_jax.kernels import Execution
 from mascot_jax.model import Model
 from mascot_jax.model_file import save_model
 from mascot_jax.preparation import Prepared, prepare
+from mascot_jax.progress import EpochRecord, Progress
 from mascot_jax.ratings import relabelled_ratings
 from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import Params, TrainSettings
@@ -34,62 +44,130 @@ def train(params: Params, fold: int) -> None:
     device = choose_device(settings.device)
     settings = settings.on(device.platform)
     with jax.default_device(device):
-        model, times = _train(settings, fold)
+        inputs = _read(fold, settings)
+        checkpoints = _checkpoints(fold, inputs, settings)
+        model, times = _train(fold, inputs, settings, checkpoints)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
     digest = save_model(model, paths.model(fold))
     paths.write_json(paths.timing(fold), {"model": digest, **times, **describe_hardware(device)})
+    if checkpoints is not None:
+        checkpoints.remove()
 
 
-def _train(settings: TrainSettings, fold: int) -> tuple[Model, dict[str, float]]:
-    """Return the model, and what it took to train it."""
-    threads = settings.threads or len(os.sched_getaffinity(0))
-    execution = Execution(threads, writes=settings.writes)
+class _Inputs(NamedTuple):
+    prepared: Prepared
+    test: HeldOut
+    users: Grouping
+    items: Grouping
+    low: float
+    high: float
+
+
+def _read(fold: int, settings: TrainSettings) -> _Inputs:
+    """Relabel the training and the test ratings by the rows that grouping gave users and items."""
     data = read_fold(paths.SPLIT, fold)
     users, items = load_groupings(paths.groups(fold))
-    low, high = data.low, data.high
-    prepared, held_out = _prepare(data, users, items, settings)
-    del data  # its arrays are as large as the ratings
-    seconds = 0.0
-    epochs = 0
-    with (
-        EpochLog(fold, users, items, settings) as log,
-        tqdm(total=settings.epochs, desc=f"fold {fold}", unit="epoch", disable=None) as bar,
-    ):
-
-        def on_epoch(record: EpochRecord, state: TrainState) -> None:
-            nonlocal seconds, epochs
-            seconds += record.seconds
-            epochs += 1
-            totals = held_out.score(state.users, state.items, settings.factors, execution)
-            log.add(record, state, totals.rmse)
-            bar.set_postfix(rmse=f"{totals.rmse:.4f}", refresh=False)
-            bar.update()
-
-        model = train_model(
-            prepared, users, items, settings, execution, low=low, high=high, on_epoch=on_epoch
-        )
-    return model, {
-        "train_seconds": seconds,
-        "updates": len(prepared.ratings) * epochs,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "threads": threads,
-    }
-
-
-def _prepare(
-    data: FoldRatings, users: Grouping, items: Grouping, settings: TrainSettings
-) -> tuple[Prepared, HeldOut]:
-    """Relabel the training and the test ratings by the rows that grouping gave users and items."""
     rows = users.row_of, items.row_of
+    test_rows = rows[0][data.test_user], rows[1][data.test_item]
     prepared = prepare(
         relabelled_ratings(data.train_user, data.train_item, data.train_rating, *rows),
         users,
         items,
         settings,
     )
-    test_rows = rows[0][data.test_user], rows[1][data.test_item]
-    return prepared, HeldOut(*test_rows, data.test_rating, prepared.rule)
+    test = HeldOut(*test_rows, data.test_rating, prepared.rule)
+    return _Inputs(prepared, test, users, items, data.low, data.high)
+
+
+def _checkpoints(fold: int, inputs: _Inputs, settings: TrainSettings) -> Checkpoints | None:
+    if settings.checkpoint_every is None:
+        return None
+    prepared, test, users, items, *_ = inputs
+    training = fingerprint(prepared, users, items, settings, test=test)
+    return Checkpoints(paths.checkpoint(fold), settings.checkpoint_every, training)
+
+
+def _train(
+    fold: int, inputs: _Inputs, settings: TrainSettings, checkpoints: Checkpoints | None
+) -> tuple[Model, dict[str, float]]:
+    """Return the model, and what it took to train it."""
+    prepared, test, users, items, low, high = inputs
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    start = None if checkpoints is None else _load(checkpoints)
+    records = [] if start is None else list(start.records)
+    with (
+        EpochLog(fold, users, items, settings) as log,
+        tqdm(
+            total=settings.epochs,
+            initial=len(records),
+            desc=f"fold {fold}",
+            unit="epoch",
+            disable=None,
+        ) as bar,
+        deferred_signals(_announce) as interruption,
+    ):
+        for record in records:
+            log.add(record)
+
+        def on_epoch(record: EpochRecord, _: TrainState) -> bool:
+            records.append(record)
+            log.add(record)
+            bar.set_postfix(rmse=f"{record.test_rmse:.4f}", refresh=False)
+            bar.update()
+            return interruption.requested
+
+        model = train_model(
+            prepared,
+            users,
+            items,
+            settings,
+            Execution(threads, writes=settings.writes),
+            low=low,
+            high=high,
+            on_epoch=on_epoch,
+            test=test,
+            start=start,
+            checkpoints=checkpoints,
+        )
+    _stop_if_asked(interruption, checkpoints)
+    return model, {
+        "train_seconds": sum(record.seconds for record in records),
+        "updates": len(prepared.ratings) * len(records),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "threads": threads,
+    }
+
+
+def _load(checkpoints: Checkpoints) -> Progress | None:
+    try:
+        start = checkpoints.load()
+    except CheckpointError as error:  # parameters or data have changed since: that is no mistake
+        sys.stderr.write(f"{error}\ntraining starts from the beginning\n")
+        return None
+    if start is not None:
+        sys.stderr.write(f"{checkpoints.path}: going on after {checkpoints.saved} epochs\n")
+    return start
+
+
+def _announce() -> None:
+    os.write(2, b"\nstopping after this epoch; once more: at once\n")
+
+
+def _stop_if_asked(interruption: Interruption, checkpoints: Checkpoints | None) -> None:
+    """End with the status of a program that the signal killed, so that DVC stops, too."""
+    if interruption.signal is None:
+        return
+    if checkpoints is None:
+        kept = "nothing is kept, as train.checkpoint_every is null"
+    elif checkpoints.failure is not None:
+        kept = str(checkpoints.failure)
+    else:
+        kept = f"{checkpoints.saved} epochs are kept: the same command goes on from there"
+    sys.stderr.write(f"stopped: {kept}\n")
+    raise SystemExit(128 + interruption.signal)
 
 
 if __name__ == "__main__":
+    # A second Ctrl-C ends the process even within an epoch, which Python's own handler would not.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     run_fold_stage(train)

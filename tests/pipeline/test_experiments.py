@@ -59,7 +59,7 @@ def test_a_queued_sweep(workspace):
 
 def test_a_temporary_experiment_runs_its_own_code(workspace):
     for name, line in (
-        ("pipeline/train.py", "seconds = 0.0"),
+        ("pipeline/train.py", "start = None if checkpoints is None else _load(checkpoints)"),
         ("mascot_jax/fit.py", "jax.block_until_ready(state)"),
     ):
         path = workspace.path(name)

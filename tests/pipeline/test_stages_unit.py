@@ -8,8 +8,8 @@ import pytest
 
 import pipeline
 from mascot_jax.errors import DataError
-from mascot_jax.fit import SideRecord
 from mascot_jax.presets import PAPER
+from mascot_jax.progress import SideRecord
 from mascot_jax.storage import FLOAT16, FLOAT32
 from pipeline import paths, stage, summarize
 from pipeline.epoch_log import q_error_rows
@@ -110,14 +110,13 @@ class TestTimings:
 
 
 class TestQErrorRows:
-    record = SideRecord(
-        np.array([1, 0, 1, 1], dtype=np.uint8),
-        np.array([0.5, 4.0, np.nan, 0.0], dtype=np.float32),
-    )
-
     def rows(self, *baseline):
-        values = np.array(baseline, dtype=np.float32)
-        return q_error_rows(7, "items", self.record, values, (FLOAT16, FLOAT32))
+        record = SideRecord(
+            np.array([1, 0, 1, 1], dtype=np.uint8),
+            np.array([0.5, 4.0, np.nan, 0.0], dtype=np.float32),
+            np.array(baseline, dtype=np.float32),
+        )
+        return q_error_rows(7, "items", record, (FLOAT16, FLOAT32))
 
     def test_a_row_per_measured_group(self):
         rows = self.rows(0.25, 1.0, 1.0, 1.0)

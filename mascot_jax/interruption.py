@@ -1,0 +1,88 @@
+"""Ctrl-C and a polite kill wait for the end of an epoch, so that nothing of it is lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import jax
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Whether somebody asked to stop."""
+
+    signal: signal.Signals | None = None
+    """What they sent; None if nobody did."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether to stop: what an ``on_epoch`` returns."""
+        return self.signal is not None
+
+
+@contextmanager
+def deferred_signals(announce: Callable[[], None] | None = None) -> Iterator[Interruption]:
+    """Have SIGINT and SIGTERM take note of a wish to stop, instead of stopping at once.
+
+    The block asks for it when it suits: ``on_epoch=lambda *_: interruption.requested`` ends a
+    training after the epoch. After the first signal, and after the block, handlers are again what
+    they were: a second signal acts at once. One that was ignored stays so.
+
+    Outside the main thread, where Python allows no handlers, signals act as ever.
+
+    Parameters
+    ----------
+    announce
+        Called when the first signal comes, wherever the main thread is then: it should do no more
+        than ``os.write`` a line.
+
+    Yields
+    ------
+    Interruption
+    """
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    ours = [n for n, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+
+    def restore() -> None:
+        for number in ours:
+            signal.signal(number, before[number])
+
+    def take_note(number: int, _: FrameType | None) -> None:
+        restore()
+        interruption.signal = signal.Signals(number)
+        if announce is not None:
+            announce()
+
+    try:
+        for number in ours:
+            signal.signal(number, take_note)
+        yield interruption
+    finally:
+        restore()
+
+
+def wait_for(values: Any) -> None:
+    """Wait until JAX has computed a pytree of arrays; handlers of signals run meanwhile.
+
+    They do not in ``jax.block_until_ready``, which is one call for Python, however long.
+    """
+    if threading.current_thread() is threading.main_thread():
+        waiter = threading.Thread(target=_wait_quietly, args=(values,), daemon=True)
+        waiter.start()
+        waiter.join()
+    jax.block_until_ready(values)
+
+
+def _wait_quietly(values: Any) -> None:
+    with suppress(Exception):  # the main thread, which waits next, raises it
+        jax.block_until_ready(values)
