@@ -4,5 +4,23 @@ MASCOT on JAX, with native kernels behind XLA's FFI.
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from mascot_jax.estimator import MatrixFactorization
+
+__all__ = ["MatrixFactorization", "__version__"]
 __version__ = version("mascot-jax")
+
+
+def __getattr__(name: str) -> Any:
+    """Import JAX and the kernels when they are first needed, not with the package."""
+    if name == "MatrixFactorization":
+        from mascot_jax.estimator import MatrixFactorization
+
+        return MatrixFactorization
+    raise AttributeError(f"module 'mascot_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,6 +17,10 @@ class ModelFileError(MascotError, ValueError):
     """A model file is cut, altered, not a model, or of a newer version."""
 
 
+class NotFittedError(MascotError, ValueError, AttributeError):
+    """An estimator was asked for what only ``fit`` or ``load`` give it."""
+
+
 class DivergenceError(MascotError, ArithmeticError):
     """Training produced factors that are not finite."""
 

@@ -33,7 +33,7 @@ class Interactions(NamedTuple):
         """
         values = np.empty(self.ratings.size, dtype=np.float32)
         for part, numbers in self.ratings.parts():
-            values[part] = _as_float32(numbers, self.ratings.name, part.start)
+            values[part] = as_ratings(numbers, self.ratings.name, part.start)
         return values
 
 
@@ -143,7 +143,14 @@ def _to_numpy(series: nw.Series[Any]) -> NDArray[Any]:
     return series.to_numpy()
 
 
-def _as_float32(numbers: NDArray[Any], name: str, first: int) -> NDArray[np.float32]:
+def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.float32]:
+    """Return numbers ``(n,)`` as float32; ``name`` and ``first``, the first row, for messages.
+
+    Raises
+    ------
+    DataError
+        If one is not a number, or not finite as a float32.
+    """
     if numbers.dtype.kind == "O":
         for row, number in enumerate(numbers):
             if not isinstance(number, Real | Decimal):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError, SettingsError
+from mascot_jax.pairs import Pairs
 
 SCORES_AT_A_TIME: Final = 1 << 22
 """Bounds the queries of a batch: 16 MiB of scores, which a last-level cache may hold. From 32 MiB
@@ -26,15 +27,6 @@ BLOCK: Final = 32
 STEPS_PER_OCTAVE: Final = 8
 """Sizes that candidates are filled up to, between a power of two and the next: each is a program
 to compile, and takes an eighth more at most."""
-
-
-class Pairs(NamedTuple):
-    """Items of each of b queries, in compressed rows."""
-
-    starts: NDArray[np.int64]
-    """``(b + 1,)``: query i has the items ``starts[i]`` to ``starts[i + 1] - 1``."""
-    items: NDArray[np.uint32]
-    """``(starts[b],)``: indices, in any order, one twice or not."""
 
 
 class TopN(NamedTuple):
