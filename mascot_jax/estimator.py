@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mascot_jax.devices import choose_device
 from mascot_jax.errors import NotFittedError, SettingsError
-from mascot_jax.fit import EpochRecord
 from mascot_jax.fit_model import fit_model
 from mascot_jax.ids import IdTable
 from mascot_jax.interactions import as_ids, as_ratings, read_interactions
@@ -24,6 +23,7 @@ from mascot_jax.metrics import ErrorTotals
 from mascot_jax.model import Model
 from mascot_jax.model_file import load_model, save_model
 from mascot_jax.predictor import Predictor
+from mascot_jax.progress import EpochRecord
 from mascot_jax.recommendation import Recommender
 from mascot_jax.settings import Backend, RegroupSettings, TrainSettings, validate
 from mascot_jax.state import TrainState

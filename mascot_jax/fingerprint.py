@@ -57,10 +57,10 @@ def fingerprint(
     held_out = {"validation ratings": prepared.validation, "test ratings": test}
     return {
         "settings": resolved.model_dump(mode="json", exclude=set(OF_NO_EFFECT)),
-        "ratings": _digest(map(np.asarray, (ratings.users, ratings.items, ratings.ratings))),
-        "groups": _digest(np.asarray(x) for side in (users, items) for x in side),
+        "ratings": digest_of(map(np.asarray, (ratings.users, ratings.items, ratings.ratings))),
+        "groups": digest_of(np.asarray(x) for side in (users, items) for x in side),
         **{
-            name: None if scored is None else _digest(scored.arrays())
+            name: None if scored is None else digest_of(scored.arrays())
             for name, scored in held_out.items()
         },
         "origin of the factors": origin,
@@ -68,7 +68,8 @@ def fingerprint(
     }
 
 
-def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
+    """Return the SHA-256 (hex) of arrays, their types and shapes included."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}\n".encode())

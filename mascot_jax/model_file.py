@@ -106,10 +106,17 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         raise ModelFileError(f"{path}: not a complete model: {error}") from error
 
 
+def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a model file states of itself besides arrays; ``load_model`` is what checks it.
+
+    Among it ``format_version``, ``library_version`` and ``sha256``.
+    """
+    return _read(path, with_tensors=False)[1]
+
+
 def model_digest(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 that a model file states for itself; ``load_model`` is what checks it."""
-    _, metadata = _read(path, with_tensors=False)
-    return str(metadata.get("sha256"))
+    """Return the SHA-256 that a model file states for itself."""
+    return str(model_facts(path).get("sha256"))
 
 
 def _tensors(side: ModelSide, name: str) -> dict[str, NDArray[Any]]:

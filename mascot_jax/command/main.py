@@ -40,17 +40,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Its imports, JAX among them, come only now.
         code: int = import_module(f"mascot_jax.command.{args.command}").run(args)
         sys.stdout.flush()
-    except SettingsError as error:
-        warn(str(error))
-        return USAGE
+    except MascotError as error:
+        warn(_in_options(error))
+        return USAGE if isinstance(error, SettingsError) else FAILED
     except BrokenPipeError:
         # Whoever read our output has enough; what Python still wants to flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except (MascotError, OSError) as error:
+    except OSError as error:
         warn(str(error))
         return FAILED
     except KeyboardInterrupt:
         warn("interrupted")
         return INTERRUPTED
     return code
+
+
+def _in_options(error: MascotError) -> str:
+    from mascot_jax.command.options import in_options  # whose imports help must not wait for
+
+    return in_options(str(error))

@@ -6,19 +6,29 @@ A setting that is added to the model is an option of the command, with no word s
 from __future__ import annotations
 
 import argparse
+import re
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from mascot_jax.presets import Recipe
-from mascot_jax.settings import Settings, TrainSettings
+from mascot_jax.settings import Columns, RegroupSettings, Settings, TrainSettings
 
 NULL: Final = "null"
 """What stands for None, as in params.yaml."""
-DEFAULTS: Final = TrainSettings(
-    method="fp16", recipe="tuned", rounding="stochastic", validation=0.1
+DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "method": "fp16",
+        "recipe": "tuned",
+        "rounding": "stochastic",
+        "order": "runs",
+        "validation": 0.1,
+    }
 )
-"""``MatrixFactorization``'s, but some ratings are held out, so that there is a score to show."""
+"""Of the settings, where the command's defaults differ from params.yaml's.
+
+They are ``MatrixFactorization``'s, but ratings are held out, so that there is a score to show."""
 
 
 def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
@@ -54,6 +64,20 @@ def given(args: argparse.Namespace, model: type[Settings]) -> dict[str, Any]:
     """Return the fields of a settings model that the command line names, and their values."""
     values = {name: getattr(args, name) for name in model.model_fields if hasattr(args, name)}
     return {name: None if value == NULL else value for name, value in values.items()}
+
+
+def in_options(message: str) -> str:
+    """Name options where a message names parameters of params.yaml: --seed, not train.seed."""
+    for block, model in (
+        ("train", TrainSettings),
+        ("regroup", RegroupSettings),
+        ("data.columns", Columns),
+    ):
+        names = "|".join(model.model_fields)
+        message = re.sub(
+            rf"\b{re.escape(block)}\.({names})\b", lambda found: option(found[1]), message
+        )
+    return message
 
 
 def _word(value: object) -> str:

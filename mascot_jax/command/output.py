@@ -6,7 +6,10 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def warn(message: str) -> None:
@@ -15,8 +18,11 @@ def warn(message: str) -> None:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print an object on one line, at once; numbers that JSON has not are null."""
-    print(json.dumps(_plain(value), allow_nan=False, ensure_ascii=False), flush=True)
+    """Print an object on one line, at once.
+
+    Numbers that JSON has not are null, ids that it has not (dates, bytes) are text.
+    """
+    print(json.dumps(_plain(value), allow_nan=False, default=_text), flush=True)
 
 
 def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
@@ -35,12 +41,26 @@ def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) ->
         print("  ".join(padded).rstrip())
 
 
+def print_columns(columns: Mapping[str, NDArray[Any]], *, as_json: bool) -> None:
+    """Print arrays ``(n,)`` as a table, or as an object for each row."""
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    if as_json:
+        for row in rows:
+            print_json(dict(zip(columns, row, strict=True)))
+    else:
+        print_table(rows, list(columns))
+
+
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
-    text = str(value)
+    text = _text(value)
     # An id may hold anything; a line end in it would break the table.
     return text if text.isprintable() else repr(text)
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _is_number(value: object) -> bool:

@@ -105,7 +105,7 @@ def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
 def _train(parser: argparse.ArgumentParser) -> None:
     # Only here, as pydantic takes three times as long to import as all else that help needs.
     from mascot_jax.command.options import DEFAULTS, add_options
-    from mascot_jax.settings import RegroupSettings
+    from mascot_jax.settings import RegroupSettings, TrainSettings
 
     _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
     _file(parser, "-o", "--output", metavar="MODEL", required=True, help="the model file to write")
@@ -119,7 +119,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     settings = parser.add_argument_group(
         "settings", "those of the library; null leaves a choice to the method or the recipe"
     )
-    add_options(settings, DEFAULTS)
+    add_options(settings, TrainSettings(**DEFAULTS))
     add_options(settings, RegroupSettings())
 
 
