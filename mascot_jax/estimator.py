@@ -153,7 +153,8 @@ class MatrixFactorization:
             ones. It must have as many factors. Its users and items without a rating here are
             dropped; ``partial_fit`` keeps them.
         callbacks
-            Each is called after every epoch with its record, as ``history_`` has it.
+            Each is called after every epoch with its record, as ``history_`` has it; if one returns
+            true, training ends there.
 
         Raises
         ------
@@ -204,10 +205,12 @@ class MatrixFactorization:
     ) -> Self:
         history: list[Record] = []
 
-        def on_epoch(record: EpochRecord, _: TrainState) -> None:
+        def on_epoch(record: EpochRecord, _: TrainState) -> bool:
             history.append(_plain(record))
+            stop = False
             for callback in callbacks:
-                callback(history[-1])
+                stop |= bool(callback(history[-1]))
+            return stop
 
         settings, groups = self._settings()
         model = fit_model(
@@ -311,7 +314,8 @@ class MatrixFactorization:
     def _on_device(self) -> AbstractContextManager[Any]:
         # Trained on a GPU, a model can still be used where there is none.
         backend: Backend = "cpu" if self.model_.settings.device == "cpu" else "auto"
-        return jax.default_device(choose_device(backend))
+        context: AbstractContextManager[Any] = jax.default_device(choose_device(backend))
+        return context
 
     def recommend(
         self,

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-import mascot_jax
 from mascot_jax.biases import Biases
 from mascot_jax.errors import ModelFileError, SettingsError
-from mascot_jax.files import atomic_write
 from mascot_jax.id_file import ids_from_tensors, ids_to_tensors
 from mascot_jax.ids import IdTable
 from mascot_jax.model import Model, ModelSide
 from mascot_jax.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 from mascot_jax.storage import by_code
+from mascot_jax.tensor_file import Format, read_tensors, stated_digest, stated_facts, write_tensors
 
-FORMAT_VERSION: Final = 3
-"""2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups. Files of
-older versions are read."""
-METADATA_KEY: Final = "mascot"
-"""The one metadata key: with two or more, safetensors files are not byte-stable."""
+FORMAT: Final = Format("model", "mascot", 3, ModelFileError)
+"""Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups.
+Files of older versions are read."""
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> str:
@@ -43,9 +36,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
         tensors |= {f"{side}.bias": bias for side, bias in model.biases._asdict().items()}
     if model.seen is not None:
         tensors |= {f"seen.{key}": value for key, value in model.seen._asdict().items()}
-    metadata = {
-        "format_version": FORMAT_VERSION,
-        "library_version": mascot_jax.__version__,
+    facts = {
         "settings": model.settings.model_dump(mode="json"),
         "mean_rating": model.mean_rating,
         "low": model.low,
@@ -56,10 +47,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
         "regroup": model.regroup.model_dump(mode="json"),
         "ids": [_ids_facts(model.users.ids), _ids_facts(model.items.ids)],
     }
-    metadata["sha256"] = digest = _digest(tensors, metadata)
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
-    return digest
+    return write_tensors(path, FORMAT, tensors, facts)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -72,34 +60,24 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     FileNotFoundError
         If there is none.
     """
-    tensors, metadata = _read(path)
-    version = metadata.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path}: model format {version} was written by mascot-jax "
-            f"{metadata.get('library_version')}; this version reads up to {FORMAT_VERSION}: "
-            "upgrade mascot-jax"
-        )
-    found = metadata.pop("sha256", None)
-    if found != _digest(tensors, metadata):
-        raise ModelFileError(f"{path}: the content does not match its checksum: altered or damaged")
+    tensors, facts = read_tensors(path, FORMAT)
     try:
-        warm_users, warm_items = metadata["warm_rows"]
-        settings = validate(TrainSettings, metadata["settings"], "settings")
-        user_ids, item_ids = metadata.get("ids", (None, None))
+        warm_users, warm_items = facts["warm_rows"]
+        settings = validate(TrainSettings, facts["settings"], "settings")
+        user_ids, item_ids = facts.get("ids", (None, None))
         users = _side(tensors, "users", warm_users, user_ids, settings.factors)
         items = _side(tensors, "items", warm_items, item_ids, settings.factors)
         return Model(
             settings,
             users,
             items,
-            float(metadata["mean_rating"]),
-            float(metadata["low"]),
-            float(metadata["high"]),
-            {str(name): float(share) for name, share in metadata["traffic"].items()},
-            int(metadata.get("epochs_trained", settings.epochs)),
+            float(facts["mean_rating"]),
+            float(facts["low"]),
+            float(facts["high"]),
+            {str(name): float(share) for name, share in facts["traffic"].items()},
+            int(facts.get("epochs_trained", settings.epochs)),
             _biases(tensors, users, items) if settings.biases else None,
-            validate(RegroupSettings, metadata.get("regroup", {}), "regroup"),
+            validate(RegroupSettings, facts.get("regroup", {}), "regroup"),
             _seen(tensors, users, items),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
@@ -111,22 +89,26 @@ def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Among it ``format_version``, ``library_version`` and ``sha256``.
     """
-    return _read(path, with_tensors=False)[1]
+    return stated_facts(path, FORMAT)
 
 
 def model_digest(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 that a model file states for itself."""
-    return str(model_facts(path).get("sha256"))
+    """Return the SHA-256 that a model file states for itself; ``load_model`` is what checks it."""
+    return stated_digest(path, FORMAT)
 
 
 def _tensors(side: ModelSide, name: str) -> dict[str, NDArray[Any]]:
-    tensors = {"order": side.order, "starts": side.starts, "codes": side.codes}
+    tensors: dict[str, NDArray[Any]] = {
+        "order": side.order,
+        "starts": side.starts,
+        "codes": side.codes,
+    }
     tensors |= {f"factors.{storage}": rows for storage, rows in side.factors.items()}
     if side.counts is not None:
         tensors["counts"] = side.counts
     if side.ids is not None:
         tensors |= ids_to_tensors(side.ids)
-    return {f"{name}.{key}": np.ascontiguousarray(value) for key, value in tensors.items()}
+    return {f"{name}.{key}": value for key, value in tensors.items()}
 
 
 def _ids_facts(ids: IdTable | None) -> dict[str, str] | None:
@@ -228,33 +210,3 @@ def _biases(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide
         if bias.dtype != np.float32 or bias.shape != side.order.shape:
             raise ValueError(f"{name}: biases are {bias.dtype} {bias.shape}")
     return biases
-
-
-def _read(
-    path: str | os.PathLike[str], *, with_tensors: bool = True
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            text = (file.metadata() or {}).get(METADATA_KEY)
-            names = file.keys() if with_tensors else ()
-            tensors = {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise ModelFileError(f"{path}: cut, damaged or not a model file: {error}") from error
-    if text is None:
-        raise ModelFileError(f"{path}: a safetensors file, but not a mascot-jax model")
-    try:
-        metadata = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ModelFileError(f"{path}: the metadata is damaged: {error}") from error
-    if not isinstance(metadata, dict):
-        raise ModelFileError(f"{path}: the metadata is damaged: not an object")
-    return tensors, metadata
-
-
-def _digest(tensors: dict[str, NDArray[Any]], metadata: dict[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
-        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
-        digest.update(tensor.data.cast("B") if tensor.size else b"")
-    return digest.hexdigest()

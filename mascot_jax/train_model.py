@@ -46,8 +46,8 @@ def train_model(
     on_epoch, test, checkpoints
         As for ``fit``.
     start
-        What ``checkpoints.load`` returned, or the factors of an earlier model; None begins with the
-        seed's factors.
+        What ``checkpoints.load`` returned, or a state to begin with; None begins with the seed's
+        factors.
 
     Raises
     ------

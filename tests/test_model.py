@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mascot_jax import model_file
+from mascot_jax import tensor_file
 from mascot_jax.errors import ModelFileError
 from mascot_jax.fit import fit
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.model import model_from_state, side_to_state
-from mascot_jax.model_file import load_model, model_digest, save_model
+from mascot_jax.model_file import FORMAT, load_model, model_digest, save_model
 from mascot_jax.preparation import prepare
 from tests.test_training import ONE, planted, settings
 from tests.worlds import live_rows
@@ -108,10 +108,10 @@ def test_every_altered_byte_is_noticed(path):
 def rewrite(path, **changes):
     """Alter metadata and give it a right checksum: what remains must be found by other checks."""
     tensors = load_file(path)
-    _, metadata = model_file._read(path)
+    _, metadata = tensor_file._read(path, FORMAT)
     metadata.pop("sha256")
     metadata |= changes
-    metadata["sha256"] = model_file._digest(tensors, metadata)
+    metadata["sha256"] = tensor_file._digest(tensors, metadata)
     save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
 
 
@@ -123,14 +123,14 @@ def test_a_newer_version_is_refused(path):
 
 def test_version_1_is_read(path):
     """It knew neither recipes nor biases nor early stopping."""
-    _, metadata = model_file._read(path)
+    _, metadata = tensor_file._read(path, FORMAT)
     del metadata["epochs_trained"]
     for name in ("recipe", "schedule", "biases", "validation", "patience"):
         del metadata["settings"][name]
     tensors = load_file(path)
     metadata |= {"format_version": 1}
     metadata.pop("sha256")
-    metadata["sha256"] = model_file._digest(tensors, metadata)
+    metadata["sha256"] = tensor_file._digest(tensors, metadata)
     save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
     model = load_model(path)
     assert (model.epochs_trained, model.biases) == (40, None)
@@ -158,10 +158,10 @@ def test_biases_come_back_bit_for_bit(tmp_path):
 def test_biases_that_do_not_fit_are_refused(tmp_path, change):
     path = tmp_path / "m.safetensors"
     save_model(trained("fp32", biases=True)[1], path)
-    tensors, (_, metadata) = load_file(path), model_file._read(path)
+    tensors, (_, metadata) = load_file(path), tensor_file._read(path, FORMAT)
     metadata.pop("sha256")
     tensors["items.bias"] = change(tensors["items.bias"])
-    metadata["sha256"] = model_file._digest(tensors, metadata)
+    metadata["sha256"] = tensor_file._digest(tensors, metadata)
     save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
     with pytest.raises(ModelFileError, match="items: biases are float"):
         load_model(path)
@@ -186,10 +186,10 @@ def test_missing_or_bad_settings_are_refused(path):
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(path, name, change, message):
-    tensors, (_, metadata) = load_file(path), model_file._read(path)
+    tensors, (_, metadata) = load_file(path), tensor_file._read(path, FORMAT)
     metadata.pop("sha256")
     tensors[name] = change(tensors[name])
-    metadata["sha256"] = model_file._digest(tensors, metadata)
+    metadata["sha256"] = tensor_file._digest(tensors, metadata)
     save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
     with pytest.raises(ModelFileError, match=message):
         load_model(path)
