@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError
-from mascot_jax.top_n import Pairs, TopN, top_n
+from mascot_jax.pairs import Pairs
+from mascot_jax.top_n import TopN, top_n
 
 
 def similar(
