@@ -25,10 +25,10 @@ def export_dense(
 ) -> list[Path]:
     """Write ``users.npy`` and ``items.npy``, and the id of each row, ``user_ids.json`` and so on.
 
-    A matrix is ``(rows, k)``, decoded, in the order of the ids. With biases it has two more columns:
-    users end in (mean + bias, 1), items in (1, bias), so that the inner product of a user's and an
-    item's row is the prediction in any case. Factors of rows without a training rating are 0. Ids
-    are a JSON array of numbers or strings; dates and bytes are text.
+    A matrix is ``(rows, k)``, decoded, in the order of the ids. With biases there are two more
+    columns: users end in (mean + bias, 1), items in (1, bias), so that the inner product of a
+    user's and an item's row is the prediction in any case. Factors of rows without a training
+    rating are 0. Ids are a JSON array of numbers or strings; dates and bytes are text.
 
     Parameters
     ----------
