@@ -43,7 +43,7 @@ class _Subcommand(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, fill: Fill, filled: bool, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._fill = fill
+        self._fill: Fill | None = fill
         if filled:
             self._add_arguments()
 
@@ -52,8 +52,10 @@ class _Subcommand(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def _add_arguments(self) -> None:
-        self._fill(self)
-        self.add_argument("--json", action="store_true", help="print JSON, for machines")
+        if self._fill is not None:
+            self._fill(self)
+            self.add_argument("--json", action="store_true", help="print JSON, for machines")
+        self._fill = None
 
 
 class _PrintCompletion(argparse.Action):

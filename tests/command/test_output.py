@@ -25,7 +25,7 @@ def test_a_table_without_rows_has_its_header(capsys):
 def test_ids_cannot_break_a_table(capsys):
     ids = np.array(["a\nb", "\x1b[2J", "\ud800", "é"], dtype=object)
     print_columns({"user": ids}, as_json=False)
-    header, *lines = capsys.readouterr().out.splitlines()
+    _, *lines = capsys.readouterr().out.splitlines()
     assert lines == [r"'a\nb'", r"'\x1b[2J'", r"'\ud800'", "é"]
 
 
