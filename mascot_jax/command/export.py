@@ -10,11 +10,21 @@ from mascot_jax.model_file import load_model
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write them, and say where."""
-    paths = export_dense(load_model(args.model), args.folder, args.dtype)
+    """Write them, and say what there is."""
+    model = load_model(args.model)
+    export_dense(model, args.folder, args.dtype)
+    facts = {
+        "folder": args.folder,
+        "dtype": args.dtype,
+        "users": model.users.warm_rows,
+        "items": model.items.warm_rows,
+        "components": model.settings.factors + (0 if model.biases is None else 2),
+    }
     if args.json:
-        print_json({"folder": args.folder, "files": [path.name for path in paths]})
+        print_json(facts)
     else:
-        for path in paths:
-            print(path)
+        print(
+            f"{facts['folder']}: {facts['users']} users and {facts['items']} items, "
+            f"{facts['components']} components of {facts['dtype']}"
+        )
     return 0

@@ -286,7 +286,8 @@ all items that are recommended to anyone.""",
             "write a model's factors as arrays, for vector-search engines",
             """\
 For each side a NumPy file of one row an id, and the ids. The inner product of a
-user's and an item's row ranks as the model's prediction does.""",
+user's and an item's row is the model's prediction. Ids without a rating have no
+row.""",
             """\
   mascot export model.safetensors vectors
   mascot export model.safetensors vectors16 --dtype float16""",
