@@ -58,11 +58,11 @@ def fingerprint(
     held_out = {"validation ratings": prepared.validation, "test ratings": test}
     return {
         "settings": resolved.model_dump(mode="json", exclude=set(OF_NO_EFFECT)),
-        "ratings": _digest(map(np.asarray, (ratings.users, ratings.items, ratings.ratings))),
-        "mean or biases": _digest((np.array([rule.mean_rating]), *(rule.biases or ()))),
-        "groups": _digest(np.asarray(x) for side in (users, items) for x in side),
+        "ratings": digest_of(map(np.asarray, (ratings.users, ratings.items, ratings.ratings))),
+        "mean or biases": digest_of((np.array([rule.mean_rating]), *(rule.biases or ()))),
+        "groups": digest_of(np.asarray(x) for side in (users, items) for x in side),
         **{
-            name: None if scored is None else _digest(scored.arrays())
+            name: None if scored is None else digest_of(scored.arrays())
             for name, scored in held_out.items()
         },
         "origin of the factors": origin,
@@ -70,7 +70,8 @@ def fingerprint(
     }
 
 
-def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
+    """Return the SHA-256 (hex) of arrays, their types and shapes included."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}\n".encode())
