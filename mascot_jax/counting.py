@@ -1,4 +1,4 @@
-"""Counting, and sorting by counting, in memory that hardly grows with the number of ratings.
+"""Counting, sorting by it and gathering, in little more memory than what they return.
 
 NumPy's ``bincount`` and ``argsort`` make 8 bytes of every entry; with ratings by the hundred
 million that is more than the ratings themselves.
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 AT_A_TIME: Final = 1 << 20
 """Entries; bounds memory to some 40 MiB."""
+
+ALIGNMENT: Final = 64
+"""Bytes: JAX shares the memory of an array that begins at a multiple of it."""
 
 
 def parts(size: int) -> Iterator[slice]:
@@ -31,14 +34,14 @@ def count_each(values: NDArray[np.unsignedinteger[Any]], count: int) -> NDArray[
 
 
 def sort_by(
-    keys: NDArray[np.uint32], order: NDArray[np.integer[Any]] | None = None
+    keys: NDArray[np.unsignedinteger[Any]], order: NDArray[np.integer[Any]] | None = None
 ) -> NDArray[np.integer[Any]]:
     """Sort entries by a key that each has; those with equal keys stay in the order they were in.
 
     Parameters
     ----------
     keys
-        uint32 ``(n,)``: the key of each entry.
+        uint16 or uint32 ``(n,)``: the key of each entry.
     order
         ``(n,)``: numbers of the entries in their present order; None for 0, 1, 2 and so on.
 
@@ -47,21 +50,27 @@ def sort_by(
     order
         ``(n,)``: numbers of the entries, sorted; uint32 where that holds them.
     """
-    for shift in (0, 16):  # the lower half first: sorting by the upper one keeps it
-        digits = np.empty(len(keys), dtype=np.uint16)
-        for part in parts(len(keys)):
-            digits[part] = (keys[part] >> np.uint32(shift)).astype(np.uint16)
-        if order is None or (digits != digits[:1]).any():
+    order = _sort_by_digit(_digits(keys, 0), order)
+    if keys.dtype.itemsize > 2:  # the lower half first: sorting by the upper one keeps it
+        digits = _digits(keys, 16)
+        if (digits != digits[:1]).any():
             order = _sort_by_digit(digits, order)
-    assert order is not None
     return order
+
+
+def _digits(keys: NDArray[np.unsignedinteger[Any]], shift: int) -> NDArray[np.uint16]:
+    if keys.dtype == np.uint16:
+        return keys.astype(np.uint16, copy=False)
+    digits = np.empty(len(keys), dtype=np.uint16)
+    for part in parts(len(keys)):
+        digits[part] = keys[part] >> np.uint32(shift) & np.uint32(0xFFFF)
+    return digits
 
 
 def _sort_by_digit(
     digits: NDArray[np.uint16], order: NDArray[np.integer[Any]] | None
 ) -> NDArray[np.integer[Any]]:
-    small = len(digits) <= 1 << 32
-    dtype: type[np.integer[Any]] = np.uint32 if small else np.int64
+    dtype: type[np.integer[Any]] = np.uint32 if len(digits) <= 1 << 32 else np.int64
     result = np.empty(len(digits), dtype=dtype)
     counts = count_each(digits, 1 << 16)
     place = np.cumsum(counts) - counts  # of the next entry with each digit
@@ -75,4 +84,14 @@ def _sort_by_digit(
         target = place[digit] + np.arange(len(digit)) - np.repeat(first, lengths)
         result[target] = entries[by_digit]
         place[digit[first]] += lengths
+    return result
+
+
+def gather(values: NDArray[Any], order: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """Return ``values[order]`` in memory that JAX takes as it is, without another copy."""
+    bytes_ = np.empty(len(order) * values.itemsize + ALIGNMENT, dtype=np.uint8)
+    start = -bytes_.ctypes.data % ALIGNMENT
+    result = bytes_[start : start + len(order) * values.itemsize].view(values.dtype)
+    for part in parts(len(order)):
+        result[part] = values[order[part]]
     return result

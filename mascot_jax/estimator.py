@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -16,37 +16,29 @@ from numpy.typing import NDArray
 from mascot_jax.devices import choose_device
 from mascot_jax.errors import NotFittedError, SettingsError
 from mascot_jax.fit_model import fit_model
+from mascot_jax.folded import Folded
 from mascot_jax.ids import IdTable
-from mascot_jax.interactions import as_ids, as_ratings, read_interactions
+from mascot_jax.interactions import as_ids, as_ratings, encode_ids, read_interactions
 from mascot_jax.kernels import Execution
 from mascot_jax.metrics import ErrorTotals
 from mascot_jax.model import Model
 from mascot_jax.model_file import load_model, save_model
 from mascot_jax.predictor import Predictor
 from mascot_jax.progress import EpochRecord
-from mascot_jax.recommendation import Recommender
+from mascot_jax.recommendation import (
+    Neighbours,
+    Ranking,
+    Recommendations,
+    SideName,
+    neighbours,
+    ranks_of,
+    recommend,
+)
 from mascot_jax.settings import Backend, RegroupSettings, TrainSettings, validate
 from mascot_jax.state import TrainState
-from mascot_jax.top_n import TopN
 
 Record = dict[str, float | None]
 """What is known of an epoch: plain numbers by name."""
-
-
-class Recommendations(NamedTuple):
-    """Items for users, one an entry: users as asked for, best items first.
-
-    In long form, so that ``pandas.DataFrame(recommendations._asdict())`` is a table of them.
-    """
-
-    users: NDArray[Any]
-    """``(entries,)``: ids."""
-    items: NDArray[Any]
-    """``(entries,)``: ids."""
-    scores: NDArray[np.float32]
-    """``(entries,)``: predicted ratings."""
-    ranks: NDArray[np.int64]
-    """``(entries,)``: from 1."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -236,11 +228,11 @@ class MatrixFactorization:
         self.model_, self.history_ = model, history
 
     def _forget_caches(self) -> None:
-        for name in ("_predictor", "_recommender"):
+        for name in ("_predictor", "_ranking"):
             self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        caches = ("_predictor", "_recommender")
+        caches = ("_predictor", "_ranking")
         return {name: value for name, value in self.__dict__.items() if name not in caches}
 
     def __getattr__(self, name: str) -> Any:
@@ -294,7 +286,7 @@ class MatrixFactorization:
             float32 of the broadcast shape; a float for one user and one item.
         """
         user, item = np.broadcast_arrays(
-            _encode(self._user_table, users, "user"), _encode(self._item_table, items, "item")
+            encode_ids(self._user_table, users, "user"), encode_ids(self._item_table, items, "item")
         )
         with self._on_device():
             found = self._predictor.predict(user.reshape(-1), item.reshape(-1))
@@ -308,8 +300,8 @@ class MatrixFactorization:
         return Predictor(self.model_, Execution(self.threads or len(os.sched_getaffinity(0))))
 
     @cached_property
-    def _recommender(self) -> Recommender:
-        return Recommender(self.model_)
+    def _ranking(self) -> Ranking:
+        return Ranking(self.model_)
 
     def _on_device(self) -> AbstractContextManager[Any]:
         # Trained on a GPU, a model can still be used where there is none.
@@ -344,19 +336,80 @@ class MatrixFactorization:
         -------
         Recommendations
         """
-        queries = np.atleast_1d(_encode(self._user_table, users, "user"))
+        queries = np.atleast_1d(encode_ids(self._user_table, users, "user"))
         names = np.atleast_1d(as_ids(users, "user", tuples=self._user_table.kind == "object"))
         chosen = None
         if candidates is not None:
-            known = np.atleast_1d(_encode(self._item_table, candidates, "item"))
+            known = np.atleast_1d(encode_ids(self._item_table, candidates, "item"))
             chosen = known[known >= 0].astype(np.uint32)
         with self._on_device():
-            found = self._recommender.for_users(
-                queries, n, exclude_seen=exclude_seen, candidates=chosen
+            found = recommend(
+                self.model_,
+                self._ranking,
+                queries,
+                n,
+                exclude_seen=exclude_seen,
+                candidates=chosen,
             )
-        return Recommendations(
-            names[found.queries], self.item_ids_[found.items], found.scores, _ranks(found)
+        items = self._item_table.decode(found.items)
+        return Recommendations(names[found.queries], items, found.scores, ranks_of(found))
+
+    def similar_items(self, items: Any, n: int = 10) -> Neighbours:
+        """Find the n items whose factors point most nearly the same way.
+
+        Parameters
+        ----------
+        items
+            Ids, one or many. Unknown ones, and those without a training rating, have no neighbours,
+            and are nobody's.
+        n
+            Neighbours of each.
+        """
+        return self._similar("items", items, n)
+
+    def similar_users(self, users: Any, n: int = 10) -> Neighbours:
+        """Find the n users whose factors point most nearly the same way, as ``similar_items``."""
+        return self._similar("users", users, n)
+
+    def _similar(self, side: SideName, ids: Any, n: int) -> Neighbours:
+        table = self._user_table if side == "users" else self._item_table
+        indices = np.atleast_1d(encode_ids(table, ids, side[:-1]))
+        with self._on_device():
+            found = neighbours(self.model_, side, indices, n)
+        return Neighbours(
+            table.decode(indices[found.queries]),
+            table.decode(found.items),
+            found.scores,
+            ranks_of(found),
         )
+
+    def fold_in_user(self, items: Any, ratings: Any, users: Any = None) -> Folded:
+        """Find the factors of new users from their ratings; the model stays as it is.
+
+        They minimise what training would for these ratings: a ridge solve against the items'
+        factors, with ``user_reg``; with ``biases``, after the user's own. Ratings of items that the
+        model does not know, or has no training rating of, are left out.
+
+        Parameters
+        ----------
+        items, ratings
+            Item ids and ratings, equally many.
+        users
+            Whose rating each is, where there are several new users: names of any kind.
+
+        Returns
+        -------
+        Folded
+            With ``factors``, ``predict(items)`` and ``recommend(n)``.
+        """
+        return Folded(self.model_, "users", (items, ratings), users)
+
+    def fold_in_item(self, users: Any, ratings: Any, items: Any = None) -> Folded:
+        """Find the factors of new items from their ratings, as ``fold_in_user`` does of users.
+
+        ``recommend`` of what this returns gives users for the items.
+        """
+        return Folded(self.model_, "items", (users, ratings), items)
 
     def evaluate(
         self,
@@ -429,19 +482,6 @@ class MatrixFactorization:
         )
         estimator._become(model, [])
         return estimator
-
-
-def _encode(table: IdTable, values: Any, name: str) -> NDArray[np.int64]:
-    """Return the index of each id, -1 if unknown, in the shape that they come in."""
-    ids = as_ids(values, name, tuples=table.kind == "object")
-    return table.encode(ids.reshape(-1), name).reshape(ids.shape)
-
-
-def _ranks(found: TopN) -> NDArray[np.int64]:
-    """Return the places of a query's entries, which are neighbours, from 1."""
-    first = np.flatnonzero(np.append(True, found.queries[1:] != found.queries[:-1]))
-    lengths = np.diff(first, append=len(found.queries))
-    return np.arange(len(found.queries)) - np.repeat(first, lengths) + 1
 
 
 def _plain(record: EpochRecord) -> Record:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.biases import Biases
 from mascot_jax.checkpoint import Checkpoints
-from mascot_jax.counting import count_each, sort_by
+from mascot_jax.counting import count_each, gather, sort_by
 from mascot_jax.devices import choose_device
 from mascot_jax.errors import SettingsError
 from mascot_jax.fingerprint import digest_of, fingerprint
@@ -127,9 +127,15 @@ class _Table:
         order = sort_by(self.ratings.view(np.uint32))  # by their bits: any order does
         order = sort_by(self.users, sort_by(self.items, order))
         np.random.default_rng(seed).shuffle(order)
-        self.users = self.users[order]
-        self.items = self.items[order]
-        self.ratings = self.ratings[order]
+        self.users = gather(self.users, order)
+        self.items = gather(self.items, order)
+        self.ratings = gather(self.ratings, order)
+
+    def release(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]:
+        """Return the columns, which are then no longer held here."""
+        columns = self.users, self.items, self.ratings
+        del self.users, self.items, self.ratings
+        return columns
 
 
 class _Keep(NamedTuple):
@@ -171,14 +177,14 @@ def _train(
     low, high = float(table.ratings.min()), float(table.ratings.max())
     if known is not None:
         low, high = min(low, known.low), max(high, known.high)
+    offsets = None if known is None else _offsets(known, users, items, table.ratings)
     prepared = prepare(
-        relabelled_ratings(
-            table.users, table.items, table.ratings, users.grouping.row_of, items.grouping.row_of
-        ),
+        relabelled_ratings(*table.release(), users.grouping.row_of, items.grouping.row_of),
         users.grouping,
         items.grouping,
         settings,
-        None if known is None else _offsets(known, users, items, table.ratings),
+        offsets,
+        donate=True,
     )
     start = None
     if earlier is not None:

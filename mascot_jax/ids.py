@@ -162,15 +162,10 @@ def index_ids(column: Column, *known: IdTable) -> tuple[IdTable, NDArray[np.uint
     table = _merged([table, *filter(len, known)])
     if len(table) > 1 << 32:
         raise DataError(f"{column.name}: {len(table)} different ids: at most 2^32 are possible")
-    return table, indices_of(column, table)
-
-
-def indices_of(column: Column, table: IdTable) -> NDArray[np.uint32]:
-    """Return the index of each row's id, uint32 ``(column.size,)``; all must be in the table."""
     indices = np.empty(column.size, dtype=np.uint32)
     for part, ids in column.parts():
         indices[part] = table.encode(ids, column.name)
-    return indices
+    return table, indices
 
 
 def canonical(ids: NDArray[Any], name: str, first: int = 0) -> tuple[str, NDArray[Any]]:

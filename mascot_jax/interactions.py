@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.columns import Column
 from mascot_jax.errors import DataError
+from mascot_jax.ids import OBJECT, IdTable
 
 
 class Interactions(NamedTuple):
@@ -206,3 +207,9 @@ def as_ids(values: Any, name: str, *, tuples: bool = False) -> NDArray[Any]:
     if isinstance(values, np.ndarray):
         return values
     return as_column(values, name).read(slice(None))
+
+
+def encode_ids(table: IdTable, values: Any, name: str) -> NDArray[np.int64]:
+    """Return the index of each id, -1 if unknown, in the shape that they come in."""
+    ids = as_ids(values, name, tuples=table.kind == OBJECT)
+    return table.encode(ids.reshape(-1), name).reshape(ids.shape)

@@ -8,12 +8,15 @@ decided here: ``train.order``, and ``train.deterministic``, which needs blocks t
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, Final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.counting import count_each, gather, parts, sort_by
 from mascot_jax.errors import BackendError
 from mascot_jax.ratings import Ratings, Strata
 from mascot_jax.settings import TrainSettings
@@ -38,6 +41,8 @@ def lay_out(
     settings: TrainSettings,
     user_starts: NDArray[np.uint32],
     item_starts: NDArray[np.uint32],
+    *,
+    donate: bool = False,
 ) -> Ratings:
     """Return ratings in the order in which training numbers them.
 
@@ -55,6 +60,9 @@ def lay_out(
         and items; within these they lie as without.
     user_starts, item_starts
         uint32 ``(g + 1,)``: group tables.
+    donate
+        The ratings as they came are not used any more: each of their columns is freed as soon as
+        its successor is there.
 
     Raises
     ------
@@ -69,24 +77,16 @@ def lay_out(
         raise ValueError("the ratings have been laid out for other settings already")
     settings = settings.on(_platform(ratings))
     _check_platform(ratings, settings)
-    users, items = np.asarray(ratings.users), np.asarray(ratings.items)
-    block, strata = None, None
-    if settings.order == "group-blocks" or settings.deterministic:
-        if settings.order == "group-blocks":
-            starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
-        else:
-            starts = (
-                range_starts(users, ratings.user_count),
-                range_starts(items, ratings.item_count),
-            )
-        block = _blocks(users, items, *starts)
-        strata = _strata(block, *starts)
-    order = _order(users, block, settings)
+    order, strata = _plan(ratings, settings, user_starts, item_starts)
+    columns: dict[str, Any] = {}
+    for name in ("users", "items", "ratings"):
+        column: jax.Array = getattr(ratings, name)
+        columns[name] = jnp.asarray(gather(np.asarray(column), order), dtype=column.dtype)
+        if donate:
+            column.delete()
     return dataclasses.replace(
         ratings,
-        users=_on_device(users[order]),
-        items=_on_device(items[order]),
-        ratings=jnp.asarray(np.asarray(ratings.ratings)[order]),
+        **columns,
         strata=strata,
         order=settings.order,
         conflict_free=bool(settings.deterministic),
@@ -136,11 +136,29 @@ def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
         one row has more ratings than a range should.
     """
     ranges = min(MOST_RANGES, count)
-    visits = np.bincount(rows, minlength=count)
+    visits = count_each(rows, count)
     range_of = (np.cumsum(visits) - visits) * ranges // len(rows)
     starts: NDArray[np.int64] = np.searchsorted(range_of, np.arange(ranges + 1))
     starts[-1] = count
     return starts
+
+
+def _plan(
+    ratings: Ratings,
+    settings: TrainSettings,
+    user_starts: NDArray[np.uint32],
+    item_starts: NDArray[np.uint32],
+) -> tuple[NDArray[np.integer[Any]], Strata | None]:
+    """Return the seeded numbers of ratings in their new order, ``(n,)``, and their blocks."""
+    users, items = np.asarray(ratings.users), np.asarray(ratings.items)
+    if not (settings.order == "group-blocks" or settings.deterministic):
+        return _order(users, None, settings), None
+    if settings.order == "group-blocks":
+        starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
+    else:
+        starts = range_starts(users, ratings.user_count), range_starts(items, ratings.item_count)
+    block = _blocks(users, items, *starts)
+    return _order(users, block, settings), _strata(block, *starts)
 
 
 def _blocks(
@@ -148,71 +166,88 @@ def _blocks(
     items: NDArray[np.uint32],
     user_starts: NDArray[np.int64],
     item_starts: NDArray[np.int64],
-) -> NDArray[np.uint32]:
+) -> NDArray[np.unsignedinteger[Any]]:
     """Return the block of each rating, ``(n,)``."""
     item_ranges = len(item_starts) - 1
     first = np.arange(len(user_starts) - 1, dtype=np.uint32) * np.uint32(item_ranges)
-    block = np.repeat(first, np.diff(user_starts))[users]
-    block += np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts))[items]
+    first_of_user = np.repeat(first, np.diff(user_starts))
+    range_of_item = np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts))
+    few = len(first) * item_ranges <= 1 << 16
+    dtype: type[np.unsignedinteger[Any]] = np.uint16 if few else np.uint32
+    block = np.empty(len(users), dtype=dtype)
+    for part in parts(len(users)):
+        block[part] = first_of_user[users[part]] + range_of_item[items[part]]
     return block
 
 
 def _strata(
-    block: NDArray[np.uint32], user_starts: NDArray[np.int64], item_starts: NDArray[np.int64]
+    block: NDArray[np.unsignedinteger[Any]],
+    user_starts: NDArray[np.int64],
+    item_starts: NDArray[np.int64],
 ) -> Strata:
     begin = np.zeros((len(user_starts) - 1) * (len(item_starts) - 1) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(block, minlength=len(begin) - 1), out=begin[1:])
+    np.cumsum(count_each(block, len(begin) - 1), out=begin[1:])
     return Strata(*(_on_device(x) for x in (user_starts, item_starts, begin[:-1])))
 
 
 def _order(
-    users: NDArray[np.uint32], block: NDArray[np.uint32] | None, settings: TrainSettings
-) -> NDArray[np.intp]:
+    users: NDArray[np.uint32],
+    block: NDArray[np.unsignedinteger[Any]] | None,
+    settings: TrainSettings,
+) -> NDArray[np.integer[Any]]:
     """Return the seeded numbers of ratings in their new order, ``(n,)``: block by block."""
-    order: NDArray[np.intp] = np.arange(len(users))
+    order: NDArray[np.integer[Any]] | None = None
     if settings.order == "runs":
-        order = _then_by(users, order)
+        order = sort_by(users)
         if block is not None:
-            order = _then_by(block, order)
-        sweeps = _sweeps(users[order], None if block is None else block[order], settings.seed)
-        order = order[np.argsort(sweeps, kind="stable")]
-    return order if block is None else _then_by(block, order)
-
-
-def _then_by(key: NDArray[np.uint32], order: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Sort ratings by a key ``(n,)`` that each has, equal ones staying in ``order``.
-
-    Halves of 16 bits, the lower first: NumPy sorts those by counting.
-    """
-    key = key[order]
-    by_low = np.argsort(key.astype(np.uint16), kind="stable")
-    high = (key >> np.uint32(16)).astype(np.uint16)
-    if not high.any():
-        return order[by_low]
-    return order[by_low[np.argsort(high[by_low], kind="stable")]]
+            order = sort_by(block, order)
+        order = sort_by(_sweeps(users, block, order, settings.seed), order)
+    if block is not None:
+        return sort_by(block, order)
+    return np.arange(len(users), dtype=np.uint32) if order is None else order
 
 
 def _sweeps(
-    users: NDArray[np.uint32], block: NDArray[np.uint32] | None, seed: int
+    users: NDArray[np.uint32],
+    block: NDArray[np.unsignedinteger[Any]] | None,
+    order: NDArray[np.integer[Any]],
+    seed: int,
 ) -> NDArray[np.uint16]:
-    """Deal out the runs of ratings ``(n,)`` that are sorted by block and user: a sweep for each.
+    """Deal out the runs of ratings that an order has sorted by block and user: a sweep for each.
 
     A user's first run has a random one, the others follow at golden sections of their number.
     """
-    new = np.ones(len(users), dtype=np.bool_)
-    np.not_equal(users[1:], users[:-1], out=new[1:])
-    if block is not None:
-        new[1:] |= block[1:] != block[:-1]
-    first = np.flatnonzero(new)
-    run = np.arange(len(users)) - np.repeat(first, np.diff(first, append=len(users)))
-    run //= LONGEST_RUN  # its place among those of the user
-    bits = max(int(run.max()), LEAST_SWEEPS - 1).bit_length()
+    most = max(int(place.max()) for _, _, place in _places(users, block, order))
+    bits = max(most // LONGEST_RUN, LEAST_SWEEPS - 1).bit_length()
     start = np.random.default_rng(seed).integers(0, 1 << bits, int(users.max()) + 1)
-    run *= (
-        int((1 << bits) * 0.6180339887) | 1
-    )  # odd: the first 2^bits runs have sweeps of their own
-    run += start[users]
-    return (run % (1 << bits)).astype(np.uint16)
+    step = int((1 << bits) * 0.6180339887) | 1  # odd: the first 2^bits runs have their own sweeps
+    sweeps = np.empty(len(users), dtype=np.uint16)
+    for numbers, user, place in _places(users, block, order):
+        dealt = place // LONGEST_RUN * step + start[user]
+        sweeps[numbers] = (dealt % (1 << bits)).astype(np.uint16)
+    return sweeps
+
+
+def _places(
+    users: NDArray[np.uint32],
+    block: NDArray[np.unsignedinteger[Any]] | None,
+    order: NDArray[np.integer[Any]],
+) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.uint32], NDArray[np.int64]]]:
+    """Yield parts of an order: numbers, users, places among neighbours of one user and block."""
+    first, last = 0, None
+    for part in parts(len(order)):
+        numbers = order[part]
+        user = users[numbers]
+        new = np.append(False, user[1:] != user[:-1])
+        if block is not None:
+            of_block = block[numbers]
+            new[1:] |= of_block[1:] != of_block[:-1]
+        ends = [(user[i], None if block is None else of_block[i]) for i in (0, -1)]
+        new[0] = ends[0] != last
+        position = np.arange(part.start, part.stop)
+        begin = np.maximum.accumulate(np.where(new, position, first))
+        yield numbers, user, position - begin
+        first, last = int(begin[-1]), ends[1]
 
 
 def _on_device(values: NDArray[Any]) -> Any:

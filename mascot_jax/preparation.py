@@ -44,6 +44,8 @@ def prepare(
     items: Grouping,
     settings: TrainSettings,
     earlier: Offsets | None = None,
+    *,
+    donate: bool = False,
 ) -> Prepared:
     """Hold ratings out for validation, fit biases to the others, and lay these out.
 
@@ -57,6 +59,8 @@ def prepare(
         How to train.
     earlier
         A mean to use instead of these ratings', and biases that are to stay as they are.
+    donate
+        The ratings are not used any more, here or by the caller: their memory may be freed.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def prepare(
         rule = rule._replace(biases=_biases(ratings, earlier))
         ratings = _remainder(ratings, rule)
     validation = None if held_out is None else HeldOut(*held_out, rule)
-    laid_out = lay_out(ratings, settings, users.starts, items.starts)
+    laid_out = lay_out(ratings, settings, users.starts, items.starts, donate=donate)
     return Prepared(laid_out, validation, rule)
 
 

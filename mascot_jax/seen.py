@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.counting import count_each, sort_by
-from mascot_jax.ids import IdTable, indices_of
+from mascot_jax.counting import parts
+from mascot_jax.ids import IdTable
 from mascot_jax.interactions import Interactions
 from mascot_jax.model import Model
 from mascot_jax.pairs import Pairs
@@ -26,25 +26,46 @@ def seen_items(
     known
         A model whose seen items are added, if it has kept them.
     """
-    users, items = indices_of(ratings.users, user_ids), indices_of(ratings.items, item_ids)
+    before = 0
+    pairs = np.empty(ratings.users.size, dtype=np.uint64)
     if known is not None and known.seen is not None:
-        old_users = user_ids.encode(known.users.id_table.values, "user").astype(np.uint32)
-        old_items = item_ids.encode(known.items.id_table.values, "item").astype(np.uint32)
-        users = np.append(users, np.repeat(old_users, np.diff(known.seen.starts)))
-        items = np.append(items, old_items[known.seen.items])
-    return _in_rows(users, items, len(user_ids))
+        before = len(known.seen.items)
+        pairs = np.append(_known_pairs(known, user_ids, item_ids), pairs)
+    columns = zip(ratings.users.parts(), ratings.items.parts(), strict=True)
+    for (part, users), (_, items) in columns:
+        pairs[before + part.start : before + part.stop] = _packed(
+            user_ids.encode(users, ratings.users.name), item_ids.encode(items, ratings.items.name)
+        )
+    pairs.sort()  # in place: what is sorted here is as large as the ratings
+    return _in_rows(pairs, len(user_ids))
 
 
-def _in_rows(users: NDArray[np.uint32], items: NDArray[np.uint32], count: int) -> Pairs:
-    starts = np.append(0, np.cumsum(count_each(users, count)))
-    items = items[sort_by(users, sort_by(items))]
-    new = np.ones(len(items), dtype=np.bool_)
-    np.not_equal(items[1:], items[:-1], out=new[1:])
-    new[starts[:-1][np.diff(starts) > 0]] = True
-    if not new.all():
-        starts = np.append(0, np.cumsum(new))[starts]
-        items = items[new]
-    return Pairs(starts, items)
+def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[np.uint64]:
+    """Return what a model has seen, in the indices of other tables that know all its ids."""
+    assert known.seen is not None
+    users = user_ids.encode(known.users.id_table.values, "user")
+    items = item_ids.encode(known.items.id_table.values, "item")
+    return _packed(np.repeat(users, np.diff(known.seen.starts)), items[known.seen.items])
+
+
+def _packed(users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return pairs as numbers that are in the order of users, then of items."""
+    return users.astype(np.uint64) << np.uint64(32) | items.astype(np.uint64)
+
+
+def _in_rows(pairs: NDArray[np.uint64], users: int) -> Pairs:
+    """Return sorted pairs in compressed rows, each once."""
+    lengths = np.zeros(users, dtype=np.int64)
+    items = np.empty(len(pairs), dtype=np.uint32)
+    kept = 0
+    for part in parts(len(pairs)):
+        new = pairs[part]
+        different = new[1:] != new[:-1]
+        new = new[np.append(part.start == 0 or new[0] != pairs[part.start - 1], different)]
+        lengths += np.bincount((new >> np.uint64(32)).astype(np.int64), minlength=users)
+        items[kept : kept + len(new)] = new & np.uint64(0xFFFF_FFFF)
+        kept += len(new)
+    return Pairs(np.append(0, np.cumsum(lengths)), items[:kept])
 
 
 def rows_of(pairs: Pairs, rows: NDArray[np.int64]) -> Pairs:

@@ -28,6 +28,10 @@ STEPS_PER_OCTAVE: Final = 8
 """Sizes that candidates are filled up to, between a power of two and the next: each is a program
 to compile, and takes an eighth more at most."""
 
+FEWEST_PAIRS: Final = 1024
+"""Excluded pairs are filled up to a power of two, and to this at least: what one query excludes is
+then nearly always the same program."""
+
 
 class TopN(NamedTuple):
     """Recommendations, one an entry: ordered by query, best first."""
@@ -138,17 +142,17 @@ def _lay_out(
 def _batches(
     queries: NDArray[np.float32], exclude: Pairs | None, table: _Table
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.int32]]]:
-    """Cut queries ``(b, k)`` into batches of one size; nothing if there is nothing to choose from.
+    """Cut queries ``(b, k)`` into batches of one size.
 
     Yields
     ------
     slice, float32 ``(size, k)``, int32 ``(2, pairs)``
-        Which queries, their factors, and row and place of every excluded item; these fill up to a
-        power of two with pairs that do not exist.
+        Which queries, their factors, and row and place of every excluded item; these are filled
+        up with pairs that do not exist.
     """
     most = max(SCORES_AT_A_TIME // max(len(table.factors), 1), 1)
     size = min(most, _power_of_two(len(queries)))
-    for start in range(0, len(queries) if len(table.factors) else 0, size):
+    for start in range(0, len(queries), size):
         part = slice(start, min(start + size, len(queries)))
         batch = np.pad(queries[part], ((0, size - part.stop + part.start), (0, 0)))
         yield part, batch, _excluded(exclude, part, size, table.places)
@@ -162,7 +166,7 @@ def _excluded(
         return np.empty((2, 0), dtype=np.int32)
     starts = exclude.starts[part.start : part.stop + 1]
     items = exclude.items[starts[0] : starts[-1]]
-    pairs = np.full((2, _power_of_two(len(items))), size, dtype=np.int32)
+    pairs = np.full((2, max(_power_of_two(len(items)), FEWEST_PAIRS)), size, dtype=np.int32)
     pairs[0, : len(items)] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     pairs[1, : len(items)] = items if places is None else places[items]
     return pairs
@@ -192,7 +196,7 @@ def _best(
 
 
 def _power_of_two(count: int) -> int:
-    """Return the smallest that is not below ``count``."""
+    """Return the smallest power of two that is not below ``count``."""
     return 1 << max(count - 1, 0).bit_length()
 
 
@@ -224,10 +228,10 @@ def _check(
         ("exclude", None if exclude is None else exclude.items),
         ("candidates", candidates),
     ):
-        check_items(name, indices, len(items))
+        check_indices(name, indices, len(items))
 
 
-def check_items(name: str, indices: NDArray[np.uint32] | None, count: int) -> None:
-    """Raise an IndexError if an item does not exist."""
+def check_indices(name: str, indices: NDArray[np.integer] | None, count: int) -> None:
+    """Raise an IndexError if there is one past the ``count`` rows that exist."""
     if indices is not None and indices.size and (highest := int(indices.max())) >= count:
-        raise IndexError(f"{name}: item {highest} does not exist: there are {count}")
+        raise IndexError(f"{name}: index {highest} does not exist: there are {count}")

@@ -1,0 +1,96 @@
+"""Peak memory of ``MatrixFactorization.fit`` on a pandas frame: ``python -m benchmarks.memory``.
+
+Frames of two sizes with the Netflix Prize's users and items are fitted for one epoch, each in a
+process of its own, whose peak holds the frame and everything else. The line through the two gives
+the bytes of a rating and the ratio at the Prize's own size, without as much memory. Exit status 1
+says that it is above 2.5 times the frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from pipeline.hardware import describe_hardware
+
+USERS, ITEMS, RATINGS = 480_189, 17_770, 100_480_507
+LARGEST_ID: Final = 2_649_429
+TARGET: Final = 2.5
+CHUNK: Final = 1 << 20
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ratings", type=int, nargs=2, default=(5_000_000, 20_000_000))
+    parser.add_argument("--dtype", default="float32", help="of the column of ratings")
+    parser.add_argument("--factors", type=int, default=128)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    runs = [_in_process(n, options.dtype, options.factors) for n in options.ratings]
+    for run in runs:
+        sys.stdout.write(
+            f"{run['ratings']:12,} ratings: frame {run['frame'] / 1e6:7.0f} MB, peak "
+            f"{run['peak'] / 1e6:7.0f} MB, {run['seconds']:.0f} s\n"
+        )
+    small, large = runs
+    step = large["ratings"] - small["ratings"]
+    slope = (large["peak"] - small["peak"]) / step
+    peak = large["peak"] + slope * (RATINGS - large["ratings"])
+    ratio = peak / (large["frame"] / large["ratings"] * RATINGS)
+    sys.stdout.write(
+        f"{slope:.1f} bytes a rating; at {RATINGS:,} ratings {peak / 1e9:.2f} GB, "
+        f"{ratio:.2f} times the frame (target {TARGET})\n"
+    )
+    if options.json:
+        result = vars(options) | {"hardware": describe_hardware(), "runs": runs, "ratio": ratio}
+        options.json.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+    if ratio > TARGET:
+        raise SystemExit(1)
+
+
+def _in_process(ratings: int, dtype: str, factors: int) -> dict[str, Any]:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_measure, (ratings, dtype, factors))
+
+
+def _measure(ratings: int, dtype: str, factors: int) -> dict[str, Any]:
+    import pandas as pd
+
+    from mascot_jax import MatrixFactorization
+
+    rng = np.random.default_rng(0)
+    ids = np.sort(rng.choice(LARGEST_ID, USERS, replace=False))
+    columns = {
+        "user": np.empty(ratings, np.int64),
+        "item": np.empty(ratings, np.int64),
+        "rating": np.empty(ratings, dtype),
+    }
+    for start in range(0, ratings, CHUNK):
+        part = slice(start, min(start + CHUNK, ratings))
+        count = part.stop - part.start
+        columns["user"][part] = ids[(rng.random(count) ** 2 * USERS).astype(np.int64)]
+        columns["item"][part] = rng.random(count) ** 3 * ITEMS
+        columns["rating"][part] = rng.integers(1, 6, count)
+    frame = pd.DataFrame(columns, copy=False)
+    start_time = time.perf_counter()
+    MatrixFactorization(factors=factors, epochs=1).fit(frame)
+    return {
+        "ratings": ratings,
+        "frame": int(frame.memory_usage().sum()),
+        "seconds": time.perf_counter() - start_time,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+if __name__ == "__main__":
+    main()
