@@ -149,7 +149,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, A
         factors = int(fingerprint["settings"]["factors"])
         best = _state("best", tensors, factors) if "best.epoch" in tensors else None
         progress = Progress(_state("state", tensors, factors), _records(tensors), best)
-    except (KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a complete checkpoint: {error}") from error
     return progress, fingerprint
 
@@ -180,10 +180,11 @@ def _state_tensors(name: str, state: TrainState) -> Tensors:
         tensors[f"{prefix}.codes"] = codes
         tensors[f"{prefix}.baseline"] = np.array(side.baseline)
         for storage, table in side.tables.items():
-            rows = _live(tensors[f"{prefix}.starts"], codes, STORAGES[storage].code)
-            # A copy that was gathered on the device: with a view of the table alive, the next
-            # epoch could not update it in place.
-            tensors[f"{prefix}.rows.{storage}"] = np.asarray(_gather(table, rows))
+            live = _live(tensors[f"{prefix}.starts"], codes, STORAGES[storage].code)
+            # Padding included. A copy: with a view of the table alive, the next epoch could not
+            # update it in place.
+            rows = np.asarray(table)[live] if len(live) else np.empty((0, table.shape[1]))
+            tensors[f"{prefix}.rows.{storage}"] = rows.astype(table.dtype, copy=False)
     return tensors
 
 
@@ -228,10 +229,12 @@ def _check_groups(
     types = [str(x.dtype) for x in (starts, codes, baseline)]
     if types != ["uint32", "uint8", "float32"] or codes.ndim != 1 or len(codes) == 0:
         raise ValueError(f"{prefix}: groups are {', '.join(types)}")
-    if not starts.shape == (len(codes) + 1,) or baseline.shape != codes.shape:
+    if starts.shape != (len(codes) + 1,) or baseline.shape != codes.shape:
         raise ValueError(f"{prefix}: the group table has other lengths than the groups")
     if starts[0] != 0 or (np.diff(starts.astype(np.int64)) <= 0).any():
         raise ValueError(f"{prefix}: the group table does not rise from 0")
+    if starts[-1] != sum(len(rows) for rows in stored.values()):
+        raise ValueError(f"{prefix}: the group table does not cover the rows")
     if not set(stored) <= set(STORAGES) or not set(codes.tolist()) <= set(by_code(stored)):
         raise ValueError(f"{prefix}: groups are in a storage that the file does not hold")
 
@@ -240,12 +243,6 @@ def _live(starts: NDArray[np.uint32], codes: NDArray[np.uint8], code: int) -> ND
     """Return the rows, rising, whose groups are in the storage of this code."""
     rows = np.flatnonzero(np.repeat(codes == code, np.diff(starts)))
     return rows.astype(np.uint32)
-
-
-@jax.jit
-def _gather(table: jax.Array, rows: jax.Array) -> jax.Array:
-    """Return rows ``(n, stride)`` of a table, padding included."""
-    return table.at[rows].get(mode="promise_in_bounds")
 
 
 @partial(jax.jit, donate_argnames="table")

@@ -19,7 +19,7 @@ _FULL: Final = {
     errno.EFBIG: "allow larger files (ulimit -f), or use another file system",
 }
 _REFUSED: Final = {
-    errno.EROFS: "it is read-only: choose another place",
+    errno.EROFS: "choose another place",
     errno.EACCES: "allow writing there, or choose another place",
     errno.EPERM: "allow writing there, or choose another place",
     errno.ENOENT: "make its folder first",

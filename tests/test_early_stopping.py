@@ -36,3 +36,15 @@ def test_the_first_of_equally_good_states_is_kept():
     stopping = EarlyStopping(5)
     add(stopping, 2.0, 1.0, 1.0, 3.0)
     assert int(stopping.best["epoch"]) == 1
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_it_goes_on_as_if_it_had_never_stopped(at):
+    rmses = [3.0, 2.0, 2.5, 2.0, 2.1, 2.2]
+    whole, first = EarlyStopping(3), EarlyStopping(3)
+    stops = add(whole, *rmses)
+    add(first, *rmses[:at])
+    second = EarlyStopping(3, rmses[:at], first.best)
+    assert second.over == (at > 0 and stops[at - 1])
+    assert add(second, *rmses[at:]) == stops[at:]
+    assert (second.best is first.best) == (at >= 2)

@@ -1,20 +1,35 @@
 """Atomic writes: the old file or the new one, and nothing beside it."""
 
+import errno
 import os
+import resource
 import signal
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from mascot_jax.errors import MascotError, SaveError
 from mascot_jax.files import atomic_write
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A disk that is full, in effect: EFBIG instead of ENOSPC."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def write_half(path, error):
@@ -45,21 +60,63 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert names(tmp_path) == ["a.bin"]
 
 
-def test_full_disk_while_flushing_leaves_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "cause", "remedy"),
+    [
+        (errno.ENOSPC, "No space left on device", "free some space there"),
+        (errno.EDQUOT, "Disk quota exceeded", "free some of your quota"),
+        (errno.EROFS, "Read-only file system", "choose another place"),
+        (errno.EIO, "Input/output error", "see whether its disk works"),
+    ],
+)
+def test_a_failing_disk_leaves_the_old_file(tmp_path, monkeypatch, number, cause, remedy):
     def refuse(handle):
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="No space left"), atomic_write(path) as temporary:
+    with pytest.raises(SaveError) as caught, atomic_write(path) as temporary:
         temporary.write_bytes(b"new")
+    assert str(caught.value).startswith(f"{path}: cannot be written: {cause}: {remedy}")
+    assert caught.value.errno == number
+    assert isinstance(caught.value, OSError)
+    assert isinstance(caught.value, MascotError)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
 
 
-def test_missing_folder_is_reported(tmp_path):
-    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "none" / "a.bin"):
+def write_tensors(path):
+    save_file({"x": np.zeros(100_000)}, path)
+
+
+def write_plainly(path):
+    path.write_bytes(bytes(100_000))
+
+
+@pytest.mark.parametrize("write", [write_tensors, write_plainly])
+def test_a_file_that_gets_too_large_leaves_the_old_one(tmp_path, write):
+    """The system's own refusal, as of a full disk; each library words it differently."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    refused = pytest.raises(SaveError, match="File too large: allow larger")
+    with files_of_at_most(50_000), refused, atomic_write(path) as temporary:
+        write(temporary)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_what_the_writer_fails_to_read_is_another_error(tmp_path):
+    with pytest.raises(PermissionError, match="source"), atomic_write(tmp_path / "a.bin"):
+        raise PermissionError(errno.EACCES, "not yours", "source")
+
+
+@pytest.mark.parametrize(
+    ("folder", "remedy"), [("none", "make its folder"), ("a", "another place")]
+)
+def test_a_folder_that_is_none_is_reported(tmp_path, folder, remedy):
+    (tmp_path / "a").touch()
+    with pytest.raises(SaveError, match=remedy), atomic_write(tmp_path / folder / "a.bin"):
         pass
 
 

@@ -25,6 +25,7 @@ INTEGERS = {  # lowest and highest allowed
     "train.period": (1, 1_000_000),
     "train.warmup": (0, 1_000_000),
     "train.patience": (1, 1_000_000),
+    "train.checkpoint_every": (1, 1_000_000),
     "train.threads": (1, 4096),
     "train.seed": (0, BIG - 1),
 }
@@ -77,6 +78,7 @@ NULLABLE = FROM_METHOD | {
     "train.threads",
     "train.deterministic",
     "train.patience",
+    "train.checkpoint_every",
 }
 NEEDS = {"train.patience": {"train.validation": 0.1}}
 """What must be set beside a parameter."""
@@ -150,7 +152,7 @@ def test_another_type_is_refused(path, value, rule):
 @pytest.mark.parametrize("path", sorted(NULLABLE))
 def test_null_is_allowed_where_something_else_fills_it(path):
     assert accepted(path, None) is None
-    assert DEFAULTS[path] is None
+    assert DEFAULTS[path] is None or path == "train.checkpoint_every"  # null turns that off
 
 
 def edges(table, step):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from mascot_jax.settings import TrainSettings
 from tests.pipeline.workspace import CHECKOUT
 
 STAGES = YAML(typ="safe").load(CHECKOUT / "dvc.yaml")["stages"]
@@ -56,3 +57,9 @@ def test_a_stage_depends_on_no_code_that_is_gone():
             name for name in stage["deps"] if name.startswith(("pipeline", "mascot_jax", "ffi"))
         }
         assert all((CHECKOUT / name).exists() for name in code)
+
+
+def test_training_depends_on_every_parameter_that_counts():
+    """Checkpoints change no result: how often they are written must not train again."""
+    named = set(TrainSettings.model_fields) - {"checkpoint_every"}
+    assert sorted(STAGES["train"]["params"]) == sorted(f"train.{name}" for name in named)

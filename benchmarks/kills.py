@@ -1,0 +1,227 @@
+"""Trainings that are killed and started again: ``python -m benchmarks.kills --kills 200``.
+
+Each training runs deterministically in a process of its own, which gets SIGKILL at a random moment,
+again and again, until one is through. After each kill the files it left are read; after each
+training its model file is compared with that of one in one go. Exit status 1 says that a file was
+corrupt, that bytes differed or that something was left behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from multiprocessing.context import ForkServerProcess
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from mascot_jax import checkpoint, fingerprint
+from mascot_jax.errors import MascotError
+from mascot_jax.grouping import Grouping, regroup
+from mascot_jax.kernels import Execution
+from mascot_jax.model_file import load_model, save_model
+from mascot_jax.preparation import Prepared, prepare
+from mascot_jax.ratings import make_ratings
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.tensor_file import read_tensors
+from mascot_jax.train_model import train_model
+from pipeline.hardware import describe_hardware
+
+USERS, ITEMS, RATINGS, GROUPS = 3000, 1000, 150_000, 50
+COMMON = {"factors": 64, "epochs": 60, "deterministic": True, "checkpoint_every": 1}
+MEASURED = {"sample_ratio": 1.0, "warmup": 2, "period": 3}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "mascot": {"method": "mascot", "threshold": 1.2, **MEASURED},
+    "mascot-int8": {"method": "mascot-int8", **MEASURED},
+    "fp16, stochastic, runs": {"method": "fp16", "rounding": "stochastic", "order": "runs"},
+    "mascot, biases, validation, patience": {
+        "method": "mascot",
+        "threshold": 1.2,
+        **MEASURED,
+        "biases": True,
+        "validation": 0.1,
+        "patience": 5,
+        "learning_rate": 0.05,
+    },
+}
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["benchmarks.kills"])  # a child then starts in no time
+
+
+class Row(NamedTuple):
+    """What became of one variant's trainings."""
+
+    variant: str
+    trainings: int
+    """That came to their end."""
+    kills: int
+    resumes: int
+    """Starts that found a checkpoint."""
+    corrupt_files: int
+    different_models: int
+    leftovers: int
+    """Files beside the model when a training was through."""
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="in all")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    rows = []
+    with tqdm(total=options.kills, desc="kills", disable=None) as bar:
+        for at, variant in enumerate(VARIANTS):
+            wanted = options.kills * (at + 1) // len(VARIANTS) - bar.n
+            rows.append(_torment(variant, wanted, rng, bar))
+    for row in rows:
+        figures = (f"{value} {name.replace('_', ' ')}" for name, value in row._asdict().items())
+        sys.stdout.write(f"{row.variant}: {', '.join(list(figures)[1:])}\n")
+    if options.json:
+        result = {
+            "ratings": RATINGS,
+            "hardware": describe_hardware(jax.local_devices(backend="cpu")[0]),
+            "variants": [row._asdict() for row in rows],
+        }
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if any(row.corrupt_files or row.different_models or row.leftovers for row in rows):
+        raise SystemExit(1)
+
+
+def _torment(variant: str, kills: int, rng: np.random.Generator, bar: tqdm[Any]) -> Row:
+    """Train one variant until it has been killed so many times and come to its end."""
+    with tempfile.TemporaryDirectory() as name:
+        whole = Path(name) / "whole"
+        whole.mkdir()
+        seconds = _in_one_go(variant, whole)
+        expected = (whole / "model").read_bytes()
+        row = Row(variant, 0, 0, 0, 0, 0, 0)
+        while row.kills < kills:
+            folder = Path(name) / str(row.trainings)
+            folder.mkdir()
+            row = _until_through(variant, folder, kills, seconds, rng, row, bar)
+            different = (folder / "model").read_bytes() != expected
+            row = row._replace(
+                trainings=row.trainings + 1,
+                different_models=row.different_models + different,
+                leftovers=row.leftovers + len(list(folder.iterdir())) - 1,
+            )
+    return row
+
+
+def _in_one_go(variant: str, folder: Path) -> float:
+    """Train without a kill, twice; return the seconds of the second time, all compiled."""
+    for _ in range(2):
+        process, begun = _start(variant, folder)
+        begun.wait()
+        start = time.perf_counter()
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"{variant}: a training that nobody killed failed")
+    return time.perf_counter() - start
+
+
+def _until_through(
+    variant: str,
+    folder: Path,
+    kills: int,
+    seconds: float,
+    rng: np.random.Generator,
+    row: Row,
+    bar: tqdm[Any],
+) -> Row:
+    """Start a training as often as it takes, killing it as long as kills are left."""
+    while True:
+        row = row._replace(resumes=row.resumes + (folder / "checkpoint").exists())
+        process, begun = _start(variant, folder)
+        begun.wait()
+        process.join(rng.uniform(0, seconds / 2) if row.kills < kills else None)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        if process.exitcode == 0:
+            return row
+        if process.exitcode != -9:
+            raise SystemExit(f"{variant}: a training failed without being killed")
+        corrupt = row.corrupt_files + _corrupt_files(folder)
+        row = row._replace(kills=row.kills + 1, corrupt_files=corrupt)
+        bar.update()
+
+
+def _start(variant: str, folder: Path) -> tuple[ForkServerProcess, Event]:
+    begun = CONTEXT.Event()
+    process = CONTEXT.Process(target=_train, args=(variant, folder, begun))
+    process.start()
+    return process, begun
+
+
+def _corrupt_files(folder: Path) -> int:
+    """Count files that are there and cannot be read, of those that should be whole."""
+    found = 0
+    for name in ("checkpoint", "model"):
+        path = folder / name
+        try:
+            if path.exists():
+                load_model(path) if name == "model" else read_tensors(path, checkpoint.FORMAT)
+        except MascotError as error:
+            sys.stderr.write(f"{error}\n")
+            found += 1
+    return found
+
+
+def _train(variant: str, folder: Path, begun: Event) -> None:
+    """Train from the checkpoint in the folder, if there is one, to the model."""
+    _keep_compiled(folder.parent / "compiled", write=folder.name == "whole")
+    settings = validate(TrainSettings, {**COMMON, **VARIANTS[variant]})
+    prepared, users, items = _ratings(settings)
+    begun.set()
+    checkpoints = checkpoint.Checkpoints(
+        folder / "checkpoint", 1, fingerprint.fingerprint(prepared, users, items, settings)
+    )
+    model = train_model(
+        prepared,
+        users,
+        items,
+        settings,
+        Execution(threads=len(os.sched_getaffinity(0))),
+        low=1,
+        high=5,
+        start=checkpoints.load(),
+        checkpoints=checkpoints,
+    )
+    save_model(model, folder / "model")
+    checkpoints.remove()
+
+
+def _ratings(settings: TrainSettings) -> tuple[Prepared, Grouping, Grouping]:
+    """Return the ratings of a planted truth of rank four, with noise, and groups."""
+    rng = np.random.default_rng(0)
+    ids = [(count * rng.random(RATINGS) ** 2).astype(np.uint32) for count in (USERS, ITEMS)]
+    p, q = rng.uniform(0, 1.1, (2, USERS, 4))
+    values = (p[ids[0]] * q[ids[1]]).sum(axis=1) + rng.normal(0, 0.5, RATINGS)
+    users = regroup(np.bincount(ids[0], minlength=USERS), GROUPS)
+    items = regroup(np.bincount(ids[1], minlength=ITEMS), GROUPS)
+    ratings = make_ratings(users.row_of[ids[0]], items.row_of[ids[1]], values, USERS, ITEMS)
+    return prepare(ratings, users, items, settings), users, items
+
+
+def _keep_compiled(folder: Path, *, write: bool) -> None:
+    """Compile a variant once for all its processes; those that are killed only read."""
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0 if write else 1e9)
+
+
+if __name__ == "__main__":
+    main()
