@@ -4,7 +4,6 @@ from mascot_jax import __version__
 
 project = "mascot-jax"
 author = "The mascot-jax developers"
-copyright = author
 release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
