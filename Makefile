@@ -19,7 +19,7 @@ check-lock: $(VENV)/.pipeline
 	python -m pipeline.check_lock
 
 test: $(VENV)/.test
-	pytest
+	pytest -n auto --dist loadgroup
 
 # Against what users install, without the sources.
 wheel-test: $(VENV)/.package

@@ -54,7 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
 }
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["benchmarks.kills"])  # a child then starts in no time
+CONTEXT.set_forkserver_preload(["mascot_jax.train_model"])  # a child then starts in no time
 
 
 class Row(NamedTuple):

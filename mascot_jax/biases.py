@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.counting import parts
+
 Ids = NDArray[np.uint32]
 Floats = NDArray[np.float64]
-
-RATINGS_AT_A_TIME: Final = 1 << 22
-"""Bounds the memory of a sum over the ratings: 100 MiB."""
 
 SWEEPS: Final = 6
 """From the fourth on, the error changes in the sixth digit on generated ratings."""
@@ -99,9 +97,3 @@ def _fit_side(
         counts += np.bincount(index, minlength=count)
     biases: Floats = sums / np.maximum(counts + damping, 1)
     return biases
-
-
-def parts(size: int) -> Iterator[slice]:
-    """Cut ``size`` ratings into slices that bound memory."""
-    for start in range(0, size, RATINGS_AT_A_TIME):
-        yield slice(start, start + RATINGS_AT_A_TIME)

@@ -236,7 +236,9 @@ class MatrixFactorization:
         return {name: value for name, value in self.__dict__.items() if name not in caches}
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("model_", "history_"):
+        # Properties of the model come here, too, once they found none.
+        learned = name.startswith("_") or name.endswith("_")
+        if learned and not name.startswith("__") and "model_" not in self.__dict__:
             raise NotFittedError(
                 f"{name}: there is none yet: call fit, or MatrixFactorization.load"
             )

@@ -49,15 +49,16 @@ def fingerprint(
     Returns
     -------
     dict
-        ``settings`` by name, and digests: of ``ratings`` and ``groups``, of the ``validation`` and
+        ``settings`` by name, and digests: of ``ratings``, ``mean or biases`` and ``groups``, of the ``validation`` and
         ``test`` ratings where there are any, of the ``code`` of this library and its versions.
     """
-    ratings = prepared.ratings
+    ratings, rule = prepared.ratings, prepared.rule
     resolved = settings.resolved().model_copy(update={"deterministic": ratings.conflict_free})
     held_out = {"validation ratings": prepared.validation, "test ratings": test}
     return {
         "settings": resolved.model_dump(mode="json", exclude=set(OF_NO_EFFECT)),
         "ratings": digest_of(map(np.asarray, (ratings.users, ratings.items, ratings.ratings))),
+        "mean or biases": digest_of((np.array([rule.mean_rating]), *(rule.biases or ()))),
         "groups": digest_of(np.asarray(x) for side in (users, items) for x in side),
         **{
             name: None if scored is None else digest_of(scored.arrays())

@@ -184,7 +184,6 @@ def _train(
         items.grouping,
         settings,
         offsets,
-        donate=True,
     )
     start = None
     if earlier is not None:

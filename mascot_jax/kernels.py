@@ -7,11 +7,13 @@ jit donates them. Shapes: n ratings, g groups of a side, k factors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from mascot_jax import native  # noqa: F401  registers the targets
 from mascot_jax.ratings import Ratings
@@ -72,6 +74,63 @@ def allocate_table(rows: int, factors: int, storage: Storage) -> jax.Array:
     shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
     table: jax.Array = jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
     return table
+
+
+@partial(jax.jit, static_argnames=("blocks", "longest_run", "least_sweeps", "threads"))
+def lay_out(
+    users: jax.Array,
+    items: jax.Array,
+    ratings: jax.Array,
+    user_part: ArrayLike,
+    item_part: ArrayLike,
+    seed: ArrayLike,
+    *,
+    blocks: int,
+    longest_run: int,
+    least_sweeps: int,
+    threads: int,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Sort ratings into blocks, and within these into runs of one user; on a CPU only.
+
+    Parameters
+    ----------
+    users, items, ratings
+        uint32, uint32 and float32 ``(n,)``: rows that are known to be in range, and ratings.
+    user_part, item_part
+        uint32 ``(rows,)`` of each side: a rating's block is its user's part plus its item's.
+        Within a block, ratings stay in their order but for runs.
+    seed
+        uint32 ``()``: where each user's runs begin.
+    blocks
+        More than any two parts add up to.
+    longest_run
+        Ratings of one user that follow one another; 0: no runs.
+    least_sweeps
+        Parts of a block that runs are dealt to, each in the order of the users; more where a user
+        has more runs.
+    threads
+        The result does not depend on their number.
+
+    Returns
+    -------
+    users, items, ratings, begin
+        In the new order; uint32 ``(blocks,)``: the number of each block's first.
+    """
+    count = users.shape
+    shapes = [(count, jnp.uint32), (count, jnp.uint32), (count, jnp.float32), ((blocks,), "uint32")]
+    call = jax.ffi.ffi_call("mascot_lay_out", [jax.ShapeDtypeStruct(*s) for s in shapes])
+    users, items, ratings, begin = call(
+        users,
+        items,
+        ratings,
+        jnp.asarray(user_part, dtype=jnp.uint32),
+        jnp.asarray(item_part, dtype=jnp.uint32),
+        jnp.asarray(seed, dtype=jnp.uint32).reshape(1),
+        longest_run=np.int64(longest_run),
+        least_sweeps=np.int64(least_sweeps),
+        threads=np.int32(threads),
+    )
+    return users, items, ratings, begin
 
 
 def run_epoch(

@@ -8,15 +8,16 @@ decided here: ``train.order``, and ``train.deterministic``, which needs blocks t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, Final
+import os
+from typing import Final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from mascot_jax.counting import count_each, gather, parts, sort_by
+from mascot_jax import kernels
+from mascot_jax.counting import count_each
 from mascot_jax.errors import BackendError
 from mascot_jax.ratings import Ratings, Strata
 from mascot_jax.settings import TrainSettings
@@ -41,8 +42,6 @@ def lay_out(
     settings: TrainSettings,
     user_starts: NDArray[np.uint32],
     item_starts: NDArray[np.uint32],
-    *,
-    donate: bool = False,
 ) -> Ratings:
     """Return ratings in the order in which training numbers them.
 
@@ -60,9 +59,6 @@ def lay_out(
         and items; within these they lie as without.
     user_starts, item_starts
         uint32 ``(g + 1,)``: group tables.
-    donate
-        The ratings as they came are not used any more: each of their columns is freed as soon as
-        its successor is there.
 
     Raises
     ------
@@ -77,17 +73,21 @@ def lay_out(
         raise ValueError("the ratings have been laid out for other settings already")
     settings = settings.on(_platform(ratings))
     _check_platform(ratings, settings)
-    order, strata = _plan(ratings, settings, user_starts, item_starts)
-    columns: dict[str, Any] = {}
-    for name in ("users", "items", "ratings"):
-        column: jax.Array = getattr(ratings, name)
-        columns[name] = jnp.asarray(gather(np.asarray(column), order), dtype=column.dtype)
-        if donate:
-            column.delete()
+    if settings.order == "shuffled" and not settings.deterministic:
+        return dataclasses.replace(ratings, order=settings.order, conflict_free=False)
+    in_blocks = settings.order == "group-blocks" or bool(settings.deterministic)
+    if settings.order == "group-blocks":
+        starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
+    else:
+        starts = (
+            range_starts(ratings.users, ratings.user_count, MOST_RANGES if in_blocks else 1),
+            range_starts(ratings.items, ratings.item_count, MOST_RANGES if in_blocks else 1),
+        )
+    laid_out, begin = _lay_out(ratings, settings, *starts)
+    user_ranges, item_ranges = (jnp.asarray(x.astype(np.uint32)) for x in starts)
     return dataclasses.replace(
-        ratings,
-        **columns,
-        strata=strata,
+        laid_out,
+        strata=Strata(user_ranges, item_ranges, begin) if in_blocks else None,
         order=settings.order,
         conflict_free=bool(settings.deterministic),
     )
@@ -119,7 +119,7 @@ def _check_platform(ratings: Ratings, settings: TrainSettings) -> None:
         )
 
 
-def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
+def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArray[np.int64]:
     """Divide a side's rows into contiguous ranges with about equally many ratings.
 
     Parameters
@@ -128,6 +128,8 @@ def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
         ``(n,)``: the row of each rating.
     count
         Number of rows.
+    most
+        Number of ranges; fewer where there are fewer rows.
 
     Returns
     -------
@@ -135,7 +137,8 @@ def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
         ``(ranges + 1,)``: 0, the first row of each further range, ``count``. A range is empty where
         one row has more ratings than a range should.
     """
-    ranges = min(MOST_RANGES, count)
+    ranges = min(most, count)
+    rows = np.asarray(rows)
     visits = count_each(rows, count)
     range_of = (np.cumsum(visits) - visits) * ranges // len(rows)
     starts: NDArray[np.int64] = np.searchsorted(range_of, np.arange(ranges + 1))
@@ -143,112 +146,28 @@ def range_starts(rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
     return starts
 
 
-def _plan(
+def _lay_out(
     ratings: Ratings,
     settings: TrainSettings,
-    user_starts: NDArray[np.uint32],
-    item_starts: NDArray[np.uint32],
-) -> tuple[NDArray[np.integer[Any]], Strata | None]:
-    """Return the seeded numbers of ratings in their new order, ``(n,)``, and their blocks."""
-    users, items = np.asarray(ratings.users), np.asarray(ratings.items)
-    if not (settings.order == "group-blocks" or settings.deterministic):
-        return _order(users, None, settings), None
-    if settings.order == "group-blocks":
-        starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
-    else:
-        starts = range_starts(users, ratings.user_count), range_starts(items, ratings.item_count)
-    block = _blocks(users, items, *starts)
-    return _order(users, block, settings), _strata(block, *starts)
-
-
-def _blocks(
-    users: NDArray[np.uint32],
-    items: NDArray[np.uint32],
     user_starts: NDArray[np.int64],
     item_starts: NDArray[np.int64],
-) -> NDArray[np.unsignedinteger[Any]]:
-    """Return the block of each rating, ``(n,)``."""
-    item_ranges = len(item_starts) - 1
-    first = np.arange(len(user_starts) - 1, dtype=np.uint32) * np.uint32(item_ranges)
-    first_of_user = np.repeat(first, np.diff(user_starts))
-    range_of_item = np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts))
-    few = len(first) * item_ranges <= 1 << 16
-    dtype: type[np.unsignedinteger[Any]] = np.uint16 if few else np.uint32
-    block = np.empty(len(users), dtype=dtype)
-    for part in parts(len(users)):
-        block[part] = first_of_user[users[part]] + range_of_item[items[part]]
-    return block
+) -> tuple[Ratings, jax.Array]:
+    """Sort by pair of ranges, then into runs where these are the order.
 
-
-def _strata(
-    block: NDArray[np.unsignedinteger[Any]],
-    user_starts: NDArray[np.int64],
-    item_starts: NDArray[np.int64],
-) -> Strata:
-    begin = np.zeros((len(user_starts) - 1) * (len(item_starts) - 1) + 1, dtype=np.int64)
-    np.cumsum(count_each(block, len(begin) - 1), out=begin[1:])
-    return Strata(*(_on_device(x) for x in (user_starts, item_starts, begin[:-1])))
-
-
-def _order(
-    users: NDArray[np.uint32],
-    block: NDArray[np.unsignedinteger[Any]] | None,
-    settings: TrainSettings,
-) -> NDArray[np.integer[Any]]:
-    """Return the seeded numbers of ratings in their new order, ``(n,)``: block by block."""
-    order: NDArray[np.integer[Any]] | None = None
-    if settings.order == "runs":
-        order = sort_by(users)
-        if block is not None:
-            order = sort_by(block, order)
-        order = sort_by(_sweeps(users, block, order, settings.seed), order)
-    if block is not None:
-        return sort_by(block, order)
-    return np.arange(len(users), dtype=np.uint32) if order is None else order
-
-
-def _sweeps(
-    users: NDArray[np.uint32],
-    block: NDArray[np.unsignedinteger[Any]] | None,
-    order: NDArray[np.integer[Any]],
-    seed: int,
-) -> NDArray[np.uint16]:
-    """Deal out the runs of ratings that an order has sorted by block and user: a sweep for each.
-
-    A user's first run has a random one, the others follow at golden sections of their number.
+    Returns the ratings, and uint32 ``(user ranges x item ranges,)``: each block's first.
     """
-    most = max(int(place.max()) for _, _, place in _places(users, block, order))
-    bits = max(most // LONGEST_RUN, LEAST_SWEEPS - 1).bit_length()
-    start = np.random.default_rng(seed).integers(0, 1 << bits, int(users.max()) + 1)
-    step = int((1 << bits) * 0.6180339887) | 1  # odd: the first 2^bits runs have their own sweeps
-    sweeps = np.empty(len(users), dtype=np.uint16)
-    for numbers, user, place in _places(users, block, order):
-        dealt = place // LONGEST_RUN * step + start[user]
-        sweeps[numbers] = (dealt % (1 << bits)).astype(np.uint16)
-    return sweeps
-
-
-def _places(
-    users: NDArray[np.uint32],
-    block: NDArray[np.unsignedinteger[Any]] | None,
-    order: NDArray[np.integer[Any]],
-) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.uint32], NDArray[np.int64]]]:
-    """Yield parts of an order: numbers, users, places among neighbours of one user and block."""
-    first, last = 0, None
-    for part in parts(len(order)):
-        numbers = order[part]
-        user = users[numbers]
-        new = np.append(False, user[1:] != user[:-1])
-        if block is not None:
-            of_block = block[numbers]
-            new[1:] |= of_block[1:] != of_block[:-1]
-        ends = [(user[i], None if block is None else of_block[i]) for i in (0, -1)]
-        new[0] = ends[0] != last
-        position = np.arange(part.start, part.stop)
-        begin = np.maximum.accumulate(np.where(new, position, first))
-        yield numbers, user, position - begin
-        first, last = int(begin[-1]), ends[1]
-
-
-def _on_device(values: NDArray[Any]) -> Any:
-    return jnp.asarray(values.astype(np.uint32, copy=False))
+    item_ranges = len(item_starts) - 1
+    blocks = (len(user_starts) - 1) * item_ranges
+    device, host = next(iter(ratings.users.devices())), jax.local_devices(backend="cpu")[0]
+    columns = kernels.lay_out(
+        *(jax.device_put(x, host) for x in (ratings.users, ratings.items, ratings.ratings)),
+        np.repeat(np.arange(0, blocks, item_ranges, dtype=np.uint32), np.diff(user_starts)),
+        np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts)),
+        np.uint32(settings.seed),
+        blocks=blocks,
+        longest_run=LONGEST_RUN if settings.order == "runs" else 0,
+        least_sweeps=LEAST_SWEEPS,
+        threads=settings.threads or len(os.sched_getaffinity(0)),
+    )
+    users, items, values, begin = (jax.device_put(x, device) for x in columns)
+    return dataclasses.replace(ratings, users=users, items=items, ratings=values), begin

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.biases import Biases, fit_biases, parts
+from mascot_jax.biases import Biases, fit_biases
+from mascot_jax.counting import parts
 from mascot_jax.errors import DataError
 from mascot_jax.grouping import Grouping
 from mascot_jax.layout import lay_out
@@ -44,8 +45,6 @@ def prepare(
     items: Grouping,
     settings: TrainSettings,
     earlier: Offsets | None = None,
-    *,
-    donate: bool = False,
 ) -> Prepared:
     """Hold ratings out for validation, fit biases to the others, and lay these out.
 
@@ -59,8 +58,6 @@ def prepare(
         How to train.
     earlier
         A mean to use instead of these ratings', and biases that are to stay as they are.
-    donate
-        The ratings are not used any more, here or by the caller: their memory may be freed.
 
     Raises
     ------
@@ -77,7 +74,7 @@ def prepare(
         rule = rule._replace(biases=_biases(ratings, earlier))
         ratings = _remainder(ratings, rule)
     validation = None if held_out is None else HeldOut(*held_out, rule)
-    laid_out = lay_out(ratings, settings, users.starts, items.starts, donate=donate)
+    laid_out = lay_out(ratings, settings, users.starts, items.starts)
     return Prepared(laid_out, validation, rule)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError, SettingsError
-from mascot_jax.top_n import Pairs, TopN, check_indices
+from mascot_jax.pairs import Pairs
+from mascot_jax.top_n import TopN, check_indices
 
 
 class RankingMetrics(NamedTuple):

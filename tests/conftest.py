@@ -41,6 +41,17 @@ def pytest_report_header():
     return f"mascot_jax: {where}"
 
 
+WITH_DEAR_FIXTURES = ("pipeline", "test_cuda_on_host.py", "test_ml_1m.py")
+"""Folders and files whose tests share what takes long to make: one worker's, if there are more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in (item.path.parent.name, item.path.name):
+            if name in WITH_DEAR_FIXTURES:
+                item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of rating archives."""

@@ -269,7 +269,9 @@ class TestFingerprint:
         prepared = training.prepared
         groups = training.users._replace(visits=training.users.visits + 1)
         ratings = Training(tmp_path, "fp32").prepared.ratings
+        rule = prepared.rule._replace(mean_rating=2.5)
         for name, there in {
+            "mean or biases": fingerprint(prepared._replace(rule=rule), *made[1:]),
             "ratings": fingerprint(prepared._replace(ratings=ratings), *made[1:]),
             "validation ratings": fingerprint(prepared._replace(validation=other), *made[1:]),
             "test ratings": fingerprint(*made, test=other),

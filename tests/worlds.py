@@ -31,6 +31,11 @@ class World(NamedTuple):
     values: np.ndarray
 
 
+@partial(jax.jit, static_argnames="storage")
+def encode(values, storage):
+    return storage.encode(values)  # compiled: int8's dozens of steps, one by one, take seconds
+
+
 def make_side(factors, starts, codes, int8="int8-32"):
     """A Side with every storage's table: rows where their group's code says, canaries elsewhere."""
     rows, k = factors.shape
@@ -40,7 +45,7 @@ def make_side(factors, starts, codes, int8="int8-32"):
         table = np.full((rows, storage.stride(k)), 77, dtype=storage.dtype)
         live = code_of_row == storage.code
         table[live] = 0
-        table[live, : storage.elements(k)] = storage.encode(jnp.asarray(factors[live]))
+        table[live, : storage.elements(k)] = np.asarray(encode(factors, storage))[live]
         tables[storage.name] = put(table, k, storage)
     return Side(
         dict(sorted(tables.items())),

@@ -6,6 +6,7 @@
 #include "bind/handlers.h"
 #include "bind/signatures.h"
 #include "core/epoch.h"
+#include "core/layout.h"
 #include "core/tables.h"
 
 namespace mascot::bind {
@@ -208,7 +209,47 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
   });
 }
 
+// Ids are in range, and so are blocks where the parts' largest are: those are checked.
+void require_parts(const U32& users, const U32& items, int64_t blocks) {
+  const auto largest = [](const U32& parts) -> int64_t {
+    const uint32_t* part = parts.typed_data();
+    require(parts.element_count() != 0, "a side must have rows");
+    return *std::max_element(part, part + parts.element_count());
+  };
+  require(largest(users) + largest(items) < blocks, "parts must add up to a block there is");
+}
+
+ffi::Error lay_out(U32 users, U32 items, F32 ratings, U32 user_part, U32 item_part, U32 seed,
+                   ffi::Result<ffi::BufferR1<ffi::U32>> new_users,
+                   ffi::Result<ffi::BufferR1<ffi::U32>> new_items,
+                   ffi::Result<ffi::BufferR1<ffi::F32>> new_ratings,
+                   ffi::Result<ffi::BufferR1<ffi::U32>> begin, int64_t longest_run,
+                   int64_t least_sweeps, int32_t threads) {
+  return guarded([&] {
+    Ratings data = decode_ids(users, items);
+    data.rating = ratings.typed_data();
+    for (const auto count : {ratings.element_count(), new_users->element_count(),
+                             new_items->element_count(), new_ratings->element_count()}) {
+      require(static_cast<int64_t>(count) == data.count, "columns must be equally long");
+    }
+    const auto blocks = static_cast<int64_t>(begin->element_count());
+    require_parts(user_part, item_part, blocks);
+    require(seed.element_count() == 1, "seed must be one number");
+    require(longest_run >= 0 && least_sweeps > 1 && threads > 0,
+            "longest_run must be at least 0, least_sweeps 2, threads 1");
+    for (void* column :
+         {new_users->untyped_data(), new_items->untyped_data(), new_ratings->untyped_data()}) {
+      advise_huge_pages(column, data.count * 4);
+    }
+    mascot::lay_out({data, user_part.typed_data(), item_part.typed_data(), blocks, longest_run,
+                     least_sweeps, seed.typed_data()[0], threads},
+                    {new_users->typed_data(), new_items->typed_data(), new_ratings->typed_data()},
+                    begin->typed_data());
+  });
+}
+
 XLA_FFI_DEFINE_HANDLER(kAllocate, allocate, allocate_signature());
+XLA_FFI_DEFINE_HANDLER(kLayOut, lay_out, lay_out_signature());
 XLA_FFI_DEFINE_HANDLER(kEpoch, epoch, epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kStrataEpoch, strata_epoch, strata_epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
@@ -221,6 +262,7 @@ XLA_FFI_DEFINE_HANDLER(kPredict, predict, predict_signature());
 const std::vector<Target>& targets() {
   static const std::vector<Target> all = {
       {"mascot_allocate", kAllocate},
+      {"mascot_lay_out", kLayOut},
       {"mascot_epoch", kEpoch},
       {"mascot_stream", kStream},
       {"mascot_promote", kPromote},

@@ -48,6 +48,23 @@ inline auto allocate_signature() {
   return ffi::Ffi::Bind().Ret<ffi::AnyBuffer>();  // table [rows, stride]
 }
 
+inline auto lay_out_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // users [n]
+      .Arg<U32>()                      // items [n]
+      .Arg<F32>()                      // ratings [n]
+      .Arg<U32>()                      // user_part [user rows]
+      .Arg<U32>()                      // item_part [item rows]
+      .Arg<U32>()                      // seed
+      .Ret<ffi::BufferR1<ffi::U32>>()  // users [n]
+      .Ret<ffi::BufferR1<ffi::U32>>()  // items [n]
+      .Ret<ffi::BufferR1<ffi::F32>>()  // ratings [n]
+      .Ret<ffi::BufferR1<ffi::U32>>()  // begin [blocks]
+      .Attr<int64_t>("longest_run")
+      .Attr<int64_t>("least_sweeps")
+      .Attr<int32_t>("threads");
+}
+
 // The operands of a pass over the ratings that updates rows.
 inline auto pass_signature() {
   return ffi::Ffi::Bind()

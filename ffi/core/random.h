@@ -17,6 +17,7 @@ enum class Stream : uint64_t {
   kShortSide = 4,
   kLongSide = 5,
   kRounds = 6,
+  kSweep = 7,  // of runs (layout.h)
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

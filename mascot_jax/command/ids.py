@@ -57,9 +57,10 @@ def parse_ids(values: Sequence[str] | NDArray[Any], table: IdTable, name: str) -
         except (ValueError, KeyError):
             raise DataError(
                 f"{name}: {str(value)!r} cannot be an id: the model's are of kind {table.kind}, "
-                f"such as {table.values[0]!r}"
+                f"such as {table.values[:1].tolist()[0]!r}"
             ) from None
-    return ids
+    # Dates are compared in the finest of their units.
+    return np.array(list(ids)) if table.kind == DATETIME else ids
 
 
 def warn_of_unknown(ids: NDArray[Any], table: IdTable, name: str, consequence: str) -> None:

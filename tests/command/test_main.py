@@ -93,7 +93,7 @@ def pretend(monkeypatch, run):
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (SettingsError("train.factors: 0: must be more"), 2),
+        (SettingsError("factors: 0: must be more"), 2),
         (DataError("line 7: no rating"), 1),
         (FileNotFoundError(2, "No such file", "model"), 1),
         (KeyboardInterrupt(), 130),

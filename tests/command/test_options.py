@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from mascot_jax.command.options import DEFAULTS, add_options, given, option
+from mascot_jax.command.options import DEFAULTS, add_options, given, in_options, option
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 
 VALUES = {
@@ -21,20 +21,20 @@ VALUES = {
 }
 
 
-def parse(*argv, defaults=DEFAULTS):
+def parse(*argv):
     parser = argparse.ArgumentParser(exit_on_error=False)
-    add_options(parser, defaults)
-    return given(parser.parse_args(list(argv)), type(defaults))
+    add_options(parser, TrainSettings(**DEFAULTS))
+    return given(parser.parse_args(list(argv)), TrainSettings)
 
 
-@pytest.mark.parametrize("defaults", [DEFAULTS, RegroupSettings()])
+@pytest.mark.parametrize("defaults", [TrainSettings(**DEFAULTS), RegroupSettings()])
 def test_every_field_is_an_option_with_its_docstring(defaults):
     parser = argparse.ArgumentParser()
     add_options(parser, defaults)
     text = " ".join(parser.format_help().split())
     for name, field in type(defaults).model_fields.items():
         assert option(name) in text
-        assert field.description.split()[0].replace("``", "") in text
+        assert " ".join(field.description.replace("``", "").split()) in text
 
 
 def test_only_what_is_named_is_given():
@@ -74,3 +74,23 @@ def test_null_is_none(name):
 def test_what_cannot_be_a_value_is_refused(argv, message):
     with pytest.raises(argparse.ArgumentError, match=message):
         parse(*argv)
+
+
+def test_messages_name_options():
+    said = "train.patience: 3: needs train.validation; train.csv, data.columns.user, training.seed"
+    assert in_options(said) == (
+        "--patience: 3: needs --validation; train.csv, --user, training.seed"
+    )
+
+
+def test_help_shows_defaults_and_whose_they_are():
+    parser = argparse.ArgumentParser()
+    add_options(parser, TrainSettings(**DEFAULTS))
+    text = " ".join(parser.format_help().split())
+    for part in (
+        "(T). (default: 32, the recipe's)",
+        "(k). (default: 128)",
+        "what these leave. (default: no)",
+        "(default: fp16)",
+    ):
+        assert part in text

@@ -30,14 +30,12 @@ CALL = "import sys; from mascot_jax.command.main import main; sys.exit(main(sys.
 
 
 def test_defaults_are_the_estimators_but_for_the_held_out_share():
-    plain = {**{n: f.default for n, f in TrainSettings.model_fields.items()}, **DEFAULTS}
-    resolved = TrainSettings(**DEFAULTS)
-    for name, parameter in inspect.signature(MatrixFactorization).parameters.items():
-        if name in plain and name != "validation":
-            chosen = parameter.default
-            assert chosen in (plain[name], None), name
-            if chosen is None:  # the recipe's
-                TrainSettings(**DEFAULTS, **{name: getattr(resolved, name)})
+    parameters = inspect.signature(MatrixFactorization).parameters
+    for name, field in TrainSettings.model_fields.items():
+        if name in parameters and name != "validation":
+            # None leaves it to the recipe, as leaving the option out does.
+            assert parameters[name].default in (DEFAULTS.get(name, field.default), None), name
+    assert set(DEFAULTS) <= set(parameters)
     assert DEFAULTS["validation"] == 0.1
 
 
@@ -51,7 +49,7 @@ def test_epochs_and_the_model_as_json(made, tmp_path, mascot_json):
             "validation_rmse",
         }  # fmt: skip
         assert (epoch["event"], epoch["epochs"]) == ("epoch", 3)
-        assert 0 < epoch["validation_rmse"] < 3
+        assert epoch["validation_rmse"] > 0
     assert last["event"] == "model"
     assert (last["users"], last["items"], last["ratings"]) == (USERS, ITEMS, 1300)
     assert last["validation_rmse"] == epochs[-1]["validation_rmse"]
@@ -59,7 +57,7 @@ def test_epochs_and_the_model_as_json(made, tmp_path, mascot_json):
     model = load_model(path)
     assert model.settings.factors == 8
     assert model.settings.validation == 0.1
-    assert sorted(os.listdir(tmp_path)) == ["model"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_for_people_it_says_what_the_model_was_trained_on(made, tmp_path, mascot):
@@ -73,11 +71,6 @@ def test_without_validation_there_is_no_score(made, tmp_path, mascot_json):
     options = ("--validation", "0", *SMALL)
     *epochs, last = mascot_json("train", made / "ratings.csv", "-o", tmp_path / "model", *options)
     assert {e["validation_rmse"] for e in (*epochs, last)} == {None}
-
-
-@pytest.fixture(scope="module")
-def digest(made):
-    return load_model(made / "model.safetensors")
 
 
 def rows(made):
@@ -186,7 +179,9 @@ def test_ctrl_c_saves_and_resume_ends_in_the_same_bytes(
         code, out, err = mascot(*train)
     assert code == 130
     assert "1 epochs" in out
-    assert f"mascot: interrupted: the model so far is saved; --resume goes on from {tmp_path}" in err
+    assert (
+        f"mascot: interrupted: the model so far is saved; --resume goes on from {tmp_path}" in err
+    )
     assert load_model(tmp_path / "model").epochs_trained == 1
     monkeypatch.undo()
 
@@ -194,7 +189,7 @@ def test_ctrl_c_saves_and_resume_ends_in_the_same_bytes(
     assert code == 0
     assert [json.loads(line).get("epoch") for line in out.splitlines()] == [1, 2, None]
     assert (tmp_path / "model").read_bytes() == (made / "model.safetensors").read_bytes()
-    assert os.listdir(tmp_path) == ["model"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
 
 
 def test_a_polite_kill_is_143(made, tmp_path, mascot, interrupted_after):
@@ -204,7 +199,7 @@ def test_a_polite_kill_is_143(made, tmp_path, mascot, interrupted_after):
     assert code == 143
     last = json.loads(out.splitlines()[-1])
     assert (last["interrupted"], last["epochs_trained"], last["checkpoint"]) == (True, 2, None)
-    assert os.listdir(tmp_path) == ["model"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
 
 
 def test_resume_refuses_the_checkpoint_of_another_training(

@@ -4,23 +4,25 @@ import signal
 
 import pytest
 
+from mascot_jax.interruption import Interruption
 from mascot_jax.model_file import load_model
+from pipeline.train import _stop_if_asked
 from tests.pipeline.workspace import stages_run
 
 CHECKPOINT = "checkpoints/0.safetensors"
-SEND = "        import os\n        os.kill(os.getpid(), {number}) if record.epoch == 7 else None\n"
 
 
 @pytest.fixture
 def interrupt(workspace):
-    """Have the stage send itself a signal in epoch 7 of 12; called without one, no more."""
+    """Have the stage send itself a signal after an epoch; called with none, no more."""
     path = workspace.path("pipeline/epoch_log.py")
     source = path.read_text(encoding="utf-8")
     line = "        self._live.next_step()\n"
     assert source.count(line) == 1
 
-    def interrupt(number=None):
-        added = "" if number is None else SEND.format(number=int(number))
+    def interrupt(number=None, epoch=7):
+        send = f"        __import__('os').kill(__import__('os').getpid(), {int(number or 0)})\n"
+        added = f"        if record.epoch == {epoch}:\n    {send}" if number else ""
         path.write_text(source.replace(line, line + added), encoding="utf-8")
 
     return interrupt
@@ -38,34 +40,32 @@ def remove_outputs(workspace):
         path.unlink()
 
 
-@pytest.mark.parametrize(
-    ("number", "status", "epochs"), [(signal.SIGKILL, -9, 6), (signal.SIGINT, 130, 8)]
-)
-def test_the_stage_goes_on_with_the_same_outputs(workspace, interrupt, number, status, epochs):
+def test_the_stage_goes_on_with_the_same_outputs(workspace, interrupt):
     workspace.set(
-        train__checkpoint_every=3, train__validation=0.2, train__patience=12, train__biases=True
+        train__checkpoint_every=2, train__validation=0.2, train__patience=12, train__biases=True
     )
     assert workspace.stage("train", "0").returncode == 0
     whole, timing = outputs(workspace), workspace.json("timings/0.json")
     assert len(whole) > 5
     assert not workspace.path(CHECKPOINT).exists()
-    remove_outputs(workspace)
 
-    interrupt(number)
-    done = workspace.stage("train", "0")
-    assert done.returncode == status, done.stderr
-    assert not workspace.path("models/0.safetensors").exists()
-    assert workspace.path(CHECKPOINT).exists()
-    if number == signal.SIGINT:
-        assert "stopping after this epoch; once more: at once" in done.stderr
-        assert "stopped: 8 epochs are kept: the same command goes on from there" in done.stderr
-        assert "Traceback" not in done.stderr
-    remove_outputs(workspace)
+    for number, epoch, status in ((signal.SIGKILL, 4, -9), (signal.SIGINT, 8, 130)):
+        remove_outputs(workspace)
+        interrupt(number, epoch)
+        done = workspace.stage("train", "0")
+        assert done.returncode == status, done.stderr
+        assert not workspace.path("models/0.safetensors").exists()
+        assert workspace.path(CHECKPOINT).exists()
+    assert f"{CHECKPOINT}: going on after 4 epochs" in done.stderr
+    assert "stopping after this epoch; once more: at once" in done.stderr
+    assert "stopped: 9 epochs are kept: the same command goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
 
+    remove_outputs(workspace)
     interrupt()
     done = workspace.stage("train", "0")
     assert done.returncode == 0, done.stderr
-    assert f"{CHECKPOINT}: going on after {epochs} epochs" in done.stderr
+    assert f"{CHECKPOINT}: going on after 9 epochs" in done.stderr
     assert outputs(workspace) == whole
     assert list(workspace.path("checkpoints").iterdir()) == []
     assert workspace.json("timings/0.json")["updates"] == timing["updates"]
@@ -90,32 +90,31 @@ def test_dvc_repro_after_a_kill(workspace, interrupt):
 
 
 def test_a_checkpoint_that_does_not_fit_is_no_obstacle(workspace, interrupt):
+    workspace.path("checkpoints").mkdir(exist_ok=True)
+    workspace.path(CHECKPOINT).write_bytes(b"damaged")
     workspace.set(train__checkpoint_every=3)
     interrupt(signal.SIGKILL)
-    assert workspace.stage("train", "0").returncode == -9
+    done = workspace.stage("train", "0")
+    assert done.returncode == -9
+    assert f"{CHECKPOINT}: cut, damaged or not a checkpoint" in done.stderr
+    assert "training starts from the beginning" in done.stderr
     interrupt()
     workspace.set(train__seed=5)
     done = workspace.stage("train", "0")
     assert done.returncode == 0, done.stderr
     assert "train.seed: 0 there, 5 here" in done.stderr
     assert "training starts from the beginning" in done.stderr
-    seeded = outputs(workspace)
     assert load_model(workspace.path("models/0.safetensors")).settings.seed == 5
 
-    workspace.path(CHECKPOINT).write_bytes(b"damaged")
-    done = workspace.stage("train", "0")
-    assert done.returncode == 0, done.stderr
-    assert f"{CHECKPOINT}: cut, damaged or not a checkpoint" in done.stderr
-    assert outputs(workspace) == seeded
 
-
-def test_without_checkpoints_none_is_written(workspace, interrupt):
-    workspace.set(train__checkpoint_every=None)
-    interrupt(signal.SIGINT)
-    done = workspace.stage("train", "0")
-    assert done.returncode == 130
-    assert "stopped: nothing is kept, as train.checkpoint_every is null" in done.stderr
-    assert not workspace.path("checkpoints").exists()
+def test_without_checkpoints_nothing_is_kept(capsys):
+    interruption = Interruption()
+    _stop_if_asked(interruption, None)
+    interruption.signal = signal.SIGTERM
+    with pytest.raises(SystemExit) as caught:
+        _stop_if_asked(interruption, None)
+    assert caught.value.code == 143
+    assert "nothing is kept, as train.checkpoint_every is null" in capsys.readouterr().err
 
 
 def test_a_model_that_cannot_be_saved_costs_no_training(workspace):
