@@ -1,6 +1,14 @@
 """The errors a user can cause: each message says what was found, what is allowed and what to do."""
 
 
+def printable(text: object, most: int = 300) -> str:
+    """Return text out of a file as every terminal can show it, cut to ``most`` characters.
+
+    Names in a tar, or strings in JSON, may hold halves of characters that no encoding has.
+    """
+    return str(text)[:most].encode(errors="backslashreplace").decode()
+
+
 class MascotError(Exception):
     """Base of all errors below; the command line prints its message without a traceback."""
 

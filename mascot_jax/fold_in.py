@@ -86,7 +86,9 @@ def _solve_by_factors(
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
         products += rated.T @ ratings[part].astype(np.float64)
-    solved: NDArray[np.float64] = np.linalg.solve(_with_ridge(squares, reg * len(others)), products)
+    solved: NDArray[np.floating] = np.linalg.solve(
+        _with_ridge(squares, reg * len(others)), products
+    )
     return solved
 
 

@@ -6,6 +6,7 @@ row, and where each ends; so a single long one does not make the others as wide.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any, Final
 
@@ -28,7 +29,15 @@ from mascot_jax.ids import (
 _SURROGATES: Final = "surrogatepass"
 """A Python string may hold half a surrogate pair, as from a file's name: it comes back."""
 
-_NUMPY_KINDS: Final = {INTEGER: "iu", FLOAT: "f", BOOL: "b", DATETIME: "M", TIMEDELTA: "m"}
+_UNIT: Final = r"8\[\d{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]"
+_TYPES: Final = {
+    INTEGER: "<[iu]8",
+    FLOAT: "<f8",
+    BOOL: r"\|b1",
+    DATETIME: f"<M{_UNIT}",
+    TIMEDELTA: f"<m{_UNIT}",
+}
+"""What NumPy calls the types of each kind of ids: a pattern."""
 
 
 def ids_to_tensors(ids: IdTable) -> dict[str, NDArray[Any]]:
@@ -74,11 +83,11 @@ def ids_from_tensors(tensors: dict[str, NDArray[Any]], kind: str, dtype: str) ->
     if kind in (STRING, BYTES):
         table = IdTable(kind, _texts(tensors["ids.bytes"], tensors["ids.ends"], kind == STRING))
     else:
-        values, wanted = tensors["ids"], np.dtype(dtype)
-        held = np.dtype(np.int64) if wanted.kind in "mM" else wanted
-        if wanted.kind not in _NUMPY_KINDS.get(kind, "") or values.dtype != held:
-            raise ValueError(f"ids of kind {kind} are {values.dtype}, not {dtype}")
-        table = IdTable(kind, values.view(wanted))
+        values = tensors["ids"]
+        held = "<i8" if kind in (DATETIME, TIMEDELTA) else dtype
+        if not re.fullmatch(_TYPES.get(kind, ""), dtype) or values.dtype.str != held:
+            raise ValueError(f"ids of kind {kind:.20} are {values.dtype}, not {dtype:.20}")
+        table = IdTable(kind, values.view(dtype))
     if table.values.ndim != 1 or not (table.values[1:] > table.values[:-1]).all():
         raise ValueError("ids are not ascending")
     return table

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.biases import Biases
-from mascot_jax.errors import ModelFileError, SettingsError
+from mascot_jax.errors import ModelFileError, SettingsError, printable
 from mascot_jax.id_file import ids_from_tensors, ids_to_tensors
 from mascot_jax.ids import IdTable
+from mascot_jax.json_text import as_count, as_number
 from mascot_jax.model import Model, ModelSide
 from mascot_jax.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
@@ -71,17 +72,16 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             settings,
             users,
             items,
-            float(facts["mean_rating"]),
-            float(facts["low"]),
-            float(facts["high"]),
-            {str(name): float(share) for name, share in facts["traffic"].items()},
-            int(facts.get("epochs_trained", settings.epochs)),
+            as_number(facts["mean_rating"]),
+            *_range(facts),
+            {str(name): as_number(share) for name, share in facts["traffic"].items()},
+            as_count(facts.get("epochs_trained", settings.epochs), 0, settings.epochs),
             _biases(tensors, users, items) if settings.biases else None,
             validate(RegroupSettings, facts.get("regroup", {}), "regroup"),
             _seen(tensors, users, items),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
-        raise ModelFileError(f"{path}: not a complete model: {error}") from error
+        raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
 
 
 def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -115,61 +115,63 @@ def _ids_facts(ids: IdTable | None) -> dict[str, str] | None:
     return None if ids is None else {"kind": ids.kind, "dtype": ids.values.dtype.str}
 
 
+def _range(facts: dict[str, Any]) -> tuple[float, float]:
+    low, high = as_number(facts["low"]), as_number(facts["high"])
+    if low > high:
+        raise ValueError(f"ratings from {low} to {high}")
+    return low, high
+
+
 def _side(
     tensors: dict[str, NDArray[Any]],
     name: str,
-    warm_rows: int,
+    warm_rows: object,
     ids: dict[str, str] | None,
     factors: int,
 ) -> ModelSide:
-    own = {
-        key.removeprefix(f"{name}."): value
-        for key, value in tensors.items()
-        if key.startswith(f"{name}.")
-    }
+    own = _below(f"{name}.", tensors)
+    order = _column(own, "order", np.uint32)
     side = ModelSide(
-        own["order"],
-        own["starts"],
-        own["codes"],
-        int(warm_rows),
-        {
-            key.removeprefix("factors."): rows
-            for key, rows in own.items()
-            if key.startswith("factors.")
-        },
+        order,
+        _column(own, "starts", np.uint32),
+        _column(own, "codes", np.uint8),
+        as_count(warm_rows, 0, len(order)),
+        _below("factors.", own),
         None if ids is None else ids_from_tensors(own, ids["kind"], ids["dtype"]),
-        own.get("counts"),
+        _column(own, "counts", np.uint32) if "counts" in own else None,
     )
     _check_rows(side, name)
     _check_factors(side, name, factors)
     return side
 
 
+def _below(prefix: str, tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the tensors whose names begin so, by what follows."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _column(tensors: dict[str, NDArray[Any]], name: str, dtype: type) -> NDArray[Any]:
+    column = tensors[name]
+    if column.dtype != dtype or column.ndim != 1:
+        raise ValueError(f"{name} is {column.dtype} {column.shape}")
+    return column
+
+
 def _check_rows(side: ModelSide, name: str) -> None:
-    """Check everything that is known of a side besides its factors."""
+    """Check what is known of a side's rows besides their factors."""
     rows, groups = len(side.order), len(side.codes)
-    for array, dtype, size in (
-        (side.order, np.uint32, rows),
-        (side.starts, np.uint32, groups + 1),
-        (side.codes, np.uint8, groups),
-        (side.counts, np.uint32, rows),
-    ):
-        if array is not None and (array.dtype != dtype or array.shape != (size,)):
-            raise ValueError(
-                f"{name}: a table is {array.dtype} {array.shape}, not {dtype.__name__} {size}"
-            )
     if not (
-        side.starts[0] == 0
+        len(side.starts) == groups + 1 > 1
+        and side.starts[0] == 0
         and side.starts[-1] == rows
         and (np.diff(side.starts.astype(np.int64)) > 0).all()
     ):
         raise ValueError(f"{name}: the group table does not cover the rows")
     if not np.array_equal(np.sort(side.order), np.arange(rows)):
         raise ValueError(f"{name}: the order of rows is not a permutation")
-    if not 0 <= side.warm_rows <= rows:
-        raise ValueError(f"{name}: {side.warm_rows} of {rows} rows cannot be warm")
-    if side.ids is not None and len(side.ids) != rows:
-        raise ValueError(f"{name}: {len(side.ids)} ids for {rows} rows")
+    for what, table in (("ids", side.ids), ("counts", side.counts)):
+        if table is not None and len(table) != rows:
+            raise ValueError(f"{name}: {len(table)} {what} for {rows} rows")
 
 
 def _check_factors(side: ModelSide, name: str, factors: int) -> None:
@@ -184,17 +186,18 @@ def _check_factors(side: ModelSide, name: str, factors: int) -> None:
             or stored.dtype != storage.dtype
         ):
             raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
+    if len(side.factors) != len(np.unique(side.codes)):
+        raise ValueError(f"{name}: no group is in some of {sorted(side.factors)}")
 
 
 def _seen(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Pairs | None:
     if "seen.starts" not in tensors:
         return None
-    seen = Pairs(tensors["seen.starts"], tensors["seen.items"])
+    seen = Pairs(
+        _column(tensors, "seen.starts", np.int64), _column(tensors, "seen.items", np.uint32)
+    )
     if not (
-        seen.starts.dtype == np.int64
-        and seen.starts.shape == (len(users) + 1,)
-        and seen.items.dtype == np.uint32
-        and seen.items.ndim == 1
+        len(seen.starts) == len(users) + 1
         and seen.starts[0] == 0
         and seen.starts[-1] == len(seen.items)
         and (np.diff(seen.starts) >= 0).all()

@@ -14,8 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 import mascot_jax
-from mascot_jax.errors import MascotError
+from mascot_jax.errors import MascotError, printable
 from mascot_jax.files import atomic_write
+from mascot_jax.json_text import parse_json
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -83,11 +84,11 @@ def read_tensors(path: str | os.PathLike[str], form: Format) -> tuple[Tensors, d
     """
     tensors, metadata = _read(path, form)
     version = metadata.get("format_version")
-    if not isinstance(version, int) or version > form.version:
+    if type(version) is not int or not 1 <= version <= form.version:
         raise form.error(
-            f"{path}: {form.name} format {version} was written by mascot-jax "
-            f"{metadata.get('library_version')}; this version reads up to {form.version}: "
-            "upgrade mascot-jax"
+            f"{path}: {form.name} format {version!r:.20} was written by mascot-jax "
+            f"{printable(metadata.get('library_version'), 40)}; this version reads up to "
+            f"{form.version}: upgrade mascot-jax"
         )
     if metadata.pop("sha256", None) != _digest(tensors, metadata):
         raise form.error(f"{path}: the content does not match its checksum: altered or damaged")
@@ -112,13 +113,14 @@ def _read(
             text = (file.metadata() or {}).get(form.key)
             names = file.keys() if with_tensors else ()
             tensors = {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, AttributeError, ValueError) as error:
+        # The latter three: a type or a shape that NumPy does not have.
         raise form.error(f"{path}: cut, damaged or not a {form.name} file: {error}") from error
     if text is None:
         raise form.error(f"{path}: a safetensors file, but not a mascot-jax {form.name}")
     try:
-        metadata = json.loads(text)
-    except json.JSONDecodeError as error:
+        metadata = parse_json(text)
+    except ValueError as error:
         raise form.error(f"{path}: the metadata is damaged: {error}") from error
     if not isinstance(metadata, dict):
         raise form.error(f"{path}: the metadata is damaged: not an object")

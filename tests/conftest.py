@@ -30,7 +30,9 @@ NEED_THE_CHECKOUT = [
 collect_ignore = [] if IN_CHECKOUT else NEED_THE_CHECKOUT
 
 # A busy machine is no failure.
-hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("untimed")
 
 

@@ -304,9 +304,7 @@ def test_many_are_folded_in_as_one_by_one(frame, biased):
         own = theirs[theirs.user == user]
         one = biased.fold_in_user(own.item, own.rating)
         np.testing.assert_allclose(many.factors[row], one.factors, rtol=1e-3, atol=1e-5)
-        np.testing.assert_allclose(
-            predictions[row], one.predict(["item 3", "no item"]), rtol=1e-3
-        )
+        np.testing.assert_allclose(predictions[row], one.predict(["item 3", "no item"]), rtol=1e-3)
         mine = recommended.users == many.ids[row]
         assert recommended.items[mine].tolist() == one.recommend(2).items.tolist()
     unknown = biased.recommend(12, 2)

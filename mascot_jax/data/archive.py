@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from mascot_jax.errors import DataError
+from mascot_jax.errors import DataError, printable
 
 # Rating files shrink to a fifth to a tenth; only a decompression bomb reaches a two-hundredth.
 MAX_EXPANSION = 200
@@ -41,6 +41,8 @@ _DAMAGED = (
     # bytes that are no text.
     NotImplementedError,
     UnicodeDecodeError,
+    # Or state a length that Python cannot count to.
+    OverflowError,
 )
 
 
@@ -68,10 +70,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """The wanted files of one source."""
+    """The wanted files of one source; ``packed``: its bytes, if it is an archive."""
 
     source: Path
     found: tuple[Member, ...]
+    packed: int | None = None
 
     def all(self, pattern: str) -> list[Member]:
         """Return the members that matched `pattern`, sorted by name."""
@@ -98,7 +101,9 @@ class Members:
 
 
 @contextmanager
-def open_members(source: Path, patterns: Sequence[str]) -> Iterator[Members]:
+def open_members(
+    source: Path, patterns: Sequence[str], packed: int | None = None
+) -> Iterator[Members]:
     """Make the wanted files of `source` available as real files.
 
     Archives are told by their content, not by their suffix. Members are unpacked one by one into a
@@ -112,6 +117,9 @@ def open_members(source: Path, patterns: Sequence[str]) -> Iterator[Members]:
     patterns : sequence of str
         File names wanted, without folders; ``*`` and ``?`` as in a shell. A plain file matches any
         name if only one pattern is given.
+    packed : int, optional
+        Bytes of the archive that `source` itself came out of (``Members.packed``): what is
+        unpacked is measured by it, or each archive in an archive could multiply.
 
     Yields
     ------
@@ -133,8 +141,9 @@ def open_members(source: Path, patterns: Sequence[str]) -> Iterator[Members]:
         return
     with tempfile.TemporaryDirectory(prefix="mascot-") as folder:
         unpacker = {"zip": _unpack_zip, "tar": _unpack_tar, "gz": _unpack_gz}[kind]
+        allowance = _Allowance(source, source.stat().st_size if packed is None else packed)
         try:
-            members = tuple(unpacker(source, patterns, Path(folder)))
+            members = tuple(unpacker(allowance, patterns, Path(folder)))
         except _DAMAGED as error:
             raise _damaged(source, error) from error
         except OSError as error:
@@ -142,7 +151,7 @@ def open_members(source: Path, patterns: Sequence[str]) -> Iterator[Members]:
                 f"{source}: cannot be unpacked into {folder} ({error.strerror or error}); if there "
                 "is no room, set TMPDIR to a folder that has some"
             ) from error
-        yield Members(source, members)
+        yield Members(source, members, allowance.packed)
 
 
 def _kind(source: Path) -> str:
@@ -197,6 +206,11 @@ def _plain_member(source: Path, patterns: Sequence[str]) -> Iterator[Member]:
         yield Member(source.name, str(source), source, pattern)
 
 
+def _member(name: str, source: Path, target: Path, pattern: str) -> Member:
+    shown = printable(name)
+    return Member(shown, f"{shown} in {source}", target, pattern)
+
+
 def _refuse(source: Path, name: str, problem: str) -> DataError:
     return DataError(f"{source}: refused, because its member {name!r} {problem}")
 
@@ -208,15 +222,36 @@ def _check_name(source: Path, name: str) -> None:
         raise _refuse(source, name, "leaves its folder")
 
 
-def _check_total(source: Path, name: str, size: int) -> None:
-    packed = source.stat().st_size
-    if size > max(HARMLESS_BYTES, MAX_EXPANSION * packed):
-        raise _refuse(
-            source,
-            name,
-            f"brings what is unpacked to {size} bytes, more than {MAX_EXPANSION} times the "
-            f"archive's {packed}",
-        )
+@dataclass(frozen=True)
+class _Allowance:
+    """How much may come out of an archive, by the bytes it is packed in."""
+
+    source: Path
+    packed: int
+
+    def check(self, name: str, total: int) -> None:
+        """Refuse the archive if all up to this member is too much."""
+        if total > max(HARMLESS_BYTES, MAX_EXPANSION * self.packed):
+            raise _refuse(
+                self.source,
+                name,
+                f"brings what is unpacked to {total} bytes, more than {MAX_EXPANSION} times the "
+                f"archive's {self.packed}",
+            )
+
+
+class _Unpacking:
+    """The content of a gz, read no further than is allowed: no size of it can be trusted."""
+
+    def __init__(self, stream: IO[bytes], allowance: _Allowance, name: str) -> None:
+        self.stream, self.allowance, self.name = stream, allowance, name
+        self.total = 0
+
+    def read(self, size: int) -> bytes:
+        block = self.stream.read(size)
+        self.total += len(block)
+        self.allowance.check(self.name, self.total)
+        return block
 
 
 def _copy(stream: IO[bytes], target: Path, source: Path, name: str, size: int) -> None:
@@ -233,7 +268,8 @@ def _copy(stream: IO[bytes], target: Path, source: Path, name: str, size: int) -
         raise _refuse(source, name, f"should have {size} bytes and has {found}")
 
 
-def _unpack_zip(source: Path, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+def _unpack_zip(allowance: _Allowance, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+    source = allowance.source
     with zipfile.ZipFile(source) as archive:
         infos = archive.infolist()
         for info in infos:
@@ -244,12 +280,12 @@ def _unpack_zip(source: Path, patterns: Sequence[str], folder: Path) -> Iterator
             if pattern is None or info.is_dir():
                 continue
             total += info.file_size
-            _check_total(source, info.filename, total)
+            allowance.check(info.filename, total)
             # Our own name: nothing of the archive decides where a file is written.
             target = folder / str(number)
             with archive.open(info) as stream:
                 _copy(stream, target, source, info.filename, info.file_size)
-            yield Member(info.filename, f"{info.filename} in {source}", target, pattern)
+            yield _member(info.filename, source, target, pattern)
 
 
 def _check_zip_member(source: Path, info: zipfile.ZipInfo) -> None:
@@ -262,28 +298,31 @@ def _check_zip_member(source: Path, info: zipfile.ZipInfo) -> None:
         raise _refuse(source, info.filename, "is encrypted; unpack it and name the folder")
 
 
-def _unpack_tar(source: Path, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+def _unpack_tar(allowance: _Allowance, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+    source = allowance.source
     with source.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         if not packed:
             _check_tar_end(raw)
         raw.seek(0)
-        stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if packed else raw)
+        content_of = _Unpacking(cast(IO[bytes], gzip.GzipFile(fileobj=raw)), allowance, "(all)")
+        stream = cast(IO[bytes], content_of if packed else raw)
         total = 0
         # "r|" reads once from front to end, so a packed archive is unpacked only once.
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for number, info in enumerate(archive):
                 _check_tar_member(source, info)
                 total += info.size
-                _check_total(source, info.name, total)
+                allowance.check(info.name, total)
                 pattern = _match(info.name, patterns)
                 content = archive.extractfile(info) if pattern is not None else None
                 if pattern is None or content is None:
                     continue
                 target = folder / str(number)
                 _copy(content, target, source, info.name, info.size)
-                yield Member(info.name, f"{info.name} in {source}", target, pattern)
-        _read_to_end(source, stream, total)
+                yield _member(info.name, source, target, pattern)
+        while stream.read(COPY_BYTES):  # what follows the last member: gzip compares its checksum
+            pass
 
 
 def _check_tar_end(raw: IO[bytes]) -> None:
@@ -299,24 +338,15 @@ def _check_tar_member(source: Path, info: tarfile.TarInfo) -> None:
         raise _refuse(source, info.name, "is a link or a device, not a file")
 
 
-def _read_to_end(source: Path, stream: IO[bytes], total: int) -> None:
-    """Read what follows the last member, so that gzip compares its checksum."""
-    while block := stream.read(COPY_BYTES):
-        total += len(block)
-        _check_total(source, "(after the last)", total)
-
-
-def _unpack_gz(source: Path, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+def _unpack_gz(allowance: _Allowance, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+    source = allowance.source
     name = source.name.removesuffix(".gz")
     pattern = _match(name, patterns) or (patterns[0] if len(patterns) == 1 else None)
     if pattern is None:
         return
     target = folder / "0"
-    total = 0
-    # A gz file states no size that could be trusted, so the bound is checked on the way.
     with gzip.open(source) as stream, target.open("wb") as out:
-        while block := stream.read(COPY_BYTES):
-            total += len(block)
-            _check_total(source, name, total)
+        content = _Unpacking(cast(IO[bytes], stream), allowance, name)
+        while block := content.read(COPY_BYTES):
             out.write(block)
-    yield Member(name, f"{name} in {source}", target, pattern)
+    yield _member(name, source, target, pattern)

@@ -7,7 +7,6 @@ length, a JSON header with types, shapes and offsets, and the data.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mascot_jax.errors import DataError
+from mascot_jax.json_text import as_count, parse_json
 
 CHUNK = 1 << 20
 """Values per read."""
 _LENGTH_BYTES = 8
+_MOST_BYTES = 2**62
 _DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
     "U32": np.dtype("<u4"),
@@ -81,7 +82,7 @@ def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
             )
         text = file.read(header_size)
     try:
-        header = json.loads(text)
+        header = parse_json(text)
         metadata = header.pop("__metadata__", {})
         columns = {name: _read_column(entry, start) for name, entry in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -97,9 +98,9 @@ def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
 
 
 def _read_column(entry: dict[str, Any], start: int) -> Column:
-    first, last = entry["data_offsets"]
-    (size,) = entry["shape"]
+    first, last = (as_count(offset, 0, _MOST_BYTES) for offset in entry["data_offsets"])
+    (size,) = (as_count(size, 0, _MOST_BYTES) for size in entry["shape"])
     dtype = _DTYPES[entry["dtype"]]
-    if min(first, size) < 0 or last - first != size * dtype.itemsize:
+    if last - first != size * dtype.itemsize:
         raise ValueError("offsets and shape disagree")
     return Column(dtype, size, start + first)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from safetensors.numpy import save_file
 from mascot_jax.data.columns import ColumnFile, open_columns
 from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.files import atomic_write
+from mascot_jax.json_text import as_count, as_number, parse_json
 
 Indices = npt.NDArray[np.uint32]
 Ratings = npt.NDArray[np.float32]
@@ -27,12 +30,23 @@ PathLike = str | os.PathLike[str]
 
 _KEY = "mascot_split"
 _VERSION = 1
+_MOST_FOLDS = 255
+_MOST_RATINGS = 2**62
 _DTYPES: dict[str, np.dtype[Any]] = {
     "user": np.dtype("<u4"),
     "item": np.dtype("<u4"),
     "rating": np.dtype("<f4"),
     "fold": np.dtype("u1"),
 }
+_FACTS: dict[str, Callable[[object], Any]] = {
+    "ratings": partial(as_count, low=1, high=_MOST_RATINGS),
+    "user_count": partial(as_count, low=1, high=_MOST_RATINGS),
+    "item_count": partial(as_count, low=1, high=_MOST_RATINGS),
+    "count": partial(as_count, low=1, high=_MOST_FOLDS),
+    "low": as_number,
+    "high": as_number,
+}
+"""How each of ``SplitFacts`` is read and checked."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,7 @@ def write_split(
     Raises
     ------
     ValueError
-        The columns differ in length or have another type, or are empty.
+        The columns differ in length or have another type, or are empty, or indices are not dense.
     OSError
         The file cannot be written; an older one is then unharmed.
     """
@@ -139,6 +153,7 @@ def write_split(
         low=float(low),
         high=float(high),
     )
+    _check_dense(facts)
     text = json.dumps({"version": _VERSION, **asdict(facts)}, sort_keys=True)
     with atomic_write(path) as temporary:
         contiguous = {name: np.ascontiguousarray(column) for name, column in columns.items()}
@@ -211,7 +226,7 @@ def count_training_ratings(
 
 def _read_facts(source: ColumnFile) -> SplitFacts:
     try:
-        values = json.loads(source.metadata[_KEY])
+        values = parse_json(source.metadata[_KEY])
         version = values.pop("version")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -220,14 +235,28 @@ def _read_facts(source: ColumnFile) -> SplitFacts:
         ) from error
     if version != _VERSION:
         raise DataError(
-            f"{source.path} is a split of version {version}, this program reads version "
+            f"{source.path} is a split of version {version!r:.20}, this program reads version "
             f"{_VERSION}: make it again"
         )
     found = {name: (column.dtype, column.size) for name, column in source.columns.items()}
     expected = {name: (dtype, values.get("ratings")) for name, dtype in _DTYPES.items()}
-    if found != expected or values.keys() != {field.name for field in fields(SplitFacts)}:
+    if found != expected or values.keys() != _FACTS.keys():
         raise DataError(f"{source.path} does not hold the columns of a split: make it again")
-    return SplitFacts(**values)
+    try:
+        facts = SplitFacts(**{name: read(values[name]) for name, read in _FACTS.items()})
+        _check_dense(facts)
+    except ValueError as error:
+        raise DataError(
+            f"{source.path} states what no split can have ({error}): it was altered, make it again"
+        ) from error
+    return facts
+
+
+def _check_dense(facts: SplitFacts) -> None:
+    """Every user and item has a rating: tables of their size are no larger than the file."""
+    for name in ("user_count", "item_count"):
+        if getattr(facts, name) > facts.ratings:
+            raise ValueError(f"{name} is {getattr(facts, name)}, with {facts.ratings} ratings")
 
 
 def _read_test_mask(source: ColumnFile, facts: SplitFacts, fold: int) -> npt.NDArray[np.bool_]:

@@ -9,7 +9,14 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from mascot_jax.data.archive import Member
-from mascot_jax.data.readers.text import Piece, find_bad_line, read_fields, read_pieces
+from mascot_jax.data.readers.text import (
+    Piece,
+    any_field_size,
+    bad_line,
+    find_bad_line,
+    read_fields,
+    read_pieces,
+)
 from mascot_jax.data.readers.values import (
     Bounds,
     narrow_ids,
@@ -111,15 +118,19 @@ def _are_positions(columns: Columns) -> bool:
     return all(name.isdecimal() for name in (columns.user, columns.item, columns.rating))
 
 
-def _first_fields(piece: Piece, layout: Layout) -> list[str]:
+def _first_fields(member: Member, piece: Piece, layout: Layout) -> list[str]:
     text = piece.data.split(b"\n", 1)[0].rstrip(b"\r").decode(errors="replace")
-    if layout.quoted:
-        return next(csv.reader([text], delimiter=layout.separator), [])
-    return text.split(layout.separator)
+    if not layout.quoted:
+        return text.split(layout.separator)
+    try:
+        with any_field_size():
+            return next(csv.reader([text], delimiter=layout.separator), [])
+    except csv.Error as error:
+        raise bad_line(member, piece.line, text, f"its fields cannot be read ({error})") from error
 
 
 def _make_plan(member: Member, piece: Piece, layout: Layout, columns: Columns) -> _Plan:
-    fields = _first_fields(piece, layout)
+    fields = _first_fields(member, piece, layout)
     names = [columns.user, columns.item, columns.rating]
     if len(set(names)) < len(names):
         raise DataError(f"data.columns: user, item and rating must differ; found {names}")

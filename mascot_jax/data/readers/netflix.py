@@ -72,7 +72,8 @@ def read_netflix(source: Path) -> pl.DataFrame:
 def _rating_files(stack: ExitStack, members: Members) -> list[Member]:
     movies, kaggle = members.all(MOVIES), members.all(KAGGLE)
     if not movies and not kaggle and members.all(TAR):
-        inner = stack.enter_context(open_members(members.one(TAR).path, [MOVIES]))
+        tar = members.one(TAR).path
+        inner = stack.enter_context(open_members(tar, [MOVIES], members.packed))
         movies = inner.all(MOVIES)
     if bool(movies) == bool(kaggle):
         found = "both" if movies else "neither"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.readers.values import narrow_ids
@@ -34,10 +34,12 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     """
     wanted = {"user": columns.user, "item": columns.item, "rating": columns.rating}
     try:
-        _check_columns(member, wanted, pl.read_parquet_schema(member.path))
-        frame = pl.scan_parquet(member.path).select(**wanted).collect()
-    except (PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        # Not a pattern: "ratings[1].parquet" is the name of a file.
+        file = pl.scan_parquet(member.path, glob=False)
+        _check_columns(member, wanted, file.collect_schema())
+        frame = file.select(**wanted).collect()
+    except (PolarsError, PanicException, OSError) as error:  # polars panics at some damage
+        reason = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{member.label}: not a whole Parquet file ({reason})") from error
     if frame.is_empty():
         raise DataError(f"{member.label}: the file has no rows; it should hold ratings")
@@ -50,7 +52,7 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     )
 
 
-def _check_columns(member: Member, wanted: dict[str, str], schema: dict[str, pl.DataType]) -> None:
+def _check_columns(member: Member, wanted: dict[str, str], schema: pl.Schema) -> None:
     for key, name in wanted.items():
         if name not in schema:
             raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -165,12 +166,23 @@ def _records(
     reader = csv.reader((text + "\n" for text in texts), delimiter=separator, strict=True)
     line = piece.line
     try:
-        for fields in reader:
-            yield line, separator.join(fields), fields
-            line = piece.line + reader.line_num
+        with any_field_size():
+            for fields in reader:
+                yield line, separator.join(fields), fields
+                line = piece.line + reader.line_num
     except csv.Error as error:
         problem = f"its double quotes cannot be understood ({error})"
         raise bad_line(member, line, "", problem) from error
+
+
+@contextmanager
+def any_field_size() -> Iterator[None]:
+    """Let Python's csv read fields as long as polars does: it refuses 128 KiB otherwise."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _decode(member: Member, line: int, data: bytes) -> str:

@@ -1,0 +1,279 @@
+// Runs the native core over generated ratings, for sanitizers to watch: .ci/sanitize.
+//   core_driver deterministic   orders in which no two threads share a row
+//   core_driver hogwild         orders in which they do
+// Every storage, rounding, order and number of threads; k with and without padding and constants.
+// Exit status 1 where results differ that should not.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <initializer_list>
+#include <new>
+#include <string_view>
+#include <vector>
+
+#include "core/epoch.h"
+#include "core/random.h"
+#include "core/tables.h"
+
+#if defined(MASCOT_WITHOUT_AVX512)
+namespace mascot {
+const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
+}
+#endif
+
+namespace {
+
+using namespace mascot;
+
+constexpr int64_t kUsers = 61, kItems = 43, kCount = 700;
+constexpr int64_t kBlockSize = 64;
+constexpr std::align_val_t kAlignment{64};
+constexpr uint64_t kKey = 20211;
+
+// Memory of exactly the size that a row may touch: what lies behind it is poisoned.
+class Rows {
+ public:
+  Rows(int64_t rows, int64_t stride, int64_t width)
+      : bytes_(static_cast<std::size_t>(rows * stride * width)),
+        data_(::operator new(bytes_, kAlignment)) {
+    std::memset(data_, 0, bytes_);
+  }
+  Rows(const Rows&) = delete;
+  Rows& operator=(const Rows&) = delete;
+  ~Rows() { ::operator delete(data_, kAlignment); }
+  void* data() { return data_; }
+  std::vector<unsigned char> copy() const {
+    const auto* bytes = static_cast<const unsigned char*>(data_);
+    return {bytes, bytes + bytes_};
+  }
+
+ private:
+  std::size_t bytes_;
+  void* data_;
+};
+
+// One case of the matrix.
+struct Case {
+  const Kernel* kernel;
+  int64_t factors;
+  std::vector<uint8_t> codes;  // of the groups, in turn
+  int64_t scale_block;         // components
+  Rounding rounding;
+  bool strata;
+  bool conflict_free;
+  double sample_ratio;
+};
+
+int64_t stride_of(Storage storage, int64_t factors, int64_t scale_chunks) {
+  const int64_t chunks = chunk_count(factors);
+  int64_t bytes = chunks * kLanes * width_of(storage);
+  if (storage == Storage::kInt8) bytes += scale_count(chunks, scale_chunks) * 4;
+  return (bytes + 63) / 64 * 64 / width_of(storage);
+}
+
+// The users, or the items, in every storage.
+class Table3 {
+ public:
+  Table3(const Case& c, int64_t rows, uint64_t salt)
+      : starts_{0, 1, static_cast<uint32_t>(rows / 3), static_cast<uint32_t>(rows / 2),
+                static_cast<uint32_t>(rows)},
+        scale_chunks_(std::min(c.scale_block / kLanes, chunk_count(c.factors))),
+        float32_(rows, stride(Storage::kFloat32, c), 4),
+        float16_(rows, stride(Storage::kFloat16, c), 2),
+        int8_(rows, stride(Storage::kInt8, c), 1) {
+    for (std::size_t g = 0; g + 1 < starts_.size(); ++g) {
+      codes_.push_back(c.codes[g % c.codes.size()]);
+    }
+    auto* values = static_cast<float*>(float32_.data());
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t k = 0; k < c.factors; ++k) {
+        const auto number = static_cast<uint64_t>(row * c.factors + k);
+        const float uniform = static_cast<float>(draw32(kKey + salt, number)) * 0x1p-32f;
+        values[row * stride(Storage::kFloat32, c) + k] = 0.3f * (uniform - 0.5f);
+      }
+    }
+    const Side all = side(c);
+    for (int64_t g = 0; g < all.groups.size(); ++g) {
+      c.kernel->convert(all, Storage::kFloat32, all.groups.storage(g), c.factors,
+                        all.groups.begin(g), all.groups.end(g));
+    }
+  }
+
+  Side side(const Case& c) {
+    return {{{{float32_.data(), stride(Storage::kFloat32, c), 0},
+              {float16_.data(), stride(Storage::kFloat16, c), 0},
+              {int8_.data(), stride(Storage::kInt8, c), scale_chunks_}}},
+            groups()};
+  }
+  Groups groups() const {
+    return {starts_.data(), codes_.data(), static_cast<int64_t>(codes_.size())};
+  }
+  // Switches every second group to the next higher precision.
+  void promote(const Case& c, int threads) {
+    const Side before = side(c);
+    std::vector<uint8_t> codes = codes_;
+    for (std::size_t g = 0; g < codes.size(); g += 2) codes[g] -= codes[g] > 0;
+    const Groups after(starts_.data(), codes.data(), static_cast<int64_t>(codes.size()));
+    mascot::promote(*c.kernel, before, after, c.factors, threads);
+    codes_ = codes;
+  }
+  bool finite(const Case& c, int threads) {
+    std::vector<uint8_t> finite(codes_.size());
+    check_finite(side(c), c.factors, threads, finite.data());
+    for (const uint8_t group : finite) {
+      if (!group) return false;
+    }
+    return true;
+  }
+  void append_to(std::vector<unsigned char>& bytes) const {
+    for (const Rows* rows : {&float32_, &float16_, &int8_}) {
+      const std::vector<unsigned char> copy = rows->copy();
+      bytes.insert(bytes.end(), copy.begin(), copy.end());
+    }
+  }
+
+ private:
+  int64_t stride(Storage storage, const Case& c) const {
+    return stride_of(storage, c.factors, scale_chunks_);
+  }
+
+  std::vector<uint32_t> starts_;
+  std::vector<uint8_t> codes_;
+  int64_t scale_chunks_;
+  Rows float32_, float16_, int8_;
+};
+
+// Ratings, laid out in blocks of strata: each block's lie together.
+struct World {
+  std::vector<uint32_t> user, item, begin;
+  std::vector<float> rating;
+  std::vector<uint32_t> user_starts{0, 20, 20, kUsers}, item_starts{0, 1, kItems};
+
+  World() {
+    const std::size_t user_ranges = user_starts.size() - 1, item_ranges = item_starts.size() - 1;
+    for (std::size_t a = 0; a < user_ranges; ++a) {
+      for (std::size_t b = 0; b < item_ranges; ++b) {
+        begin.push_back(static_cast<uint32_t>(user.size()));
+        for (uint64_t i = 0; i < kCount; ++i) add(i, a, b);
+      }
+    }
+  }
+
+ private:
+  void add(uint64_t number, std::size_t a, std::size_t b) {
+    // Runs of three of a user: consecutive ratings of one are updated together.
+    const uint32_t u = draw32(kKey + 1, number / 3) % kUsers, i = draw32(kKey + 2, number) % kItems;
+    if (u < user_starts[a] || u >= user_starts[a + 1]) return;
+    if (i < item_starts[b] || i >= item_starts[b + 1]) return;
+    user.push_back(u);
+    item.push_back(i);
+    rating.push_back(1 + static_cast<float>(draw32(kKey + 3, number) % 5));
+  }
+};
+
+// Trains two epochs with a promotion between them; returns every byte that came of it.
+std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
+  Table3 users(c, kUsers, 10), items(c, kItems, 11);
+  const auto count = static_cast<int64_t>(world.user.size());
+  std::vector<unsigned char> bytes;
+  for (uint32_t number = 0; number < 2; ++number) {
+    Strata strata;
+    if (c.strata) {
+      strata = {world.user_starts.data(),
+                world.item_starts.data(),
+                world.begin.data(),
+                static_cast<int64_t>(world.user_starts.size()) - 1,
+                static_cast<int64_t>(world.item_starts.size()) - 1,
+                c.conflict_free};
+    }
+    const Epoch epoch = {{world.user.data(), world.item.data(), world.rating.data(), count},
+                         users.side(c),
+                         items.side(c),
+                         c.factors,
+                         {0.01f, 0.02f, 0.03f},
+                         7,
+                         number,
+                         c.sample_ratio,
+                         c.rounding,
+                         kBlockSize,
+                         threads,
+                         strata};
+    const auto width = static_cast<std::size_t>(c.factors + kStatistics);
+    std::vector<float> user_sums(static_cast<std::size_t>(epoch.users.groups.size()) * width);
+    std::vector<float> item_sums(static_cast<std::size_t>(epoch.items.groups.size()) * width);
+    run_epoch(*c.kernel, epoch, user_sums.data(), item_sums.data());
+    std::vector<float> predictions(static_cast<std::size_t>(count), NAN);
+    run_predict(*c.kernel, epoch, predictions.data());
+    if (!c.conflict_free) run_stream(*c.kernel, epoch);
+    for (const std::vector<float>* part : {&user_sums, &item_sums, &predictions}) {
+      const auto* begin = reinterpret_cast<const unsigned char*>(part->data());
+      bytes.insert(bytes.end(), begin, begin + part->size() * sizeof(float));
+    }
+    for (Table3* side : {&users, &items}) side->promote(c, threads);
+  }
+  if (!users.finite(c, threads) || !items.finite(c, threads)) return {};
+  users.append_to(bytes);
+  items.append_to(bytes);
+  return bytes;
+}
+
+int failures = 0;
+
+void require(bool fine, const Case& c, int threads, const char* problem) {
+  if (fine) return;
+  ++failures;
+  std::printf("%s, k = %d, %d threads: %s\n", c.kernel->name, static_cast<int>(c.factors), threads,
+              problem);
+}
+
+// Every kernel and number of threads on one case; the same bytes where that is promised.
+void check(Case c, const World& world, const std::vector<const Kernel*>& kernels) {
+  std::vector<unsigned char> expected;
+  for (const Kernel* kernel : kernels) {
+    c.kernel = kernel;
+    for (int threads = 1; threads <= 4; ++threads) {
+      const std::vector<unsigned char> found = run(c, world, threads);
+      require(!found.empty(), c, threads, "factors are not finite");
+      const bool same_bits = threads == 1 || c.conflict_free;
+      if (expected.empty()) expected = found;
+      if (same_bits) require(found == expected, c, threads, "other bits than with one thread");
+    }
+  }
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const std::string_view which = count == 2 ? words[1] : "";
+  if (which != "deterministic" && which != "hogwild") {
+    std::fprintf(stderr, "usage: core_driver deterministic|hogwild\n");
+    return 2;
+  }
+  std::vector<const Kernel*> kernels;
+  for (const char* name : {"portable", "avx2", "avx512"}) {
+    if (const Kernel* kernel = find_kernel(name)) kernels.push_back(kernel);
+  }
+  const World world;
+  int cases = 0;
+  const bool deterministic = which == "deterministic";
+  const std::vector<std::vector<uint8_t>> codes = {{0}, {1}, {2}, {1, 0}, {2, 0, 1, 1}};
+  for (const int64_t factors : {1, 31, 128, 200}) {
+    for (const std::vector<uint8_t>& code : codes) {
+      for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
+        for (const double sample_ratio : {0.0, 0.4}) {
+          for (const bool strata : {false, true}) {
+            if (deterministic && !strata) continue;
+            const int64_t scale_block = factors == 128 ? 128 : 32;
+            check({nullptr, factors, code, scale_block, rounding, strata, deterministic,
+                   sample_ratio},
+                  world, kernels);
+            ++cases;
+          }
+        }
+      }
+    }
+  }
+  std::printf("%s: %d cases, %d kernels, 1 to 4 threads, %d failures\n", words[1], cases,
+              static_cast<int>(kernels.size()), failures);
+  return failures != 0;
+}
