@@ -21,6 +21,7 @@ NEED_THE_CHECKOUT = [
     "test_intervals.py",
     "test_settings.py",
     # the sources of the kernels, of the library or of the pages
+    "command/test_docs.py",
     "test_build.py",
     "test_cuda_on_host.py",
     "test_docs.py",

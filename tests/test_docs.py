@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
+from tests.conftest import NEED_THE_CHECKOUT
 from tests.documents import blocks, check_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,11 @@ def test_a_page_that_says_something_else_is_found_out(tmp_path):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!http)([^)#\s]+)", read(page)):
         assert (page.parent / target).exists(), target
+
+
+def test_what_needs_the_checkout_is_there():
+    for name in NEED_THE_CHECKOUT:
+        assert (ROOT / "tests" / name).exists(), name
 
 
 def test_every_page_is_in_the_index():
