@@ -3,6 +3,7 @@
 MASCOT on JAX, with native kernels behind XLA's FFI.
 """
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,7 @@ __version__ = version("mascot-jax")
 def __getattr__(name: str) -> Any:
     """Import JAX and the kernels when they are first needed, not with the package."""
     if name == "MatrixFactorization":
-        from mascot_jax.estimator import MatrixFactorization
-
-        return MatrixFactorization
+        return import_module("mascot_jax.estimator").MatrixFactorization
     raise AttributeError(f"module 'mascot_jax' has no attribute {name!r}")
 
 

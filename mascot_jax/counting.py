@@ -33,50 +33,55 @@ def count_each(values: NDArray[np.unsignedinteger[Any]], count: int) -> NDArray[
     return counts
 
 
-def sort_by(
-    keys: NDArray[np.unsignedinteger[Any]], order: NDArray[np.integer[Any]] | None = None
-) -> NDArray[np.integer[Any]]:
-    """Sort entries by a key that each has; those with equal keys stay in the order they were in.
+def sort_by(*keys: NDArray[np.uint32]) -> NDArray[np.integer[Any]]:
+    """Sort entries by their first key, equal ones by the second, and so on.
 
     Parameters
     ----------
     keys
-        uint16 or uint32 ``(n,)``: the key of each entry.
-    order
-        ``(n,)``: numbers of the entries in their present order; None for 0, 1, 2 and so on.
+        uint32 ``(n,)``: keys of the entries, at least one.
 
     Returns
     -------
     order
-        ``(n,)``: numbers of the entries, sorted; uint32 where that holds them.
+        ``(n,)``: numbers of the entries, sorted; those with equal keys in their order. uint32 where
+        that holds them.
     """
-    order = _sort_by_digit(_digits(keys, 0), order)
-    if keys.dtype.itemsize > 2:  # the lower half first: sorting by the upper one keeps it
-        digits = _digits(keys, 16)
-        if (digits != digits[:1]).any():
-            order = _sort_by_digit(digits, order)
+    size = len(keys[0])
+    dtype: type[np.integer[Any]] = np.uint32 if size <= 1 << 32 else np.int64
+    order, other = np.arange(size, dtype=dtype), np.empty(size, dtype=dtype)
+    for key in reversed(keys):
+        for shift in (0, 16):  # the lower half first: sorting by the upper one keeps it
+            counts = _count_digits(key, shift)
+            if counts.max(initial=0) < size:
+                _sort_by_digit(key, shift, counts, order, other)
+                order, other = other, order
     return order
 
 
-def _digits(keys: NDArray[np.unsignedinteger[Any]], shift: int) -> NDArray[np.uint16]:
-    if keys.dtype == np.uint16:
-        return keys.astype(np.uint16, copy=False)
-    digits = np.empty(len(keys), dtype=np.uint16)
+def _digits(keys: NDArray[np.uint32], shift: int) -> NDArray[np.uint16]:
+    return (keys >> np.uint32(shift) & np.uint32(0xFFFF)).astype(np.uint16)
+
+
+def _count_digits(keys: NDArray[np.uint32], shift: int) -> NDArray[np.int64]:
+    counts = np.zeros(1 << 16, dtype=np.int64)
     for part in parts(len(keys)):
-        digits[part] = keys[part] >> np.uint32(shift) & np.uint32(0xFFFF)
-    return digits
+        counts += np.bincount(_digits(keys[part], shift), minlength=1 << 16)
+    return counts
 
 
 def _sort_by_digit(
-    digits: NDArray[np.uint16], order: NDArray[np.integer[Any]] | None
-) -> NDArray[np.integer[Any]]:
-    dtype: type[np.integer[Any]] = np.uint32 if len(digits) <= 1 << 32 else np.int64
-    result = np.empty(len(digits), dtype=dtype)
-    counts = count_each(digits, 1 << 16)
+    keys: NDArray[np.uint32],
+    shift: int,
+    counts: NDArray[np.int64],
+    order: NDArray[np.integer[Any]],
+    result: NDArray[np.integer[Any]],
+) -> None:
+    """Write an order to ``result``, sorted by 16 bits of the keys, which occur so often."""
     place = np.cumsum(counts) - counts  # of the next entry with each digit
-    for part in parts(len(digits)):
-        entries = np.arange(part.start, part.stop) if order is None else order[part]
-        digit = digits[entries]
+    for part in parts(len(order)):
+        entries = order[part]
+        digit = _digits(keys[entries], shift)
         by_digit = np.argsort(digit, kind="stable")  # 16 bits: NumPy counts, too
         digit = digit[by_digit]
         first = np.flatnonzero(np.append(True, digit[1:] != digit[:-1]))
@@ -84,7 +89,6 @@ def _sort_by_digit(
         target = place[digit] + np.arange(len(digit)) - np.repeat(first, lengths)
         result[target] = entries[by_digit]
         place[digit[first]] += lengths
-    return result
 
 
 def gather(values: NDArray[Any], order: NDArray[np.integer[Any]]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.devices import choose_device
 from mascot_jax.errors import NotFittedError, SettingsError
+from mascot_jax.export import export_dense
 from mascot_jax.fit_model import fit_model
 from mascot_jax.folded import Folded
 from mascot_jax.ids import IdTable
@@ -459,6 +460,12 @@ class MatrixFactorization:
             If the file cannot be written; an older one is then unharmed.
         """
         save_model(self.model_, path)
+
+    def export(
+        self, folder: str | os.PathLike[str], dtype: Literal["float32", "float16"] = "float32"
+    ) -> None:
+        """Write dense factors and ids for a vector-search engine: ``mascot_jax.export``."""
+        export_dense(self.model_, folder, dtype)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -124,8 +124,8 @@ class _Table:
         self._shuffle(seed)
 
     def _shuffle(self, seed: int) -> None:
-        order = sort_by(self.ratings.view(np.uint32))  # by their bits: any order does
-        order = sort_by(self.users, sort_by(self.items, order))
+        # Ratings by their bits: any order does.
+        order = sort_by(self.users, self.items, self.ratings.view(np.uint32))
         np.random.default_rng(seed).shuffle(order)
         self.users = gather(self.users, order)
         self.items = gather(self.items, order)
@@ -185,6 +185,7 @@ def _train(
         settings,
         offsets,
     )
+    jax.block_until_ready(prepared.ratings)  # the ratings as they came are gone then
     start = None
     if earlier is not None:
         start = Progress(

@@ -48,11 +48,7 @@ def ids_to_tensors(ids: IdTable) -> dict[str, NDArray[Any]]:
     DataError
         If the ids are Python objects that no file can hold.
     """
-    if ids.kind == OBJECT:
-        raise DataError(
-            f"ids such as {ids.values[0]!r} ({type(ids.values[0]).__name__}) can be used, but not "
-            "saved: make them strings or integers before fitting"
-        )
+    check_savable(ids)
     if ids.kind not in (STRING, BYTES):
         values = ids.values
         return {"ids": values.view(np.int64) if values.dtype.kind in "mM" else values}
@@ -61,6 +57,15 @@ def ids_to_tensors(ids: IdTable) -> dict[str, NDArray[Any]]:
         encoded = [id_.encode("utf-8", _SURROGATES) for id_ in ids.values]
     ends = np.cumsum(np.fromiter(map(len, encoded), np.uint64, len(encoded)), dtype=np.uint64)
     return {"ids.bytes": np.frombuffer(b"".join(encoded), np.uint8), "ids.ends": ends}
+
+
+def check_savable(ids: IdTable) -> None:
+    """Raise a DataError if ids are Python objects that no file can hold."""
+    if ids.kind == OBJECT:
+        raise DataError(
+            f"ids such as {ids.values[0]!r} ({type(ids.values[0]).__name__}) can be used, but not "
+            "saved: make them strings or integers before fitting"
+        )
 
 
 def ids_from_tensors(tensors: dict[str, NDArray[Any]], kind: str, dtype: str) -> IdTable:

@@ -5,6 +5,7 @@ Cut short, by whatever it may be, the same command goes on from the last checkpo
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 import signal
@@ -12,15 +13,19 @@ import sys
 from typing import NamedTuple
 
 import jax
+import numpy as np
+import polars as pl
 from tqdm import tqdm
 
 from mascot_jax.checkpoint import Checkpoints
-from mascot_jax.data.store import read_fold
+from mascot_jax.data.store import count_training_ratings, read_fold
 from mascot_jax.devices import choose_device
 from mascot_jax.errors import CheckpointError
 from mascot_jax.fingerprint import fingerprint
 from mascot_jax.grouping import Grouping
 from mascot_jax.grouping_file import load_groupings
+from mascot_jax.ids import index_ids
+from mascot_jax.interactions import as_column
 from mascot_jax.interruption import Interruption, deferred_signals
 from mascot_jax.kernels import Execution
 from mascot_jax.model import Model
@@ -48,10 +53,25 @@ def train(params: Params, fold: int) -> None:
         checkpoints = _checkpoints(fold, inputs, settings)
         model, times = _train(fold, inputs, settings, checkpoints)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
-    digest = save_model(model, paths.model(fold))
+    digest = save_model(_with_ids(model, params, fold), paths.model(fold))
     paths.write_json(paths.timing(fold), {"model": digest, **times, **describe_hardware(device)})
     if checkpoints is not None:
         checkpoints.remove()
+
+
+def _with_ids(model: Model, params: Params, fold: int) -> Model:
+    """Return the model with what makes it usable without the data: ids, and rating counts."""
+    sides = []
+    for side, path, counts in zip(
+        (model.users, model.items),
+        (paths.USER_IDS, paths.ITEM_IDS),
+        count_training_ratings(paths.SPLIT, fold),
+        strict=True,
+    ):
+        ids, _ = index_ids(as_column(pl.read_parquet(path)["id"], path.stem))
+        counted = counts[side.order].astype(np.uint32)
+        sides.append(dataclasses.replace(side, ids=ids, counts=counted))
+    return dataclasses.replace(model, users=sides[0], items=sides[1], regroup=params.regroup)
 
 
 class _Inputs(NamedTuple):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -7,11 +8,14 @@ from safetensors.numpy import load_file, save_file
 from mascot_jax import tensor_file
 from mascot_jax.errors import ModelFileError
 from mascot_jax.fit import fit
+from mascot_jax.ids import IdTable
 from mascot_jax.initial import initial_state
 from mascot_jax.kernels import Execution
 from mascot_jax.model import model_from_state, side_to_state
 from mascot_jax.model_file import FORMAT, load_model, model_digest, save_model
+from mascot_jax.pairs import Pairs
 from mascot_jax.preparation import prepare
+from mascot_jax.settings import RegroupSettings
 from tests.test_training import ONE, planted, settings
 from tests.worlds import live_rows
 
@@ -179,7 +183,8 @@ def test_missing_or_bad_settings_are_refused(path):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("users.starts", lambda t: t[:-1], r"users: a table is uint32"),
+        ("users.starts", lambda t: t[:-1], "group table does not cover"),
+        ("users.starts", lambda t: t.astype(np.int64), "starts is int64"),
         ("items.order", lambda t: np.zeros_like(t), "not a permutation"),
         ("users.codes", lambda t: np.full_like(t, 7), "a storage that the file does not hold"),
         ("items.factors.float16", lambda t: t[:, :3].copy(), "items: float16 factors"),
@@ -220,3 +225,116 @@ def test_predictions_of_a_loaded_model(path):
         errors = (expected if clip is None else expected.clip(*clip)) - 3.0
         np.testing.assert_allclose(totals.rmse, np.sqrt(np.mean(errors**2)), rtol=1e-6)
         np.testing.assert_allclose(totals.mae, np.mean(np.abs(errors)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot", "int8"])
+def test_rows_are_decoded_in_the_order_of_their_indices(method, mixed):
+    state, model = mixed if method == "mascot" else trained(method)
+    for name, dense in (("users", model.dense_users()), ("items", model.dense_items())):
+        side = getattr(model, name)
+        assert (dense.shape, dense.dtype) == ((len(side), 8), np.float32)
+        np.testing.assert_array_equal(dense[side.order], live_rows(getattr(state, name), 8))
+        some = np.array([3, 1, 3])
+        np.testing.assert_array_equal(side.dense(8, some), dense[some])
+        assert side.dense(8, some[:0]).shape == (0, 8)
+
+
+def test_without_ids_indices_are_ids(mixed):
+    side = mixed[1].users
+    assert side.id_table.values.tolist() == list(range(len(side)))
+    assert side.rows_of(np.array([-1, 0])).tolist() == [len(side), side.row_of[0]]
+    # Nobody counted ratings: those that had any count as one.
+    assert side.rating_counts.sum() == side.warm_rows
+
+
+def complete(model):
+    """A model with all that a file may hold besides."""
+    users, items = len(model.users), len(model.items)
+    names = np.fromiter(sorted(f"item {i}\n\0é" for i in range(items)), dtype=object)
+    return dataclasses.replace(
+        model,
+        users=dataclasses.replace(
+            model.users,
+            ids=IdTable("datetime", np.arange(users).astype("M8[ns]")),
+            counts=np.arange(users, dtype=np.uint32),
+        ),
+        items=dataclasses.replace(model.items, ids=IdTable("string", names)),
+        regroup=RegroupSettings(user_groups=7),
+        seen=Pairs(np.minimum(np.arange(users + 1), 3), np.array([1, 0, 2], dtype=np.uint32)),
+    )
+
+
+@pytest.fixture
+def full_path(mixed, tmp_path):
+    save_model(complete(mixed[1]), tmp_path / "full.safetensors")
+    return tmp_path / "full.safetensors"
+
+
+def test_ids_counts_and_seen_items_come_back(mixed, full_path):
+    model, loaded = complete(mixed[1]), load_model(full_path)
+    assert loaded.regroup == model.regroup
+    for side, old in ((loaded.users, model.users), (loaded.items, model.items)):
+        assert (side.ids.kind, side.ids.values.dtype) == (old.ids.kind, old.ids.values.dtype)
+        np.testing.assert_array_equal(side.ids.values, old.ids.values)
+    np.testing.assert_array_equal(loaded.users.counts, model.users.counts)
+    assert loaded.items.counts is None
+    for array, old in zip(loaded.seen, model.seen, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+def test_version_2_is_read(path):
+    """It knew neither ids nor seen items."""
+    tensors, (_, facts) = load_file(path), tensor_file._read(path, FORMAT)
+    for name in ("sha256", "ids", "regroup"):
+        del facts[name]
+    facts["format_version"] = 2
+    facts["sha256"] = tensor_file._digest(tensors, facts)
+    save_file(tensors, path, {"mascot": json.dumps(facts, sort_keys=True)})
+    model = load_model(path)
+    assert (model.users.ids, model.users.counts, model.seen) == (None, None, None)
+    assert model.regroup == RegroupSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("seen.starts", lambda t: t + 1, "seen items does not fit"),
+        ("seen.starts", lambda t: t[:-1], "seen items does not fit"),
+        ("seen.starts", lambda t: t.astype(np.uint64), "seen.starts is uint64"),
+        ("seen.starts", lambda t: np.append(t[:1], t[:0:-1]), "seen items does not fit"),
+        ("seen.items", lambda t: t + 1000, "seen items does not fit"),
+        ("seen.items", lambda t: t[:, None], r"seen.items is uint32 \(3, 1\)"),
+        ("users.counts", lambda t: t[:-1], "users: 59 counts for 60 rows"),
+        ("users.counts", lambda t: t.astype(np.float32), "counts is float32"),
+        ("users.ids", lambda t: t[:-1], "users: 59 ids for 60 rows"),
+        ("users.ids", lambda t: t[::-1].copy(), "not ascending"),
+        ("items.ids.ends", lambda t: t[::-1].copy(), "table of ids is damaged"),
+    ],
+)
+def test_ids_and_seen_items_that_do_not_fit_are_refused(full_path, name, change, message):
+    tensors, (_, facts) = load_file(full_path), tensor_file._read(full_path, FORMAT)
+    facts.pop("sha256")
+    tensors[name] = change(tensors[name])
+    facts["sha256"] = tensor_file._digest(tensors, facts)
+    save_file(tensors, full_path, {"mascot": json.dumps(facts, sort_keys=True)})
+    with pytest.raises(ModelFileError, match=message):
+        load_model(full_path)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [{"kind": "datetime", "dtype": "<i8"}, None],
+        [{"kind": "datetime", "dtype": "<M8[ns],(3"}, None],
+        [{"kind": "object", "dtype": "|O"}, None],
+        [{"kind": 3, "dtype": "|O"}, None],
+        [{"dtype": "<M8[ns]"}, None],
+        ["datetime", None],
+        [None],
+        7,
+    ],
+)
+def test_ids_of_no_kind_are_refused(full_path, ids):
+    rewrite(full_path, ids=ids)
+    with pytest.raises(ModelFileError, match="not a complete model"):
+        load_model(full_path)

@@ -22,7 +22,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
     Numbers that JSON has not are null, ids that it has not (dates, bytes) are text.
     """
-    print(json.dumps(_plain(value), allow_nan=False, default=_text), flush=True)
+    print(_json(value), flush=True)
 
 
 def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
@@ -46,9 +46,13 @@ def print_columns(columns: Mapping[str, NDArray[Any]], *, as_json: bool) -> None
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     if as_json:
         for row in rows:
-            print_json(dict(zip(columns, row, strict=True)))
+            print(_json(dict(zip(columns, row, strict=True))))
     else:
         print_table(rows, list(columns))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(value), allow_nan=False, default=_text)
 
 
 def _cell(value: object) -> str:

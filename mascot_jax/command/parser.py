@@ -43,7 +43,7 @@ class _Subcommand(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, fill: Fill, filled: bool, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._fill = fill
+        self._fill: Fill | None = fill
         if filled:
             self._add_arguments()
 
@@ -52,8 +52,10 @@ class _Subcommand(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def _add_arguments(self) -> None:
-        self._fill(self)
-        self.add_argument("--json", action="store_true", help="print JSON, for machines")
+        if self._fill is not None:
+            self._fill(self)
+            self.add_argument("--json", action="store_true", help="print JSON, for machines")
+        self._fill = None
 
 
 class _PrintCompletion(argparse.Action):
@@ -284,7 +286,8 @@ all items that are recommended to anyone.""",
             "write a model's factors as arrays, for vector-search engines",
             """\
 For each side a NumPy file of one row an id, and the ids. The inner product of a
-user's and an item's row ranks as the model's prediction does.""",
+user's and an item's row is the model's prediction. Ids without a rating have no
+row.""",
             """\
   mascot export model.safetensors vectors
   mascot export model.safetensors vectors16 --dtype float16""",

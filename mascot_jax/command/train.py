@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     display = Display(ratings.ratings.size, settings, as_json=args.json)
     model, interruption = _fit(ratings, settings, groups, display, checkpoint, resume=args.resume)
     digest = _save(model, args.output, checkpoint)
-    if interruption.signal is None or settings.checkpoint_every is None:
-        checkpoint.unlink(missing_ok=True)
+    if checkpoint.is_file() and not (interruption.requested and settings.checkpoint_every):
+        checkpoint.unlink()
     report = {
         "event": "model",
         "model": args.output,
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         "epochs_trained": model.epochs_trained,
         **display.summary(model.epochs_trained),
         "interrupted": interruption.requested,
-        "checkpoint": str(checkpoint) if checkpoint.exists() else None,
+        "checkpoint": str(checkpoint) if checkpoint.is_file() else None,
     }
     if args.json:
         print_json(report)
@@ -109,7 +109,7 @@ def _save(model: Model, path: str, checkpoint: Path) -> str:
     try:
         return save_model(model, path)
     except SaveError as error:
-        if checkpoint.exists():
+        if checkpoint.is_file():
             raise SaveError(
                 f"{error}; nothing is lost: {checkpoint} has it all, and the same command with "
                 "--resume saves it"

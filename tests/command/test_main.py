@@ -12,7 +12,7 @@ import shtab
 
 import mascot_jax
 from mascot_jax.command import main as main_module
-from mascot_jax.command.parser import SUBCOMMANDS
+from mascot_jax.command.parser import SUBCOMMANDS, make_parser
 from mascot_jax.errors import DataError, SettingsError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -55,6 +55,12 @@ sys.exit(str([name for name in {heavy} if name in sys.modules]))
     )
     assert done.stderr == "[]\n"
     assert "recommend" in done.stdout
+
+
+def test_a_parser_parses_more_than_once():
+    parser = make_parser(filled=True)
+    for _ in range(2):
+        assert parser.parse_args(["recommend", "m", "--users", "-1"]).users == ["-1"]
 
 
 def test_version(mascot):

@@ -234,6 +234,17 @@ def test_a_model_that_cannot_be_saved_is_in_the_checkpoint(made, model, tmp_path
     assert (tmp_path / "model").read_bytes() == model.read_bytes()
 
 
+def test_a_checkpoint_that_cannot_be_written_is_a_line_and_no_end(made, model, tmp_path, mascot):
+    (tmp_path / "model.checkpoint" / "something").mkdir(parents=True)  # no file can take its place
+    code, _, err = mascot("train", made / "ratings.csv", "-o", tmp_path / "model", *SMALL)
+    assert code == 0
+    (line,) = err.splitlines()
+    assert line.startswith("mascot: ")
+    assert "model.checkpoint: cannot be written" in line
+    assert "training goes on" in line
+    assert (tmp_path / "model").read_bytes() == model.read_bytes()
+
+
 def test_a_terminal_gets_a_bar_and_ctrl_c_from_it_is_130(made, tmp_path):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
