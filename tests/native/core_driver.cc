@@ -1,10 +1,14 @@
 // Runs the native core over generated ratings, for sanitizers to watch: .ci/sanitize.
 //   core_driver deterministic   orders in which no two threads share a row
 //   core_driver hogwild         orders in which they do
-// Every storage, rounding, order and number of threads; k with and without padding and constants.
+//   core_driver hogwild 31      for these k only; else for some with and without padding and
+//   constants
+// Every storage, rounding, order and number of threads.
 // Exit status 1 where results differ that should not.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <new>
@@ -18,7 +22,7 @@
 #if defined(MASCOT_WITHOUT_AVX512)
 namespace mascot {
 const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
-}
+}  // namespace mascot
 #endif
 
 namespace {
@@ -244,9 +248,9 @@ void check(Case c, const World& world, const std::vector<const Kernel*>& kernels
 }  // namespace
 
 int main(int count, char** words) {
-  const std::string_view which = count == 2 ? words[1] : "";
+  const std::string_view which = count > 1 ? words[1] : "";
   if (which != "deterministic" && which != "hogwild") {
-    std::fprintf(stderr, "usage: core_driver deterministic|hogwild\n");
+    std::fprintf(stderr, "usage: core_driver deterministic|hogwild [K...]\n");
     return 2;
   }
   std::vector<const Kernel*> kernels;
@@ -257,7 +261,10 @@ int main(int count, char** words) {
   int cases = 0;
   const bool deterministic = which == "deterministic";
   const std::vector<std::vector<uint8_t>> codes = {{0}, {1}, {2}, {1, 0}, {2, 0, 1, 1}};
-  for (const int64_t factors : {1, 31, 128, 200}) {
+  std::vector<int64_t> ks = {1, 31, 128, 200};
+  if (count > 2) ks.clear();
+  for (int word = 2; word < count; ++word) ks.push_back(std::max(1, std::atoi(words[word])));
+  for (const int64_t factors : ks) {
     for (const std::vector<uint8_t>& code : codes) {
       for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
         for (const double sample_ratio : {0.0, 0.4}) {
