@@ -41,6 +41,10 @@ class BackendError(MascotError, RuntimeError):
     """The wanted back end cannot be used: something is missing, or too old."""
 
 
+class MissingExtraError(MascotError, ImportError):
+    """A package is missing that an extra installs."""
+
+
 class CheckpointError(MascotError, ValueError):
     """A checkpoint is cut, altered, of a newer version, or of another training."""
 

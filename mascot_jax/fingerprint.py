@@ -49,19 +49,20 @@ def fingerprint(
     Returns
     -------
     dict
-        ``settings`` by name, and digests: of ``ratings``, ``mean or biases`` and ``groups``, of the ``validation`` and
-        ``test`` ratings where there are any, of the ``code`` of this library and its versions.
+        ``settings`` by name, and digests: of ``ratings``, ``mean or biases`` and ``groups``, of the
+        ``validation`` and ``test`` ratings where there are any, of the ``code`` of this library and
+        its versions.
     """
     ratings, rule = prepared.ratings, prepared.rule
     resolved = settings.resolved().model_copy(update={"deterministic": ratings.conflict_free})
     held_out = {"validation ratings": prepared.validation, "test ratings": test}
     return {
         "settings": resolved.model_dump(mode="json", exclude=set(OF_NO_EFFECT)),
-        "ratings": _digest(map(np.asarray, (ratings.users, ratings.items, ratings.ratings))),
-        "mean or biases": _digest((np.array([rule.mean_rating]), *(rule.biases or ()))),
-        "groups": _digest(np.asarray(x) for side in (users, items) for x in side),
+        "ratings": digest_of(map(np.asarray, (ratings.users, ratings.items, ratings.ratings))),
+        "mean or biases": digest_of((np.array([rule.mean_rating]), *(rule.biases or ()))),
+        "groups": digest_of(np.asarray(x) for side in (users, items) for x in side),
         **{
-            name: None if scored is None else _digest(scored.arrays())
+            name: None if scored is None else digest_of(scored.arrays())
             for name, scored in held_out.items()
         },
         "origin of the factors": origin,
@@ -69,7 +70,8 @@ def fingerprint(
     }
 
 
-def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
+    """Return the SHA-256 (hex) of arrays, their types and shapes included."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}\n".encode())

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.biases import Biases
+from mascot_jax.checkpoint import Checkpoints
 from mascot_jax.counting import count_each, gather, sort_by
 from mascot_jax.devices import choose_device
 from mascot_jax.errors import SettingsError
+from mascot_jax.fingerprint import digest_of, fingerprint
 from mascot_jax.fit import OnEpoch
-from mascot_jax.grouping import regroup
+from mascot_jax.grouping import Grouping, regroup
 from mascot_jax.ids import INTEGER, IdTable, index_ids
 from mascot_jax.interactions import Interactions
 from mascot_jax.kernels import Execution
 from mascot_jax.model import Model, ModelSide
-from mascot_jax.preparation import Offsets, prepare
+from mascot_jax.preparation import Offsets, Prepared, prepare
 from mascot_jax.progress import Progress
 from mascot_jax.ratings import relabelled_ratings
 from mascot_jax.seen import seen_items
@@ -37,6 +40,8 @@ def fit_model(
     earlier: Model | None = None,
     extend: bool = False,
     on_epoch: OnEpoch | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Model:
     """Train a model on ratings, whatever order their rows are in.
 
@@ -58,9 +63,16 @@ def fit_model(
         it has seen is seen. Otherwise the ratings are all there are, and its rest is dropped.
     on_epoch
         As for ``fit``.
+    checkpoint
+        Where to keep what there is, every ``settings.checkpoint_every`` epochs and when training
+        ends; nowhere where that is null. The caller removes it when the model is safe.
+    resume
+        Go on from the checkpoint, if there is one.
 
     Raises
     ------
+    CheckpointError
+        If the one to go on from is damaged, or of another training.
     DataError
         If ids or ratings cannot be used.
     SettingsError
@@ -77,7 +89,8 @@ def fit_model(
     with jax.default_device(device):
         table = _Table(ratings, known, settings.seed)
         ids = table.user_ids, table.item_ids
-        model = _train(table, settings, groups, earlier, known, on_epoch)
+        keep = _Keep(checkpoint, resume)
+        model = _train(table, settings, groups, earlier, known, on_epoch, keep)
         del table
     if keep_seen:
         model = dataclasses.replace(model, seen=seen_items(ratings, *ids, known))
@@ -125,6 +138,31 @@ class _Table:
         return columns
 
 
+class _Keep(NamedTuple):
+    """Where checkpoints are, and whether to go on from the one there."""
+
+    path: str | os.PathLike[str] | None
+    resume: bool
+
+    def checkpoints(
+        self,
+        prepared: Prepared,
+        users: Grouping,
+        items: Grouping,
+        settings: TrainSettings,
+        start: Progress | None,
+    ) -> tuple[Checkpoints | None, Progress | None]:
+        """Return them, none where none are wanted, and what to start from: ``start``, or one."""
+        if self.path is None or settings.checkpoint_every is None:
+            return None, start
+        origin = "seed"
+        if start is not None:
+            origin = digest_of(map(np.asarray, jax.tree.leaves(start.state)))
+        training = fingerprint(prepared, users, items, settings, origin=origin)
+        checkpoints = Checkpoints(self.path, settings.checkpoint_every, training)
+        return checkpoints, (checkpoints.load() if self.resume else None) or start
+
+
 def _train(
     table: _Table,
     settings: TrainSettings,
@@ -132,6 +170,7 @@ def _train(
     earlier: Model | None,
     known: Model | None,
     on_epoch: OnEpoch | None,
+    keep: _Keep,
 ) -> Model:
     users = _Rows(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
     items = _Rows(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
@@ -154,6 +193,7 @@ def _train(
                 earlier, users.grouping, items.grouping, users.earlier, items.earlier, settings
             )
         )
+    checkpoints, start = keep.checkpoints(prepared, users.grouping, items.grouping, settings, start)
     model = train_model(
         prepared,
         users.grouping,
@@ -164,6 +204,7 @@ def _train(
         high=high,
         on_epoch=on_epoch,
         start=start,
+        checkpoints=checkpoints,
     )
     return dataclasses.replace(
         model, users=users.complete(model.users), items=items.complete(model.items), regroup=groups

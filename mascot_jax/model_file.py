@@ -17,7 +17,7 @@ from mascot_jax.model import Model, ModelSide
 from mascot_jax.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 from mascot_jax.storage import by_code
-from mascot_jax.tensor_file import Format, read_tensors, stated_digest, write_tensors
+from mascot_jax.tensor_file import Format, read_tensors, stated_digest, stated_facts, write_tensors
 
 FORMAT: Final = Format("model", "mascot", 3, ModelFileError)
 """Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups.
@@ -82,6 +82,14 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
+
+
+def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a model file states of itself besides arrays; ``load_model`` is what checks it.
+
+    Among it ``format_version``, ``library_version`` and ``sha256``.
+    """
+    return stated_facts(path, FORMAT)
 
 
 def model_digest(path: str | os.PathLike[str]) -> str:

@@ -97,8 +97,12 @@ def read_tensors(path: str | os.PathLike[str], form: Format) -> tuple[Tensors, d
 
 def stated_digest(path: str | os.PathLike[str], form: Format) -> str:
     """Return the SHA-256 that a file states for itself; ``read_tensors`` is what checks it."""
-    _, metadata = _read(path, form, with_tensors=False)
-    return str(metadata.get("sha256"))
+    return str(stated_facts(path, form).get("sha256"))
+
+
+def stated_facts(path: str | os.PathLike[str], form: Format) -> dict[str, Any]:
+    """Return the facts of a file, versions and digest among them, without reading its arrays."""
+    return _read(path, form, with_tensors=False)[1]
 
 
 def _read(

@@ -1,0 +1,199 @@
+"""``mascot doctor``: is everything here that training takes, and what to do where it is not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import mascot_jax
+from mascot_jax.command.output import print_json, print_table
+from mascot_jax.errors import MascotError
+
+OK: Final = "ok"
+NOTE: Final = "note"
+"""Works, but something that some want is missing or slow."""
+BROKEN: Final = "broken"
+
+HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_CHECKOUT: Final = Path(mascot_jax.__file__).parents[1]
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["ok", "note", "broken"]
+    found: str
+    remedy: str = ""
+    """What to do; empty where there is nothing to."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print all checks; return 1 if something is broken."""
+    checks = examine()
+    broken = any(check.state == BROKEN for check in checks)
+    if args.json:
+        print_json({"ok": not broken, "checks": [check._asdict() for check in checks]})
+    else:
+        print_table((check.state, check.name, check.found) for check in checks)
+        for check in checks:
+            if check.remedy:
+                print(f"\n{check.state}: {check.name}: {check.remedy}")
+    return int(broken)
+
+
+def examine() -> list[Check]:
+    """Look at everything; what fails is a broken check, not an error."""
+    native = map(_guarded, (_native_module, _instruction_sets, _cuda, _training))
+    return [_python(), *_packages(), *native, _threads(), _huge_pages(), *_extras()]
+
+
+def _guarded(look: Callable[[], Check]) -> Check:
+    name = look.__name__.removeprefix("_").replace("_", " ")
+    try:
+        return look()
+    except MascotError as error:
+        return Check(name, BROKEN, "does not work", str(error))
+    except Exception as error:  # whatever is wrong with an installation, the rest is worth seeing
+        return Check(
+            name,
+            BROKEN,
+            f"{type(error).__name__}: {' '.join(str(error).split())}",
+            "install mascot-jax again, in a new virtual environment",
+        )
+
+
+def _python() -> Check:
+    return Check("python", OK, f"{platform.python_version()} on {platform.platform()}")
+
+
+def _packages() -> Iterator[Check]:
+    names = ["jaxlib", *(name for name, extra in _requirements() if not extra)]
+    yield Check("mascot-jax", OK, mascot_jax.__version__)
+    for name in names:
+        found = _version(name)
+        remedy = "" if found else f"run `pip install {name}`"
+        yield Check(name, OK if found else BROKEN, found or "not installed", remedy)
+
+
+def _native_module() -> Check:
+    import jax
+    import mascot_ffi
+
+    from mascot_jax import native
+
+    native.check_sources(_CHECKOUT)
+    compiled = mascot_ffi.FFI_API_VERSION
+    running = native.runtime_ffi_version(Path(jax.ffi.include_dir()))
+    build = mascot_ffi.build_info()
+    return Check(
+        "native module",
+        OK,
+        f"{build['compiler']}, for XLA FFI {_dotted(compiled)}; jaxlib runs {_dotted(running)}",
+    )
+
+
+def _instruction_sets() -> Check:
+    import mascot_ffi
+
+    usable = mascot_ffi.build_info()["instruction_sets"]
+    found = f"{usable[0]} is used; there are {', '.join(usable)}"
+    if usable[0] != "portable":
+        return Check("instruction sets", OK, found)
+    return Check(
+        "instruction sets", NOTE, found, "this CPU has no AVX2 with FMA and F16C; training is slow"
+    )
+
+
+def _cuda() -> Check:
+    from mascot_jax.devices import choose_device
+    from mascot_jax.errors import BackendError
+
+    try:
+        device = choose_device("cuda")
+    except BackendError as error:
+        return Check("cuda", NOTE, "not usable; models are trained on the CPU", str(error))
+    return Check("cuda", OK, device.device_kind)
+
+
+def _training() -> Check:
+    """Train a model of four ratings: kernels, JAX and what is between them."""
+    import jax
+    import numpy as np
+
+    from mascot_jax.devices import choose_device
+    from mascot_jax.fit import fit
+    from mascot_jax.initial import initial_state
+    from mascot_jax.kernels import Execution
+    from mascot_jax.ratings import make_ratings
+    from mascot_jax.settings import TrainSettings
+
+    users, items = np.array([0, 0, 1, 1], np.uint32), np.array([0, 1, 0, 1], np.uint32)
+    starts = np.array([0, 2], np.uint32)
+    settings = TrainSettings(factors=8, epochs=1, backend="cpu", deterministic=True)
+    with jax.default_device(choose_device("cpu")):
+        state = initial_state(starts, starts, settings)
+        ratings = make_ratings(users, items, np.ones(4, np.float32), 2, 2)
+        state = fit(state, ratings, settings, Execution())
+    return Check("training", OK, f"{int(state.epoch)} epoch of a tiny model on the CPU")
+
+
+def _threads() -> Check:
+    usable, cores = len(os.sched_getaffinity(0)), os.cpu_count() or 1
+    return Check("threads", OK, f"{usable} of {cores} cores may be used, and are by default")
+
+
+def _huge_pages() -> Check:
+    remedy = (
+        "factors then lie on small pages, and large tables train slower; as root: "
+        f"`echo madvise > {HUGE_PAGES}`"
+    )
+    if not HUGE_PAGES.is_file():
+        return Check("huge pages", NOTE, "this kernel does not tell", remedy)
+    text = HUGE_PAGES.read_text(encoding="utf-8")
+    chosen = re.search(r"\[(\w+)\]", text)
+    state = chosen.group(1) if chosen else text.strip()
+    if state == "never":
+        return Check("huge pages", NOTE, state, remedy)
+    return Check("huge pages", OK, state)
+
+
+def _extras() -> Iterator[Check]:
+    """One check per extra: what of it is missing, from the installed package's own metadata."""
+    extras: dict[str, list[str]] = {}
+    for name, extra in _requirements():
+        if extra:
+            extras.setdefault(extra, []).append(name)
+    for extra, names in extras.items():
+        missing = [name for name in names if not _version(name)]
+        if missing:
+            remedy = f"if you want what it is for, run `pip install 'mascot-jax[{extra}]'`"
+            yield Check(f"extra {extra}", NOTE, f"without {', '.join(missing)}", remedy)
+        else:
+            yield Check(f"extra {extra}", OK, "installed")
+
+
+def _requirements() -> Iterator[tuple[str, str]]:
+    """Yield each package that mascot-jax names, with the extra that asks for it, or none."""
+    for line in requires("mascot-jax") or ():
+        name = re.match(r"[\w.-]+", line)
+        extra = re.search(r"extra == ['\"]([\w.-]+)['\"]", line)
+        if name and name[0] != "mascot-jax":
+            yield name[0], extra[1] if extra else ""
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _dotted(numbers: tuple[Any, ...]) -> str:
+    return ".".join(map(str, numbers))

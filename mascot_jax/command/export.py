@@ -1,0 +1,30 @@
+"""``mascot export``: a model's factors as arrays."""
+
+from __future__ import annotations
+
+import argparse
+
+from mascot_jax.command.output import print_json
+from mascot_jax.export import export_dense
+from mascot_jax.model_file import load_model
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write them, and say what there is."""
+    model = load_model(args.model)
+    export_dense(model, args.folder, args.dtype)
+    facts = {
+        "folder": args.folder,
+        "dtype": args.dtype,
+        "users": model.users.warm_rows,
+        "items": model.items.warm_rows,
+        "components": model.settings.factors + (0 if model.biases is None else 2),
+    }
+    if args.json:
+        print_json(facts)
+    else:
+        print(
+            f"{facts['folder']}: {facts['users']} users and {facts['items']} items, "
+            f"{facts['components']} components of {facts['dtype']}"
+        )
+    return 0

@@ -1,0 +1,72 @@
+"""Ids as people write them, matched to what a model's ids are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.command.output import warn
+from mascot_jax.errors import DataError
+from mascot_jax.ids import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, IdTable
+
+SHOWN: Final = 5
+"""Unknown ids that a warning names."""
+_BOOLEANS: Final = {"true": True, "false": False}
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    INTEGER: int,
+    STRING: str,
+    FLOAT: float,
+    BOOL: lambda text: _BOOLEANS[text.lower()],
+    BYTES: str.encode,
+    DATETIME: np.datetime64,
+}
+
+
+def parse_ids(values: Sequence[str] | NDArray[Any], table: IdTable, name: str) -> NDArray[Any]:
+    """Return ids of the table's kind.
+
+    Parameters
+    ----------
+    values
+        Ids ``(n,)`` as text, or as integers, as files have them.
+    table
+        The model's ids.
+    name
+        What messages call them: ``user`` or ``item``.
+
+    Raises
+    ------
+    DataError
+        If one of them cannot be an id of this kind.
+    """
+    found = np.asarray(values)
+    if table.kind == INTEGER and found.dtype.kind in "iu":
+        return found
+    parse = _PARSERS.get(table.kind)
+    if parse is None:
+        raise DataError(
+            f"the model's {name} ids are of kind {table.kind}, which has no text: use the library"
+        )
+    ids = np.empty(len(values), dtype=object)
+    for at, value in enumerate(values):
+        try:
+            ids[at] = parse(str(value))
+        except (ValueError, KeyError):
+            raise DataError(
+                f"{name}: {str(value)!r} cannot be an id: the model's are of kind {table.kind}, "
+                f"such as {table.values[:1].tolist()[0]!r}"
+            ) from None
+    # Dates are compared in the finest of their units.
+    return np.array(list(ids)) if table.kind == DATETIME else ids
+
+
+def warn_of_unknown(ids: NDArray[Any], table: IdTable, name: str, consequence: str) -> None:
+    """Name, on stderr, the ids that the model does not know, and say what becomes of them."""
+    unknown = list(dict.fromkeys(ids[table.encode(ids, name) < 0].tolist()))
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:SHOWN]))
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        warn(f"{name} not in the model: {shown}{more}: {consequence}")

@@ -1,0 +1,82 @@
+"""What the command prints: tables for people, JSON for machines, complaints on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def warn(message: str) -> None:
+    """Print a message on stderr, as errors are."""
+    print(f"mascot: {message}", file=sys.stderr)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print an object on one line, at once.
+
+    Numbers that JSON has not are null, ids that it has not (dates, bytes) are text.
+    """
+    print(_json(value), flush=True)
+
+
+def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
+    """Print rows in columns as wide as need be; numbers are flush right, floats have 4 decimals."""
+    rows = [list(row) for row in rows]
+    cells = [[_cell(value) for value in row] for row in rows]
+    lines = [list(header), *cells] if header else cells
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = [all(_is_number(value) for value in column) for column in zip(*rows, strict=True)]
+    right = right or [False] * len(widths)
+    for line in lines:
+        padded = (
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(line, widths, right, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def print_columns(columns: Mapping[str, NDArray[Any]], *, as_json: bool) -> None:
+    """Print arrays ``(n,)`` as a table, or as an object for each row."""
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    if as_json:
+        for row in rows:
+            print(_json(dict(zip(columns, row, strict=True))))
+    else:
+        print_table(rows, list(columns))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(value), allow_nan=False, default=_text)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    text = _text(value)
+    # An id may hold anything; a line end in it would break the table.
+    return text if text.isprintable() else repr(text)
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with lists and dictionaries in it as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

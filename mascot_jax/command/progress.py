@@ -1,0 +1,77 @@
+"""What ``mascot train`` shows of each epoch: a bar for people, an object a line for machines."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from mascot_jax.command.output import print_json
+from mascot_jax.progress import EpochRecord
+from mascot_jax.settings import TrainSettings
+
+
+class Display:
+    """Shows epochs as they pass.
+
+    Parameters
+    ----------
+    ratings
+        All there are, held out or not.
+    settings
+        How they are trained on.
+    as_json
+        Print JSON on stdout. Otherwise a bar on stderr, if that is a terminal.
+    """
+
+    def __init__(self, ratings: int, settings: TrainSettings, *, as_json: bool) -> None:
+        self._trained = round(ratings * (1 - settings.validation))
+        self._epochs = settings.epochs
+        self._as_json = as_json
+        self._records: dict[int, EpochRecord] = {}
+
+    def __enter__(self) -> Self:
+        disable = True if self._as_json else None  # None: where stderr is no terminal
+        self._bar = tqdm(total=self._epochs, desc="training", unit="epoch", disable=disable)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def add(self, record: EpochRecord) -> None:
+        """Show an epoch."""
+        if not self._records:  # after those of a checkpoint, which took no time now
+            self._bar.initial = self._bar.n = self._bar.last_print_n = record.epoch
+        self._records[record.epoch] = record
+        speed = self._trained / record.seconds
+        rmse = record.validation_rmse
+        self._bar.set_postfix_str(
+            f"{'' if rmse is None else f'RMSE {rmse:.4f}, '}{speed / 1e6:.2f} M updates/s",
+            refresh=False,
+        )
+        self._bar.update()
+        if self._as_json:
+            print_json(
+                {
+                    "event": "epoch",
+                    "epoch": record.epoch,
+                    "epochs": self._epochs,
+                    "learning_rate": record.learning_rate,
+                    "seconds": record.seconds,
+                    "updates_per_second": speed,
+                    "validation_rmse": rmse,
+                }
+            )
+
+    def summary(self, epochs_trained: int) -> dict[str, Any]:
+        """Return what is known of the training, and of the model after so many epochs."""
+        seconds = sum(record.seconds for record in self._records.values())
+        last = self._records.get(epochs_trained - 1)
+        return {
+            "validation_rmse": None if last is None else last.validation_rmse,
+            "seconds": seconds,
+            "updates_per_second": self._trained * len(self._records) / seconds if seconds else None,
+        }

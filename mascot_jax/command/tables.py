@@ -1,0 +1,186 @@
+"""Files with a row per rating, pair or recommendation, read and written with polars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError, MissingExtraError, SettingsError
+from mascot_jax.files import atomic_write
+from mascot_jax.settings import Columns
+
+if TYPE_CHECKING:
+    import polars as pl
+
+WRITTEN: Final = (".csv", ".tsv", ".parquet")
+_SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+
+
+def read_ratings(path: str, user: str | None, item: str | None, rating: str | None) -> pl.DataFrame:
+    """Read a file of ratings, or the archive or folder of a data set that is known by name.
+
+    Parameters
+    ----------
+    path
+        What ``mascot_jax.data.readers.by_suffix`` reads, or such as ``ml-1m.zip``.
+    user, item, rating
+        Columns; None takes those of these names, in ``.dat``, which has no header, the first three.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order.
+
+    Raises
+    ------
+    DataError
+        The file is not there or cannot be used; of a malformed row, its number.
+    MissingExtraError
+        There is no polars.
+    """
+    _need_polars()
+    from mascot_jax.data.readers.by_suffix import read_by_suffix
+    from mascot_jax.data.registry import DATA_SETS
+
+    source = _existing(path)
+    known = DATA_SETS.get(source.stem) if source.is_dir() or source.suffix == ".zip" else None
+    names = ("0", "1", "2") if _suffix(source) == ".dat" else ("user", "item", "rating")
+    chosen = (name or default for name, default in zip((user, item, rating), names, strict=True))
+    columns = Columns(**dict(zip(Columns.model_fields, chosen, strict=True)))
+    frame = (known.reader if known else read_by_suffix)(source, columns)
+    return frame.select("user", "item", "rating")
+
+
+def read_pairs(path: str, user: str | None, item: str | None) -> dict[str, NDArray[Any]]:
+    """Read two columns of ids, as integers or strings.
+
+    Returns
+    -------
+    dict
+        ``user`` and ``item``, arrays ``(n,)``.
+
+    Raises
+    ------
+    DataError
+        The file is not there, has no such columns, or lacks an id; with its row.
+    MissingExtraError
+        There is no polars.
+    """
+    _need_polars()
+    import polars as pl
+    from polars.exceptions import PolarsError
+
+    source = _existing(path)
+    names = {"user": user or "user", "item": item or "item"}
+    try:
+        frame = _read_columns(source, names)
+    except (PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+    for key, name in names.items():
+        missing = frame.select((pl.col(key).is_null()).arg_true()).to_series()
+        if missing.len():
+            raise DataError(f"{path}: row {missing[0] + 1} has no {name!r}: give it one")
+    return {key: frame[key].to_numpy() for key in names}
+
+
+def _read_columns(source: Path, names: Mapping[str, str]) -> pl.DataFrame:
+    import polars as pl
+
+    suffix = _suffix(source)
+    if suffix not in (*_SEPARATORS, ".parquet"):
+        raise DataError(f"{source}: must end in {', '.join(_SEPARATORS)} or .parquet")
+    positions = all(name.isdecimal() for name in names.values())
+    if suffix == ".parquet":
+        frame = pl.read_parquet(source)
+    else:
+        separator = _SEPARATORS[suffix]
+        frame = pl.read_csv(
+            source, separator=separator, has_header=not positions, infer_schema=False
+        )
+        if positions:
+            frame = frame.rename({old: str(at) for at, old in enumerate(frame.columns)})
+    for key, name in names.items():
+        if name not in frame.columns:
+            raise DataError(
+                f"{source}: there is no column {name!r}, only "
+                f"{', '.join(map(repr, frame.columns))}: name it with --{key}"
+            )
+    return frame.select(pl.col(name).alias(key) for key, name in names.items())
+
+
+def read_lines(path: str) -> list[str]:
+    """Read a text file of one id a line; blank lines do not count.
+
+    Raises
+    ------
+    DataError
+        The file is not there, empty or not UTF-8.
+    """
+    try:
+        lines = _existing(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text: {error}") from error
+    ids = [line for line in lines if line.strip()]
+    if not ids:
+        raise DataError(f"{path}: holds no ids: write one a line")
+    return ids
+
+
+def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
+    """Refuse to start what could not be written.
+
+    Raises
+    ------
+    SettingsError
+        The suffix is none of those, or there is no such folder.
+    MissingExtraError
+        There is no polars, for a table.
+    """
+    if path is None:
+        return
+    if suffixes and Path(path).suffix not in suffixes:
+        raise SettingsError(f"--output: {path!r}: must end in {', '.join(suffixes)}")
+    if not Path(path).parent.is_dir():
+        raise SettingsError(f"--output: {path!r}: there is no folder {str(Path(path).parent)!r}")
+    if suffixes:
+        _need_polars()
+
+
+def write_table(path: str, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays ``(n,)`` as the columns of a CSV, TSV or Parquet file."""
+    import polars as pl
+
+    frame = pl.DataFrame({name: _series(values) for name, values in columns.items()})
+    with atomic_write(path) as temporary:
+        if Path(path).suffix == ".parquet":
+            frame.write_parquet(temporary)
+        else:
+            frame.write_csv(temporary, separator=_SEPARATORS[Path(path).suffix])
+
+
+def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
+    """Return what polars makes a column of: of objects, by what they are, not as objects."""
+    return values.tolist() if values.dtype == object else values
+
+
+def _existing(path: str) -> Path:
+    if not Path(path).exists():
+        raise DataError(f"{path}: there is no such file")
+    return Path(path)
+
+
+def _suffix(path: Path) -> str:
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
+def _need_polars() -> None:
+    try:
+        import polars  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            "reading and writing tables needs polars: run `pip install 'mascot-jax[data]'`"
+        ) from error

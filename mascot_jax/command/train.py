@@ -1,0 +1,133 @@
+"""``mascot train``: a file of ratings becomes a model file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mascot_jax.checkpoint import CheckpointWarning
+from mascot_jax.command.options import DEFAULTS, given
+from mascot_jax.command.output import print_json, warn
+from mascot_jax.command.progress import Display
+from mascot_jax.command.tables import check_output, read_ratings
+from mascot_jax.errors import SaveError
+from mascot_jax.fit_model import fit_model
+from mascot_jax.interactions import Interactions, read_interactions
+from mascot_jax.interruption import Interruption, deferred_signals
+from mascot_jax.model import Model
+from mascot_jax.model_file import save_model
+from mascot_jax.progress import EpochRecord
+from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.state import TrainState
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and save; return 128 + the signal that stopped it: 130 of Ctrl-C."""
+    settings = validate(TrainSettings, {**DEFAULTS, **given(args, TrainSettings)}, "train")
+    groups = validate(RegroupSettings, given(args, RegroupSettings), "regroup")
+    check_output(args.output)
+    ratings = read_interactions(read_ratings(args.ratings, args.user, args.item, args.rating))
+    checkpoint = Path(f"{args.output}.checkpoint")
+    display = Display(ratings.ratings.size, settings, as_json=args.json)
+    model, interruption = _fit(ratings, settings, groups, display, checkpoint, resume=args.resume)
+    digest = _save(model, args.output, checkpoint)
+    if checkpoint.is_file() and not (interruption.requested and settings.checkpoint_every):
+        checkpoint.unlink()
+    report = {
+        "event": "model",
+        "model": args.output,
+        "sha256": digest,
+        "users": len(model.users),
+        "items": len(model.items),
+        "ratings": ratings.ratings.size,
+        "validation": settings.validation,
+        "epochs_trained": model.epochs_trained,
+        **display.summary(model.epochs_trained),
+        "interrupted": interruption.requested,
+        "checkpoint": str(checkpoint) if checkpoint.is_file() else None,
+    }
+    if args.json:
+        print_json(report)
+    else:
+        _print_for_people(report)
+    return 0 if interruption.signal is None else 128 + interruption.signal
+
+
+def _fit(
+    ratings: Interactions,
+    settings: TrainSettings,
+    groups: RegroupSettings,
+    display: Display,
+    checkpoint: Path,
+    *,
+    resume: bool,
+) -> tuple[Model, Interruption]:
+    with _checkpoint_warnings(), display, deferred_signals(_announce) as interruption:
+
+        def on_epoch(record: EpochRecord, _: TrainState) -> bool:
+            display.add(record)
+            return interruption.requested
+
+        model = fit_model(
+            ratings,
+            settings,
+            groups,
+            on_epoch=on_epoch,
+            checkpoint=checkpoint,
+            resume=resume,
+        )
+    return model, interruption
+
+
+def _announce() -> None:
+    os.write(2, b"\nmascot: stopping after this epoch; once more: at once\n")
+
+
+@contextmanager
+def _checkpoint_warnings() -> Iterator[None]:
+    """Show the warning that a checkpoint could not be written as a line of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        show = warnings.showwarning
+
+        def show_ours(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+            if issubclass(category, CheckpointWarning):
+                warn(str(message))
+            else:
+                show(message, category, *rest)
+
+        warnings.showwarning = show_ours  # type: ignore[assignment]
+        yield
+
+
+def _save(model: Model, path: str, checkpoint: Path) -> str:
+    try:
+        return save_model(model, path)
+    except SaveError as error:
+        if checkpoint.is_file():
+            raise SaveError(
+                f"{error}; nothing is lost: {checkpoint} has it all, and the same command with "
+                "--resume saves it"
+            ) from error
+        raise
+
+
+def _print_for_people(report: dict[str, Any]) -> None:
+    print(
+        f"{report['model']}: {report['users']} users and {report['items']} items from "
+        f"{report['ratings']} ratings, {report['epochs_trained']} epochs, "
+        f"{report['seconds']:.1f} s"
+    )
+    if report["validation_rmse"] is not None:
+        print(
+            f"RMSE {report['validation_rmse']:.4f} on the held-out {report['validation']:.0%} of "
+            "the ratings, which the model was not trained on; --validation 0 trains on all"
+        )
+    if report["interrupted"]:
+        rest = f"; --resume goes on from {report['checkpoint']}" if report["checkpoint"] else ""
+        warn(f"interrupted: the model so far is saved{rest}")

@@ -1,0 +1,50 @@
+"""docs/command.md says what the command does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mascot_jax.command import main
+from mascot_jax.command.parser import SUBCOMMANDS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text(encoding="utf-8")
+ARGUMENTS = {
+    "train": ("ratings.csv", "-o", "again.safetensors", "--factors", "8", "--epochs", "1"),
+    "predict": ("model.safetensors", "pairs.csv"),
+    "recommend": ("model.safetensors", "--all"),
+    "evaluate": ("model.safetensors", "test.csv", "--top-n", "3"),
+    "inspect": ("model.safetensors",),
+    "doctor": (),
+    "export": ("model.safetensors", "vectors"),
+}
+
+
+def keys(value):
+    """Yield the keys of an object and of those in it, but for settings and storages."""
+    for key, part in value.items():
+        yield key
+        if key in ("settings", "traffic"):
+            continue
+        for inner in part if isinstance(part, list) else [part]:
+            if isinstance(inner, dict):
+                yield from keys(inner)
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_key_of_json_is_documented(made, tmp_path, monkeypatch, mascot_json, name):
+    monkeypatch.chdir(made)
+    argv = [str(tmp_path / arg) if arg in ("again.safetensors", "vectors") else arg
+            for arg in ARGUMENTS[name]]  # fmt: skip
+    (entry,) = re.findall(rf"^\* `{name}`: (.*?)(?=^\* |^$)", PAGE, re.DOTALL | re.MULTILINE)
+    documented = set(re.findall(r"`(\w+)`", entry))
+    for found in mascot_json(name, *argv):
+        missing = set(keys(found)) - documented
+        assert missing <= {"storage", "rows", "bytes", "groups"}, missing
+
+
+def test_every_subcommand_and_exit_code_is_there():
+    for name in SUBCOMMANDS:
+        assert f"| `mascot {name} " in PAGE or f"| `mascot {name}` " in PAGE
+    for code in (main.FAILED, main.USAGE, main.INTERRUPTED):
+        assert f"| {code}" in PAGE

@@ -1,0 +1,35 @@
+"""Every example in --help does what it says, on files as it names them."""
+
+import shlex
+import shutil
+
+import pytest
+
+from mascot_jax.command.main import main
+from mascot_jax.command.parser import SUBCOMMANDS
+
+
+def examples():
+    """Yield the commands of all subcommands, in the order of --help."""
+    for _, words in SUBCOMMANDS.values():
+        yield from words.examples.replace("\\\n", " ").splitlines()
+
+
+@pytest.mark.parametrize("command", list(examples()), ids=str.strip)
+def test_example(made, tmp_path, monkeypatch, capsys, command):
+    for path in made.iterdir():
+        shutil.copy(path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    prog, *argv = shlex.split(command)
+    assert prog == "mascot"
+    if argv[0] == "train":
+        argv += ["--epochs", "2"]
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    if "-o" not in argv or argv[0] == "train":
+        assert out
+    for name in ("-o", "export"):
+        if name in argv:
+            written = argv[argv.index(name) + (1 if name == "-o" else 2)]
+            assert (tmp_path / written).exists()

@@ -1,0 +1,96 @@
+"""Options come from the settings models, field by field."""
+
+import argparse
+
+import pytest
+
+from mascot_jax.command.options import DEFAULTS, add_options, given, in_options, option
+from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+
+VALUES = {
+    "schedule": "power",
+    "decay": 0.25,
+    "epochs": 7,
+    "learning_rate": 0.001,
+    "biases": True,
+    "deterministic": False,
+    "storage": "int8-32",
+    "threads": 3,
+    "validation": 0.2,
+    "patience": 2,
+}
+
+
+def parse(*argv):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_options(parser, TrainSettings(**DEFAULTS))
+    return given(parser.parse_args(list(argv)), TrainSettings)
+
+
+@pytest.mark.parametrize("defaults", [TrainSettings(**DEFAULTS), RegroupSettings()])
+def test_every_field_is_an_option_with_its_docstring(defaults):
+    parser = argparse.ArgumentParser()
+    add_options(parser, defaults)
+    text = " ".join(parser.format_help().split())
+    for name, field in type(defaults).model_fields.items():
+        assert option(name) in text
+        assert " ".join(field.description.replace("``", "").split()) in text
+
+
+def test_only_what_is_named_is_given():
+    assert parse() == {}
+    assert parse("--factors", "64") == {"factors": 64}
+
+
+def test_values_have_their_types():
+    argv = []
+    for name, value in VALUES.items():
+        if isinstance(value, bool):
+            argv.append(option(name) if value else option(f"no_{name}"))
+        else:
+            argv += [option(name), str(value)]
+    values = parse(*argv)
+    assert values == VALUES
+    assert {name: type(value) for name, value in values.items()} == {
+        name: type(value) for name, value in VALUES.items()
+    }
+    validate(TrainSettings, values)
+
+
+@pytest.mark.parametrize("name", ["rounding", "storage", "threads", "decay", "patience"])
+def test_null_is_none(name):
+    assert parse(option(name), "null") == {name: None}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--factors", "many"], "invalid int value: 'many'"),
+        (["--factors", "null"], "invalid int value: 'null'"),
+        (["--threads", "2.5"], "invalid int value: '2.5'"),
+        (["--method", "fp8"], "invalid choice: 'fp8'"),
+    ],
+)
+def test_what_cannot_be_a_value_is_refused(argv, message):
+    with pytest.raises(argparse.ArgumentError, match=message):
+        parse(*argv)
+
+
+def test_messages_name_options():
+    said = "train.patience: 3: needs train.validation; train.csv, data.columns.user, training.seed"
+    assert in_options(said) == (
+        "--patience: 3: needs --validation; train.csv, --user, training.seed"
+    )
+
+
+def test_help_shows_defaults_and_whose_they_are():
+    parser = argparse.ArgumentParser()
+    add_options(parser, TrainSettings(**DEFAULTS))
+    text = " ".join(parser.format_help().split())
+    for part in (
+        "(T). (default: 32, the recipe's)",
+        "(k). (default: 128)",
+        "what these leave. (default: no)",
+        "(default: fp16)",
+    ):
+        assert part in text

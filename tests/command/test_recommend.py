@@ -1,0 +1,101 @@
+"""``mascot recommend``."""
+
+import polars as pl
+import pytest
+
+from mascot_jax import MatrixFactorization
+from mascot_jax.model_file import load_model, save_model
+from tests.command.conftest import SMALL, USERS, planted
+
+
+def by_user(rows):
+    lists = {}
+    for row in rows:
+        assert row["rank"] == len(lists.setdefault(row["user"], [])) + 1
+        lists[row["user"]].append(row["item"])
+    return lists
+
+
+def test_lists_are_the_models(model, mascot_json):
+    rows = mascot_json("recommend", model, "--users", 7, 3, "-n", 4)
+    found = MatrixFactorization.load(model).recommend([7, 3], 4)
+    assert [row["item"] for row in rows] == found.items.tolist()
+    assert [row["score"] for row in rows] == found.scores.tolist()
+    assert list(by_user(rows)) == [7, 3]
+
+
+def test_seen_items_are_left_out_unless_asked_for(model, mascot_json):
+    seen = set(planted().head(1300).filter(pl.col("user") == 7)["item"].to_list())
+    assert not seen & set(by_user(mascot_json("recommend", model, "--users", 7, "-n", 40))[7])
+    argv = ("recommend", model, "--users", 7, "-n", 40, "--include-seen")
+    assert seen < set(by_user(mascot_json(*argv))[7])
+
+
+def test_candidates_and_users_from_files(model, made, mascot_json):
+    argv = ("--users-from", made / "users.txt", "--candidates", made / "new.txt", "--include-seen")
+    lists = by_user(mascot_json("recommend", model, *argv))
+    assert {user: sorted(items) for user, items in lists.items()} == {
+        4: [101, 102, 103],
+        5: [101, 102, 103],
+    }
+
+
+def test_all_users_into_a_file(model, tmp_path, mascot):
+    path = tmp_path / "lists.csv"
+    assert mascot("recommend", model, "--all", "-n", 2, "-o", path) == (0, "", "")
+    frame = pl.read_csv(path)
+    assert frame["user"].unique().sort().to_list() == list(range(1, USERS + 1))
+    assert frame.columns == ["user", "rank", "item", "score"]
+
+
+def test_unknown_users_are_named_and_get_the_most_rated(model, mascot):
+    code, out, err = mascot("recommend", model, "--users", 1, 1000, -5, "-n", 1)
+    assert code == 0
+    assert "users not in the model: 1000, -5: recommended what most have rated" in err
+    assert len(out.splitlines()) == 4
+
+
+def test_a_model_without_seen_items_says_so(model, tmp_path, mascot):
+    loaded = MatrixFactorization.load(model).model_
+    path = tmp_path / "model"
+    save_model(type(loaded)(**{**vars(loaded), "seen": None}), path)
+    code, _, err = mascot("recommend", path, "--users", 1)
+    assert code == 1
+    assert "use --include-seen" in err
+    assert mascot("recommend", path, "--users", 1, "--include-seen")[0] == 0
+
+
+STRANGE = ["007", "7", "Zoë", "a,b", 'say "so"', "-x"]
+
+
+@pytest.fixture
+def strange(tmp_path, mascot):
+    """A model of users whose ids are strings of any content."""
+    frame = planted().with_columns(
+        pl.col("user").map_elements(lambda u: STRANGE[u % len(STRANGE)], return_dtype=pl.String)
+    )
+    frame.write_csv(tmp_path / "ratings.csv")
+    assert mascot("train", tmp_path / "ratings.csv", "-o", tmp_path / "model", *SMALL)[0] == 0
+    return tmp_path / "model"
+
+
+def test_string_ids_are_taken_as_they_are(strange, tmp_path, mascot, mascot_json):
+    assert load_model(strange).users.id_table.values.tolist() == sorted(STRANGE)
+    (tmp_path / "users.txt").write_text("\n".join(STRANGE) + "\n")
+    argv = ("recommend", strange, "--users-from", tmp_path / "users.txt", "--include-seen")
+    rows = mascot_json(*argv, "-n", 1)
+    assert [row["user"] for row in rows] == STRANGE
+    code, _, err = mascot("recommend", strange, "--users", "007", 8, "--include-seen")
+    assert code == 0
+    assert "users not in the model: '8':" in err
+    assert mascot(*argv, "-o", tmp_path / "out.csv")[0] == 0
+    users = pl.read_csv(tmp_path / "out.csv", infer_schema=False)["user"]
+    assert users.unique(maintain_order=True).to_list() == STRANGE
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_file_of_ids_is_refused(model, tmp_path, mascot, text):
+    (tmp_path / "users.txt").write_text(text)
+    code, _, err = mascot("recommend", model, "--users-from", tmp_path / "users.txt")
+    assert code == 1
+    assert "holds no ids: write one a line" in err
