@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml
 
-.PHONY: repro check-lock test lint format clean
+.PHONY: repro check-lock test wheel-test docs lint format clean
 
 repro: $(VENV)/.pipeline
 	dvc repro
@@ -20,6 +20,13 @@ check-lock: $(VENV)/.pipeline
 
 test: $(VENV)/.test
 	pytest -n auto --dist loadgroup
+
+# Against what users install, without the sources.
+wheel-test: $(VENV)/.package
+	.ci/wheel
+
+docs: $(VENV)/.docs
+	python -m sphinx -W --keep-going -q -b html docs build/docs
 
 lint: $(VENV)/.lint
 	ruff check .
@@ -51,4 +58,12 @@ $(VENV)/.test: $(BIN)/pip $(NATIVE) constraints.txt
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/pip install --quiet --constraint constraints.txt --group lint
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.test
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	touch $@
+
+$(VENV)/.package: $(VENV)/.test
+	$(BIN)/pip install --quiet --constraint constraints.txt --group package
 	touch $@

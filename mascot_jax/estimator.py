@@ -52,7 +52,7 @@ class MatrixFactorization:
     ``rounding=None``, ``order="shuffled"`` is what the paper has.
 
     The constructor stores settings only; ``fit`` checks them. Settings that are None get the
-    recipe's value or the method's, as in ``params.yaml``, which documents each. What ``fit`` and
+    recipe's value or the method's; ``mascot_jax.settings`` documents each. What ``fit`` and
     ``load`` learn ends in an underscore: ``model_``, ``history_``, ``user_ids_``, ``item_ids_``,
     ``user_factors_``, ``item_factors_``.
 

@@ -5,14 +5,43 @@ import hypothesis
 import jax
 import pytest
 
+import mascot_jax
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+TESTS = Path(__file__).parent
+IN_CHECKOUT = (TESTS.parent / "mascot_jax").is_dir()
+NEED_THE_CHECKOUT = [
+    # the pipeline, its parameters, or the benchmarks
+    "pipeline",
+    "test_accuracy.py",
+    "test_curve.py",
+    "test_devices.py",
+    "test_intervals.py",
+    "test_settings.py",
+    # the sources of the kernels, of the library or of the pages
+    "command/test_docs.py",
+    "test_build.py",
+    "test_cuda_on_host.py",
+    "test_docs.py",
+    "test_native.py",
+]
+"""All that does not run against an installed wheel (``.ci/wheel``), from a folder of tests only."""
+collect_ignore = [] if IN_CHECKOUT else NEED_THE_CHECKOUT
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_report_header():
+    where = Path(mascot_jax.__file__).parent
+    if not IN_CHECKOUT and "site-packages" not in where.parts:
+        raise pytest.UsageError(f"mascot_jax is imported from {where}, not from an installed wheel")
+    return f"mascot_jax: {where}"
 
 
 WITH_DEAR_FIXTURES = ("pipeline", "test_cuda_on_host.py", "test_ml_1m.py")

@@ -1,10 +1,14 @@
 // Runs the native core over generated ratings, for sanitizers to watch: .ci/sanitize.
 //   core_driver deterministic   orders in which no two threads share a row
 //   core_driver hogwild         orders in which they do
-// Every storage, rounding, order and number of threads; k with and without padding and constants.
+//   core_driver hogwild 31      for these k only; else for some with and without padding and
+//   constants
+// Every storage, rounding, order and number of threads.
 // Exit status 1 where results differ that should not.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <new>
@@ -12,13 +16,14 @@
 #include <vector>
 
 #include "core/epoch.h"
+#include "core/layout.h"
 #include "core/random.h"
 #include "core/tables.h"
 
 #if defined(MASCOT_WITHOUT_AVX512)
 namespace mascot {
 const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
-}
+}  // namespace mascot
 #endif
 
 namespace {
@@ -241,12 +246,45 @@ void check(Case c, const World& world, const std::vector<const Kernel*>& kernels
   }
 }
 
+// Lays the ratings out, whole or in blocks, in runs or not; every number of threads does the same.
+void check_layouts(const World& world) {
+  const auto count = static_cast<int64_t>(world.user.size());
+  for (const uint32_t ranges : {1u, 5u}) {
+    std::vector<uint32_t> user_part(kUsers), item_part(kItems);
+    for (uint32_t u = 0; u < kUsers; ++u) user_part[u] = u % ranges * ranges;
+    for (uint32_t i = 0; i < kItems; ++i) item_part[i] = i % ranges;
+    for (const int64_t longest_run : {0, 1, 8}) {
+      std::vector<uint32_t> expected;
+      for (int threads = 1; threads <= 4; ++threads) {
+        std::vector<uint32_t> user(count), item(count), begin(ranges * ranges);
+        std::vector<float> rating(count);
+        lay_out({{world.user.data(), world.item.data(), world.rating.data(), count},
+                 user_part.data(),
+                 item_part.data(),
+                 static_cast<int64_t>(begin.size()),
+                 longest_run,
+                 4,
+                 7,
+                 threads},
+                {user.data(), item.data(), rating.data()}, begin.data());
+        user.insert(user.end(), item.begin(), item.end());
+        user.insert(user.end(), begin.begin(), begin.end());
+        if (expected.empty()) expected = user;
+        if (user != expected) {
+          ++failures;
+          std::printf("layout: %u ranges, %d threads: other than with one\n", ranges, threads);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main(int count, char** words) {
-  const std::string_view which = count == 2 ? words[1] : "";
+  const std::string_view which = count > 1 ? words[1] : "";
   if (which != "deterministic" && which != "hogwild") {
-    std::fprintf(stderr, "usage: core_driver deterministic|hogwild\n");
+    std::fprintf(stderr, "usage: core_driver deterministic|hogwild [K...]\n");
     return 2;
   }
   std::vector<const Kernel*> kernels;
@@ -254,10 +292,14 @@ int main(int count, char** words) {
     if (const Kernel* kernel = find_kernel(name)) kernels.push_back(kernel);
   }
   const World world;
+  check_layouts(world);
   int cases = 0;
   const bool deterministic = which == "deterministic";
   const std::vector<std::vector<uint8_t>> codes = {{0}, {1}, {2}, {1, 0}, {2, 0, 1, 1}};
-  for (const int64_t factors : {1, 31, 128, 200}) {
+  std::vector<int64_t> ks = {1, 31, 128, 200};
+  if (count > 2) ks.clear();
+  for (int word = 2; word < count; ++word) ks.push_back(std::max(1, std::atoi(words[word])));
+  for (const int64_t factors : ks) {
     for (const std::vector<uint8_t>& code : codes) {
       for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
         for (const double sample_ratio : {0.0, 0.4}) {

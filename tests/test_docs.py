@@ -1,0 +1,107 @@
+"""What README.md and docs/ show runs, and prints what they say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import NEED_THE_CHECKOUT
+from tests.documents import blocks, check_page
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def read(page):
+    return page.read_text(encoding="utf-8")
+
+
+def runs(page):
+    return any(blocks(page))
+
+
+def needs_movielens(page):
+    return any("ml-1m.zip" in block.code for block in blocks(page))
+
+
+def as_cases(pages):
+    for page in pages:
+        marks = [pytest.mark.realdata] if needs_movielens(page) else []
+        yield pytest.param(page, id=page.name, marks=marks)
+
+
+def labels(picture):
+    """What a picture shows, in words and numbers; where letters stand depends on the fonts."""
+    return re.findall(r'aria-label="([^"]*)"', read(picture))
+
+
+def planted():
+    """Ratings from 1 to 5 that factors can learn: user ids from 1, item ids from 101."""
+    rng = np.random.default_rng(0)
+    user, item = np.divmod(rng.choice(60 * 40, 1500, replace=False), 40)
+    taste = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40))
+    stars = np.clip(np.round(3 + taste[user, item]), 1, 5)
+    return pl.DataFrame({"user": user + 1, "item": item + 101, "rating": stars})
+
+
+def write_files(ratings, folder):
+    """Write the files that examples name."""
+    train, test = ratings.head(1300), ratings.tail(200)
+    train.write_csv(folder / "ratings.csv")
+    test.write_csv(folder / "test.csv")
+    test.select("user", "item").write_csv(folder / "pairs.csv")
+    orders = train.rename({"user": "customer", "item": "article", "rating": "stars"})
+    orders.write_parquet(folder / "orders.parquet")
+    (folder / "users.txt").write_text("4\n5\n")
+    (folder / "new.txt").write_text("101\n102\n103\n")
+
+
+@pytest.mark.parametrize("page", list(as_cases(filter(runs, PAGES))))
+def test_a_page_does_what_it_says(page, request, tmp_path, monkeypatch):
+    if needs_movielens(page):
+        archive = request.getfixturevalue("real_data") / "ml-1m.zip"
+        (tmp_path / archive.name).symlink_to(archive)
+    ratings = planted()
+    write_files(ratings, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    users, items, stars = (ratings[name].to_numpy() for name in ("user", "item", "rating"))
+    check_page(page, {"ratings": ratings, "users": users, "items": items, "stars": stars})
+    for picture in tmp_path.glob("*.svg"):
+        assert labels(picture) == labels(page.parent / picture.name), picture.name
+
+
+def test_a_page_that_says_something_else_is_found_out(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n")
+    with pytest.raises(AssertionError, match=r"page\.md, line 2: prints\n2"):
+        check_page(page, {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#\s]+)", read(page)):
+        assert (page.parent / target).exists(), target
+
+
+def test_what_needs_the_checkout_is_there():
+    for name in NEED_THE_CHECKOUT:
+        assert (ROOT / "tests" / name).exists(), name
+
+
+def test_every_page_is_in_the_index():
+    index = read(ROOT / "docs/index.md")
+    listed = set(re.findall(r"^\w+$", index, re.MULTILINE))
+    assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
+
+
+def test_parameters_that_are_named_exist():
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    for path in re.findall(r"-S '?([a-z_.]+)=", read(README)):
+        block = params
+        for part in path.split("."):
+            assert part in block, path
+            block = block[part]
