@@ -51,8 +51,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         **MEASURED,
         "biases": True,
         "validation": 0.1,
-        "patience": 5,
-        "learning_rate": 0.05,
+        "patience": 12,
+        "learning_rate": 0.02,
+        "decay": 0.0,
+        "user_reg": 0.0,
+        "item_reg": 0.0,
     },
 }
 EARLY = 0.25
