@@ -21,8 +21,8 @@ from benchmarks.folds import make_fold, read_split
 from benchmarks.intervals import Interval, mean_interval
 from benchmarks.targets import Target
 from benchmarks.trials import Outcome, Trial, run_trials
+from mascot_jax.engine.storage import STORAGES
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.storage import STORAGES
 from pipeline.hardware import describe_hardware
 
 REFERENCE = "fp32"

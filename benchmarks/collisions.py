@@ -26,10 +26,10 @@ from tqdm import tqdm
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import split_ratings
-from mascot_jax.initial import SCALE
-from mascot_jax.kernels import block_size
-from mascot_jax.schedule import learning_rates
+from mascot_jax.engine.kernels import block_size
 from mascot_jax.settings import DataSettings, SplitSettings, TrainSettings, validate
+from mascot_jax.training.initial import SCALE
+from mascot_jax.training.schedule import learning_rates
 from pipeline.hardware import describe_hardware
 
 WAYS = (

@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.folds import make_fold, read_split
 from benchmarks.intervals import Interval, mean_interval
 from benchmarks.trials import Outcome, Trial, run_trials
-from mascot_jax.switching import GRADIENT_DIVERSITY, LOST_UPDATE
+from mascot_jax.training.switching import GRADIENT_DIVERSITY, LOST_UPDATE
 from pipeline.hardware import describe_hardware
 
 THRESHOLDS: Mapping[str, Sequence[float]] = {

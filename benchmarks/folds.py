@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import Split, split_ratings
-from mascot_jax.fit import OnEpoch, fit
-from mascot_jax.grouping import Grouping, regroup
-from mascot_jax.initial import initial_state
-from mascot_jax.kernels import Execution
-from mascot_jax.preparation import Prepared, prepare
-from mascot_jax.ratings import make_ratings
-from mascot_jax.scoring import HeldOut
+from mascot_jax.engine.grouping import Grouping, regroup
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import make_ratings
+from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import (
     DataSettings,
     RegroupSettings,
@@ -24,7 +21,10 @@ from mascot_jax.settings import (
     TrainSettings,
     validate,
 )
-from mascot_jax.state import TrainState
+from mascot_jax.training.fit import OnEpoch, fit
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.preparation import Prepared, prepare
+from mascot_jax.training.scoring import HeldOut
 
 
 class Columns(NamedTuple):

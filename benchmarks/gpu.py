@@ -25,18 +25,18 @@ from benchmarks.card import describe_card
 from benchmarks.planted import GROUPS, Planted, make_planted, scaled_shape
 from benchmarks.rounds import Step, Variant, time_rounds
 from benchmarks.targets import Clock, Target
-from mascot_jax import kernels
 from mascot_jax.data.synthetic import SHAPES
-from mascot_jax.devices import choose_device
-from mascot_jax.initial import initial_state
-from mascot_jax.kernels import Execution
-from mascot_jax.layout import lay_out
-from mascot_jax.ratings import Ratings
+from mascot_jax.engine import kernels
+from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.state import Side, TrainState
+from mascot_jax.engine.storage import FLOAT16, FLOAT32, STORAGES, storages_of
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.state import Side, TrainState
-from mascot_jax.storage import FLOAT16, FLOAT32, STORAGES, storages_of
-from mascot_jax.traffic import Traffic
-from mascot_jax.training import train_epoch
+from mascot_jax.training.epoch import train_epoch
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.layout import lay_out
+from mascot_jax.training.traffic import Traffic
 
 ORDER = ("netflix", "yahoo", "ml-25m", "ml-10m")
 """The shapes with targets come first: time may run out."""

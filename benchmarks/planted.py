@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from mascot_jax.data.pairs import popularity
 from mascot_jax.data.planted import Truth, plant
 from mascot_jax.data.synthetic import ITEM_TAIL, SHAPES, USER_TAIL, Shape
-from mascot_jax.grouping import Grouping, regroup
-from mascot_jax.prediction import ColdRule
-from mascot_jax.ratings import Ratings
-from mascot_jax.scoring import HeldOut
+from mascot_jax.engine.grouping import Grouping, regroup
+from mascot_jax.engine.prediction import ColdRule
+from mascot_jax.engine.ratings import Ratings
+from mascot_jax.training.scoring import HeldOut
 
 NOISE = 0.8
 """Standard deviation, in stars, before rounding."""

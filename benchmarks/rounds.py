@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 from tqdm import tqdm
 
-from mascot_jax.state import TrainState
+from mascot_jax.engine.state import TrainState
 
 Step = Callable[[TrainState], TrainState]
 

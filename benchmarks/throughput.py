@@ -25,19 +25,19 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import MOST_RATINGS, Workload, make_workload
-from mascot_jax import kernels
 from mascot_jax.data.synthetic import SHAPES
-from mascot_jax.grouping import Grouping
-from mascot_jax.initial import initial_state
-from mascot_jax.kernels import Execution
-from mascot_jax.layout import lay_out
+from mascot_jax.engine import kernels
+from mascot_jax.engine.grouping import Grouping
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.state import Side, TrainState
+from mascot_jax.engine.storage import FLOAT16, FLOAT32
 from mascot_jax.presets import METHODS
-from mascot_jax.ratings import Ratings
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.state import Side, TrainState
-from mascot_jax.storage import FLOAT16, FLOAT32
-from mascot_jax.traffic import relative_bytes
-from mascot_jax.training import measures, train_epoch
+from mascot_jax.training.epoch import measures, train_epoch
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.layout import lay_out
+from mascot_jax.training.traffic import relative_bytes
 from pipeline.hardware import describe_hardware
 
 Step = Callable[[TrainState], TrainState]

@@ -24,10 +24,10 @@ from benchmarks.curve import Curve
 from benchmarks.folds import Fold, make_fold, read_split
 from benchmarks.peers import PEERS, installed
 from benchmarks.targets import Target
-from mascot_jax.kernels import Execution
-from mascot_jax.progress import EpochRecord
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.state import TrainState
+from mascot_jax.training.progress import EpochRecord
 from pipeline.hardware import describe_hardware
 
 GOAL_ABOVE_BEST = 0.0005

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from benchmarks.folds import Fold
-from mascot_jax.kernels import Execution
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.storage import storages_of
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.storage import storages_of
-from mascot_jax.traffic import Traffic, relative_bytes
+from mascot_jax.training.traffic import Traffic, relative_bytes
 
 
 class Trial(NamedTuple):

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.folds import Fold, make_fold, read_split
-from mascot_jax.kernels import Execution
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.state import TrainState
 from mascot_jax.presets import RECIPES, Recipe
-from mascot_jax.progress import EpochRecord
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.state import TrainState
+from mascot_jax.training.progress import EpochRecord
 from pipeline.hardware import describe_hardware
 
 SHARE = 0.1

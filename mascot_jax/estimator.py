@@ -13,20 +13,19 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.devices import choose_device
+from mascot_jax.artefact.export import export_dense
+from mascot_jax.artefact.ids import IdTable
+from mascot_jax.artefact.model import Model
+from mascot_jax.artefact.model_file import load_model, save_model
+from mascot_jax.data.interactions import as_ids, as_ratings, encode_ids, read_interactions
+from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.metrics import ErrorTotals
+from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import NotFittedError, SettingsError
-from mascot_jax.export import export_dense
-from mascot_jax.fit_model import fit_model
-from mascot_jax.folded import Folded
-from mascot_jax.ids import IdTable
-from mascot_jax.interactions import as_ids, as_ratings, encode_ids, read_interactions
-from mascot_jax.kernels import Execution
-from mascot_jax.metrics import ErrorTotals
-from mascot_jax.model import Model
-from mascot_jax.model_file import load_model, save_model
-from mascot_jax.predictor import Predictor
-from mascot_jax.progress import EpochRecord
-from mascot_jax.recommendation import (
+from mascot_jax.serving.folded import Folded
+from mascot_jax.serving.predictor import Predictor
+from mascot_jax.serving.recommendation import (
     Neighbours,
     Ranking,
     Recommendations,
@@ -36,7 +35,8 @@ from mascot_jax.recommendation import (
     recommend,
 )
 from mascot_jax.settings import Backend, RegroupSettings, TrainSettings, validate
-from mascot_jax.state import TrainState
+from mascot_jax.training.fit_model import fit_model
+from mascot_jax.training.progress import EpochRecord
 
 Record = dict[str, float | None]
 """What is known of an epoch: plain numbers by name."""
@@ -464,7 +464,7 @@ class MatrixFactorization:
     def export(
         self, folder: str | os.PathLike[str], dtype: Literal["float32", "float16"] = "float32"
     ) -> None:
-        """Write dense factors and ids for a vector-search engine: ``mascot_jax.export``."""
+        """Write dense factors and ids for a vector-search engine (``artefact.export``)."""
         export_dense(self.model_, folder, dtype)
 
     @classmethod

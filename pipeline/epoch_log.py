@@ -9,11 +9,11 @@ import numpy as np
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
+from mascot_jax.engine.grouping import Grouping
+from mascot_jax.engine.storage import Storage, storages_of
 from mascot_jax.errors import MascotError
-from mascot_jax.grouping import Grouping
-from mascot_jax.progress import EpochRecord, SideRecord
 from mascot_jax.settings import TrainSettings
-from mascot_jax.storage import Storage, storages_of
+from mascot_jax.training.progress import EpochRecord, SideRecord
 from pipeline import paths
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import jax
 
+from mascot_jax.artefact.model import Model, side_to_state
+from mascot_jax.artefact.model_file import load_model, model_digest
 from mascot_jax.data.store import FoldRatings, read_fold
-from mascot_jax.devices import choose_device
-from mascot_jax.kernels import Execution
-from mascot_jax.model import Model, side_to_state
-from mascot_jax.model_file import load_model, model_digest
-from mascot_jax.scoring import HeldOut
+from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import Params
+from mascot_jax.training.scoring import HeldOut
 from pipeline import paths
 from pipeline.stage import run_fold_stage
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mascot_jax.data.store import count_training_ratings
-from mascot_jax.grouping import regroup as group_rows
-from mascot_jax.grouping_file import save_groupings
+from mascot_jax.engine.grouping import regroup as group_rows
 from mascot_jax.settings import Params
+from mascot_jax.training.grouping_file import save_groupings
 from pipeline import paths
 from pipeline.stage import run_fold_stage
 

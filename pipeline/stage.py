@@ -61,7 +61,9 @@ def _parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
 
 def _checked_params() -> Params:
     params = read_params()
-    from mascot_jax import native  # after the parameters: a typing error should not wait for JAX
+    from mascot_jax.engine import (
+        native,  # after the parameters: a typing error should not wait for JAX
+    )
 
     native.check_sources(Path.cwd())
     return params

@@ -17,26 +17,26 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from mascot_jax.checkpoint import Checkpoints
+from mascot_jax.artefact.ids import index_ids
+from mascot_jax.artefact.model import Model
+from mascot_jax.artefact.model_file import save_model
+from mascot_jax.data.interactions import as_column
 from mascot_jax.data.store import count_training_ratings, read_fold
-from mascot_jax.devices import choose_device
+from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.grouping import Grouping
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import relabelled_ratings
+from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import CheckpointError
-from mascot_jax.fingerprint import fingerprint
-from mascot_jax.grouping import Grouping
-from mascot_jax.grouping_file import load_groupings
-from mascot_jax.ids import index_ids
-from mascot_jax.interactions import as_column
-from mascot_jax.interruption import Interruption, deferred_signals
-from mascot_jax.kernels import Execution
-from mascot_jax.model import Model
-from mascot_jax.model_file import save_model
-from mascot_jax.preparation import Prepared, prepare
-from mascot_jax.progress import EpochRecord, Progress
-from mascot_jax.ratings import relabelled_ratings
-from mascot_jax.scoring import HeldOut
 from mascot_jax.settings import Params, TrainSettings
-from mascot_jax.state import TrainState
-from mascot_jax.train_model import train_model
+from mascot_jax.training.checkpoint import Checkpoints
+from mascot_jax.training.fingerprint import fingerprint
+from mascot_jax.training.grouping_file import load_groupings
+from mascot_jax.training.interruption import Interruption, deferred_signals
+from mascot_jax.training.preparation import Prepared, prepare
+from mascot_jax.training.progress import EpochRecord, Progress
+from mascot_jax.training.scoring import HeldOut
+from mascot_jax.training.train_model import train_model
 from pipeline import paths
 from pipeline.epoch_log import EpochLog
 from pipeline.hardware import describe_hardware

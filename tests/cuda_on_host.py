@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mascot_jax.storage import by_code
+from mascot_jax.engine.storage import by_code
 from tests.worlds import row_codes
 
 CHECKOUT = Path(__file__).parents[1]

@@ -5,7 +5,8 @@ shell run if each of their commands is ``mascot``. A block of ``text`` right beh
 what that prints; ``...`` in it stands for anything. Before a block of Python, a comment
 ``<!-- new process -->`` gives it a process of its own, ``<!-- not run: why -->`` leaves it out.
 
-``python -m tests.documents PAGE FOLDER`` runs a page in a folder and prints what its blocks print.
+``python -m tests.documents PAGE [ml-1m.zip]`` writes into a page what its blocks print now, and
+beside it what they draw.
 """
 
 import contextlib
@@ -14,10 +15,15 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+import polars as pl
 
 import mascot_jax
 from mascot_jax.command.main import main
@@ -34,6 +40,8 @@ class Block(NamedTuple):
     language: str
     code: str
     output: str | None
+    place: slice
+    """Of the output in the page."""
     new_process: bool
 
 
@@ -45,7 +53,27 @@ def blocks(page):
         if note.startswith("not run") or (language == "sh" and not all(map(runs, commands(code)))):
             continue
         line = text.count("\n", 0, found.start("code")) + 1
-        yield Block(line, language, code, found["output"], note == "new process")
+        place = slice(*found.span("output"))
+        yield Block(line, language, code, found["output"], place, note == "new process")
+
+
+def prepare(folder):
+    """Write the files that examples name; return the names that they use for what is in them."""
+    ratings = planted()
+    train, test = ratings.head(1300), ratings.tail(200)
+    train.write_csv(folder / "ratings.csv")
+    test.write_csv(folder / "test.csv")
+    users, items, stars = (ratings[name].to_numpy() for name in ratings.columns)
+    return {"ratings": ratings, "users": users, "items": items, "stars": stars}
+
+
+def planted():
+    """Ratings from 1 to 5 that factors can learn: user ids from 1, item ids from 101."""
+    rng = np.random.default_rng(0)
+    user, item = np.divmod(rng.choice(60 * 40, 1500, replace=False), 40)
+    taste = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40))
+    stars = np.clip(np.round(3 + taste[user, item]), 1, 5)
+    return pl.DataFrame({"user": user + 1, "item": item + 101, "rating": stars})
 
 
 def commands(code):
@@ -95,8 +123,21 @@ def check_page(page, names):
             assert same, f"{page.name}, line {block.line}: prints\n{printed}"
 
 
+def rewrite(page, archives):
+    """Put into a page what its blocks print now, where it says what they print."""
+    text = page.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        names = prepare(Path(folder))
+        for archive in archives:
+            Path(archive.name).symlink_to(archive)
+        for block, printed in reversed(list(run_page(page, names))):
+            if block.output is not None:
+                text = text[: block.place.start] + printed + text[block.place.stop :]
+        for picture in Path(folder).glob("*.svg"):
+            shutil.copy(picture, page.parent)
+    page.write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    page, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
-    os.chdir(folder)
-    for block, printed in run_page(page, {}):
-        print(f"--- line {block.line}\n{printed}", end="")
+    first, *others = (Path(path).resolve() for path in sys.argv[1:])
+    rewrite(first, others)

@@ -6,13 +6,13 @@ import numpy as np
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import split_ratings
-from mascot_jax.fit import fit
-from mascot_jax.grouping import Grouping, regroup
-from mascot_jax.initial import initial_state
-from mascot_jax.prediction import ColdRule
-from mascot_jax.ratings import Ratings, make_ratings
-from mascot_jax.scoring import HeldOut
+from mascot_jax.engine.grouping import Grouping, regroup
+from mascot_jax.engine.prediction import ColdRule
+from mascot_jax.engine.ratings import Ratings, make_ratings
 from mascot_jax.settings import DataSettings, SplitSettings, validate
+from mascot_jax.training.fit import fit
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.scoring import HeldOut
 
 
 class Fold(NamedTuple):

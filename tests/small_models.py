@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mascot_jax.biases import Biases
-from mascot_jax.model import Model, ModelSide
+from mascot_jax.artefact.model import Model, ModelSide
+from mascot_jax.engine.biases import Biases
+from mascot_jax.engine.storage import STORAGES, by_code
 from mascot_jax.settings import TrainSettings
-from mascot_jax.storage import STORAGES, by_code
 
 FACTORS = 5
 

@@ -3,13 +3,11 @@
 import re
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import NEED_THE_CHECKOUT
-from tests.documents import blocks, check_page
+from tests.documents import blocks, check_page, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -39,37 +37,13 @@ def labels(picture):
     return re.findall(r'aria-label="([^"]*)"', read(picture))
 
 
-def planted():
-    """Ratings from 1 to 5 that factors can learn: user ids from 1, item ids from 101."""
-    rng = np.random.default_rng(0)
-    user, item = np.divmod(rng.choice(60 * 40, 1500, replace=False), 40)
-    taste = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40))
-    stars = np.clip(np.round(3 + taste[user, item]), 1, 5)
-    return pl.DataFrame({"user": user + 1, "item": item + 101, "rating": stars})
-
-
-def write_files(ratings, folder):
-    """Write the files that examples name."""
-    train, test = ratings.head(1300), ratings.tail(200)
-    train.write_csv(folder / "ratings.csv")
-    test.write_csv(folder / "test.csv")
-    test.select("user", "item").write_csv(folder / "pairs.csv")
-    orders = train.rename({"user": "customer", "item": "article", "rating": "stars"})
-    orders.write_parquet(folder / "orders.parquet")
-    (folder / "users.txt").write_text("4\n5\n")
-    (folder / "new.txt").write_text("101\n102\n103\n")
-
-
 @pytest.mark.parametrize("page", list(as_cases(filter(runs, PAGES))))
 def test_a_page_does_what_it_says(page, request, tmp_path, monkeypatch):
     if needs_movielens(page):
         archive = request.getfixturevalue("real_data") / "ml-1m.zip"
         (tmp_path / archive.name).symlink_to(archive)
-    ratings = planted()
-    write_files(ratings, tmp_path)
     monkeypatch.chdir(tmp_path)
-    users, items, stars = (ratings[name].to_numpy() for name in ("user", "item", "rating"))
-    check_page(page, {"ratings": ratings, "users": users, "items": items, "stars": stars})
+    check_page(page, prepare(tmp_path))
     for picture in tmp_path.glob("*.svg"):
         assert labels(picture) == labels(page.parent / picture.name), picture.name
 

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 import mascot_jax
 from mascot_jax import MatrixFactorization
-from mascot_jax.biases import DAMPING
+from mascot_jax.engine.biases import DAMPING
 from mascot_jax.errors import DataError, ModelFileError, NotFittedError, SettingsError
 from mascot_jax.settings import RegroupSettings, TrainSettings
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from mascot_jax.kernels import Execution
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.storage import storages_of
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.storage import storages_of
-from mascot_jax.traffic import Traffic, relative_bytes
+from mascot_jax.training.traffic import Traffic, relative_bytes
 from tests.movielens import make_fold, read_ml_1m
 
 pytestmark = pytest.mark.realdata

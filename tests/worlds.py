@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mascot_jax import kernels
-from mascot_jax.kernels import Execution, allocate_table
-from mascot_jax.ratings import Ratings, make_ratings
-from mascot_jax.state import Side
-from mascot_jax.storage import FLOAT16, FLOAT32, STORAGES, by_code
+from mascot_jax.engine import kernels
+from mascot_jax.engine.kernels import Execution, allocate_table
+from mascot_jax.engine.ratings import Ratings, make_ratings
+from mascot_jax.engine.state import Side
+from mascot_jax.engine.storage import FLOAT16, FLOAT32, STORAGES, by_code
 
 ONE = Execution(1)
 RATES = (0.05, 0.01, 0.015)

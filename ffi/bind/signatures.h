@@ -1,4 +1,4 @@
-// What each FFI target takes and gives: the contract with mascot_jax.kernels, the same on every
+// What each FFI target takes and gives: the contract with mascot_jax.engine.kernels, the same on every
 // back end. Tables updated in place are results aliased to operands.
 #pragma once
 
@@ -10,7 +10,7 @@ namespace mascot::bind {
 
 namespace ffi = ::xla::ffi;
 
-// How a call is to be run (mascot_jax.kernels.Execution).
+// How a call is to be run (mascot_jax.engine.kernels.Execution).
 struct ExecutionAttribute {
   int32_t threads;                   // CPU
   std::string_view instruction_set;  // CPU
@@ -18,7 +18,7 @@ struct ExecutionAttribute {
   std::string_view writes;           // CUDA
 };
 
-// What a row holds (mascot_jax.kernels).
+// What a row holds (mascot_jax.engine.kernels).
 struct RowAttribute {
   int64_t factors;
   int64_t scale_block;  // components that share a scale, for int8

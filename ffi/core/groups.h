@@ -9,7 +9,7 @@
 
 namespace mascot {
 
-// The precision a row is stored in; the values are those of mascot_jax.storage.
+// The precision a row is stored in; the values are those of mascot_jax.engine.storage.
 // A row is promoted to a lower value.
 enum class Storage : uint8_t { kFloat32 = 0, kFloat16 = 1, kInt8 = 2 };
 inline constexpr int kStorages = 3;

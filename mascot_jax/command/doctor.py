@@ -86,7 +86,7 @@ def _native_module() -> Check:
     import jax
     import mascot_ffi
 
-    from mascot_jax import native
+    from mascot_jax.engine import native
 
     native.check_sources(_CHECKOUT)
     compiled = mascot_ffi.FFI_API_VERSION
@@ -112,7 +112,7 @@ def _instruction_sets() -> Check:
 
 
 def _cuda() -> Check:
-    from mascot_jax.devices import choose_device
+    from mascot_jax.engine.devices import choose_device
     from mascot_jax.errors import BackendError
 
     try:
@@ -127,12 +127,12 @@ def _training() -> Check:
     import jax
     import numpy as np
 
-    from mascot_jax.devices import choose_device
-    from mascot_jax.fit import fit
-    from mascot_jax.initial import initial_state
-    from mascot_jax.kernels import Execution
-    from mascot_jax.ratings import make_ratings
+    from mascot_jax.engine.devices import choose_device
+    from mascot_jax.engine.kernels import Execution
+    from mascot_jax.engine.ratings import make_ratings
     from mascot_jax.settings import TrainSettings
+    from mascot_jax.training.fit import fit
+    from mascot_jax.training.initial import initial_state
 
     users, items = np.array([0, 0, 1, 1], np.uint32), np.array([0, 1, 0, 1], np.uint32)
     starts = np.array([0, 2], np.uint32)

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from mascot_jax.artefact.model import Model, ModelSide
+from mascot_jax.artefact.model_file import load_model, model_facts
 from mascot_jax.command.output import print_json, print_table
-from mascot_jax.model import Model, ModelSide
-from mascot_jax.model_file import load_model, model_facts
-from mascot_jax.storage import STORAGES
+from mascot_jax.engine.storage import STORAGES
 
 EXAMPLES: Final = 3
 """Ids shown of each side."""

@@ -8,8 +8,8 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from mascot_jax.command.output import print_json
-from mascot_jax.progress import EpochRecord
 from mascot_jax.settings import TrainSettings
+from mascot_jax.training.progress import EpochRecord
 
 
 class Display:

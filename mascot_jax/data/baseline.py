@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from mascot_jax.biases import fit_biases
-from mascot_jax.counting import parts
+from mascot_jax.engine.biases import fit_biases
+from mascot_jax.engine.counting import parts
 
 Indices = npt.NDArray[np.uint32]
 Ratings = npt.NDArray[np.float32]

@@ -3,8 +3,8 @@
 import mascot_ffi
 import pytest
 
-from mascot_jax import native
 from mascot_jax.command import doctor
+from mascot_jax.engine import native
 from mascot_jax.errors import BuildError
 
 

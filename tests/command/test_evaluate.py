@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from mascot_jax import MatrixFactorization
-from mascot_jax.list_metrics import list_metrics
+from mascot_jax.serving.list_metrics import list_metrics
 from tests.command.conftest import ITEMS
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from mascot_jax.artefact.ids import index_ids
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
+from mascot_jax.data.interactions import as_column
 from mascot_jax.errors import DataError
-from mascot_jax.ids import index_ids
-from mascot_jax.interactions import as_column
 
 
 def table_of(*ids):

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
+from mascot_jax.artefact.model_file import load_model
 from mascot_jax.command import progress, tables
 from mascot_jax.command.options import DEFAULTS
-from mascot_jax.model_file import load_model
 from mascot_jax.settings import TrainSettings
 from tests.command.conftest import ITEMS, SMALL, USERS
 

@@ -12,10 +12,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mascot_jax import tensor_file
+from mascot_jax.artefact import tensor_file
+from mascot_jax.artefact.model_file import FORMAT, load_model, save_model
 from mascot_jax.data.store import count_training_ratings, read_facts, read_fold, write_split
-from mascot_jax.model_file import FORMAT, load_model, save_model
-from mascot_jax.storage import STORAGES
+from mascot_jax.engine.storage import STORAGES
 from tests.fuzz.mutation import BOUNDARIES, damage, some_of
 from tests.fuzz.target import Target
 from tests.small_models import make_model

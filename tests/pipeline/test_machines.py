@@ -34,7 +34,7 @@ def one_core():
 @pytest.mark.usefixtures("one_core")
 def test_a_poorer_machine_makes_the_same_bits(fresh, reproduced, tmp_path, monkeypatch):
     poorer = fresh.copy(tmp_path / "repository")
-    kernels = poorer.path("mascot_jax/kernels.py")
+    kernels = poorer.path("mascot_jax/engine/kernels.py")
     source = kernels.read_text(encoding="utf-8")
     best = 'instruction_set: str = "auto"'
     assert best in source

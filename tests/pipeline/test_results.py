@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from mascot_jax.artefact.model_file import load_model
 from mascot_jax.data.store import count_training_ratings
-from mascot_jax.model_file import load_model
 from pipeline.stage import read_params
 from pipeline.summarize import RESOLVED
 from tests.pipeline.workspace import CHECKOUT, Workspace, stages_run

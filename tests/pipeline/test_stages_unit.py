@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import pipeline
+from mascot_jax.engine.storage import FLOAT16, FLOAT32
 from mascot_jax.errors import DataError
 from mascot_jax.presets import PAPER
-from mascot_jax.progress import SideRecord
-from mascot_jax.storage import FLOAT16, FLOAT32
+from mascot_jax.training.progress import SideRecord
 from pipeline import paths, stage, summarize
 from pipeline.epoch_log import q_error_rows
 

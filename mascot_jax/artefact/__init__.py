@@ -1,0 +1,1 @@
+"""The trained model and its file: factors in their storages, ids, what was seen."""

@@ -1,0 +1,117 @@
+"""Choosing what to compute on: the CPU, or an NVIDIA GPU if all that it takes is there.
+
+What the library makes under ``jax.default_device`` of the chosen device lies and runs on it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from mascot_jax.engine import native  # noqa: F401  says what is wrong where mascot_ffi does not load
+from mascot_jax.errors import BackendError
+from mascot_jax.settings import Backend
+
+
+def choose_device(backend: Backend) -> jax.Device:
+    """Return the device that a back end computes on.
+
+    Parameters
+    ----------
+    backend
+        ``cpu``; ``cuda`` for the first GPU that the native module has code for; ``auto`` for that
+        GPU if it can be used, else the CPU.
+
+    Raises
+    ------
+    BackendError
+        ``cuda`` cannot be used: what is missing, and how to get it.
+    """
+    if backend != "cpu":
+        import mascot_ffi  # once native has said that it loads
+
+        probe = mascot_ffi.probe_cuda()
+        device, jax_error = _first_usable(probe)
+        missing = explain(probe, mascot_ffi.build_info(), jax_error)
+        if device is not None and missing is None:
+            return device
+        if backend == "cuda":
+            raise BackendError(f"the cuda back end cannot be used: {missing}")
+    return jax.local_devices(backend="cpu")[0]
+
+
+def explain(probe: dict[str, Any] | None, build: dict[str, Any], jax_error: str) -> str | None:
+    """Return what keeps CUDA from being used, and what to do about it; None if nothing does.
+
+    Parameters
+    ----------
+    probe
+        What ``mascot_ffi.probe_cuda`` found.
+    build
+        ``mascot_ffi.build_info``.
+    jax_error
+        Why JAX has no device for it; empty if it has one.
+    """
+    if probe is None:
+        return (
+            "the native module was built without CUDA; install the CUDA toolkit, so that nvcc is "
+            "on the PATH, and run `pip install . -C cmake.define.MASCOT_CUDA=on` in the checkout"
+        )
+    driver, runtime = probe["driver"], probe["runtime"]
+    if driver == 0:
+        return (
+            f"there is no NVIDIA driver; install one for CUDA {_version(runtime)} or newer (in a "
+            "container: start it with access to the GPUs)"
+        )
+    # Within a major version, programs run on drivers older than themselves.
+    if driver // 1000 < runtime // 1000:
+        return (
+            f"the NVIDIA driver runs CUDA up to {_version(driver)}, the native module was built "
+            f"with {_version(runtime)}; update the driver, or build with a toolkit that it runs"
+        )
+    if not probe["devices"]:
+        found = f"no GPU ({probe['error']})" if probe["error"] else "no GPU"
+        return f"the NVIDIA driver finds {found}; see `nvidia-smi -L` and CUDA_VISIBLE_DEVICES"
+    if not _usable(probe):
+        names = (f"{d['name']} ({_capability(d['capability'])})" for d in probe["devices"])
+        built = ", ".join(map(_capability, build["cuda"]["architectures"]))
+        return (
+            f"no GPU here has a compute capability that the native module was built for: "
+            f"{', '.join(names)}; built for {built}; use a newer GPU or the cpu back end"
+        )
+    if jax_error:
+        return (
+            f"JAX has no CUDA device ({jax_error}); run `pip install 'jax[cuda{runtime // 1000}]'`,"
+            " and if JAX_PLATFORMS is set, let it name cuda"
+        )
+    return None
+
+
+def _first_usable(probe: dict[str, Any] | None) -> tuple[jax.Device | None, str]:
+    """Return JAX's first device that the native module has code for, or why there is none."""
+    try:
+        devices = jax.local_devices(backend="cuda")
+    except RuntimeError as error:  # no plug-in, or one that does not start
+        return None, " ".join(str(error).split())
+    # By what they are, not by number: JAX may be told to leave out devices that CUDA counts.
+    usable = {_capability(capability) for capability in _usable(probe or {"devices": []})}
+    for device in devices:
+        if device.compute_capability in usable:
+            return device, ""
+    return None, "it is kept from the usable ones"
+
+
+def _usable(probe: dict[str, Any]) -> set[int]:
+    """Return the capabilities of the devices that the native module has code for."""
+    return {device["capability"] for device in probe["devices"] if device["usable"]}
+
+
+def _capability(number: int) -> str:
+    """Write a compute capability as NVIDIA does, and JAX: 90 is 9.0."""
+    return f"{number // 10}.{number % 10}"
+
+
+def _version(number: int) -> str:
+    """Write a CUDA version: 13010 is 13.1."""
+    return f"{number // 1000}.{number % 1000 // 10}"

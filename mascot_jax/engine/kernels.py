@@ -1,0 +1,331 @@
+"""The native kernels as JAX functions, one per FFI target.
+
+Operand order is that of ``ffi/bind/handlers.cc``. Tables are updated in place where the caller's
+jit donates them. Shapes: n ratings, g groups of a side, k factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from mascot_jax.engine import native  # noqa: F401  registers the targets
+from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.state import Side
+from mascot_jax.engine.storage import STORAGES, WHOLE_ROW, Storage, Tables
+
+STATISTICS = 4
+"""Columns of the sums after the k of the gradient.
+
+Squared norms, samples, lost and whole updates (squared).
+"""
+
+
+LARGEST_BLOCK = 4096
+"""Ratings that a thread plans at a time: their plan stays in its first-level cache."""
+
+
+class Execution(NamedTuple):
+    """How the kernels run; hashable, fixed at compile time. Each back end reads what is its own."""
+
+    threads: int = 1
+    """CPU only."""
+    instruction_set: str = "auto"
+    """CPU only: ``auto`` takes the best this CPU has; else ``avx512``, ``avx2`` or ``portable``."""
+    lookup: str = "direct"
+    """CUDA only: how the group of a row is found.
+
+    ``direct`` reads it from a table of cells in shared memory, ``search`` tries the groups from the
+    most-rated one on (the paper's MASCOT-opt), ``per-row`` reads every row's own metadata in global
+    memory (the paper's MASCOT-naive).
+    """
+    writes: str = "add"
+    """CUDA only: how a row is written while others write it too.
+
+    ``add`` adds the change atomically, so that no update is lost; ``store`` overwrites the row, as
+    the paper does.
+    """
+
+    def attribute(self) -> dict[str, np.int32 | str]:
+        """Return the FFI attribute ``execution``, typed as the handlers decode it."""
+        return self._asdict() | {"threads": np.int32(self.threads)}
+
+
+def block_size(count: int) -> int:
+    """Return the ratings per block; an epoch visits the blocks in a new order each time.
+
+    A power of two from 256 to 4096 that gives about a thousand blocks or more where the data allow.
+    """
+    wanted = max(count // 1024, 1)
+    return min(max(1 << (wanted.bit_length() - 1), 256), LARGEST_BLOCK)
+
+
+def allocate_table(rows: int, factors: int, storage: Storage) -> jax.Array:
+    """Return an uninitialised table ``(rows, stride)`` on huge pages.
+
+    Rows never touched cost no memory.
+    """
+    shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
+    table: jax.Array = jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
+    return table
+
+
+@partial(jax.jit, static_argnames=("blocks", "longest_run", "least_sweeps", "threads"))
+def lay_out(
+    users: jax.Array,
+    items: jax.Array,
+    ratings: jax.Array,
+    user_part: ArrayLike,
+    item_part: ArrayLike,
+    seed: ArrayLike,
+    *,
+    blocks: int,
+    longest_run: int,
+    least_sweeps: int,
+    threads: int,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Sort ratings into blocks, and within these into runs of one user; on a CPU only.
+
+    Parameters
+    ----------
+    users, items, ratings
+        uint32, uint32 and float32 ``(n,)``: rows that are known to be in range, and ratings.
+    user_part, item_part
+        uint32 ``(rows,)`` of each side: a rating's block is its user's part plus its item's.
+        Within a block, ratings stay in their order but for runs.
+    seed
+        uint32 ``()``: where each user's runs begin.
+    blocks
+        More than any two parts add up to.
+    longest_run
+        Ratings of one user that follow one another; 0: no runs.
+    least_sweeps
+        Parts of a block that runs are dealt to, each in the order of the users; more where a user
+        has more runs.
+    threads
+        The result does not depend on their number.
+
+    Returns
+    -------
+    users, items, ratings, begin
+        In the new order; uint32 ``(blocks,)``: the number of each block's first.
+    """
+    count = users.shape
+    shapes = [(count, jnp.uint32), (count, jnp.uint32), (count, jnp.float32), ((blocks,), "uint32")]
+    call = jax.ffi.ffi_call("mascot_lay_out", [jax.ShapeDtypeStruct(*s) for s in shapes])
+    users, items, ratings, begin = call(
+        users,
+        items,
+        ratings,
+        jnp.asarray(user_part, dtype=jnp.uint32),
+        jnp.asarray(item_part, dtype=jnp.uint32),
+        jnp.asarray(seed, dtype=jnp.uint32).reshape(1),
+        longest_run=np.int64(longest_run),
+        least_sweeps=np.int64(least_sweeps),
+        threads=np.int32(threads),
+    )
+    return users, items, ratings, begin
+
+
+def run_epoch(
+    ratings: Ratings,
+    users: Side,
+    items: Side,
+    rates: jax.Array,
+    counters: jax.Array,
+    *,
+    factors: int,
+    rounding: str = "nearest",
+    execution: Execution,
+) -> tuple[Side, Side, jax.Array, jax.Array]:
+    """Visit every rating once, updating both its rows in place (Eq. 2, 3; Algorithm 1, l. 4-13).
+
+    Parameters
+    ----------
+    ratings
+        In the order in which they are numbered. With strata, no two threads ever work on the same
+        row, and each row's updates come in an order that the threads have no part in: results are
+        the same bits for every number of threads.
+    users, items
+        Tables and groups; every group's storage has a table.
+    rates
+        float32 ``(4,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums).
+    counters
+        uint32 ``(2,)``: seed, epoch.
+    factors
+        Components in use of each row (k).
+    rounding
+        How rows of fewer than 32 bits are stored: ``nearest`` or ``stochastic``.
+    execution
+        How to run.
+
+    Returns
+    -------
+    users, items, user sums, item sums
+        The updated sides, and per group of each the sums over its sampled ratings, float32
+        ``(g, k + 4)``.
+    """
+    sums = [
+        jax.ShapeDtypeStruct((side.codes.shape[0], factors + STATISTICS), jnp.float32)
+        for side in (users, items)
+    ]
+    user_sums, item_sums, *tables = _walk(
+        "mascot_epoch" if ratings.strata is None else "mascot_strata_epoch",
+        ratings,
+        users,
+        items,
+        rates,
+        counters,
+        factors,
+        execution,
+        sums,
+        rounding=rounding,
+        **({} if ratings.strata is None else {"conflict_free": ratings.conflict_free}),
+    )
+    return *_with_tables(users, items, tables), user_sums, item_sums
+
+
+def run_stream(
+    ratings: Ratings,
+    users: Side,
+    items: Side,
+    rates: jax.Array,
+    counters: jax.Array,
+    *,
+    factors: int,
+    execution: Execution,
+) -> tuple[Side, Side]:
+    """Load and store the rows that ``run_epoch`` would, in its order: its bound.
+
+    Nothing is computed.
+    """
+    tables = _walk("mascot_stream", ratings, users, items, rates, counters, factors, execution, [])
+    return _with_tables(users, items, tables)
+
+
+def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execution) -> Side:
+    """Convert, in place, the rows of groups that have a lower code in ``new_codes``.
+
+    That is uint8 ``(g,)``. Rows stay what they are, but from int8 to float16 they are rounded to
+    nearest.
+    """
+    call = jax.ffi.ffi_call(
+        "mascot_promote",
+        [_like(table) for table in side.tables.values()],
+        input_output_aliases={3 + i: i for i in range(len(side.tables))},
+    )
+    tables = call(
+        side.starts,
+        side.codes,
+        new_codes,
+        *side.tables.values(),
+        row=_row(factors, side),
+        execution=execution.attribute(),
+    )
+    return side._replace(tables=dict(zip(side.tables, tables, strict=True)), codes=new_codes)
+
+
+def check_finite(side: Side, *, factors: int, execution: Execution) -> jax.Array:
+    """Return uint8 ``(g,)``: 1 where all factors of a group are finite."""
+    return jax.ffi.ffi_call(
+        "mascot_check_finite", jax.ShapeDtypeStruct(side.codes.shape, jnp.uint8)
+    )(
+        side.starts,
+        side.codes,
+        *side.tables.values(),
+        row=_row(factors, side),
+        execution=execution.attribute(),
+    )
+
+
+def predict(
+    users: jax.Array,
+    items: jax.Array,
+    user_side: Side,
+    item_side: Side,
+    *,
+    factors: int,
+    execution: Execution,
+) -> jax.Array:
+    """Return float32 ``(n,)``: p_u . q_i for each pair of rows.
+
+    ``users`` and ``items`` are uint32 ids that are known to be in range.
+    """
+    return jax.ffi.ffi_call("mascot_predict", jax.ShapeDtypeStruct(users.shape, jnp.float32))(
+        users,
+        items,
+        *_groups(user_side, item_side),
+        *user_side.tables.values(),
+        *item_side.tables.values(),
+        row=_row(factors, user_side, item_side),
+        user_tables=np.int64(len(user_side.tables)),
+        block_size=np.int64(block_size(users.shape[0])),
+        execution=execution.attribute(),
+    )
+
+
+def _walk(
+    target: str,
+    ratings: Ratings,
+    users: Side,
+    items: Side,
+    rates: jax.Array,
+    counters: jax.Array,
+    factors: int,
+    execution: Execution,
+    results: Sequence[jax.ShapeDtypeStruct],
+    **attributes: str | bool,
+) -> list[jax.Array]:
+    """Call a target that goes over the ratings.
+
+    Returns its results, then the tables, aliased to the operands.
+    """
+    data = (ratings.users, ratings.items, ratings.ratings)
+    strata = ratings.strata if target == "mascot_strata_epoch" else None
+    operands = [*data, *_groups(users, items), rates, counters, *(strata or ())]
+    tables = [*users.tables.values(), *items.tables.values()]
+    call = jax.ffi.ffi_call(
+        target,
+        [*results, *(_like(table) for table in tables)],
+        input_output_aliases={len(operands) + i: len(results) + i for i in range(len(tables))},
+    )
+    return list(
+        call(
+            *operands,
+            *tables,
+            row=_row(factors, users, items),
+            user_tables=np.int64(len(users.tables)),
+            block_size=np.int64(block_size(len(ratings)) if strata is None else LARGEST_BLOCK),
+            execution=execution.attribute(),
+            **attributes,
+        )
+    )
+
+
+def _row(factors: int, *sides: Side) -> dict[str, np.int64]:
+    """Return the FFI attribute ``row``: what the rows of these sides' tables hold."""
+    blocks = {STORAGES[name].scale_block for side in sides for name in side.tables} - {0}
+    return {"factors": np.int64(factors), "scale_block": np.int64(max(blocks, default=WHOLE_ROW))}
+
+
+def _groups(users: Side, items: Side) -> tuple[jax.Array, ...]:
+    return users.starts, users.codes, items.starts, items.codes
+
+
+def _like(table: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(table.shape, table.dtype)
+
+
+def _with_tables(users: Side, items: Side, tables: Sequence[jax.Array]) -> tuple[Side, Side]:
+    def renew(side: Side, new: Sequence[jax.Array]) -> Side:
+        fresh: Tables = dict(zip(side.tables, new, strict=True))
+        return side._replace(tables=fresh)
+
+    count = len(users.tables)
+    return renew(users, tables[:count]), renew(items, tables[count:])

@@ -1,0 +1,108 @@
+"""Predicting ratings from a state, with a stated answer for users and items never trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.engine import kernels
+from mascot_jax.engine.biases import Biases
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.state import Side
+
+PAIRS_AT_A_TIME: Final = 1 << 20
+"""Bounds the memory of a prediction: 12 MiB a chunk."""
+
+
+class ColdRule(NamedTuple):
+    """What to predict where user or item has no training rating: the mean training rating.
+
+    With biases these are added to it, and factors learn what then remains.
+    """
+
+    mean_rating: float
+    warm_users: int
+    """User rows from here on are cold."""
+    warm_items: int
+    biases: Biases | None = None
+
+    def is_cold(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Return bool ``(n,)``: the pairs that the rule answers."""
+        return (users >= self.warm_users) | (items >= self.warm_items)
+
+    def offset(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.float32]:
+        """Return float32 ``(n,)``: what is predicted besides the product of a pair's rows.
+
+        That product is left out where the pair is cold.
+        """
+        mean = np.float32(self.mean_rating)
+        if self.biases is None:
+            return np.where(self.is_cold(users, items), mean, np.float32(0))
+        return mean + self.biases.users[users] + self.biases.items[items]
+
+
+def predict(
+    users: Side,
+    items: Side,
+    user_rows: NDArray[np.uint32],
+    item_rows: NDArray[np.uint32],
+    rule: ColdRule,
+    *,
+    factors: int,
+    execution: Execution,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Predict pairs in chunks.
+
+    Parameters
+    ----------
+    users, items
+        Factors and groups.
+    user_rows, item_rows
+        uint32 ``(n,)``: regrouped rows.
+    rule
+        Answers for cold pairs, and biases.
+    factors, execution
+        k, and how to run.
+
+    Yields
+    ------
+    slice, NDArray
+        Which pairs, and their predictions, float32.
+
+    Raises
+    ------
+    IndexError
+        If a row does not exist.
+    """
+    for rows, side, kind in ((user_rows, users, "user"), (item_rows, items, "item")):
+        if len(rows):
+            check_row(int(rows.max()), side, kind)
+    for start in range(0, len(user_rows), PAIRS_AT_A_TIME):
+        part = slice(start, min(start + PAIRS_AT_A_TIME, len(user_rows)))
+        dots = products(
+            jnp.asarray(user_rows[part]),
+            jnp.asarray(item_rows[part]),
+            users,
+            items,
+            factors=factors,
+            execution=execution,
+        )
+        cold = rule.is_cold(user_rows[part], item_rows[part])
+        known = np.where(cold, np.float32(0), np.asarray(dots))
+        yield part, known + rule.offset(user_rows[part], item_rows[part])
+
+
+products = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)
+
+
+def check_row(row: int, side: Side, kind: str) -> None:
+    """Raise an IndexError if a side has no such row; the kernel trusts what it is given."""
+    count = next(iter(side.tables.values())).shape[0]
+    if row >= count:
+        raise IndexError(f"{kind} row {row} does not exist: there are {count}")

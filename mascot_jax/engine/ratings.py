@@ -1,0 +1,175 @@
+"""Training ratings on the device, checked once so that the kernel need not."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError
+
+IDS_AT_A_TIME: Final = 1 << 20
+"""Bounds the memory of relabelling: 4 MiB."""
+
+
+class Strata(NamedTuple):
+    """Blocks that ratings lie in: U ranges of users, I ranges of items.
+
+    Ranges are contiguous rows. Block a I + b holds the ratings of user range a and item range b;
+    blocks of different ranges share no row.
+    """
+
+    user_starts: jax.Array
+    """uint32 ``(U + 1,)``: the first row of each range, then the number of rows."""
+    item_starts: jax.Array
+    """uint32 ``(I + 1,)``."""
+    begin: jax.Array
+    """uint32 ``(U I,)``: the number of each block's first rating."""
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["users", "items", "ratings", "strata"],
+    meta_fields=["user_count", "item_count", "order", "conflict_free"],
+)
+@dataclasses.dataclass(frozen=True)
+class Ratings:
+    """Ratings in the order in which they are numbered; a rating's number is its position.
+
+    Attributes
+    ----------
+    users, items
+        uint32 ``(n,)``: rows of the factor tables.
+    ratings
+        float32 ``(n,)``.
+    user_count, item_count
+        Every user is below the one, every item below the other.
+    strata
+        The blocks that ``mascot_jax.training.layout`` put the ratings in; None for ratings in none.
+    order
+        What it put them in (``train.order``); shuffled, as they came.
+    conflict_free
+        Blocks are visited so that no two threads ever work on the same row.
+    """
+
+    users: jax.Array
+    items: jax.Array
+    ratings: jax.Array
+    user_count: int
+    item_count: int
+    strata: Strata | None = None
+    order: str = "shuffled"
+    conflict_free: bool = False
+
+    def __len__(self) -> int:
+        return int(self.users.shape[0])
+
+
+def make_ratings(
+    users: NDArray[Any],
+    items: NDArray[Any],
+    ratings: NDArray[Any],
+    user_count: int,
+    item_count: int,
+) -> Ratings:
+    """Check ratings and put a copy of them on the device.
+
+    Parameters
+    ----------
+    users, items
+        Integers ``(n,)``, n >= 1.
+    ratings
+        Numbers ``(n,)``.
+    user_count, item_count
+        Rows of the factor tables.
+
+    Raises
+    ------
+    DataError
+        If lengths differ, there is no rating, an id is out of range or a rating is not finite as a
+        float32.
+    """
+    return _checked(users, items, ratings, user_count, item_count, copy=True)
+
+
+def _checked(
+    users: NDArray[Any],
+    items: NDArray[Any],
+    ratings: NDArray[Any],
+    user_count: int,
+    item_count: int,
+    *,
+    copy: bool,
+) -> Ratings:
+    """Do what ``make_ratings`` says; without ``copy``, JAX may go on using the caller's memory."""
+    if not len(users) == len(items) == len(ratings):
+        raise DataError(
+            "users, items and ratings must be equally many: "
+            f"{len(users)}, {len(items)}, {len(ratings)}"
+        )
+    if len(users) == 0:
+        raise DataError("there are no training ratings: at least one is needed")
+    _check_ids(users, user_count, "user")
+    _check_ids(items, item_count, "item")
+    with np.errstate(over="ignore"):
+        values = ratings.astype(np.float32, copy=False)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise DataError(f"rating number {bad[0]} is {ratings[bad[0]]}: must be finite as a float32")
+    # The kernel trusts the ids, so nobody else may write to them from here on. JAX shares a NumPy
+    # array's memory if that is aligned and dtype is given.
+    own = True if copy else None
+    return Ratings(
+        jnp.asarray(np.array(users, dtype=np.uint32, copy=own), dtype=jnp.uint32),
+        jnp.asarray(np.array(items, dtype=np.uint32, copy=own), dtype=jnp.uint32),
+        jnp.asarray(np.array(values, copy=own), dtype=jnp.float32),
+        user_count,
+        item_count,
+    )
+
+
+def relabelled_ratings(
+    users: NDArray[np.uint32],
+    items: NDArray[np.uint32],
+    ratings: NDArray[np.float32],
+    user_row_of: NDArray[np.uint32],
+    item_row_of: NDArray[np.uint32],
+) -> Ratings:
+    """Replace indices by regrouped rows and put the ratings on the device.
+
+    Parameters
+    ----------
+    users, items
+        uint32 ``(n,)``: indices; overwritten with rows, so that large data need no second copy.
+    ratings
+        float32 ``(n,)``. None of the three may be written to afterwards: the result may share
+        their memory.
+    user_row_of, item_row_of
+        uint32 ``(user_count,)`` and ``(item_count,)``: the row of each index.
+
+    Raises
+    ------
+    DataError
+        As ``make_ratings``.
+    """
+    for ids, row_of, kind in ((users, user_row_of, "user"), (items, item_row_of, "item")):
+        if len(ids):
+            _check_ids(ids, len(row_of), kind)
+        for start in range(0, len(ids), IDS_AT_A_TIME):
+            part = ids[start : start + IDS_AT_A_TIME]
+            part[:] = row_of[part]
+    return _checked(users, items, ratings, len(user_row_of), len(item_row_of), copy=False)
+
+
+def _check_ids(ids: NDArray[Any], count: int, kind: str) -> None:
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise DataError(f"{kind} indices must be integers, not {ids.dtype}")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= count:
+        found = low if low < 0 else high
+        raise DataError(f"{kind} index {found} is out of range: there are {count} {kind}s")

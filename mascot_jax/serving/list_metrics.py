@@ -1,0 +1,80 @@
+"""How good a model's lists of recommendations are, by ratings that it was not trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.artefact.ids import IdTable, index_ids
+from mascot_jax.data.interactions import as_column
+from mascot_jax.engine.pairs import Pairs
+from mascot_jax.estimator import MatrixFactorization
+from mascot_jax.serving.ranking_metrics import RankingMetrics, ranking_metrics
+from mascot_jax.serving.recommendation import Recommendations
+from mascot_jax.serving.top_n import TopN
+
+
+def list_metrics(
+    model: MatrixFactorization,
+    users: NDArray[Any],
+    items: NDArray[Any],
+    relevant: NDArray[np.bool_],
+    n: int,
+) -> RankingMetrics:
+    """Recommend n items to every user of held-out ratings, and compare.
+
+    What a user has rated in training is not recommended, if the model has kept that. Relevant items
+    that the model does not know cannot be recommended, and count as missed.
+
+    Parameters
+    ----------
+    model
+        What recommends.
+    users, items
+        Ids ``(n,)`` of the held-out ratings, at least one.
+    relevant
+        Whether each is one that should have been recommended.
+    n
+        Items of a list.
+    """
+    queries, query_of = index_ids(as_column(users, "user"))
+    table = model.model_.items.id_table
+    wanted, item_count = _item_indices(items, table)
+    found = model.recommend(queries.values, n, exclude_seen=model.model_.seen is not None)
+    metrics = ranking_metrics(
+        _as_indices(found, queries, table),
+        _in_rows(query_of[relevant], wanted[relevant], len(queries)),
+        n,
+        item_count,
+    )
+    # Of the items that the model knows: others it could not have recommended to anyone.
+    return metrics._replace(coverage=metrics.coverage * item_count / len(table))
+
+
+def _item_indices(items: NDArray[Any], table: IdTable) -> tuple[NDArray[np.uint32], int]:
+    """Return the index of each item, unknown ones behind the table's, and how many there are."""
+    indices = table.encode(items, "item")
+    unknown = indices < 0
+    others = 0
+    if unknown.any():
+        more, place = index_ids(as_column(items[unknown], "item"))
+        indices[unknown] = len(table) + place.astype(np.int64)
+        others = len(more)
+    return indices.astype(np.uint32), len(table) + others
+
+
+def _as_indices(found: Recommendations, queries: IdTable, table: IdTable) -> TopN:
+    return TopN(
+        queries.encode(found.users, "user"),
+        table.encode(found.items, "item").astype(np.uint32),
+        found.scores,
+    )
+
+
+def _in_rows(queries: NDArray[np.uint32], items: NDArray[np.uint32], count: int) -> Pairs:
+    order = np.argsort(queries, kind="stable")
+    starts = np.zeros(count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(queries, minlength=count), out=starts[1:])
+    return Pairs(starts, items[order])

@@ -1,0 +1,1 @@
+"""From ratings to a model: preparation, the loop over epochs, switching, checkpoints."""

@@ -1,0 +1,141 @@
+"""The error of a state on held-out ratings, computed where the factors are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.engine import kernels, prediction
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.metrics import ErrorTotals
+from mascot_jax.engine.prediction import ColdRule, check_row
+from mascot_jax.engine.state import Side
+from mascot_jax.engine.sums import pairwise_sum, rounded
+
+
+class HeldOut:
+    """Ratings that are not trained on, copied once to JAX's default device.
+
+    Parameters
+    ----------
+    user_rows, item_rows
+        uint32 ``(n,)``: regrouped rows.
+    ratings
+        float32 ``(n,)``.
+    rule
+        Answers for cold pairs, and biases.
+    """
+
+    def __init__(
+        self,
+        user_rows: NDArray[np.uint32],
+        item_rows: NDArray[np.uint32],
+        ratings: NDArray[np.float32],
+        rule: ColdRule,
+    ) -> None:
+        cold = rule.is_cold(user_rows, item_rows)
+        self.rule = rule
+        self.cold_count = int(cold.sum())
+        """Ratings that the rule answers."""
+        self._count = len(ratings)
+        self._highest_user = int(user_rows.max(initial=0))
+        self._highest_item = int(item_rows.max(initial=0))
+        self._chunks = _chunks(
+            user_rows, item_rows, ratings, cold, rule.offset(user_rows, item_rows)
+        )
+
+    def arrays(self) -> Iterator[NDArray[Any]]:
+        """Yield everything that scores depend on, chunk by chunk: what a digest is made of."""
+        for chunk in self._chunks:
+            yield from (np.asarray(part) for part in chunk)
+
+    def score(
+        self,
+        users: Side,
+        items: Side,
+        factors: int,
+        execution: Execution,
+        clip: tuple[float, float] | None = None,
+    ) -> ErrorTotals:
+        """Return the errors of predicting all of them; two numbers a chunk leave the device.
+
+        Parameters
+        ----------
+        users, items
+            Factors and groups, on the device of the ratings.
+        factors, execution
+            k, and how to run.
+        clip
+            Lowest and highest prediction; none if None.
+
+        Raises
+        ------
+        IndexError
+            If a row does not exist.
+        """
+        check_row(self._highest_user, users, "user")
+        check_row(self._highest_item, items, "item")
+        low, high = clip or (-np.inf, np.inf)
+        bounds = np.array([low, high], dtype=np.float32)
+        sums = [
+            _error_sums(chunk, users, items, bounds, factors=factors, execution=execution)
+            for chunk in self._chunks
+        ]
+        squared, absolute = np.array(jax.device_get(sums), np.float64).reshape(-1, 2).sum(axis=0)
+        return ErrorTotals(float(squared), float(absolute), self._count)
+
+
+class _Chunk(NamedTuple):
+    """Pairs that are predicted together; arrays ``(size,)``, all chunks of one size."""
+
+    used: np.int32
+    """Pairs from here on only fill up the size."""
+    user_rows: jax.Array
+    item_rows: jax.Array
+    ratings: jax.Array
+    cold: jax.Array
+    """bool: the product of the rows does not count."""
+    offset: jax.Array
+    """What is added to it."""
+
+
+def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
+    """Cut arrays ``(n,)`` into the fewest equal chunks, so that all run as one compiled program."""
+    count = len(columns[0])
+    wanted = -(-count // prediction.PAIRS_AT_A_TIME)
+    size = -(-count // max(wanted, 1))
+
+    def put(part: NDArray[np.generic]) -> jax.Array:
+        # JAX may go on using the memory that it is given: np.pad's, not the caller's.
+        return jnp.asarray(np.pad(part, (0, size - len(part))), dtype=part.dtype)
+
+    def cut(start: int) -> _Chunk:
+        parts = [column[start : start + size] for column in columns]
+        return _Chunk(np.int32(len(parts[0])), *map(put, parts))
+
+    return [cut(start) for start in range(0, count, max(size, 1))]
+
+
+@partial(jax.jit, static_argnames=("factors", "execution"))
+def _error_sums(
+    chunk: _Chunk, users: Side, items: Side, bounds: jax.Array, factors: int, execution: Execution
+) -> tuple[jax.Array, jax.Array]:
+    """Return the sums of a chunk's squared and absolute errors, float32 ``()``.
+
+    ``bounds`` is float32 ``(2,)``: the lowest and the highest prediction.
+    """
+    low, high = bounds
+    dots = kernels.predict(
+        chunk.user_rows, chunk.item_rows, users, items, factors=factors, execution=execution
+    )
+    products = jnp.where(chunk.cold, jnp.float32(0), dots)
+    predictions = jnp.clip(products + chunk.offset, low, high)
+    counted = jnp.arange(dots.shape[0]) < chunk.used
+    errors = jnp.where(counted, predictions - chunk.ratings, jnp.float32(0))
+    return pairwise_sum(rounded(jnp.square(errors))), pairwise_sum(jnp.abs(errors))

@@ -1,0 +1,150 @@
+"""What the CUDA module's handlers check before they ask for the device: no GPU is needed to refuse.
+
+They are registered for the CPU under other names. A call that they accept then fails at the first
+thing that only a GPU has, XLA's stream.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import mascot_ffi
+import numpy as np
+import pytest
+
+from mascot_jax.engine import kernels
+from mascot_jax.engine.kernels import Execution
+from tests.worlds import make_world
+
+ONE = Execution()
+ACCEPTED = "platform stream"
+
+
+@pytest.fixture(autouse=True)
+def cuda_handlers(monkeypatch):
+    capsules = mascot_ffi.registrations().get("CUDA")
+    if capsules is None:
+        pytest.skip("the native module was built without CUDA")
+    for name, capsule in capsules.items():
+        jax.ffi.register_ffi_target(f"cuda_{name}", capsule, platform="cpu")
+    call = jax.ffi.ffi_call
+    monkeypatch.setattr(jax.ffi, "ffi_call", lambda name, *a, **k: call(f"cuda_{name}", *a, **k))
+
+
+def one_table(side, name):
+    return side._replace(tables={name: side.tables[name]})
+
+
+def fails(message, function, *args, **kwargs):
+    with pytest.raises(jax.errors.JaxRuntimeError, match=message):
+        jax.block_until_ready(jax.jit(partial(function, **kwargs))(*args))
+
+
+def run_pass(function, world, message, execution=ONE, factors=33):
+    rates = jnp.array([0.01, 0.01, 0.015, 0], dtype=jnp.float32)
+    counters = jnp.array([0, 0], dtype=jnp.uint32)
+    fails(
+        message, function, world.ratings, world.users, world.items, rates, counters,
+        factors=factors, execution=execution,
+    )  # fmt: skip
+
+
+def predict(world, message, execution=ONE):
+    fails(
+        message, kernels.predict, world.ratings.users, world.ratings.items, world.users,
+        world.items, factors=33, execution=execution,
+    )  # fmt: skip
+
+
+BAD_WORLDS = {
+    "padded to a multiple of 64 bytes": lambda w: w._replace(
+        users=w.users._replace(tables={k: t[:, :8] for k, t in w.users.tables.items()})
+    ),
+    "one start more than codes": lambda w: w._replace(
+        items=w.items._replace(starts=w.items.starts[:-1])
+    ),
+    "must be float32, float16 or int8": lambda w: w._replace(
+        users=w.users._replace(tables={"float32": w.users.tables["float32"].astype(jnp.int32)})
+    ),
+    "at most 65536 groups": lambda w: w._replace(
+        users=w.users._replace(
+            starts=jnp.zeros(70_001, dtype=jnp.uint32), codes=jnp.zeros(70_000, dtype=jnp.uint8)
+        )
+    ),
+}
+
+BAD_EXECUTIONS = {
+    "lookup 'guess' is not one of direct, search, per-row": Execution(lookup="guess"),
+    "writes 'maybe' is not one of add, store": Execution(writes="maybe"),
+}
+
+
+@pytest.mark.parametrize("target", [kernels.run_epoch, kernels.run_stream])
+def test_a_good_pass_is_accepted(target):
+    run_pass(target, make_world(33), ACCEPTED)
+
+
+@pytest.mark.parametrize("message", BAD_WORLDS)
+@pytest.mark.parametrize("target", [kernels.run_epoch, kernels.run_stream])
+def test_a_bad_pass_is_refused(target, message):
+    run_pass(target, BAD_WORLDS[message](make_world(33)), message)
+
+
+@pytest.mark.parametrize("message", BAD_EXECUTIONS)
+def test_an_unknown_variant_is_refused(message):
+    run_pass(kernels.run_epoch, make_world(33), message, BAD_EXECUTIONS[message])
+
+
+@pytest.mark.parametrize("codes", ["int8", "all", "mixed"])
+def test_rows_in_every_storage_are_accepted(codes):
+    run_pass(kernels.run_epoch, make_world(33, codes), ACCEPTED)
+
+
+def test_int8_rows_too_long_for_registers_are_not_trained():
+    world = make_world(300, "all", count=3)
+    run_pass(kernels.run_epoch, world, "at most 256 factors, not 300", factors=300)
+    run_pass(kernels.run_stream, world, ACCEPTED, factors=300)
+    world = world._replace(
+        users=one_table(world.users, "float32"), items=one_table(world.items, "float16")
+    )
+    run_pass(kernels.run_epoch, world, ACCEPTED, factors=300)
+
+
+def test_a_scale_spans_a_power_of_two_or_the_row(monkeypatch):
+    def row(block):
+        shape = {"factors": np.int64(33), "scale_block": np.int64(block)}
+        monkeypatch.setattr(kernels, "_row", lambda *_: shape)
+
+    world = make_world(33, "float32")
+    for block in (16, 32, 48, 1 << 20):  # 48 span the row
+        row(block)
+        run_pass(
+            kernels.run_epoch, world._replace(users=one_table(world.users, "float32")), ACCEPTED
+        )
+    long = make_world(100, "float32", count=3)
+    monkeypatch.setattr(
+        kernels, "_row", lambda *_: {"factors": np.int64(100), "scale_block": np.int64(48)}
+    )
+    run_pass(kernels.run_epoch, long, "must be a power of two on a GPU")
+
+
+def test_predictions_are_checked():
+    world = make_world(33)
+    predict(world, ACCEPTED)
+    predict(BAD_WORLDS["one start more than codes"](world), "one start more than codes")
+    predict(world, "lookup 'guess' is not one of", Execution(lookup="guess"))
+
+
+def test_promotion_is_checked():
+    side = make_world(33).users
+    promote = partial(kernels.promote, factors=33, execution=ONE)
+    fails(ACCEPTED, promote, side, side.codes)
+    fails("new codes must be as many as the old", promote, side, side.codes[1:])
+    fails("between need tables", promote, one_table(side, "float16"), side.codes)
+
+
+def test_the_check_of_factors_is_checked():
+    side = make_world(33).users
+    check = partial(kernels.check_finite, factors=33, execution=ONE)
+    fails(ACCEPTED, check, side)
+    fails("one start more than codes", check, side._replace(starts=side.starts[1:]))

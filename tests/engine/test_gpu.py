@@ -1,0 +1,355 @@
+"""The CUDA kernels against known answers and the CPU kernels; skipped where no GPU can be used."""
+
+import os
+import statistics
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mascot_jax.engine import kernels
+from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.prediction import ColdRule
+from mascot_jax.engine.ratings import make_ratings
+from mascot_jax.engine.storage import STORAGES, by_code
+from mascot_jax.errors import BackendError
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.training.epoch import train_epoch
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.scoring import HeldOut
+from tests.movielens import make_fold, read_ml_1m
+from tests.worlds import CODES, live_rows, make_side, make_world, put, row_codes, visit
+
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_gpu")]
+
+FACTORS = [1, 7, 32, 33, 64, 100, 128, 256, 300]
+LOOKUPS = ["direct", "search", "per-row"]
+WRITES = ["add", "store"]
+EXECUTIONS = [Execution(lookup=lookup, writes=writes) for lookup in LOOKUPS for writes in WRITES]
+FEW = [1, 33, 128, 300]
+
+
+def cases(all_factors):
+    """Factors, storages and executions: every lookup where storages differ.
+
+    Int8 rows longer than registers hold are not trained on a GPU.
+    """
+    return [
+        (factors, codes, execution)
+        for factors in all_factors
+        for codes in CODES
+        for execution in EXECUTIONS
+        if (factors <= 256 or codes not in ("int8", "all"))
+        and (execution.lookup == "direct" or codes in ("mixed", "all"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    try:
+        return choose_device("cuda")
+    except BackendError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def on_gpu(gpu):
+    """What a test makes lies on the GPU, but for what it makes under ``on_cpu``."""
+    with jax.default_device(gpu):
+        yield
+
+
+def on_cpu():
+    return jax.default_device(choose_device("cpu"))
+
+
+def jitted(kernel):
+    return jax.jit(kernel, static_argnames=("factors", "execution"))
+
+
+def one_rating_each(count, rating, p, q, codes):
+    """A world in which every user and every item occurs once; p and q: floats of all their rows."""
+    ids, starts = np.arange(count), np.array([0, count])
+    values = np.full(count, rating, np.float32)
+    return make_world(1)._replace(
+        ratings=make_ratings(ids, ids, values, count, count),
+        users=make_side(np.asarray(p, np.float32), starts, np.array([codes[0]])),
+        items=make_side(np.asarray(q, np.float32), starts, np.array([codes[1]])),
+    )
+
+
+def diagonal(factors, codes, count=700):
+    """A random world in which every user and every item occurs once: no order, no collision."""
+    world = make_world(factors, codes, count=count, rows=(count, count))
+    users, items = np.random.default_rng(1).permuted([np.arange(count)] * 2, axis=1)
+    return world._replace(
+        ratings=make_ratings(users, items, world.values, count, count),
+        user_rows=users,
+        item_rows=items,
+    )
+
+
+def in_runs(world, length=8):
+    """The ratings of ``diagonal``, each user's in one run."""
+    users = np.repeat(world.user_rows[::length], length)[: len(world.values)]
+    sizes = world.ratings.user_count, world.ratings.item_count
+    return world._replace(
+        ratings=make_ratings(users, world.item_rows, world.values, *sizes), user_rows=users
+    )
+
+
+def test_arrays_lie_on_the_gpu(gpu):
+    world = make_world(8)
+    assert {d for leaf in jax.tree.leaves(world[:3]) for d in leaf.devices()} == {gpu}
+    assert gpu.platform != "cpu"
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("codes", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("factors", FACTORS)
+def test_an_update_by_hand(factors, codes, execution):
+    # every number is a short sum of powers of two, so that nothing is rounded in any order
+    rows = np.ones((5, factors))
+    world = one_rating_each(5, factors / 8 + 1, rows / 2, rows / 4, codes)  # the error is 1
+    users, items, *_ = visit(world, factors, execution, rates=(0.5, 0.25, 0.5))
+    np.testing.assert_array_equal(live_rows(users, factors), rows * 0.5625)
+    np.testing.assert_array_equal(live_rows(items, factors), rows * 0.4375)
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("shared", ["user", "item"])
+@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize("factors", [1, 33, 64, 128, 300])
+def test_no_update_of_a_shared_row_is_lost(factors, code, shared, lookup):
+    # The rating is so large that e is the rating, whatever the row is by then, and each visit adds
+    # eta e = 2^-10 to each component, exactly, be it the first or the last.
+    count = 1000
+    many, one = np.arange(count), np.zeros(count, int)
+    ids, sizes = (many, one), (count, 1)
+    ones, zeros = np.ones((count, factors), np.float32), np.zeros((1, factors), np.float32)
+    sides = [
+        make_side(ones, np.array([0, count]), np.array([0])),
+        make_side(zeros, np.array([0, 1]), np.array([code])),
+    ]
+    if shared == "user":
+        ids, sizes, sides = ids[::-1], sizes[::-1], sides[::-1]
+    world = make_world(1)._replace(
+        ratings=make_ratings(*ids, np.full(count, 2.0**40, np.float32), *sizes),
+        users=sides[0],
+        items=sides[1],
+    )
+    users, items, *_ = visit(world, factors, Execution(lookup=lookup), rates=(2.0**-50, 0, 0))
+    side = users if shared == "user" else items
+    np.testing.assert_array_equal(live_rows(side, factors), zeros + count / 1024)
+
+
+def assert_like_the_cpus(got, wanted, before, codes):
+    """Rows ``(rows, k)``: float32 to 1e-6; float16 and int8 within a step of their own.
+
+    A step is that of the larger of the numbers before and after the update.
+    """
+    largest = np.maximum(np.abs(before), np.abs(wanted))
+    single, half, byte = (codes == code for code in range(3))
+    np.testing.assert_allclose(got[single], wanted[single], rtol=1e-6, atol=3e-7)
+    error = np.abs(got - wanted)
+    assert (error[half] <= np.spacing(largest[half].astype(np.float16))).all()
+    assert (error[byte] <= largest[byte].max(axis=1, keepdims=True, initial=0) / 126).all()
+
+
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FACTORS))
+def test_an_epoch_without_collisions_is_the_cpus(factors, codes, execution):
+    assert_an_epoch_is_the_cpus(factors, codes, execution, lambda world: world)
+
+
+@pytest.mark.parametrize("writes", WRITES)
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("factors", [33, 64, 128, 256])
+def test_an_epoch_in_runs_is_the_cpus(factors, codes, writes):
+    assert_an_epoch_is_the_cpus(factors, codes, Execution(writes=writes), in_runs)
+
+
+def assert_an_epoch_is_the_cpus(factors, codes, execution, layout):
+    with on_cpu():
+        world = layout(diagonal(factors, codes))
+        storages = row_codes(world.users), row_codes(world.items)
+        wanted = visit(world, factors)
+    got = visit(layout(diagonal(factors, codes)), factors, execution)
+    for side, before in enumerate((world.p, world.q)):
+        rows, cpus = live_rows(got[side], factors), live_rows(wanted[side], factors)
+        changed = (rows != before).any(axis=1)
+        assert changed[np.unique((world.user_rows, world.item_rows)[side])].mean() > 0.9
+        assert_like_the_cpus(rows, cpus, before, storages[side])
+
+
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
+def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
+    users, items, *_ = visit(
+        make_world(factors, codes, count=3000), factors, execution, sample_ratio=0.5
+    )
+    padded = -(-factors // 16) * 16
+    for side in (users, items):
+        for code, storage in by_code(side.tables).items():
+            table, live = np.asarray(side.tables[storage.name]), row_codes(side) == code
+            assert (table[~live] == 77).all()
+            assert not table[live][:, factors:padded].any()
+
+
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
+def test_sums_are_those_of_the_sampled_ratings(factors, codes, execution):
+    with on_cpu():
+        cpus = visit(diagonal(factors, codes, 3000), factors, sample_ratio=0.3)[2:]
+    got = visit(diagonal(factors, codes, 3000), factors, execution, sample_ratio=0.3)[2:]
+    lost = factors + 2
+    for sums, wanted in zip(map(np.asarray, got), map(np.asarray, cpus), strict=True):
+        others = np.arange(factors + 4) != lost
+        np.testing.assert_array_equal(sums[:, factors + 1], wanted[:, factors + 1])
+        np.testing.assert_allclose(sums[:, others], wanted[:, others], rtol=1e-4, atol=1e-3)
+        assert np.isfinite(sums[:, lost]).all()
+        assert (sums[:, lost] >= 0).all()
+        if execution.writes == "store":  # rounds as the CPU does
+            np.testing.assert_allclose(sums[:, lost], wanted[:, lost], rtol=0.02, atol=1e-9)
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("groups", [1, 2, 5, 100])
+def test_sampling_everything_counts_every_rating_once(groups, lookup):
+    world = make_world(16, count=100_000, rows=(5000, 3000), groups=groups)
+    starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
+    sums = visit(world, 16, Execution(lookup=lookup), sample_ratio=1.0)[2:]
+    for side, rows in enumerate((world.user_rows, world.item_rows)):
+        counts = np.histogram(rows, starts[side])[0]
+        np.testing.assert_array_equal(np.asarray(sums[side])[:, 17], counts)
+
+
+def test_nothing_is_summed_in_an_epoch_that_does_not_measure():
+    sums = visit(make_world(33), 33)[2:]
+    assert not any(np.asarray(s).any() for s in sums)
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 10_000, 1_000_003])
+def test_each_rating_is_visited_exactly_once(count, execution):
+    # With q = 1 and no regularisation, p grows by eta * (r - p) once.
+    world = one_rating_each(count, 1, np.zeros((count, 1)), np.ones((count, 1)), (0, 0))
+    users, *_ = visit(world, 1, execution, rates=(0.5, 0.0, 0.0))
+    np.testing.assert_array_equal(live_rows(users, 1), np.full((count, 1), 0.5))
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_streaming_changes_nothing(codes):
+    world = make_world(33, codes, count=3000)
+    before = live_rows(world.users, 33), live_rows(world.items, 33)
+    users, items = jitted(kernels.run_stream)(
+        world.ratings, world.users, world.items, jnp.zeros(4, jnp.float32),
+        jnp.zeros(2, jnp.uint32), factors=33, execution=Execution(),
+    )  # fmt: skip
+    np.testing.assert_array_equal(live_rows(users, 33), before[0])
+    np.testing.assert_array_equal(live_rows(items, 33), before[1])
+
+
+@pytest.mark.parametrize("factors", FACTORS)
+def test_promotion_is_of_the_groups_told_only(factors):
+    world = make_world(
+        factors, "all", rows=(2300, 17)
+    )  # groups in int8, float32, float16, int8, ...
+    before, old = live_rows(world.users, factors), np.asarray(world.users.tables["float32"])
+    codes = jnp.array([1, 0, 0, 0, 0], dtype=jnp.uint8)
+    side = jitted(kernels.promote)(world.users, codes, factors=factors, execution=Execution())
+    half = row_codes(side) == 1
+    before[half] = before[half].astype(np.float16)
+    np.testing.assert_array_equal(live_rows(side, factors), before)
+    table = np.asarray(side.tables["float32"])
+    np.testing.assert_array_equal(table[half], old[half])
+    assert not table[~half][:, factors:].any()
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("factors", FACTORS)
+def test_predictions_are_the_products_of_the_rows(factors, codes, lookup):
+    world = make_world(factors, codes, count=10_001)
+    got = jitted(kernels.predict)(
+        world.ratings.users, world.ratings.items, world.users, world.items,
+        factors=factors, execution=Execution(lookup=lookup),
+    )  # fmt: skip
+    p, q = world.p.astype(np.float64), world.q.astype(np.float64)
+    wanted = (p[world.user_rows] * q[world.item_rows]).sum(axis=1)
+    np.testing.assert_allclose(np.asarray(got), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8-32"])
+@pytest.mark.parametrize("factors", [1, 7, 128, 300])
+def test_check_finite_finds_the_group(factors, storage, bad):
+    world = make_world(factors, storage.partition("-")[0], rows=(2300, 17))
+    starts, check = np.asarray(world.users.starts), jitted(kernels.check_finite)
+    for row in (starts[2], starts[3] - 1):
+        table = np.array(world.users.tables[storage])
+        if storage == "int8-32":  # the last scale
+            end = STORAGES[storage].elements(factors)
+            table[row, end - 4 : end] = np.array([bad], np.float32).view(np.int8)
+        else:
+            table[row, factors - 1] = bad
+        tables = world.users.tables | {storage: put(table, factors, STORAGES[storage])}
+        side = world.users._replace(tables=tables)
+        finite = check(side, factors=factors, execution=Execution())
+        assert finite.tolist() == [1, 1, 0, 1, 1]
+    assert check(world.items, factors=factors, execution=Execution()).tolist() == [1] * 5
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "int8", "mascot", "mascot-n2", "mascot-int8"])
+def test_epochs_are_in_place_and_tell_the_host_nothing(method):
+    settings = validate(
+        TrainSettings, {"method": method, "factors": 40, "warmup": 0, "threshold": 0.01}
+    )
+    world = make_world(40, count=5000)
+    starts = [np.asarray(side.starts) for side in (world.users, world.items)]
+    state = initial_state(*starts, settings)
+
+    def pointers():
+        sides = state.users, state.items
+        return [table.unsafe_buffer_pointer() for side in sides for table in side.tables.values()]
+
+    before = pointers()
+    with jax.transfer_guard_device_to_host("disallow_explicit"):
+        for _ in range(3):
+            state, _ = train_epoch(state, world.ratings, settings, Execution())
+        jax.block_until_ready(state)
+    assert pointers() == before
+
+
+def test_a_score_is_the_cpus():
+    def score():
+        world = make_world(33, count=2_100_003)
+        rule = ColdRule(3.0, 20, 15)
+        held_out = HeldOut(world.user_rows, world.item_rows, world.values, rule)
+        return held_out.score(world.users, world.items, 33, Execution(2), (-0.5, 0.5))
+
+    with on_cpu():
+        wanted = score()
+    got = score()
+    assert (got.rmse, got.mae) == pytest.approx((wanted.rmse, wanted.mae), rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def ml_1m(real_data):
+    return read_ml_1m(real_data)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("order", ["shuffled", "runs"])
+@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot"])
+def test_movielens_1m_is_learned_as_on_the_cpu(ml_1m, method, order):
+    execution = Execution(len(os.sched_getaffinity(0)))
+
+    def rmse():
+        fold = make_fold(ml_1m)
+        options = {"method": method, "order": order}
+        settings = [validate(TrainSettings, options | {"seed": seed}) for seed in range(3)]
+        return statistics.fmean(fold.train(s, execution) for s in settings)
+
+    with on_cpu():
+        wanted = rmse()
+    assert rmse() == pytest.approx(wanted, abs=0.001)

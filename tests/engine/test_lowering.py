@@ -1,0 +1,152 @@
+"""What the kernels' callers become for CUDA: lowering needs no GPU."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mascot_jax.engine import kernels
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.prediction import ColdRule
+from mascot_jax.engine.ratings import make_ratings
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.training import scoring
+from mascot_jax.training.epoch import _fixed, _scalars, _train_epoch
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.scoring import HeldOut
+from tests.worlds import make_world
+
+EXECUTION = Execution(3, lookup="search", writes="store")
+ATTRIBUTE = (
+    'execution = {instruction_set = "auto", lookup = "search", threads = 3 : i32, writes = "store"}'
+)
+STARTS = np.array([0, 4, 9], dtype=np.uint32)
+
+
+def lowered(function, *arguments, **options):
+    """The program for CUDA, as text."""
+    traced = jax.jit(function, static_argnames=("factors", "execution")).trace(
+        *arguments, **options
+    )
+    return traced.lower(lowering_platforms=("cuda",)).as_text()
+
+
+def epoch(method):
+    """``train_epoch`` for CUDA, as text."""
+    settings = validate(TrainSettings, {"method": method, "factors": 40}).resolved()
+    ids = np.arange(9)
+    traced = _train_epoch.trace(
+        initial_state(STARTS, STARTS, settings),
+        make_ratings(ids, ids, ids, 9, 9),
+        _scalars(settings),
+        _fixed(settings),
+        EXECUTION,
+    )
+    return traced.lower(lowering_platforms=("cuda",)).as_text()
+
+
+def calls(text):
+    """Target and line of every custom call."""
+    return [
+        (match.group(1), line)
+        for line in text.splitlines()
+        if (match := re.search(r"stablehlo\.custom_call @(\w+)", line))
+    ]
+
+
+def in_place(line):
+    """Result -> operand that it shares memory with."""
+    alias = r"output_tuple_indices = \[(\d*)\],\s*operand_index = (\d+)"
+    return {int(result or 0): int(operand) for result, operand in re.findall(alias, line)}
+
+
+def assert_on_device(text):
+    assert {target for target, _ in calls(text)} <= set(TARGETS)
+    assert not re.search("callback|infeed|outfeed|send|recv", text)
+
+
+TARGETS = ["mascot_epoch", "mascot_promote", "mascot_predict", "mascot_check_finite"]
+
+
+@pytest.mark.parametrize(
+    ("method", "tables", "promotes"),
+    [
+        ("fp32", 1, 0),
+        ("fp16", 1, 0),
+        ("int8", 1, 0),
+        ("mascot", 2, 2),
+        ("mascot-n2", 2, 2),
+        ("mascot-int8", 3, 2),
+    ],
+)
+def test_an_epoch_stays_on_the_device_and_in_place(method, tables, promotes):
+    text = epoch(method)
+    assert_on_device(text)
+    found = calls(text)
+    assert [target for target, _ in found].count("mascot_promote") == promotes
+    assert [target for target, _ in found].count("mascot_check_finite") == 2
+    assert all(ATTRIBUTE in line for _, line in found)
+    for target, line in found:
+        if target == "mascot_epoch":  # 9 operands and 2 results come before the tables
+            assert in_place(line) == {2 + i: 9 + i for i in range(2 * tables)}
+        elif target == "mascot_promote":
+            assert in_place(line) == {i: 3 + i for i in range(tables)}
+        else:
+            assert in_place(line) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "tables"),
+    [("fp32", 2), ("fp16", 2), ("int8", 2), ("mascot", 4), ("mascot-n2", 4), ("mascot-int8", 6)],
+)
+def test_an_epochs_tables_are_the_callers_own(method, tables):
+    main = epoch(method).partition("@main(")[2].partition("{\n")[0].partition("->")[0]
+    arguments = re.findall(r"%arg\d+: tensor<9x\d+x(?:f16|f32|i8)> (\{[^}]*\})", main)
+    assert len(arguments) == tables
+    assert all("tf.aliasing_output" in argument for argument in arguments)
+
+
+@pytest.mark.parametrize("name", ["promote", "check_finite", "predict"])
+def test_a_kernel_is_one_call_with_its_attributes(name):
+    world = make_world(40)
+    arguments = {
+        "promote": (world.users, jnp.zeros(5, jnp.uint8)),
+        "check_finite": (world.users,),
+        "predict": (world.ratings.users, world.ratings.items, world.users, world.items),
+    }[name]
+    text = lowered(getattr(kernels, name), *arguments, factors=40, execution=EXECUTION)
+    assert_on_device(text)
+    ((target, line),) = calls(text)
+    assert target == f"mascot_{name}"
+    assert ATTRIBUTE in line
+    assert "factors = 40 : i64" in line
+    assert in_place(line) == ({0: 3, 1: 4, 2: 5} if name == "promote" else {})
+
+
+def test_scoring_leaves_two_numbers():
+    world = make_world(40)
+    held_out = HeldOut(world.user_rows, world.item_rows, world.values, ColdRule(3.0, 23, 17))
+    text = lowered(
+        scoring._error_sums,
+        held_out._chunks[0],
+        world.users,
+        world.items,
+        np.zeros(2, np.float32),
+        factors=40,
+        execution=EXECUTION,
+    )
+    assert_on_device(text)
+    assert [target for target, _ in calls(text)] == ["mascot_predict"]
+    results = text.partition("@main(")[2].partition("->")[2].partition("{\n")[0]
+    assert re.findall(r"tensor<(\w+)>", results) == ["f32", "f32"]
+
+
+def test_one_program_has_the_same_calls_for_both_back_ends():
+    world = make_world(40)
+    traced = jax.jit(kernels.check_finite, static_argnames=("factors", "execution")).trace(
+        world.users, factors=40, execution=EXECUTION
+    )
+    cpu, cuda = (traced.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda"))
+    assert calls(cpu) == calls(cuda) != []
