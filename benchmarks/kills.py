@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
+import signal
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,8 +38,8 @@ from mascot_jax.tensor_file import read_tensors
 from mascot_jax.train_model import train_model
 from pipeline.hardware import describe_hardware
 
-USERS, ITEMS, RATINGS, GROUPS = 3000, 1000, 150_000, 50
-COMMON = {"factors": 64, "epochs": 60, "deterministic": True, "checkpoint_every": 1}
+USERS, ITEMS, RATINGS, GROUPS = 1000, 400, 40_000, 20
+COMMON = {"factors": 32, "epochs": 40, "deterministic": True, "checkpoint_every": 1}
 MEASURED = {"sample_ratio": 1.0, "warmup": 2, "period": 3}
 VARIANTS: dict[str, dict[str, Any]] = {
     "mascot": {"method": "mascot", "threshold": 1.2, **MEASURED},
@@ -49,10 +51,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         **MEASURED,
         "biases": True,
         "validation": 0.1,
-        "patience": 5,
-        "learning_rate": 0.05,
+        "patience": 12,
+        "learning_rate": 0.02,
+        "decay": 0.0,
+        "user_reg": 0.0,
+        "item_reg": 0.0,
     },
 }
+EARLY = 0.25
+"""Share of the kills on the way to an epoch; a training's start takes about as long as its rest."""
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["mascot_jax.train_model"])  # a child then starts in no time
 
@@ -79,12 +86,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    rng = np.random.default_rng(options.seed)
-    rows = []
-    with tqdm(total=options.kills, desc="kills", disable=None) as bar:
-        for at, variant in enumerate(VARIANTS):
-            wanted = options.kills * (at + 1) // len(VARIANTS) - bar.n
-            rows.append(_torment(variant, wanted, rng, bar))
+    wanted = np.diff(np.arange(len(VARIANTS) + 1) * options.kills // len(VARIANTS)).tolist()
+    seeds = np.random.SeedSequence(options.seed).spawn(len(VARIANTS))
+    with (
+        tqdm(total=options.kills, desc="kills", disable=None) as bar,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        rows = list(pool.map(partial(_torment, bar=bar), VARIANTS, wanted, seeds))
     for row in rows:
         figures = (f"{value} {name.replace('_', ' ')}" for name, value in row._asdict().items())
         sys.stdout.write(f"{row.variant}: {', '.join(list(figures)[1:])}\n")
@@ -99,18 +107,19 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def _torment(variant: str, kills: int, rng: np.random.Generator, bar: tqdm[Any]) -> Row:
+def _torment(variant: str, kills: int, seed: np.random.SeedSequence, *, bar: tqdm[Any]) -> Row:
     """Train one variant until it has been killed so many times and come to its end."""
+    rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name:
         whole = Path(name) / "whole"
         whole.mkdir()
-        seconds = _in_one_go(variant, whole)
+        moments = _in_one_go(variant, whole)
         expected = (whole / "model").read_bytes()
         row = Row(variant, 0, 0, 0, 0, 0, 0)
         while row.kills < kills:
             folder = Path(name) / str(row.trainings)
             folder.mkdir()
-            row = _until_through(variant, folder, kills, seconds, rng, row, bar)
+            row = _until_through(variant, folder, kills, moments, rng, row, bar)
             different = (folder / "model").read_bytes() != expected
             row = row._replace(
                 trainings=row.trainings + 1,
@@ -120,50 +129,76 @@ def _torment(variant: str, kills: int, rng: np.random.Generator, bar: tqdm[Any])
     return row
 
 
-def _in_one_go(variant: str, folder: Path) -> float:
-    """Train without a kill, twice; return the seconds of the second time, all compiled."""
+class Moments(NamedTuple):
+    """Seconds that a training takes, everything being compiled."""
+
+    start: float
+    """From its ratings to the end of the first epoch."""
+    rest: float
+
+
+def _in_one_go(variant: str, folder: Path) -> Moments:
+    """Train without a kill, twice; return the times of the second one."""
     for _ in range(2):
-        process, begun = _start(variant, folder)
-        begun.wait()
-        start = time.perf_counter()
+        process, said = _start(variant, folder)
+        times = []
+        for word in ("begun", "trained"):
+            _wait_for(word, said)
+            times.append(time.perf_counter())
         process.join()
+        times.append(time.perf_counter())
         if process.exitcode:
             raise SystemExit(f"{variant}: a training that nobody killed failed")
-    return time.perf_counter() - start
+    return Moments(*np.diff(times).tolist())
 
 
 def _until_through(
     variant: str,
     folder: Path,
     kills: int,
-    seconds: float,
+    moments: Moments,
     rng: np.random.Generator,
     row: Row,
     bar: tqdm[Any],
 ) -> Row:
-    """Start a training as often as it takes, killing it as long as kills are left."""
+    """Start a training as often as it takes, killing it as long as kills are left.
+
+    One time in four on its way to the first epoch it makes, else from there on.
+    """
     while True:
         row = row._replace(resumes=row.resumes + (folder / "checkpoint").exists())
-        process, begun = _start(variant, folder)
-        begun.wait()
-        process.join(rng.uniform(0, seconds / 2) if row.kills < kills else None)
+        process, said = _start(variant, folder)
+        early = rng.random() < EARLY
+        _wait_for("begun" if early else "trained", said)
+        delay = rng.uniform(0, moments.start if early else moments.rest / 2)
+        process.join(delay if row.kills < kills else None)
         if process.exitcode is None:
             process.kill()
             process.join()
         if process.exitcode == 0:
             return row
-        if process.exitcode != -9:
+        if process.exitcode != -signal.SIGKILL:
             raise SystemExit(f"{variant}: a training failed without being killed")
         corrupt = row.corrupt_files + _corrupt_files(folder)
         row = row._replace(kills=row.kills + 1, corrupt_files=corrupt)
         bar.update()
 
 
-def _start(variant: str, folder: Path) -> tuple[ForkServerProcess, Event]:
-    begun = CONTEXT.Event()
-    process = CONTEXT.Process(target=_train, args=(variant, folder, begun))
+def _start(variant: str, folder: Path) -> tuple[ForkServerProcess, Connection]:
+    said, say = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_train, args=(variant, folder, say))
     process.start()
-    return process, begun
+    say.close()  # the other end is then the only one, so that its death is noticed
+    return process, said
+
+
+def _wait_for(word: str, said: Connection) -> None:
+    """Wait until the process has said it, or is gone."""
+    try:
+        while said.recv() != word:
+            pass
+    except EOFError:
+        pass
 
 
 def _corrupt_files(folder: Path) -> int:
@@ -180,12 +215,12 @@ def _corrupt_files(folder: Path) -> int:
     return found
 
 
-def _train(variant: str, folder: Path, begun: Event) -> None:
+def _train(variant: str, folder: Path, say: Connection) -> None:
     """Train from the checkpoint in the folder, if there is one, to the model."""
     _keep_compiled(folder.parent / "compiled", write=folder.name == "whole")
     settings = validate(TrainSettings, {**COMMON, **VARIANTS[variant]})
     prepared, users, items = _ratings(settings)
-    begun.set()
+    say.send("begun")
     checkpoints = checkpoint.Checkpoints(
         folder / "checkpoint", 1, fingerprint.fingerprint(prepared, users, items, settings)
     )
@@ -194,9 +229,10 @@ def _train(variant: str, folder: Path, begun: Event) -> None:
         users,
         items,
         settings,
-        Execution(threads=len(os.sched_getaffinity(0))),
+        Execution(threads=1),
         low=1,
         high=5,
+        on_epoch=lambda *_: say.send("trained"),
         start=checkpoints.load(),
         checkpoints=checkpoints,
     )

@@ -49,8 +49,9 @@ def fingerprint(
     Returns
     -------
     dict
-        ``settings`` by name, and digests: of ``ratings``, ``mean or biases`` and ``groups``, of the ``validation`` and
-        ``test`` ratings where there are any, of the ``code`` of this library and its versions.
+        ``settings`` by name, and digests: of ``ratings``, ``mean or biases`` and ``groups``, of the
+        ``validation`` and ``test`` ratings where there are any, of the ``code`` of this library and
+        its versions.
     """
     ratings, rule = prepared.ratings, prepared.rule
     resolved = settings.resolved().model_copy(update={"deterministic": ratings.conflict_free})

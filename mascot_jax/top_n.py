@@ -27,7 +27,6 @@ BLOCK: Final = 32
 STEPS_PER_OCTAVE: Final = 8
 """Sizes that candidates are filled up to, between a power of two and the next: each is a program
 to compile, and takes an eighth more at most."""
-
 FEWEST_PAIRS: Final = 1024
 """Excluded pairs are filled up to a power of two, and to this at least: what one query excludes is
 then nearly always the same program."""

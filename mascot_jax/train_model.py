@@ -54,6 +54,7 @@ def train_model(
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
+    settings = settings.resolved()
     traffic = Traffic(users.visits, items.visits, storages_of(settings))
 
     def count(record: EpochRecord, state: TrainState) -> bool:

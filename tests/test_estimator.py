@@ -449,7 +449,7 @@ def test_promoted_groups_stay_promoted(frame):
     estimator = MatrixFactorization(**settings, user_groups=5, item_groups=5).fit(frame)
     assert len(estimator.model_.users.factors) == 2
     p = estimator.user_factors_
-    estimator.set_params(epochs=1, learning_rate=1e-9, user_reg=0.0, item_reg=0.0)
+    estimator.set_params(epochs=1, learning_rate=1e-30, user_reg=0.0, item_reg=0.0)
     estimator.fit(frame, init=estimator)
     np.testing.assert_array_equal(estimator.user_factors_, p)
 

@@ -101,22 +101,37 @@ def test_training_stops_after_the_epoch_and_goes_on_from_there(tmp_path, number)
     assert file_bytes(training.run(None, training.checkpoints()), tmp_path) == wanted
 
 
+class Endless:
+    """Is computed when a signal's handler has run: never, if it keeps the main thread from that."""
+
+    def __init__(self):
+        self.noted = threading.Event()
+        self.waited_in = []
+
+    def block_until_ready(self):
+        if not self.waited_in:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert self.noted.wait(60)
+        self.waited_in.append(threading.current_thread())
+        return self
+
+
 def test_a_signal_is_noted_while_jax_computes():
-    """The computation ends only when the handler has run."""
-    noted = threading.Event()
+    value = Endless()
+    with deferred_signals(value.noted.set) as interruption:
+        wait_for([value])
+    assert interruption.requested
+    main = threading.main_thread()
+    assert [thread is main for thread in value.waited_in] == [False, True]
 
-    def send(x):
-        os.kill(os.getpid(), signal.SIGINT)
-        return np.float32(x if noted.wait(60) else np.nan)
 
-    @jax.jit
-    def compute(x):
-        return jax.pure_callback(send, jax.ShapeDtypeStruct((), np.float32), x)
-
-    with deferred_signals(noted.set):
-        result = compute(np.float32(3))
-        wait_for(result)
-        assert result == 3
+def test_another_thread_just_waits():
+    value = Endless()
+    value.waited_in.append(None)
+    thread = threading.Thread(target=wait_for, args=([value],))
+    thread.start()
+    thread.join()
+    assert value.waited_in == [None, thread]
 
 
 def test_waiting_raises_what_computing_did():

@@ -108,11 +108,11 @@ def test_a_batch_never_has_more_scores_than_its_bound(monkeypatch):
 
 
 def test_calls_of_similar_sizes_run_as_one_program():
-    items = rows(400, factors=5, seed=1)
+    items = rows(1500, factors=5, seed=1)
     compiled = module._best._cache_size()
     for count in (33, 47, 64):
         top_n(rows(count, factors=5), items, 3)
-    for count in (321, 340, 352):
+    for count in (1030, 1100, 1152):
         top_n(rows(64, factors=5), items, 3, candidates=np.arange(count, dtype=np.uint32))
     for count in (0, 5, 300):
         top_n(rows(1, factors=5), items, 3, exclude=pairs([range(count)]))

@@ -70,7 +70,7 @@ def _tar(layout: int) -> bytes:
             info = tarfile.TarInfo(name)
             if layout != tarfile.USTAR_FORMAT:
                 info.uname = "u" * 20
-                archive.addfile(tarfile.TarInfo("long/" * 30 + name))
+                archive.addfile(tarfile.TarInfo("long/" * 30 + "movies.dat"))
             if layout == tarfile.PAX_FORMAT:
                 info.pax_headers = {"comment": "é", "mtime": "1.5"}
             info.size = len(content)

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/epoch.h"
+#include "core/layout.h"
 #include "core/random.h"
 #include "core/tables.h"
 
@@ -245,6 +246,39 @@ void check(Case c, const World& world, const std::vector<const Kernel*>& kernels
   }
 }
 
+// Lays the ratings out, whole or in blocks, in runs or not; every number of threads does the same.
+void check_layouts(const World& world) {
+  const auto count = static_cast<int64_t>(world.user.size());
+  for (const uint32_t ranges : {1u, 5u}) {
+    std::vector<uint32_t> user_part(kUsers), item_part(kItems);
+    for (uint32_t u = 0; u < kUsers; ++u) user_part[u] = u % ranges * ranges;
+    for (uint32_t i = 0; i < kItems; ++i) item_part[i] = i % ranges;
+    for (const int64_t longest_run : {0, 1, 8}) {
+      std::vector<uint32_t> expected;
+      for (int threads = 1; threads <= 4; ++threads) {
+        std::vector<uint32_t> user(count), item(count), begin(ranges * ranges);
+        std::vector<float> rating(count);
+        lay_out({{world.user.data(), world.item.data(), world.rating.data(), count},
+                 user_part.data(),
+                 item_part.data(),
+                 static_cast<int64_t>(begin.size()),
+                 longest_run,
+                 4,
+                 7,
+                 threads},
+                {user.data(), item.data(), rating.data()}, begin.data());
+        user.insert(user.end(), item.begin(), item.end());
+        user.insert(user.end(), begin.begin(), begin.end());
+        if (expected.empty()) expected = user;
+        if (user != expected) {
+          ++failures;
+          std::printf("layout: %u ranges, %d threads: other than with one\n", ranges, threads);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -258,6 +292,7 @@ int main(int count, char** words) {
     if (const Kernel* kernel = find_kernel(name)) kernels.push_back(kernel);
   }
   const World world;
+  check_layouts(world);
   int cases = 0;
   const bool deterministic = which == "deterministic";
   const std::vector<std::vector<uint8_t>> codes = {{0}, {1}, {2}, {1, 0}, {2, 0, 1, 1}};

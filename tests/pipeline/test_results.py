@@ -6,8 +6,10 @@ import os
 import statistics
 
 import numpy as np
+import polars as pl
 import pytest
 
+from mascot_jax.data.store import count_training_ratings
 from mascot_jax.model_file import load_model
 from pipeline.stage import read_params
 from pipeline.summarize import RESOLVED
@@ -62,6 +64,16 @@ def test_model_holds_live_rows_only(reproduced):
         assert rows == [120, 80]
     metrics = reproduced.json("metrics.json")
     assert metrics["factor_bytes"] == round(statistics.fmean(m.factor_bytes for m in models))
+
+
+def test_models_know_ids_and_counts(reproduced):
+    model = load_model(reproduced.path("models/0.safetensors"))
+    training = count_training_ratings(reproduced.path("data/split/ratings.safetensors"), 0)
+    sides = (model.users, model.items), ("users", "items"), training
+    for side, name, counts in zip(*sides, strict=True):
+        ids = pl.read_parquet(reproduced.path(f"data/split/{name}.parquet"))["id"]
+        assert side.ids.values.tolist() == ids.to_list()
+        np.testing.assert_array_equal(side.rating_counts, counts)
 
 
 @pytest.mark.parametrize("fold", [0, 1])
