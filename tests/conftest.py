@@ -27,8 +27,19 @@ NEED_THE_CHECKOUT = [
     "test_docs.py",
     "test_native.py",
 ]
-"""All that does not run against an installed wheel (``.ci/wheel``), from a folder of tests only."""
-collect_ignore = [] if IN_CHECKOUT else NEED_THE_CHECKOUT
+ONCE_IS_ENOUGH = [
+    # compare what kernels compute, number by number
+    "test_cuda_handlers.py",
+    "test_deterministic.py",
+    "test_gpu.py",
+    "test_kernels.py",
+    "test_rounding.py",
+    # damage many files
+    "fuzz",
+]
+"""Tests that take long and look at the same code in the checkout: a wheel is built of it."""
+# From a folder of tests only, against an installed wheel (``.ci/wheel``).
+collect_ignore = [] if IN_CHECKOUT else NEED_THE_CHECKOUT + ONCE_IS_ENOUGH
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import NEED_THE_CHECKOUT
+from tests.conftest import NEED_THE_CHECKOUT, ONCE_IS_ENOUGH
 from tests.documents import blocks, check_page, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,8 +61,8 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_what_needs_the_checkout_is_there():
-    for name in NEED_THE_CHECKOUT:
+def test_what_is_not_run_against_a_wheel_is_there():
+    for name in NEED_THE_CHECKOUT + ONCE_IS_ENOUGH:
         assert (ROOT / "tests" / name).exists(), name
 
 
