@@ -14,26 +14,24 @@ TESTS = Path(__file__).parent
 IN_CHECKOUT = (TESTS.parent / "mascot_jax").is_dir()
 NEED_THE_CHECKOUT = [
     # the pipeline, its parameters, or the benchmarks
+    "benchmarks",
     "pipeline",
-    "test_accuracy.py",
-    "test_curve.py",
-    "test_devices.py",
-    "test_intervals.py",
+    "engine/test_devices.py",
     "test_settings.py",
     # the sources of the kernels, of the library or of the pages
     "command/test_docs.py",
     "test_build.py",
-    "test_cuda_on_host.py",
+    "engine/test_cuda_on_host.py",
     "test_docs.py",
-    "test_native.py",
+    "engine/test_native.py",
 ]
 ONCE_IS_ENOUGH = [
     # compare what kernels compute, number by number
-    "test_cuda_handlers.py",
-    "test_deterministic.py",
-    "test_gpu.py",
-    "test_kernels.py",
-    "test_rounding.py",
+    "engine/test_cuda_handlers.py",
+    "engine/test_deterministic.py",
+    "engine/test_gpu.py",
+    "engine/test_kernels.py",
+    "engine/test_rounding.py",
     # damage many files
     "fuzz",
 ]
