@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.targets import Target
 from mascot_jax.data.pairs import apportion, popularity
 from mascot_jax.data.synthetic import SHAPES, USER_TAIL, Shape
-from mascot_jax.top_n import Pairs, top_n
+from mascot_jax.pairs import Pairs
+from mascot_jax.top_n import top_n
 from pipeline.hardware import describe_hardware
 
 GIB = 1 << 30
