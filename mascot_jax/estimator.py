@@ -456,7 +456,7 @@ class MatrixFactorization:
         ------
         DataError
             If ids are Python objects that no file can hold; ``fit`` strings or integers.
-        OSError
+        SaveError
             If the file cannot be written; an older one is then unharmed.
         """
         save_model(self.model_, path)
