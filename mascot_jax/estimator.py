@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
@@ -36,6 +37,7 @@ from mascot_jax.serving.recommendation import (
 )
 from mascot_jax.settings import Backend, RegroupSettings, TrainSettings, validate
 from mascot_jax.training.fit_model import fit_model
+from mascot_jax.training.interruption import deferred_signals
 from mascot_jax.training.progress import EpochRecord
 
 Record = dict[str, float | None]
@@ -90,6 +92,7 @@ class MatrixFactorization:
     backend: str = "auto"
     threads: int | None = None
     writes: str = "add"
+    checkpoint_every: int | None = 10
     seed: int = 0
     user_groups: int = 100
     item_groups: int = 100
@@ -129,6 +132,8 @@ class MatrixFactorization:
         rating: str = "rating",
         init: MatrixFactorization | Model | None = None,
         callbacks: Iterable[Callable[[Record], object]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> Self:
         """Train on ratings; what was learned before is dropped.
 
@@ -148,9 +153,20 @@ class MatrixFactorization:
         callbacks
             Each is called after every epoch with its record, as ``history_`` has it; if one returns
             true, training ends there.
+        checkpoint
+            A file to keep the training's progress in, every ``checkpoint_every`` epochs and at the
+            end: killed at any moment, the same call goes on from there with ``resume``. It is yours
+            to delete once the model is saved.
+        resume
+            Go on from the checkpoint, if there is one; ``history_`` begins there.
 
         Raises
         ------
+        CheckpointError
+            If the one to go on from is damaged, or of another training.
+        KeyboardInterrupt
+            After Ctrl-C, at the end of the epoch, with the model so far learned; a second Ctrl-C
+            acts at once.
         DataError
             If ratings or ids cannot be used, with the first one's row.
         SettingsError
@@ -160,7 +176,8 @@ class MatrixFactorization:
         """
         columns = {"user": user, "item": item, "rating": rating}
         earlier = init.model_ if isinstance(init, MatrixFactorization) else init
-        return self._train(ratings, columns, callbacks, earlier, extend=False)
+        keep = {"checkpoint": checkpoint, "resume": resume}
+        return self._train(ratings, columns, callbacks, earlier, extend=False, **keep)
 
     def partial_fit(
         self,
@@ -195,27 +212,30 @@ class MatrixFactorization:
         earlier: Model | None,
         *,
         extend: bool,
+        **keep: Any,
     ) -> Self:
         history: list[Record] = []
-
-        def on_epoch(record: EpochRecord, _: TrainState) -> bool:
-            history.append(_plain(record))
-            stop = False
-            for callback in callbacks:
-                stop |= bool(callback(history[-1]))
-            return stop
-
         settings, groups = self._settings()
-        model = fit_model(
-            read_interactions(ratings, **columns),
-            settings,
-            groups,
-            keep_seen=self.keep_seen,
-            earlier=earlier,
-            extend=extend,
-            on_epoch=on_epoch,
-        )
+        with deferred_signals() as interruption:
+
+            def on_epoch(record: EpochRecord, _: TrainState) -> bool:
+                history.append(_plain(record))
+                stops = [bool(callback(history[-1])) for callback in callbacks]
+                return any(stops) or interruption.requested
+
+            model = fit_model(
+                read_interactions(ratings, **columns),
+                settings,
+                groups,
+                keep_seen=self.keep_seen,
+                earlier=earlier,
+                extend=extend,
+                on_epoch=on_epoch,
+                **keep,
+            )
         self._become(model, history)
+        if interruption.signal is not None:  # now that nothing is lost
+            signal.raise_signal(interruption.signal)
         return self
 
     def _settings(self) -> tuple[TrainSettings, RegroupSettings]:

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import signal
 import subprocess
 import sys
 import uuid
@@ -72,7 +73,7 @@ def test_the_package_offers_it_without_importing_jax():
 def test_the_constructor_has_every_setting_and_stores_it_as_it_is():
     parameters = set(inspect.signature(MatrixFactorization).parameters)
     wanted = {*TrainSettings.model_fields, *RegroupSettings.model_fields, "keep_seen"}
-    assert parameters == wanted - {"checkpoint_every"}
+    assert parameters == wanted
     estimator = MatrixFactorization(epochs="many", method="no such method")
     assert estimator.get_params()["epochs"] == "many"
     with pytest.raises(SettingsError, match="method: 'no such method'"):
@@ -464,3 +465,28 @@ def test_what_cannot_be_fitted_leaves_the_model(frame, fitted, tmp_path):
 def test_it_runs_under_any_default_device(frame, fitted):
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
         assert fitted.score(frame) == MatrixFactorization(**SMALL).fit(frame).score(frame)
+
+
+def test_a_fit_goes_on_from_its_checkpoint_to_the_same_bytes(frame, fitted, tmp_path):
+    stopped = MatrixFactorization(**SMALL, checkpoint_every=3)
+    checkpoint = tmp_path / "checkpoint"
+
+    def give_up(record):
+        if record["epoch"] == 7:
+            raise RuntimeError("the lights went out")
+
+    with pytest.raises(RuntimeError, match="lights"):
+        stopped.fit(frame, callbacks=[give_up], checkpoint=checkpoint)
+    resumed = MatrixFactorization(**SMALL).fit(frame, checkpoint=checkpoint, resume=True)
+    assert resumed.history_[0]["epoch"] == 6
+    assert saved(resumed, tmp_path / "resumed") == saved(fitted, tmp_path / "fitted")
+
+
+def test_ctrl_c_ends_a_fit_after_the_epoch_and_leaves_its_model(frame):
+    estimator = MatrixFactorization(**SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(
+            frame, callbacks=[lambda r: r["epoch"] == 2 and signal.raise_signal(signal.SIGINT)]
+        )
+    assert estimator.model_.epochs_trained == 3
+    assert len(estimator.predict([-7], ["item 0"])) == 1
