@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mascot_jax.engine import biases
+from mascot_jax.engine import counting
 from mascot_jax.engine.biases import fit_biases
 
 
@@ -43,6 +43,6 @@ def test_damping_keeps_a_single_ratings_bias_small():
 @pytest.mark.parametrize("size", [1, 7, 399, 400])
 def test_chunks_do_not_matter(size, monkeypatch):
     whole = fit_biases(*ratings(), mean=3.0)
-    monkeypatch.setattr(biases, "RATINGS_AT_A_TIME", size)
+    monkeypatch.setattr(counting, "AT_A_TIME", size)
     for a, b in zip(whole, fit_biases(*ratings(), mean=3.0), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
