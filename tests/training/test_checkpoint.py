@@ -24,8 +24,8 @@ from mascot_jax.training.progress import Progress
 from mascot_jax.training.scoring import HeldOut
 from mascot_jax.training.train_model import train_model
 from tests.test_files import files_of_at_most
-from tests.test_preparation import OVERFITTED, noisy
-from tests.test_training import ONE
+from tests.training.test_preparation import OVERFITTED, noisy
+from tests.training.test_training import ONE
 from tests.worlds import live_rows
 
 TRAININGS = {
@@ -147,7 +147,7 @@ def test_killed_for_good_and_started_again(tmp_path, where):
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tests.test_checkpoint import Training\n"
+        "from tests.training.test_checkpoint import Training\n"
         "def kill(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
         "training = Training(Path(sys.argv[1]))\n"
         "def on_epoch(record, _):\n"

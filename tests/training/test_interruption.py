@@ -10,7 +10,7 @@ import pytest
 
 from mascot_jax.training.checkpoint import load_checkpoint
 from mascot_jax.training.interruption import SIGNALS, deferred_signals, wait_for
-from tests.test_checkpoint import Training, file_bytes
+from tests.training.test_checkpoint import Training, file_bytes
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.layout import is_laid_out
 from mascot_jax.training.preparation import prepare
-from tests.test_training import ONE, planted, settings
+from tests.training.test_training import ONE, planted, settings
 from tests.worlds import live_rows
 
 

@@ -4,7 +4,7 @@ import pytest
 from mascot_jax.engine.grouping import regroup
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.warm_start import warm_state
-from tests.test_model import trained
+from tests.artefact.test_model import trained
 from tests.worlds import live_rows
 
 
