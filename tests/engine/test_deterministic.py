@@ -19,7 +19,7 @@ from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.layout import LONGEST_RUN, range_starts
 from tests import reference
-from tests.test_kernels import VARIANTS, run, sgd
+from tests.engine.test_kernels import VARIANTS, run, sgd
 from tests.training.test_training import planted
 from tests.worlds import RATES, live_rows, make_side, make_world
 

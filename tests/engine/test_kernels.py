@@ -433,7 +433,7 @@ CANNOT_START = """
 import resource
 import numpy as np
 from mascot_jax.engine.kernels import Execution
-from tests.test_kernels import run
+from tests.engine.test_kernels import run
 from tests.worlds import make_world
 
 world = make_world(8, count=1_100_000)

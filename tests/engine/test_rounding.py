@@ -8,7 +8,7 @@ import pytest
 
 from mascot_jax.engine.kernels import Ratings
 from tests import reference
-from tests.test_kernels import VARIANTS, run
+from tests.engine.test_kernels import VARIANTS, run
 from tests.worlds import make_side, make_world
 
 KEY = reference.stream_key(3, 2, 3)
