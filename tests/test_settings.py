@@ -133,7 +133,7 @@ def test_every_parameter_is_in_the_tables_above():
         *((path, value, "integer") for path in INTEGERS for value in ("abc", "5", True, 1.5, [5])),
         *((path, value, "number") for path in NUMBERS for value in ("abc", "1e-3", True, [0.1])),
         *((path, value, "") for path in sorted(TEXTS) for value in (5, True, ["text"])),
-        *((path, value, "boolean") for path in FLAGS for value in (1, "true", "no")),
+        *((path, value, "boolean") for path in sorted(FLAGS) for value in (1, "true", "no")),
         *(
             (path, value, "must be a block of parameters")
             for path in BLOCKS
