@@ -329,18 +329,27 @@ def validate(cls: type[SettingsT], values: Mapping[str, Any], prefix: str = "") 
     try:
         return cls.model_validate(values)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(e, prefix) for e in error.errors())) from None
+        raise SettingsError("\n".join(_explain(e, prefix, cls) for e in error.errors())) from None
 
 
-def _explain(error: ErrorDetails, prefix: str) -> str:
+def _explain(error: ErrorDetails, prefix: str, cls: type[Settings]) -> str:
     if error["type"] == _TOGETHER:
         return error["msg"]
     path = ".".join(str(part) for part in (prefix, *error["loc"]) if part != "")
     if error["type"] == "extra_forbidden":
-        return f"{path}: {error['input']!r}: unknown parameter; see params.yaml for those there are"
+        there = ", ".join(_fields_of_block(cls, error["loc"][:-1]))
+        return f"{path}: {error['input']!r}: unknown parameter; there are {there}"
     if error["type"] == "missing":
         return f"{path}: missing"
     if error["type"] == "model_type":
         return f"{path}: {error['input']!r}: must be a block of parameters"
     rule = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{path}: {error['input']!r}: {rule[0].lower()}{rule[1:]}"
+
+
+def _fields_of_block(cls: type[Settings], path: tuple[int | str, ...]) -> list[str]:
+    """Return the names of the parameters in a block, found from the outermost one."""
+    for name in path:
+        block: type[Settings] = cls.model_fields[str(name)].annotation  # type: ignore[assignment]
+        cls = block
+    return list(cls.model_fields)

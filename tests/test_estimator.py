@@ -490,3 +490,7 @@ def test_ctrl_c_ends_a_fit_after_the_epoch_and_leaves_its_model(frame):
         )
     assert estimator.model_.epochs_trained == 3
     assert len(estimator.predict([-7], ["item 0"])) == 1
+
+
+def test_one_id_comes_back_in_its_own_type(fitted):
+    assert fitted.recommend(-7, 2).users.dtype == np.int64

@@ -199,7 +199,7 @@ def as_ids(values: Any, name: str, *, tuples: bool = False) -> NDArray[Any]:
         A tuple is one id, not several.
     """
     if is_one_id(values, tuples=tuples):
-        if isinstance(values, np.ndarray | np.generic):
+        if isinstance(values, np.ndarray | np.generic | int | float):
             return np.asarray(values)
         array = np.empty((), dtype=object)
         array[()] = values
