@@ -18,7 +18,6 @@ from mascot_jax.artefact.export import export_dense
 from mascot_jax.artefact.ids import IdTable
 from mascot_jax.artefact.model import Model
 from mascot_jax.artefact.model_file import load_model, save_model
-from mascot_jax.data.interactions import as_ids, as_ratings, encode_ids, read_interactions
 from mascot_jax.engine.devices import choose_device
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.metrics import ErrorTotals
@@ -37,6 +36,7 @@ from mascot_jax.serving.recommendation import (
 )
 from mascot_jax.settings import Backend, RegroupSettings, TrainSettings, validate
 from mascot_jax.training.fit_model import fit_model
+from mascot_jax.training.interactions import as_ids, as_ratings, encode_ids, read_interactions
 from mascot_jax.training.interruption import deferred_signals
 from mascot_jax.training.progress import EpochRecord
 

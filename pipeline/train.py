@@ -20,7 +20,6 @@ from tqdm import tqdm
 from mascot_jax.artefact.ids import index_ids
 from mascot_jax.artefact.model import Model
 from mascot_jax.artefact.model_file import save_model
-from mascot_jax.data.interactions import as_column
 from mascot_jax.data.store import count_training_ratings, read_fold
 from mascot_jax.engine.devices import choose_device
 from mascot_jax.engine.grouping import Grouping
@@ -32,6 +31,7 @@ from mascot_jax.settings import Params, TrainSettings
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import fingerprint
 from mascot_jax.training.grouping_file import load_groupings
+from mascot_jax.training.interactions import as_column
 from mascot_jax.training.interruption import Interruption, deferred_signals
 from mascot_jax.training.preparation import Prepared, prepare
 from mascot_jax.training.progress import EpochRecord, Progress

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.data.column import Column
+from mascot_jax.artefact.column import Column
 from mascot_jax.errors import DataError
 
 INTEGER, FLOAT, BOOL = "integer", "float", "bool"

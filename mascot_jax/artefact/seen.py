@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from mascot_jax.artefact.ids import IdTable
 from mascot_jax.artefact.model import Model
-from mascot_jax.data.interactions import Interactions
 from mascot_jax.engine.counting import parts
 from mascot_jax.engine.pairs import Pairs
+from mascot_jax.training.interactions import Interactions
 
 
 def seen_items(

@@ -16,12 +16,12 @@ from mascot_jax.command.options import DEFAULTS, given
 from mascot_jax.command.output import print_json, warn
 from mascot_jax.command.progress import Display
 from mascot_jax.command.tables import check_output, read_ratings
-from mascot_jax.data.interactions import Interactions, read_interactions
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import SaveError
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.fit_model import fit_model
+from mascot_jax.training.interactions import Interactions, read_interactions
 from mascot_jax.training.interruption import Interruption, deferred_signals
 from mascot_jax.training.progress import EpochRecord
 

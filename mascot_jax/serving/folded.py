@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.artefact.column import Column
 from mascot_jax.artefact.ids import index_ids
 from mascot_jax.artefact.model import Model, ModelSide
 from mascot_jax.artefact.seen import rows_of
-from mascot_jax.data.column import Column
-from mascot_jax.data.interactions import as_column, as_ratings, encode_ids
 from mascot_jax.engine.biases import DAMPING
 from mascot_jax.engine.counting import count_each
 from mascot_jax.engine.pairs import Pairs
 from mascot_jax.errors import DataError
 from mascot_jax.serving.fold_in import fold_in
 from mascot_jax.serving.recommendation import Ranking, Recommendations, SideName, joined, ranks_of
+from mascot_jax.training.interactions import as_column, as_ratings, encode_ids
 
 
 class Folded:

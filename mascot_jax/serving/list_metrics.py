@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.artefact.ids import IdTable, index_ids
-from mascot_jax.data.interactions import as_column
 from mascot_jax.engine.pairs import Pairs
 from mascot_jax.estimator import MatrixFactorization
 from mascot_jax.serving.ranking_metrics import RankingMetrics, ranking_metrics
 from mascot_jax.serving.recommendation import Recommendations
 from mascot_jax.serving.top_n import TopN
+from mascot_jax.training.interactions import as_column
 
 
 def list_metrics(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from mascot_jax.artefact.ids import INTEGER, IdTable, index_ids
 from mascot_jax.artefact.model import Model, ModelSide
 from mascot_jax.artefact.seen import seen_items
-from mascot_jax.data.interactions import Interactions
 from mascot_jax.engine.biases import Biases
 from mascot_jax.engine.counting import count_each, gather, sort_by
 from mascot_jax.engine.devices import choose_device
@@ -25,6 +24,7 @@ from mascot_jax.settings import RegroupSettings, TrainSettings
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
 from mascot_jax.training.fit import OnEpoch
+from mascot_jax.training.interactions import Interactions
 from mascot_jax.training.preparation import Offsets, Prepared, prepare
 from mascot_jax.training.progress import Progress
 from mascot_jax.training.train_model import train_model

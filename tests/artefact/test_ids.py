@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from safetensors.numpy import load_file, save_file
 
+from mascot_jax.artefact import column as columns
 from mascot_jax.artefact import ids
+from mascot_jax.artefact.column import Column
 from mascot_jax.artefact.id_file import ids_from_tensors, ids_to_tensors
 from mascot_jax.artefact.ids import IdTable, index_ids
-from mascot_jax.data import column as columns
-from mascot_jax.data.column import Column
 from mascot_jax.errors import DataError
 
 INT64 = np.iinfo(np.int64)

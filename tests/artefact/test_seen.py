@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from mascot_jax.artefact import column as columns
 from mascot_jax.artefact.ids import index_ids
 from mascot_jax.artefact.seen import rows_of, seen_items
-from mascot_jax.data import column as columns
-from mascot_jax.data.interactions import read_interactions
 from mascot_jax.engine import counting
+from mascot_jax.training.interactions import read_interactions
 
 
 @pytest.fixture(autouse=True, scope="module")

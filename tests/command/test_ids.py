@@ -5,8 +5,8 @@ import pytest
 
 from mascot_jax.artefact.ids import index_ids
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
-from mascot_jax.data.interactions import as_column
 from mascot_jax.errors import DataError
+from mascot_jax.training.interactions import as_column
 
 
 def table_of(*ids):

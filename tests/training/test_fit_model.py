@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mascot_jax.artefact.model_file import save_model
-from mascot_jax.data.interactions import read_interactions
 from mascot_jax.errors import CheckpointError
 from mascot_jax.settings import RegroupSettings, TrainSettings
 from mascot_jax.training.fit_model import fit_model
+from mascot_jax.training.interactions import read_interactions
 
 GROUPS = RegroupSettings(user_groups=4, item_groups=4)
 SETTINGS = TrainSettings(factors=8, epochs=4, deterministic=True, checkpoint_every=2)

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
+from mascot_jax.artefact import column as columns
 from mascot_jax.artefact.ids import IdTable
-from mascot_jax.data import column as columns
-from mascot_jax.data.interactions import as_column, as_ids, encode_ids, read_interactions
 from mascot_jax.errors import DataError
+from mascot_jax.training.interactions import as_column, as_ids, encode_ids, read_interactions
 
 USERS, ITEMS, RATINGS = ["b", "a", "b"], [30, 10, 20], [1.0, 5.0, 3.5]
 COLUMNS = {"user": USERS, "item": ITEMS, "rating": RATINGS}

@@ -10,8 +10,8 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.artefact.column import Column
 from mascot_jax.artefact.ids import OBJECT, IdTable
-from mascot_jax.data.column import Column
 from mascot_jax.errors import DataError
 
 
