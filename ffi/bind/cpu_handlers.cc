@@ -1,5 +1,6 @@
 // XLA FFI handlers of the CPU: decode and check, call the core, report. A view that is made here is
-// safe to run on, given that the ratings' ids are in range (mascot_jax.engine.ratings checks those once).
+// safe to run on, given that the ratings' ids are in range (mascot_jax.engine.ratings checks those
+// once).
 #include <algorithm>
 
 #include "bind/decode.h"

@@ -1,5 +1,5 @@
-// What each FFI target takes and gives: the contract with mascot_jax.engine.kernels, the same on every
-// back end. Tables updated in place are results aliased to operands.
+// What each FFI target takes and gives: the contract with mascot_jax.engine.kernels, the same on
+// every back end. Tables updated in place are results aliased to operands.
 #pragma once
 
 #include <string_view>
