@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import split_ratings
+from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import block_size
 from mascot_jax.settings import DataSettings, SplitSettings, TrainSettings, validate
 from mascot_jax.training.initial import SCALE
@@ -84,7 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         epoch = _compile(Path(folder))
         # The epochs release Python's lock.
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             trainings = pool.map(lambda cell: _train(epoch, data, settings, *cell), cells)
             found = list(tqdm(trainings, total=len(cells), desc="trainings", disable=None))
     rows = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from benchmarks.folds import Fold
+from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.storage import storages_of
 from mascot_jax.settings import TrainSettings, validate
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 def run_trials(trials: Sequence[Trial], folds: Mapping[int, Fold]) -> list[Outcome]:
     """Train them all; their order and the number of cores have no part in the outcomes."""
     # Epochs release Python's lock.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         outcomes = pool.map(lambda trial: _run(trial, folds[trial.fold]), trials)
         return list(tqdm(outcomes, total=len(trials), desc="trainings", disable=None))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.folds import Fold, make_fold, read_split
+from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.presets import RECIPES, Recipe
@@ -59,7 +59,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+", default=default)
     parser.add_argument("--decay", type=float, nargs="+", default=[None])
     parser.add_argument("--biases", type=int, choices=(0, 1), nargs="+", default=[0])
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     options = parser.parse_args()
     split = read_split(options.data)

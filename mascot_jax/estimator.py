@@ -18,7 +18,7 @@ from mascot_jax.artefact.export import export_dense
 from mascot_jax.artefact.ids import IdTable
 from mascot_jax.artefact.model import Model
 from mascot_jax.artefact.model_file import load_model, save_model
-from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.devices import device_for_use, usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.metrics import ErrorTotals
 from mascot_jax.engine.state import TrainState
@@ -34,9 +34,15 @@ from mascot_jax.serving.recommendation import (
     ranks_of,
     recommend,
 )
-from mascot_jax.settings import Backend, RegroupSettings, TrainSettings, validate
+from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 from mascot_jax.training.fit_model import fit_model
-from mascot_jax.training.interactions import as_ids, as_ratings, encode_ids, read_interactions
+from mascot_jax.training.interactions import (
+    as_ids,
+    as_ratings,
+    encode_ids,
+    known_ids,
+    read_interactions,
+)
 from mascot_jax.training.interruption import deferred_signals
 from mascot_jax.training.progress import EpochRecord
 
@@ -320,16 +326,16 @@ class MatrixFactorization:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        return Predictor(self.model_, Execution(self.threads or len(os.sched_getaffinity(0))))
+        return Predictor(self.model_, Execution(self.threads or usable_cores()))
 
     @cached_property
     def _ranking(self) -> Ranking:
         return Ranking(self.model_)
 
     def _on_device(self) -> AbstractContextManager[Any]:
-        # Trained on a GPU, a model can still be used where there is none.
-        backend: Backend = "cpu" if self.model_.settings.device == "cpu" else "auto"
-        context: AbstractContextManager[Any] = jax.default_device(choose_device(backend))
+        context: AbstractContextManager[Any] = jax.default_device(
+            device_for_use(self.model_.settings)
+        )
         return context
 
     def recommend(
@@ -361,10 +367,7 @@ class MatrixFactorization:
         """
         queries = np.atleast_1d(encode_ids(self._user_table, users, "user"))
         names = np.atleast_1d(as_ids(users, "user", tuples=self._user_table.kind == "object"))
-        chosen = None
-        if candidates is not None:
-            known = np.atleast_1d(encode_ids(self._item_table, candidates, "item"))
-            chosen = known[known >= 0].astype(np.uint32)
+        chosen = known_ids(self._item_table, candidates, "item")
         with self._on_device():
             found = recommend(
                 self.model_,

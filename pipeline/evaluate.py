@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import jax
@@ -10,7 +9,7 @@ import jax
 from mascot_jax.artefact.model import Model, side_to_state
 from mascot_jax.artefact.model_file import load_model, model_digest
 from mascot_jax.data.store import FoldRatings, read_fold
-from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.devices import device_for_use, usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import Params
 from mascot_jax.training.scoring import HeldOut
@@ -21,8 +20,7 @@ from pipeline.stage import run_fold_stage
 def evaluate(params: Params, fold: int) -> None:
     """Score the fold's model on the ratings that it was not trained on."""
     model = load_model(paths.model(fold))
-    # Trained on a GPU, a model can still be scored where there is none.
-    with jax.default_device(choose_device("cpu" if model.settings.device == "cpu" else "auto")):
+    with jax.default_device(device_for_use(model.settings)):
         scores = _scores(model, read_fold(paths.SPLIT, fold), clip=params.evaluate.clip)
     paths.write_json(paths.scores(fold), scores | {"model": model_digest(paths.model(fold))})
 
@@ -39,7 +37,7 @@ def _scores(model: Model, data: FoldRatings, *, clip: bool) -> dict[str, Any]:
         side_to_state(model.users, factors),
         side_to_state(model.items, factors),
         factors,
-        Execution(len(os.sched_getaffinity(0))),
+        Execution(usable_cores()),
         (model.low, model.high) if clip else None,
     )
     return {

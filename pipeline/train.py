@@ -13,7 +13,6 @@ import sys
 from typing import NamedTuple
 
 import jax
-import numpy as np
 import polars as pl
 from tqdm import tqdm
 
@@ -21,7 +20,7 @@ from mascot_jax.artefact.ids import index_ids
 from mascot_jax.artefact.model import Model
 from mascot_jax.artefact.model_file import save_model
 from mascot_jax.data.store import count_training_ratings, read_fold
-from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.devices import choose_device, usable_cores
 from mascot_jax.engine.grouping import Grouping
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import relabelled_ratings
@@ -68,9 +67,8 @@ def _with_ids(model: Model, params: Params, fold: int) -> Model:
         count_training_ratings(paths.SPLIT, fold),
         strict=True,
     ):
-        ids, _ = index_ids(as_column(pl.read_parquet(path)["id"], path.stem))
-        counted = counts[side.order].astype(np.uint32)
-        sides.append(dataclasses.replace(side, ids=ids, counts=counted))
+        ids, _ = index_ids(as_column(pl.read_parquet(path)["id"], path.stem))  # ascending, as split
+        sides.append(side.named(ids, counts))
     return dataclasses.replace(model, users=sides[0], items=sides[1], regroup=params.regroup)
 
 
@@ -112,7 +110,7 @@ def _train(
 ) -> tuple[Model, dict[str, float]]:
     """Return the model, and what it took to train it."""
     prepared, test, users, items, low, high = inputs
-    threads = settings.threads or len(os.sched_getaffinity(0))
+    threads = settings.threads or usable_cores()
     start = None if checkpoints is None else _load(checkpoints)
     records = [] if start is None else list(start.records)
     with (

@@ -75,7 +75,7 @@ class HostSide:
     """One side in host memory: tables by storage, groups, and metadata for the lookup per row."""
 
     def __init__(self, library, side, factors):
-        self.library, self.factors = library, factors
+        self.kernels, self.factors = library, factors
         self.tables = {name: _aligned(np.asarray(table)) for name, table in side.tables.items()}
         self.starts = np.array(side.starts, dtype=np.uint32)
         self.codes = np.array(side.codes, dtype=np.uint8)
@@ -105,17 +105,17 @@ class HostSide:
         return _Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
 
     def write_metadata(self):
-        self.library.mascot_write_metadata(ctypes.byref(self.view))
+        self.kernels.mascot_write_metadata(ctypes.byref(self.view))
 
     def promote(self, new_codes):
         new_codes = np.array(new_codes, dtype=np.uint8)
-        self.library.mascot_promote(
+        self.kernels.mascot_promote(
             ctypes.byref(self.view), _pointer(new_codes), ctypes.byref(self.shape)
         )
 
     def check_finite(self):
         finite = np.ones(len(self.codes), dtype=np.uint8)
-        self.library.mascot_check_finite(
+        self.kernels.mascot_check_finite(
             ctypes.byref(self.view), ctypes.byref(self.shape), _pointer(finite)
         )
         return finite
@@ -138,7 +138,7 @@ class HostWorld:
     """A world of tests.worlds, for the kernels on the host."""
 
     def __init__(self, library, world, factors, block_size=256, lookup="direct"):
-        self.library, self.factors, self.block_size = library, factors, block_size
+        self.kernels, self.factors, self.block_size = library, factors, block_size
         self.lookup = LOOKUPS.index(lookup)
         self.user_rows, self.item_rows = world.user_rows.copy(), world.item_rows.copy()
         self.values = world.values.copy()
@@ -171,9 +171,9 @@ class HostWorld:
         rates = np.array([*rates, sample_ratio], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
         groups = len(self.users.codes), len(self.items.codes)
-        width = self.library.mascot_sums_width(ctypes.c_int64(self.factors))
+        width = self.kernels.mascot_sums_width(ctypes.c_int64(self.factors))
         sums = _aligned(np.zeros((sum(groups), width), dtype=np.float32))
-        self.library.mascot_update(
+        self.kernels.mascot_update(
             ctypes.byref(self.view), _pointer(rates), _pointer(counters), _pointer(sums),
             *(ctypes.c_uint32(n) for n in held), ctypes.c_int32(store), ctypes.c_int32(stochastic),
             ctypes.c_uint32(grid),
@@ -183,7 +183,7 @@ class HostWorld:
 
     def _finished(self, sums, rates):
         out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
-        self.library.mascot_finish_sums(
+        self.kernels.mascot_finish_sums(
             _pointer(sums), ctypes.c_int64(len(sums)), ctypes.c_int64(self.factors),
             _pointer(rates), _pointer(out),
         )  # fmt: skip
@@ -192,13 +192,13 @@ class HostWorld:
     def stream(self, seed, epoch):
         counters = np.array([seed, epoch], dtype=np.uint32)
         rates = np.zeros(4, dtype=np.float32)
-        self.library.mascot_stream(
+        self.kernels.mascot_stream(
             ctypes.byref(self.view), _pointer(rates), _pointer(counters), ctypes.c_uint32(2)
         )
 
     def predict(self, grid=2):
         predictions = np.full(len(self.values), np.nan, dtype=np.float32)
-        self.library.mascot_predict(
+        self.kernels.mascot_predict(
             ctypes.byref(self.view), _pointer(predictions), ctypes.c_uint32(grid)
         )
         return predictions

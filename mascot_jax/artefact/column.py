@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from mascot_jax.engine.counting import parts
+
 ROWS_AT_A_TIME: Final = 1 << 20
 """Bounds the memory of a conversion: 8 MiB for each 8 bytes of a row."""
 
@@ -32,6 +34,5 @@ class Column:
 
     def parts(self) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Yield all rows in order, at most ``ROWS_AT_A_TIME`` of them at a time."""
-        for start in range(0, self.size, ROWS_AT_A_TIME):
-            part = slice(start, min(start + ROWS_AT_A_TIME, self.size))
+        for part in parts(self.size, ROWS_AT_A_TIME):
             yield part, self.read(part)

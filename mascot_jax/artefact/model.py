@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.artefact.ids import INTEGER, IdTable
 from mascot_jax.engine.biases import Biases
+from mascot_jax.engine.counting import parts
 from mascot_jax.engine.grouping import Grouping, inverse
 from mascot_jax.engine.pairs import Pairs
 from mascot_jax.engine.prediction import ColdRule
@@ -63,6 +64,14 @@ class ModelSide:
             return self.ids
         return IdTable(INTEGER, np.arange(len(self), dtype=np.int64))
 
+    def named(self, ids: IdTable, counts: NDArray[np.int64]) -> ModelSide:
+        """Return this side with what makes it usable without its ratings.
+
+        ``counts`` is ``(rows,)``: training ratings of each index.
+        """
+        by_row = counts[self.order].astype(np.uint32)
+        return dataclasses.replace(self, ids=ids, counts=by_row)
+
     @property
     def rating_counts(self) -> NDArray[np.int64]:
         """int64 ``(rows,)``: ratings of each index; where nobody said, 1 of those that had any."""
@@ -106,8 +115,8 @@ class ModelSide:
             live = self.rows_in(STORAGES[name])
             place = np.cumsum(live) - 1  # in ``stored``, of a row that is live
             found = np.flatnonzero(live[wanted])
-            for start in range(0, len(found), ROWS_AT_A_TIME):
-                part = found[start : start + ROWS_AT_A_TIME]
+            for rows in parts(len(found), ROWS_AT_A_TIME):
+                part = found[rows]
                 dense[part] = STORAGES[name].decode(stored[place[wanted[part]]], factors)
         return dense
 

@@ -15,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mascot_jax.artefact.column import Column
+from mascot_jax.artefact.ids import index_ids
+from mascot_jax.engine.counting import count_each, parts
 from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.settings import SplitSettings
 
@@ -22,9 +25,6 @@ TRAIN_ONLY = 255
 """Fold of a rating that no fold tests."""
 
 Indices = npt.NDArray[np.uint32]
-_CHUNK = 1 << 22
-_TABLE_SHARE = 2
-"""Integer ids are looked up in a table if their range is at most so many times the ratings."""
 
 
 @dataclass(frozen=True)
@@ -130,37 +130,8 @@ def _index_ids(column: pl.Series) -> tuple[pl.Series, Indices]:
         ids = column.unique().sort()
         return ids, column.cast(pl.Enum(ids)).to_physical().cast(pl.UInt32).to_numpy()
     values = column.cast(pl.Int64).to_numpy()
-    low, high = int(values.min()), int(values.max())
-    if high - low < max(_TABLE_SHARE * values.size, _CHUNK):
-        distinct, index = _index_by_table(values, low, high - low + 1)
-    else:
-        distinct, index = _index_by_search(values)
-    return pl.Series(column.name, distinct), index
-
-
-def _index_by_table(
-    values: npt.NDArray[np.int64], low: int, width: int
-) -> tuple[npt.NDArray[np.int64], Indices]:
-    """One table entry per possible id: linear time, where a sort of 25 M ids takes seconds."""
-    present = np.zeros(width, dtype=np.bool_)
-    for start in range(0, values.size, _CHUNK):
-        present[values[start : start + _CHUNK] - low] = True
-    positions = np.cumsum(present, dtype=np.uint32)
-    positions -= np.uint32(1)  # wraps below the lowest id, which is present, so never read
-    index = np.empty(values.size, dtype=np.uint32)
-    for start in range(0, values.size, _CHUNK):
-        index[start : start + _CHUNK] = positions[values[start : start + _CHUNK] - low]
-    return np.flatnonzero(present) + low, index
-
-
-def _index_by_search(
-    values: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], Indices]:
-    distinct = np.unique(values)
-    index = np.empty(values.size, dtype=np.uint32)
-    for start in range(0, values.size, _CHUNK):
-        index[start : start + _CHUNK] = np.searchsorted(distinct, values[start : start + _CHUNK])
-    return distinct, index
+    table, index = index_ids(Column(column.name, len(values), values.__getitem__))
+    return pl.Series(column.name, table.values), index
 
 
 def report(split: Split) -> dict[str, Any]:
@@ -194,11 +165,10 @@ def _describe_folds(split: Split) -> list[dict[str, int]]:
     user_home = _single_fold(split.user, split.fold, split.user_ids.len())
     item_home = _single_fold(split.item, split.fold, split.item_ids.len())
     touched = np.zeros(256, dtype=np.int64)
-    for start in range(0, split.fold.size, _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for part in parts(split.fold.size):
         cold = (user_home[split.user[part]] >= 0) | (item_home[split.item[part]] >= 0)
         touched += np.bincount(split.fold[part][cold], minlength=256)
-    test = _count(split.fold, 256)
+    test = count_each(split.fold, 256)
     cold_users = np.bincount(user_home[user_home >= 0], minlength=256)
     cold_items = np.bincount(item_home[item_home >= 0], minlength=256)
     return [
@@ -216,21 +186,13 @@ def _describe_folds(split: Split) -> list[dict[str, int]]:
 def _single_fold(index: Indices, fold: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.int16]:
     """Per row, the fold that holds all its ratings, or -1 if several do."""
     home = np.empty(size, dtype=np.int16)
-    for start in range(0, fold.size, _CHUNK):
-        home[index[start : start + _CHUNK]] = fold[start : start + _CHUNK]
-    for start in range(0, fold.size, _CHUNK):
-        rows, folds = index[start : start + _CHUNK], fold[start : start + _CHUNK]
+    for part in parts(fold.size):
+        home[index[part]] = fold[part]
+    for part in parts(fold.size):
+        rows, folds = index[part], fold[part]
         # a row already known to be spread stays at -1, which equals no fold
         home[rows[home[rows] != folds]] = -1
     return home
-
-
-def _count(values: npt.NDArray[Any], size: int) -> npt.NDArray[np.int64]:
-    """Like bincount, which would copy the whole column to int64."""
-    counts = np.zeros(size, dtype=np.int64)
-    for start in range(0, values.size, _CHUNK):
-        counts += np.bincount(values[start : start + _CHUNK], minlength=size)
-    return counts
 
 
 def _count_duplicates(split: Split) -> dict[str, int]:

@@ -19,10 +19,11 @@ ALIGNMENT: Final = 64
 """Bytes: JAX shares the memory of an array that begins at a multiple of it."""
 
 
-def parts(size: int) -> Iterator[slice]:
-    """Cut ``size`` entries into slices that bound memory."""
-    for start in range(0, size, AT_A_TIME):
-        yield slice(start, min(start + AT_A_TIME, size))
+def parts(size: int, at_a_time: int | None = None) -> Iterator[slice]:
+    """Cut ``size`` entries into slices that bound memory, of ``AT_A_TIME`` unless told."""
+    step = at_a_time or AT_A_TIME
+    for start in range(0, size, step):
+        yield slice(start, min(start + step, size))
 
 
 def count_each(values: NDArray[np.unsignedinteger[Any]], count: int) -> NDArray[np.int64]:

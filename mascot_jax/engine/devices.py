@@ -5,13 +5,27 @@ What the library makes under ``jax.default_device`` of the chosen device lies an
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import jax
 
 from mascot_jax.engine import native  # noqa: F401  says what is wrong where mascot_ffi does not load
 from mascot_jax.errors import BackendError
-from mascot_jax.settings import Backend
+from mascot_jax.settings import Backend, TrainSettings
+
+
+def usable_cores() -> int:
+    """Return how many CPU cores this process may run on: the threads it uses unless told."""
+    return len(os.sched_getaffinity(0))
+
+
+def device_for_use(settings: TrainSettings) -> jax.Device:
+    """Return where to use a model that was trained with these settings.
+
+    Trained on a GPU, it can still be used where there is none.
+    """
+    return choose_device("cpu" if settings.device == "cpu" else "auto")
 
 
 def choose_device(backend: Backend) -> jax.Device:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.biases import Biases
+from mascot_jax.engine.counting import parts
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import Side
 
@@ -83,8 +84,7 @@ def predict(
     for rows, side, kind in ((user_rows, users, "user"), (item_rows, items, "item")):
         if len(rows):
             check_row(int(rows.max()), side, kind)
-    for start in range(0, len(user_rows), PAIRS_AT_A_TIME):
-        part = slice(start, min(start + PAIRS_AT_A_TIME, len(user_rows)))
+    for part in parts(len(user_rows), PAIRS_AT_A_TIME):
         dots = products(
             jnp.asarray(user_rows[part]),
             jnp.asarray(item_rows[part]),

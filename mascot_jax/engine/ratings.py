@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.engine.counting import parts
 from mascot_jax.errors import DataError
-
-IDS_AT_A_TIME: Final = 1 << 20
-"""Bounds the memory of relabelling: 4 MiB."""
 
 
 class Strata(NamedTuple):
@@ -160,9 +158,8 @@ def relabelled_ratings(
     for ids, row_of, kind in ((users, user_row_of, "user"), (items, item_row_of, "item")):
         if len(ids):
             _check_ids(ids, len(row_of), kind)
-        for start in range(0, len(ids), IDS_AT_A_TIME):
-            part = ids[start : start + IDS_AT_A_TIME]
-            part[:] = row_of[part]
+        for part in parts(len(ids)):
+            ids[part] = row_of[ids[part]]
     return _checked(users, items, ratings, len(user_row_of), len(item_row_of), copy=False)
 
 

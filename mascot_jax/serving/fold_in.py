@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.engine.counting import parts
 from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.serving.top_n import check_indices
 
@@ -81,8 +82,7 @@ def _solve_by_factors(
     factors = fixed.shape[1]
     squares = np.zeros((factors, factors))
     products = np.zeros(factors)
-    for start in range(0, len(others), RATINGS_AT_A_TIME):
-        part = slice(start, start + RATINGS_AT_A_TIME)
+    for part in parts(len(others), RATINGS_AT_A_TIME):
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
         products += rated.T @ ratings[part].astype(np.float64)

@@ -17,7 +17,7 @@ from mascot_jax.engine.pairs import Pairs
 from mascot_jax.errors import DataError
 from mascot_jax.serving.fold_in import fold_in
 from mascot_jax.serving.recommendation import Ranking, Recommendations, SideName, joined, ranks_of
-from mascot_jax.training.interactions import as_column, as_ratings, encode_ids
+from mascot_jax.training.interactions import as_column, as_ratings, encode_ids, known_ids
 
 
 class Folded:
@@ -148,10 +148,7 @@ class Folded:
         exclude_seen
             Leave out those whose ratings were given.
         """
-        chosen = None
-        if candidates is not None:
-            known = np.atleast_1d(encode_ids(self._others.id_table, candidates, self._other[:-1]))
-            chosen = known[known >= 0].astype(np.uint32)
+        chosen = known_ids(self._others.id_table, candidates, self._other[:-1])
         solved = np.flatnonzero(self._known)
         found = self._ranking.best(
             self._factors[solved],

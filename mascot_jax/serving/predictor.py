@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.artefact.model import Model, side_to_state
+from mascot_jax.engine.counting import parts
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import PAIRS_AT_A_TIME, products
 
@@ -46,8 +47,7 @@ class Predictor:
         user_rows = self._model.users.rows_of(users)
         item_rows = self._model.items.rows_of(items)
         known = np.empty(len(users), dtype=np.float32)
-        for start in range(0, len(users), PAIRS_AT_A_TIME):
-            part = slice(start, start + PAIRS_AT_A_TIME)
+        for part in parts(len(users), PAIRS_AT_A_TIME):
             known[part] = self._products(user_rows[part], item_rows[part])
         known[self._rule.is_cold(user_rows, item_rows)] = 0
         return known + self._rule.offset(user_rows, item_rows)

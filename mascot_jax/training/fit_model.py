@@ -15,7 +15,7 @@ from mascot_jax.artefact.model import Model, ModelSide
 from mascot_jax.artefact.seen import seen_items
 from mascot_jax.engine.biases import Biases
 from mascot_jax.engine.counting import count_each, gather, sort_by
-from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.devices import choose_device, usable_cores
 from mascot_jax.engine.grouping import Grouping, regroup
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import relabelled_ratings
@@ -199,7 +199,7 @@ def _train(
         users.grouping,
         items.grouping,
         settings,
-        Execution(settings.threads or len(os.sched_getaffinity(0)), writes=settings.writes),
+        Execution(settings.threads or usable_cores(), writes=settings.writes),
         low=low,
         high=high,
         on_epoch=on_epoch,
@@ -207,7 +207,10 @@ def _train(
         checkpoints=checkpoints,
     )
     return dataclasses.replace(
-        model, users=users.complete(model.users), items=items.complete(model.items), regroup=groups
+        model,
+        users=model.users.named(users.ids, users.counts),
+        items=model.items.named(items.ids, items.counts),
+        regroup=groups,
     )
 
 
@@ -241,11 +244,6 @@ class _Rows:
         """Return the earlier bias of each row, NaN for a new one; ``earlier`` is by index."""
         by_index = np.append(earlier, np.float32(np.nan))[self.earlier]
         return by_index[self.grouping.order]
-
-    def complete(self, side: ModelSide) -> ModelSide:
-        """Return the trained side with its ids and counts."""
-        counts = self.counts[self.grouping.order].astype(np.uint32)
-        return dataclasses.replace(side, ids=self.ids, counts=counts)
 
 
 def _offsets(known: Model, users: _Rows, items: _Rows, ratings: NDArray[np.float32]) -> Offsets:

@@ -209,6 +209,14 @@ def as_ids(values: Any, name: str, *, tuples: bool = False) -> NDArray[Any]:
     return as_column(values, name).read(slice(None))
 
 
+def known_ids(table: IdTable, values: Any, name: str) -> NDArray[np.uint32] | None:
+    """Return the indices of those ids, one or many, that are in the table; None for None."""
+    if values is None:
+        return None
+    indices = np.atleast_1d(encode_ids(table, values, name))
+    return indices[indices >= 0].astype(np.uint32)
+
+
 def encode_ids(table: IdTable, values: Any, name: str) -> NDArray[np.int64]:
     """Return the index of each id, -1 if unknown, in the shape that they come in."""
     ids = as_ids(values, name, tuples=table.kind == OBJECT)

@@ -8,7 +8,6 @@ decided here: ``train.order``, and ``train.deterministic``, which needs blocks t
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import Final
 
 import jax
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.counting import count_each
+from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.ratings import Ratings, Strata
 from mascot_jax.errors import BackendError
 from mascot_jax.settings import TrainSettings
@@ -167,7 +167,7 @@ def _lay_out(
         blocks=blocks,
         longest_run=LONGEST_RUN if settings.order == "runs" else 0,
         least_sweeps=LEAST_SWEEPS,
-        threads=settings.threads or len(os.sched_getaffinity(0)),
+        threads=settings.threads or usable_cores(),
     )
     users, items, values, begin = (jax.device_put(x, device) for x in columns)
     return dataclasses.replace(ratings, users=users, items=items, ratings=values), begin

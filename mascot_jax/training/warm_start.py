@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.artefact.model import Model, ModelSide
+from mascot_jax.artefact.model import ROWS_AT_A_TIME, Model, ModelSide
 from mascot_jax.engine import kernels
+from mascot_jax.engine.counting import parts
 from mascot_jax.engine.grouping import Grouping
 from mascot_jax.engine.state import Side, TrainState
 from mascot_jax.engine.storage import Storage, storages_of
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.initial import initial_state
-
-ROWS_AT_A_TIME: Final = 16_384
-"""Bounds the memory of encoding rows: 16 MiB at k = 128."""
 
 
 def warm_state(
@@ -79,8 +75,7 @@ def _table(dense: NDArray[np.float32], live: NDArray[np.bool_], storage: Storage
     """Encode the live rows of ``(rows, k)`` into a table ``(rows, stride)`` for the kernels."""
     rows, k = dense.shape
     table = np.zeros((rows, storage.stride(k)), dtype=storage.dtype)
-    for start in range(0, rows, ROWS_AT_A_TIME):
-        part = slice(start, start + ROWS_AT_A_TIME)
+    for part in parts(rows, ROWS_AT_A_TIME):
         encoded = np.asarray(storage.encode(jnp.asarray(dense[part])))
         table[part, : storage.elements(k)] = np.where(live[part, None], encoded, 0)
     return kernels.allocate_table(rows, k, storage).at[:].set(jnp.asarray(table))

@@ -180,6 +180,15 @@ def test_missing_or_bad_settings_are_refused(path):
         load_model(path)
 
 
+def change_tensor(path, name, change):
+    """Alter a tensor of a model file, and its digest to fit."""
+    tensors, (_, facts) = load_file(path), tensor_file._read(path, FORMAT)
+    facts.pop("sha256")
+    tensors[name] = change(tensors[name])
+    facts["sha256"] = tensor_file._digest(tensors, facts)
+    save_file(tensors, path, {"mascot": json.dumps(facts, sort_keys=True)})
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -191,11 +200,7 @@ def test_missing_or_bad_settings_are_refused(path):
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(path, name, change, message):
-    tensors, (_, metadata) = load_file(path), tensor_file._read(path, FORMAT)
-    metadata.pop("sha256")
-    tensors[name] = change(tensors[name])
-    metadata["sha256"] = tensor_file._digest(tensors, metadata)
-    save_file(tensors, path, {"mascot": json.dumps(metadata, sort_keys=True)})
+    change_tensor(path, name, change)
     with pytest.raises(ModelFileError, match=message):
         load_model(path)
 
@@ -312,11 +317,7 @@ def test_version_2_is_read(path):
     ],
 )
 def test_ids_and_seen_items_that_do_not_fit_are_refused(full_path, name, change, message):
-    tensors, (_, facts) = load_file(full_path), tensor_file._read(full_path, FORMAT)
-    facts.pop("sha256")
-    tensors[name] = change(tensors[name])
-    facts["sha256"] = tensor_file._digest(tensors, facts)
-    save_file(tensors, full_path, {"mascot": json.dumps(facts, sort_keys=True)})
+    change_tensor(full_path, name, change)
     with pytest.raises(ModelFileError, match=message):
         load_model(full_path)
 
