@@ -1,6 +1,6 @@
 """The native kernels as JAX functions, one per FFI target.
 
-Operand order is that of ``ffi/bind/handlers.cc``. Tables are updated in place where the caller's
+Operand order is that of ``ffi/bind/signatures.h``. Tables are updated in place where the caller's
 jit donates them. Shapes: n ratings, g groups of a side, k factors.
 """
 
