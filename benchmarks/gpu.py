@@ -459,7 +459,7 @@ def _train_at(
 
 @partial(jax.jit, static_argnames="factors", donate_argnames="state")
 def _stream(state: TrainState, ratings: Ratings, factors: int) -> TrainState:
-    rates, counters = jnp.zeros(4, jnp.float32), jnp.zeros(2, jnp.uint32)
+    rates, counters = jnp.zeros(5, jnp.float32), jnp.zeros(2, jnp.uint32)
     users, items = kernels.run_stream(
         ratings, state.users, state.items, rates, counters, factors=factors, execution=DIRECT
     )

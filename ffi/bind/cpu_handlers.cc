@@ -114,8 +114,11 @@ Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& 
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
                  Sums item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
-                 int64_t block_size, ExecutionAttribute execution, std::string_view rounding) {
+                 int64_t block_size, ExecutionAttribute execution, std::string_view rounding,
+                 std::string_view arithmetic) {
   return guarded([&] {
+    require(decode_arithmetic(arithmetic) == Arithmetic::kFloat32,
+            "the CPU computes in float32 only");
     const Kernel& kernel = decode_kernel(execution);
     const mascot::Epoch work = decode_epoch(
         users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
@@ -131,8 +134,11 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
                         U32 item_ranges, U32 strata, ffi::RemainingArgs, Sums user_sums,
                         Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
                         int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
-                        std::string_view rounding, bool conflict_free) {
+                        std::string_view rounding, std::string_view arithmetic,
+                        bool conflict_free) {
   return guarded([&] {
+    require(decode_arithmetic(arithmetic) == Arithmetic::kFloat32,
+            "the CPU computes in float32 only");
     const Kernel& kernel = decode_kernel(execution);
     mascot::Epoch work = decode_epoch(
         users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,

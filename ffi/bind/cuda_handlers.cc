@@ -46,25 +46,6 @@ T* scratch(ffi::ScratchAllocator& allocator, int64_t count) {
   return static_cast<T*>(*memory);
 }
 
-template <class Choice>
-Choice decode_choice(std::string_view value, const char* name,
-                     std::initializer_list<std::pair<std::string_view, Choice>> choices) {
-  std::string allowed;
-  for (const auto& [word, choice] : choices) {
-    if (word == value) return choice;
-    allowed += (allowed.empty() ? "" : ", ") + std::string(word);
-  }
-  throw InvalidArgument(std::string(name) + " '" + std::string(value) + "' is not one of " +
-                        allowed);
-}
-
-cuda::Lookup decode_lookup(const ExecutionAttribute& execution) {
-  return decode_choice<cuda::Lookup>(execution.lookup, "lookup",
-                                     {{"direct", cuda::Lookup::kDirect},
-                                      {"search", cuda::Lookup::kSearch},
-                                      {"per-row", cuda::Lookup::kPerRow}});
-}
-
 cuda::Writes decode_writes(const ExecutionAttribute& execution) {
   return decode_choice<cuda::Writes>(
       execution.writes, "writes", {{"add", cuda::Writes::kAdd}, {"store", cuda::Writes::kStore}});
@@ -114,16 +95,33 @@ cuda::Pass decode_pass(const Ratings& ratings, const GroupBuffers& user_groups,
 void require_trainable(const cuda::Pass& pass) {
   for (const cuda::Side* side : {&pass.users, &pass.items}) {
     const bool is_int8 = side->tables[static_cast<int>(Storage::kInt8)].data != nullptr;
-    require(!is_int8 || pass.shape.factors <= cuda::kMostInt8Factors,
-            "a GPU trains int8 rows of at most " + std::to_string(cuda::kMostInt8Factors) +
+    require(!is_int8 || pass.shape.factors <= cuda::kMostHeldFactors,
+            "a GPU trains int8 rows of at most " + std::to_string(cuda::kMostHeldFactors) +
                 " factors, not " + std::to_string(pass.shape.factors) +
                 "; use another storage or the cpu back end");
   }
 }
 
+// Other arithmetics than FP32 hold a row in registers, and know one storage.
+void require_computable(const cuda::Pass& pass, Arithmetic arithmetic) {
+  if (arithmetic == Arithmetic::kFloat32) return;
+  require(pass.shape.factors <= cuda::kMostHeldFactors,
+          "a GPU computes in other arithmetics than float32 for at most " +
+              std::to_string(cuda::kMostHeldFactors) + " factors, not " +
+              std::to_string(pass.shape.factors) + "; use the cpu back end");
+  const Storage wanted = arithmetic == Arithmetic::kFloat16 ? Storage::kFloat16 : Storage::kFloat32;
+  for (const cuda::Side* side : {&pass.users, &pass.items}) {
+    for (int s = 0; s < kStorages; ++s) {
+      require((side->tables[s].data != nullptr) == (s == static_cast<int>(wanted)),
+              "this arithmetic needs all rows in " +
+                  std::string(wanted == Storage::kFloat16 ? "float16" : "float32"));
+    }
+  }
+}
+
 // Gives Lookup::kPerRow what it reads.
 void fill_metadata(cuda::Pass& pass, ffi::ScratchAllocator& allocator, cudaStream_t stream) {
-  if (pass.lookup != cuda::Lookup::kPerRow) return;
+  if (pass.lookup != Lookup::kPerRow) return;
   for (cuda::Side* side : {&pass.users, &pass.items}) {
     side->metadata = scratch<uint32_t>(allocator, side->rows);
     check(cuda::write_metadata(*side, stream));
@@ -137,18 +135,26 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
                  Sums item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
                  int64_t block_size, ExecutionAttribute execution, std::string_view rounding,
-                 ffi::ScratchAllocator allocator, ffi::Context context) {
+                 std::string_view arithmetic, ffi::ScratchAllocator allocator,
+                 ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
                                   {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
                                   user_tables, block_size, execution);
     require_trainable(pass);
+    const Arithmetic computed = decode_arithmetic(arithmetic);
+    require_computable(pass, computed);
     require_sums(user_sums, pass.users.groups, row.factors);
     require_sums(item_sums, pass.items.groups, row.factors);
     const cuda::Writes writes = decode_writes(execution);
     const Rounding rounded = decode_rounding(rounding);
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
+    if (computed != Arithmetic::kFloat32) {
+      return check(cuda::run_epoch_in(computed, pass,
+                                      {rates.typed_data(), counters.typed_data(), nullptr, writes},
+                                      user_sums->typed_data(), item_sums->typed_data(), stream));
+    }
     const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(row.factors);
     const cuda::Training training = {rates.typed_data(), counters.typed_data(),
                                      scratch<float>(allocator, sums), writes};

@@ -14,6 +14,13 @@ namespace mascot {
 enum class Storage : uint8_t { kFloat32 = 0, kFloat16 = 1, kInt8 = 2 };
 inline constexpr int kStorages = 3;
 
+// How the storage of a row is found.
+enum class Lookup : uint8_t {
+  kDirect,  // by a table of cells, in cache: StorageMap, or on a GPU one like it
+  kSearch,  // from the most-rated group on: the paper's MASCOT-opt
+  kPerRow,  // by metadata of every row in memory: the paper's MASCOT-naive
+};
+
 // The storage of a row, without search or branch. Rows are divided into cells of a power of two,
 // short enough that the storage changes at most once within each.
 class StorageMap {

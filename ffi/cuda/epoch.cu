@@ -1,6 +1,7 @@
 // Passes over the ratings, from launches.
 #include "cuda/launch.h"
 #include "cuda/launch_update.cuh"
+#include "cuda/launch_update_in.cuh"
 
 namespace mascot::cuda {
 
@@ -20,33 +21,44 @@ cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding round
                      item_sums, stream);
 }
 
+cudaError_t run_epoch_in(Arithmetic arithmetic, const Pass& pass, const Training& training,
+                         float* user_sums, float* item_sums, cudaStream_t stream) {
+  const auto clear = [&](float* sums, int64_t groups) {
+    const int64_t floats = groups * (pass.shape.factors + kStatisticColumns);
+    return cudaMemsetAsync(sums, 0, static_cast<size_t>(floats) * sizeof(float), stream);
+  };
+  cudaError_t error = clear(user_sums, pass.users.groups);
+  if (error == cudaSuccess) error = clear(item_sums, pass.items.groups);
+  if (error != cudaSuccess) return error;
+  switch (arithmetic) {
+    case Arithmetic::kFloat16:
+      return launch_update_in<InHalf>(pass, training, stream);
+    case Arithmetic::kMixed:
+      return launch_update_in<InMixed>(pass, training, stream);
+    case Arithmetic::kFixed:
+      return launch_update_in<InFixed>(pass, training, stream);
+    default:
+      return cudaErrorInvalidValue;
+  }
+}
+
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream) {
   Device device;
-  cudaError_t error = query(&device);
+  const cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
   return with_chunks(pass.shape.factors, [&](auto chunks) {
-    const auto kernel = stream_kernel<decltype(chunks)::value>;
-    const int64_t shared = shared_bytes(pass, 0, Held{});
-    unsigned grid = 0;
-    error = grid_of(kernel, pass, device, shared, pass.ratings.count, &grid);
-    if (error != cudaSuccess) return error;
-    kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, training);
-    return cudaGetLastError();
+    return launch(stream_kernel<decltype(chunks)::value>, pass, device,
+                  shared_bytes(pass, 0, Held{}), pass.ratings.count, stream, training);
   });
 }
 
 cudaError_t run_predict(const Pass& pass, float* predictions, cudaStream_t stream) {
   Device device;
-  cudaError_t error = query(&device);
+  const cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
   return with_chunks(pass.shape.factors, [&](auto chunks) {
-    const auto kernel = predict_kernel<decltype(chunks)::value>;
-    const int64_t shared = shared_bytes(pass, 0, Held{});
-    unsigned grid = 0;
-    error = grid_of(kernel, pass, device, shared, pass.ratings.count, &grid);
-    if (error != cudaSuccess) return error;
-    kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, predictions);
-    return cudaGetLastError();
+    return launch(predict_kernel<decltype(chunks)::value>, pass, device,
+                  shared_bytes(pass, 0, Held{}), pass.ratings.count, stream, predictions);
   });
 }
 

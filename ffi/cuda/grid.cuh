@@ -48,4 +48,15 @@ cudaError_t grid_of(Kernel kernel, const Pass& pass, const Device& device, int64
   return cudaSuccess;
 }
 
+// Launches a kernel that takes a pass and what follows it. shared: bytes of a block.
+template <class Kernel, class... Arguments>
+cudaError_t launch(Kernel kernel, const Pass& pass, const Device& device, int64_t shared,
+                   int64_t most_in_flight, cudaStream_t stream, const Arguments&... arguments) {
+  unsigned grid = 0;
+  const cudaError_t error = grid_of(kernel, pass, device, shared, most_in_flight, &grid);
+  if (error != cudaSuccess) return error;
+  kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, arguments...);
+  return cudaGetLastError();
+}
+
 }  // namespace mascot::cuda

@@ -127,6 +127,28 @@ __device__ inline uint32_t pack_halves(float low, float high) {
 }
 __device__ inline float round_to_half(float value) { return __half2float(__float2half_rn(value)); }
 
+// ---- arithmetic of pairs of FP16 numbers: each operation rounds once, and none is fused with
+// another
+
+__device__ inline __half2 halves_of(uint32_t pair) {
+  return *reinterpret_cast<const __half2*>(&pair);
+}
+__device__ inline uint32_t pair_of(__half2 halves) {
+  return *reinterpret_cast<const uint32_t*>(&halves);
+}
+__device__ inline uint32_t fma_halves(uint32_t a, uint32_t b, uint32_t c) {
+  return pair_of(__hfma2(halves_of(a), halves_of(b), halves_of(c)));
+}
+__device__ inline uint32_t multiply_halves(uint32_t a, uint32_t b) {
+  return pair_of(__hmul2_rn(halves_of(a), halves_of(b)));
+}
+__device__ inline uint32_t sum_of_halves(uint32_t a, uint32_t b) {
+  return pair_of(__hadd2_rn(halves_of(a), halves_of(b)));
+}
+__device__ inline uint32_t difference_of_halves(uint32_t a, uint32_t b) {
+  return pair_of(__hsub2_rn(halves_of(a), halves_of(b)));
+}
+
 // The whole part, from 0 to 255; what is no number becomes 0.
 __device__ inline uint32_t to_byte(float value) { return min(__float2uint_rz(value), 255u); }
 

@@ -9,6 +9,7 @@ namespace mascot::cuda {
 // Ratings per rating in flight, at least: updates that are under way at the same time do not see
 // each other, and small data have few enough for that to matter (docs/decisions.md).
 constexpr int64_t kRatingsPerFlight = 128;
+inline int64_t most_in_flight(const Pass& pass) { return pass.ratings.count / kRatingsPerFlight; }
 
 // Groups whose sums fit into a block's shared memory with two blocks to a multiprocessor.
 inline Held held_groups(const Pass& pass, int chunks, const Device& device) {
@@ -25,18 +26,13 @@ cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaS
   Device device;
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
-  const int64_t in_flight = pass.ratings.count / kRatingsPerFlight;
-  const auto launch = [&](auto kernel, const Held& held) {
-    const int64_t shared = shared_bytes(pass, C, held);
-    unsigned grid = 0;
-    error = grid_of(kernel, pass, device, shared, in_flight, &grid);
-    if (error != cudaSuccess) return;
-    kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, training, held);
-    error = cudaGetLastError();
+  const auto launch_with = [&](auto kernel, const Held& held) {
+    return launch(kernel, pass, device, shared_bytes(pass, C, held), most_in_flight(pass), stream,
+                  training, held);
   };
-  launch(update_kernel<C, Rounding, false>, Held{});
-  if (error == cudaSuccess) launch(update_kernel<C, Rounding, true>, held_groups(pass, C, device));
-  return error;
+  error = launch_with(update_kernel<C, Rounding, false>, Held{});
+  if (error != cudaSuccess) return error;
+  return launch_with(update_kernel<C, Rounding, true>, held_groups(pass, C, device));
 }
 
 template <template <int> class Rounding>

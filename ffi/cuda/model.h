@@ -30,15 +30,9 @@ struct RowShape {
 // The scale_bits of rows in which all components share one.
 inline constexpr int kWholeRow = 30;
 
-// Components of the longest row of int8 that can be trained: it is held in registers.
-inline constexpr int64_t kMostInt8Factors = 256;
-
-// How the group, and with it the storage, of a row is found.
-enum class Lookup : uint8_t {
-  kDirect,  // by a table of cells in shared memory, each naming its first row's group
-  kSearch,  // from the most-rated group, in shared memory: the paper's MASCOT-opt
-  kPerRow,  // by metadata of every row in global memory: the paper's MASCOT-naive
-};
+// Components of the longest row that is held in registers: int8 and other arithmetics than FP32
+// train no longer ones.
+inline constexpr int64_t kMostHeldFactors = 256;
 
 // How a row is written that other ratings in flight may be writing.
 enum class Writes : uint8_t {
@@ -59,7 +53,7 @@ struct Pass {
 // What training needs besides. Sums are rows of sums_width floats: the users' groups, then the
 // items'.
 struct Training {
-  const float* rates;        // [4]: learning_rate, user_reg, item_reg, sample_ratio
+  const float* rates;        // [5]: learning_rate, user_reg, item_reg, sample_ratio, quantiser
   const uint32_t* counters;  // [2]: seed, epoch
   float* sums;               // scratch [user groups + item groups, sums_width(factors)], zero
   Writes writes;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "core/model.h"
 #include "cuda/model.h"
@@ -12,9 +13,10 @@ namespace mascot::cuda {
 
 // How rows are spread over a tile: lane l holds V consecutive components of every chunk. C is k in
 // units of 32, rounded up to 2, 4 or 8 (k = 256), and rows are held in registers; 0 leaves it to
-// run time, and them in memory.
-template <int V, int C>
+// run time, and them in memory. S: the storage of all rows; void leaves it to run time.
+template <int V, int C, class S = void>
 struct Layout {
+  using Stored = S;
   static constexpr int kVector = V;
   static constexpr int kChunk = kTile * V;
   static constexpr int kHeld = C / (V / 4);
@@ -45,11 +47,15 @@ struct Layout {
 // Calls body(a storage's type). Rows of FP32 are met in the wide layout only.
 template <class L, class Body>
 __device__ void with_storage(Storage storage, const Body& body) {
-  if constexpr (L::kVector == kWide) {
-    if (storage == Storage::kFloat32) return body(Float32{});
+  if constexpr (!std::is_void_v<typename L::Stored>) {
+    body(typename L::Stored{});
+  } else {
+    if constexpr (L::kVector == kWide) {
+      if (storage == Storage::kFloat32) return body(Float32{});
+    }
+    if (storage == Storage::kFloat16) return body(Float16{});
+    body(Int8{});
   }
-  if (storage == Storage::kFloat16) return body(Float16{});
-  body(Int8{});
 }
 
 // Where a lane finds its components of a row.

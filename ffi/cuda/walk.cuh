@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cuda/groups.cuh"
 #include "cuda/order.cuh"
@@ -165,6 +166,10 @@ __device__ void visit_list(const Plan& plan, int begin, int end, const Piece& pi
   }
 }
 
+// Whether a visit meets ratings in the layout of V components; else its User is void there.
+template <class Visit, int V>
+inline constexpr bool kMeets = !std::is_void_v<typename Visit::template User<V>>;
+
 // Takes this thread's warp through its share of the pieces. plans: [kWarps, kPiece].
 template <class Visit>
 __device__ void walk(const Pass& pass, const Common& common, Planned* plans, Visit& visit) {
@@ -180,8 +185,10 @@ __device__ void walk(const Pass& pass, const Common& common, Planned* plans, Vis
                            __shfl_sync(kAllLanes, mine.size, turn)};
       if (piece.size == 0) continue;
       const Plan plan = make_plan(pass, common, piece, own);
-      visit_list<kWide>(plan, 0, plan.wide, piece, visit);
-      visit_list<kNarrow>(plan, plan.wide, plan.size, piece, visit);
+      if constexpr (kMeets<Visit, kWide>) visit_list<kWide>(plan, 0, plan.wide, piece, visit);
+      if constexpr (kMeets<Visit, kNarrow>) {
+        visit_list<kNarrow>(plan, plan.wide, plan.size, piece, visit);
+      }
     }
   }
 }

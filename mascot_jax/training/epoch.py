@@ -145,7 +145,7 @@ def _train_epoch(
         ratings,
         state.users,
         state.items,
-        jnp.stack([rate, scalars.user_reg, scalars.item_reg, sample_ratio]),
+        jnp.stack([rate, scalars.user_reg, scalars.item_reg, sample_ratio, jnp.float32(0)]),
         jnp.stack([state.seed, state.epoch]),
         factors=fixed.factors,
         rounding=fixed.rounding,

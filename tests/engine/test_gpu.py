@@ -242,7 +242,7 @@ def test_streaming_changes_nothing(codes):
     world = make_world(33, codes, count=3000)
     before = live_rows(world.users, 33), live_rows(world.items, 33)
     users, items = jitted(kernels.run_stream)(
-        world.ratings, world.users, world.items, jnp.zeros(4, jnp.float32),
+        world.ratings, world.users, world.items, jnp.zeros(5, jnp.float32),
         jnp.zeros(2, jnp.uint32), factors=33, execution=Execution(),
     )  # fmt: skip
     np.testing.assert_array_equal(live_rows(users, 33), before[0])

@@ -40,6 +40,36 @@ inline uint32_t pack_halves(float low, float high) {
   return float_to_half(low) | uint32_t{float_to_half(high)} << 16;
 }
 inline float round_to_half(float value) { return half_to_float(float_to_half(value)); }
+
+// A double to FP16, rounded once: to odd in FP32 on the way, which the second rounding cannot
+// spoil.
+inline uint16_t double_to_half(double value) {
+  const float nearest = static_cast<float>(value);
+  if (nearest == value) return float_to_half(nearest);
+  const uint32_t away = std::fabs(static_cast<double>(nearest)) > std::fabs(value) ? 1 : 0;
+  return float_to_half(float_of((bits_of(nearest) - away) | 1));
+}
+
+// f(one of each pair) in double, in which the sum and the product of FP16 numbers are exact, and
+// that of all three is as good as exact.
+template <class F, class... Pairs>
+uint32_t map_halves(const F& f, Pairs... pairs) {
+  const uint32_t low = double_to_half(f(double{unpack_halves(pairs).at[0]}...));
+  return low | uint32_t{double_to_half(f(double{unpack_halves(pairs).at[1]}...))} << 16;
+}
+inline uint32_t fma_halves(uint32_t a, uint32_t b, uint32_t c) {
+  return map_halves([](double x, double y, double z) { return std::fma(x, y, z); }, a, b, c);
+}
+inline uint32_t multiply_halves(uint32_t a, uint32_t b) {
+  return map_halves([](double x, double y) { return x * y; }, a, b);
+}
+inline uint32_t sum_of_halves(uint32_t a, uint32_t b) {
+  return map_halves([](double x, double y) { return x + y; }, a, b);
+}
+inline uint32_t difference_of_halves(uint32_t a, uint32_t b) {
+  return map_halves([](double x, double y) { return x - y; }, a, b);
+}
+
 inline uint32_t to_byte(float value) {
   return !(value > 0) ? 0 : value >= 255 ? 255 : static_cast<uint32_t>(value);
 }
