@@ -26,6 +26,7 @@ NEED_THE_CHECKOUT = [
     # the sources of the kernels, of the library or of the pages
     "command/test_docs.py",
     "test_build.py",
+    "engine/test_cuda_arithmetic_on_host.py",
     "engine/test_cuda_on_host.py",
     "test_docs.py",
     "engine/test_native.py",
@@ -58,15 +59,20 @@ def pytest_report_header():
     return f"mascot_jax: {where}"
 
 
-WITH_DEAR_FIXTURES = ("pipeline", "test_cuda_on_host.py", "test_ml_1m.py")
-"""Folders and files whose tests share what takes long to make: one worker's, if there are more."""
+WITH_DEAR_FIXTURES = {
+    "pipeline": "pipeline",
+    "test_cuda_on_host.py": "kernels on host",
+    "test_cuda_arithmetic_on_host.py": "kernels on host",
+    "test_ml_1m.py": "ml-1m",
+}
+"""Folders and files -> what their tests share that takes long to make: one worker's, of several."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in (item.path.parent.name, item.path.name):
             if name in WITH_DEAR_FIXTURES:
-                item.add_marker(pytest.mark.xdist_group(name))
+                item.add_marker(pytest.mark.xdist_group(WITH_DEAR_FIXTURES[name]))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The CUDA kernels compiled for the host (tests/native), as functions of NumPy arrays."""
 
 import ctypes
+import functools
 import os
 import shutil
 import subprocess
@@ -10,12 +11,34 @@ from typing import NamedTuple
 import numpy as np
 
 from mascot_jax.engine.storage import by_code
+from tests.worlds import make_world as make_new_world
 from tests.worlds import row_codes
 
 CHECKOUT = Path(__file__).parents[1]
 NATIVE = CHECKOUT / "tests" / "native"
 LOOKUPS = ["direct", "search", "per-row"]
+ARITHMETICS = ["float32", "float16", "mixed", "fixed"]
 WHOLE_ROW_BITS = 30
+
+
+make_world = functools.cache(make_new_world)
+"""The kernels work on copies."""
+
+
+def diagonal_world(factors, codes, count, groups=5):
+    """Every user and item occurs once: the order of the updates does not matter."""
+    world = make_world(factors, codes, count=count, rows=(count, count), groups=groups)
+    rng = np.random.default_rng(1)
+    users, items = (rng.permutation(count).astype(np.uint32) for _ in range(2))
+    return world._replace(user_rows=users, item_rows=items)
+
+
+def in_runs(world, lengths):
+    """The same ratings, but of users in runs of these lengths, over and over."""
+    count = len(world.values)
+    runs = np.repeat(np.arange(count), np.resize(lengths, count))[:count]
+    users = np.random.default_rng(2).integers(0, len(world.p), count)[runs]
+    return world._replace(user_rows=users.astype(np.uint32))
 
 
 def compile_kernels(folder):
@@ -129,6 +152,25 @@ class HostSide:
         return rows
 
 
+def quantise(library, values, largest, bits):
+    """Quantise float32 values, each as one of a row with its own largest magnitude."""
+    out = np.empty_like(values)
+    library.mascot_quantise(
+        _pointer(values), _pointer(largest), ctypes.c_int64(len(values)), ctypes.c_int32(bits),
+        _pointer(out),
+    )  # fmt: skip
+    return out
+
+
+def half_arithmetic(library, a, b, c):
+    """Return a + b, a - b, a * b and fma(a, b, c) of float16 vectors of even length."""
+    out = np.empty((4, len(a)), dtype=np.float16)
+    library.mascot_half_arithmetic(
+        *map(_pointer, (a, b, c)), ctypes.c_int64(len(a) // 2), _pointer(out)
+    )
+    return out
+
+
 class Sums(NamedTuple):
     users: np.ndarray
     items: np.ndarray
@@ -168,7 +210,7 @@ class HostWorld:
         stochastic=False,
     ):
         """Run one epoch on ``grid`` thread blocks, in place; return the sums."""
-        rates = np.array([*rates, sample_ratio], dtype=np.float32)
+        rates = np.array([*rates, sample_ratio, 0], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
         groups = len(self.users.codes), len(self.items.codes)
         width = self.kernels.mascot_sums_width(ctypes.c_int64(self.factors))
@@ -181,6 +223,15 @@ class HostWorld:
         parts = np.split(sums, [groups[0]])
         return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))
 
+    def update_in(self, arithmetic, quantiser, rates, seed, epoch, store=False, grid=1):
+        """Run one epoch in another arithmetic than float32."""
+        rates = np.array([*rates, 0, quantiser], dtype=np.float32)
+        counters = np.array([seed, epoch], dtype=np.uint32)
+        self.kernels.mascot_update_in(
+            ctypes.byref(self.view), ctypes.c_int32(ARITHMETICS.index(arithmetic)),
+            _pointer(rates), _pointer(counters), ctypes.c_int32(store), ctypes.c_uint32(grid),
+        )  # fmt: skip
+
     def _finished(self, sums, rates):
         out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
         self.kernels.mascot_finish_sums(
@@ -191,7 +242,7 @@ class HostWorld:
 
     def stream(self, seed, epoch):
         counters = np.array([seed, epoch], dtype=np.uint32)
-        rates = np.zeros(4, dtype=np.float32)
+        rates = np.zeros(5, dtype=np.float32)
         self.kernels.mascot_stream(
             ctypes.byref(self.view), _pointer(rates), _pointer(counters), ctypes.c_uint32(2)
         )
@@ -206,3 +257,8 @@ class HostWorld:
 
 def _pointer(array):
     return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def assert_factors(host, p, q):
+    np.testing.assert_array_equal(host.users.live_rows(), p)
+    np.testing.assert_array_equal(host.items.live_rows(), q)

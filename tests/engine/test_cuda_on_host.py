@@ -1,16 +1,20 @@
 """The CUDA kernels without a GPU: compiled for the host, against NumPy."""
 
-import functools
-
 import numpy as np
 import pytest
 
 from mascot_jax.engine.storage import STORAGES
 from tests import cuda_reference, reference
-from tests.cuda_on_host import LOOKUPS, HostWorld, compile_kernels
+from tests.cuda_on_host import (
+    LOOKUPS,
+    HostWorld,
+    assert_factors,
+    diagonal_world,
+    in_runs,
+    make_world,
+)
 from tests.reference import stream_key
 from tests.worlds import CODES, make_side
-from tests.worlds import make_world as make_new_world
 
 FACTORS = [1, 7, 32, 33, 64, 100, 128, 200, 256]
 MORE_THAN_REGISTERS_HOLD = 300
@@ -18,31 +22,6 @@ RATES = (0.05, 0.01, 0.015)
 SEED, EPOCH = 3, 2
 DITHER = stream_key(SEED, EPOCH, 3)
 INT8 = [name for name in STORAGES if name.startswith("int8")]
-
-
-make_world = functools.cache(make_new_world)
-"""The kernels work on copies."""
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return compile_kernels(tmp_path_factory.mktemp("native"))
-
-
-def diagonal_world(factors, codes, count, groups=5):
-    """Every user and item occurs once: the order of the updates does not matter."""
-    world = make_world(factors, codes, count=count, rows=(count, count), groups=groups)
-    rng = np.random.default_rng(1)
-    users, items = (rng.permutation(count).astype(np.uint32) for _ in range(2))
-    return world._replace(user_rows=users, item_rows=items)
-
-
-def in_runs(world, lengths):
-    """The same ratings, but of users in runs of these lengths, over and over."""
-    count = len(world.values)
-    runs = np.repeat(np.arange(count), np.resize(lengths, count))[:count]
-    users = np.random.default_rng(2).integers(0, len(world.p), count)[runs]
-    return world._replace(user_rows=users.astype(np.uint32))
 
 
 def codes_of(host):
@@ -68,11 +47,6 @@ def expected_diagonal(host, world, store):
             p, q, codes_of(host), RATES, store, block=host.users.block,
         )  # fmt: skip
     return p, q
-
-
-def assert_factors(host, p, q):
-    np.testing.assert_array_equal(host.users.live_rows(), p)
-    np.testing.assert_array_equal(host.items.live_rows(), q)
 
 
 @pytest.mark.parametrize("stochastic", [False, True], ids=["nearest", "stochastic"])

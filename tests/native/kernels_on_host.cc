@@ -1,6 +1,7 @@
 // The CUDA kernels, compiled for the host and called from tests through C.
 #include "cuda/kernels.cuh"
 #include "cuda/tables.cuh"
+#include "cuda/update_in.cuh"
 
 namespace {
 
@@ -55,6 +56,16 @@ void update(const Pass& pass, const Training& training, const Held& held, unsign
   });
 }
 
+template <class A>
+void update_in(const Pass& pass, const Training& training, unsigned grid) {
+  with_chunks(pass.shape.factors, [&](auto chunks) {
+    constexpr int C = decltype(chunks)::value;
+    if constexpr (C > 0) {
+      fibres::launch(grid, kThreads, [&] { update_in_kernel<C, A>(pass, training); });
+    }
+  });
+}
+
 }  // namespace
 
 extern "C" {
@@ -68,6 +79,37 @@ void mascot_update(const HostPass* pass, const float* rates, const uint32_t* cou
   const Held held = {held_users, held_items};
   const auto run = [&](auto update) { update(pass_of(*pass), training, held, grid); };
   stochastic ? run(update<Stochastic>) : run(update<Nearest>);
+}
+
+void mascot_update_in(const HostPass* pass, int32_t arithmetic, const float* rates,
+                      const uint32_t* counters, int32_t store, uint32_t grid) {
+  const Training training = {rates, counters, nullptr, store ? Writes::kStore : Writes::kAdd};
+  const auto run = [&](auto update) { update(pass_of(*pass), training, grid); };
+  switch (static_cast<Arithmetic>(arithmetic)) {
+    case Arithmetic::kFloat16:
+      return run(update_in<InHalf>);
+    case Arithmetic::kMixed:
+      return run(update_in<InMixed>);
+    default:
+      return run(update_in<InFixed>);
+  }
+}
+
+// Values that each have a largest magnitude of their own.
+void mascot_quantise(const float* values, const float* largest, int64_t count, int32_t bits,
+                     float* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = Quantiser(largest[i], bits)(values[i]);
+}
+
+// out: sum, difference, product and fma(a, b, c) of pairs of FP16 numbers, [4, count].
+void mascot_half_arithmetic(const uint32_t* a, const uint32_t* b, const uint32_t* c, int64_t count,
+                            uint32_t* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = sum_of_halves(a[i], b[i]);
+    out[count + i] = difference_of_halves(a[i], b[i]);
+    out[2 * count + i] = multiply_halves(a[i], b[i]);
+    out[3 * count + i] = fma_halves(a[i], b[i], c[i]);
+  }
 }
 
 void mascot_stream(const HostPass* pass, const float* rates, const uint32_t* counters,

@@ -1,0 +1,11 @@
+"""What the engine's tests share."""
+
+import pytest
+
+from tests.cuda_on_host import compile_kernels
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """The CUDA kernels, compiled for the host."""
+    return compile_kernels(tmp_path_factory.mktemp("native"))
