@@ -40,13 +40,18 @@ def fails(message, function, *args, **kwargs):
         jax.block_until_ready(jax.jit(partial(function, **kwargs))(*args))
 
 
-def run_pass(function, world, message, execution=ONE, factors=33):
-    rates = jnp.array([0.01, 0.01, 0.015, 0], dtype=jnp.float32)
+def run_pass(function, world, message, execution=ONE, factors=33, **options):
+    rates = jnp.array([0.01, 0.01, 0.015, 0, 8], dtype=jnp.float32)
     counters = jnp.array([0, 0], dtype=jnp.uint32)
     fails(
         message, function, world.ratings, world.users, world.items, rates, counters,
-        factors=factors, execution=execution,
+        factors=factors, execution=execution, **options,
     )  # fmt: skip
+
+
+def only(world, name):
+    """The world with tables of one storage."""
+    return world._replace(users=one_table(world.users, name), items=one_table(world.items, name))
 
 
 def predict(world, message, execution=ONE):
@@ -108,6 +113,38 @@ def test_int8_rows_too_long_for_registers_are_not_trained():
         users=one_table(world.users, "float32"), items=one_table(world.items, "float16")
     )
     run_pass(kernels.run_epoch, world, ACCEPTED, factors=300)
+
+
+ARITHMETICS = {"float16": "float16", "mixed": "float32", "fixed": "float32"}
+"""The storage of each arithmetic's rows."""
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_an_arithmetic_takes_rows_of_its_storage_only(arithmetic):
+    wanted = ARITHMETICS[arithmetic]
+    other = "float32" if wanted == "float16" else "float16"
+    compute = partial(run_pass, kernels.run_epoch, arithmetic=arithmetic)
+    world = only(make_world(33, wanted), wanted)
+    compute(world, ACCEPTED)
+    refused = f"needs all rows in {wanted}"
+    compute(make_world(33, wanted), refused)  # others might be met, as far as the host can see
+    compute(world._replace(items=only(make_world(33, other), other).items), refused)
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_an_arithmetic_holds_rows_in_registers(arithmetic):
+    wanted = ARITHMETICS[arithmetic]
+    compute = partial(run_pass, kernels.run_epoch, arithmetic=arithmetic)
+    for factors, message in ((256, ACCEPTED), (257, "for at most 256 factors, not 257")):
+        world = only(make_world(factors, wanted, count=3), wanted)
+        compute(world, message, factors=factors)
+
+
+def test_an_unknown_arithmetic_is_refused():
+    run_pass(
+        kernels.run_epoch, make_world(33), "arithmetic 'decimal' is not one of float32, float16",
+        arithmetic="decimal",
+    )  # fmt: skip
 
 
 def test_a_scale_spans_a_power_of_two_or_the_row(monkeypatch):

@@ -19,8 +19,9 @@ from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.scoring import HeldOut
+from tests import cuda_reference
 from tests.movielens import make_fold, read_ml_1m
-from tests.worlds import CODES, live_rows, make_side, make_world, put, row_codes, visit
+from tests.worlds import CODES, RATES, live_rows, make_side, make_world, put, row_codes, visit
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_gpu")]
 
@@ -183,6 +184,60 @@ def assert_an_epoch_is_the_cpus(factors, codes, execution, layout):
         assert_like_the_cpus(rows, cpus, before, storages[side])
 
 
+ARITHMETICS = [
+    ("float16", "float16", 0, cuda_reference.in_float16),
+    ("mixed", "float32", 1000, cuda_reference.in_mixed(1000)),
+    ("mixed", "float32", 20_000, cuda_reference.in_mixed(20_000)),  # errors above 3.28 overflow
+    *(("fixed", "float32", n, cuda_reference.in_fixed(n)) for n in (8, 12, 14, 16, 32)),
+]
+"""Arithmetic, the storage of its rows, quantiser, and what NumPy makes of it."""
+
+
+def only(world, name):
+    """The world with tables of one storage."""
+    users, items = (
+        side._replace(tables={name: side.tables[name]}) for side in (world.users, world.items)
+    )
+    return world._replace(users=users, items=items)
+
+
+@pytest.mark.parametrize("layout", [lambda world: world, in_runs], ids=["shuffled", "runs"])
+@pytest.mark.parametrize("writes", WRITES)
+@pytest.mark.parametrize(("arithmetic", "storage", "quantiser", "update"), ARITHMETICS)
+@pytest.mark.parametrize("factors", [1, 31, 64, 100, 128, 200, 256])
+def test_other_arithmetics_are_numpys_bit_for_bit(
+    factors, arithmetic, storage, quantiser, update, writes, layout
+):
+    world = layout(only(diagonal(factors, storage, 320), storage))
+    codes = row_codes(world.users), row_codes(world.items)
+    p, q = world.p.copy(), world.q.copy()
+    for first in range(0, 320, 64):  # nothing is shared by two of these
+        part = slice(first, first + 64)
+        cuda_reference.epoch(
+            world.user_rows[part], world.item_rows[part], world.values[part], p, q, codes, RATES,
+            writes == "store", update=update,
+        )  # fmt: skip
+    users, items, *sums = visit(
+        world, factors, Execution(writes=writes), arithmetic=arithmetic, quantiser=quantiser
+    )
+    np.testing.assert_array_equal(live_rows(users, factors), p)
+    np.testing.assert_array_equal(live_rows(items, factors), q)
+    assert not any(np.asarray(s).any() for s in sums)
+
+
+@pytest.mark.parametrize("writes", WRITES)
+@pytest.mark.parametrize("factors", [1, 100, 256])
+def test_a_full_word_is_float32(factors, writes):
+    def run(**options):
+        world = only(diagonal(factors, "float32"), "float32")
+        users, items, *_ = visit(world, factors, Execution(writes=writes), **options)
+        return live_rows(users, factors), live_rows(items, factors)
+
+    wanted, got = run(), run(arithmetic="fixed", quantiser=24)
+    np.testing.assert_array_equal(got[0], wanted[0])
+    np.testing.assert_array_equal(got[1], wanted[1])
+
+
 @pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
 def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
     users, items, *_ = visit(
@@ -299,7 +354,13 @@ def test_check_finite_finds_the_group(factors, storage, bad):
     assert check(world.items, factors=factors, execution=Execution()).tolist() == [1] * 5
 
 
-@pytest.mark.parametrize("method", ["fp32", "fp16", "int8", "mascot", "mascot-n2", "mascot-int8"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("fp32", "fp16", "int8", "mascot", "mascot-n2", "mascot-int8"),
+        *("half", "mpt", "muppet", "afp"),
+    ],
+)
 def test_epochs_are_in_place_and_tell_the_host_nothing(method):
     settings = validate(
         TrainSettings, {"method": method, "factors": 40, "warmup": 0, "threshold": 0.01}

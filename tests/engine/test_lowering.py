@@ -108,6 +108,24 @@ def test_an_epochs_tables_are_the_callers_own(method, tables):
     assert all("tf.aliasing_output" in argument for argument in arguments)
 
 
+@pytest.mark.parametrize("arithmetic", ["float32", "float16", "mixed", "fixed"])
+def test_an_arithmetic_is_the_epochs_attribute(arithmetic):
+    world = make_world(40)
+    traced = jax.jit(
+        kernels.run_epoch, static_argnames=("factors", "arithmetic", "execution")
+    ).trace(
+        world.ratings, world.users, world.items, jnp.zeros(5), jnp.zeros(2, jnp.uint32),
+        factors=40, arithmetic=arithmetic, execution=EXECUTION,
+    )  # fmt: skip
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert_on_device(text)
+    ((target, line),) = calls(text)
+    assert target == "mascot_epoch"
+    assert f'arithmetic = "{arithmetic}"' in line
+    assert "tensor<5xf32>" in line
+    assert in_place(line) == {2 + i: 9 + i for i in range(6)}
+
+
 @pytest.mark.parametrize("name", ["promote", "check_finite", "predict"])
 def test_a_kernel_is_one_call_with_its_attributes(name):
     world = make_world(40)
