@@ -39,11 +39,11 @@ class Execution(NamedTuple):
     instruction_set: str = "auto"
     """CPU only: ``auto`` takes the best this CPU has; else ``avx512``, ``avx2`` or ``portable``."""
     lookup: str = "direct"
-    """CUDA only: how the group of a row is found.
+    """How the storage of a row is found; ``search`` and ``per-row`` are there to be compared with.
 
-    ``direct`` reads it from a table of cells in shared memory, ``search`` tries the groups from the
-    most-rated one on (the paper's MASCOT-opt), ``per-row`` reads every row's own metadata in global
-    memory (the paper's MASCOT-naive).
+    ``direct`` reads it from a small table of cells, and on a CPU not at all where a whole block of
+    ratings has the same; ``search`` tries the groups from the most-rated one on (the paper's
+    MASCOT-opt); ``per-row`` reads every row's own metadata in memory (the paper's MASCOT-naive).
     """
     writes: str = "add"
     """CUDA only: how a row is written while others write it too.
