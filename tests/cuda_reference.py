@@ -6,9 +6,11 @@ orders a GPU may take, which this repeats.
 """
 
 import itertools
+from functools import partial
 
 import numpy as np
 
+from tests import reference
 from tests.reference import draws, fma, is_sampled, stored
 
 TILE, TILES, PIECE = 8, 4, 64
@@ -76,133 +78,87 @@ def write(table, row, before, after, code, store, draw, block):
     table[row] = stored(table[row] + change, code, None)
 
 
-def in_float32(p, q, rating, rates, v):
-    """Both rows after an update, and the error. v: components that a lane holds side by side."""
+def in_float32(x, y, rating, rates, _, dot):
     eta, user_reg, item_reg = rates
-    error = rating - dot(p, q, v)
-    new_p = fma(eta * error, q, fma(-(eta * user_reg), p, p))
-    return new_p, fma(eta * error, p, fma(-(eta * item_reg), q, q)), error
+    step = eta * (rating - dot(x, y))
+    return fma(step, y, fma(-(eta * user_reg), x, x)), fma(step, x, fma(-(eta * item_reg), y, y))
 
 
 def half_fma(a, b, c):
-    """a * b + c of float16 numbers, rounded once: products are exact in float64.
+    """a * b + c of float16 numbers, rounded once.
 
-    So is the sum, where it is not too close to c to be rounded to anything else.
+    Products are exact in float64; so are sums where c is not too far from the product to matter.
     """
     a, b, c = (np.asarray(x).astype(np.float64) for x in (a, b, c))
     return (a * b + c).astype(np.float16)
 
 
-def in_float16(p, q, rating, rates, v):
-    """As ``in_float32``, each operation rounded to float16."""
-    p, q, rating = p.astype(np.float16), q.astype(np.float16), np.float16(rating)
-    eta, decays = np.float16(rates[0]), [np.float16(-(rates[0] * reg)) for reg in rates[1:]]
-    error = rating - dot(p, q, v, half_fma)
-    step = eta * error
-    rows = (
-        half_fma(step, other, half_fma(decay, own, own))
-        for own, other, decay in ((p, q, decays[0]), (q, p, decays[1]))
-    )
-    return *(row.astype(np.float32) for row in rows), np.float32(error)
+def in_half(x, y, rating, rates, _, dot):
+    """As ``reference.in_half``, but a fused multiply-add is rounded once."""
+    eta, *regs = (np.float16(rate) for rate in rates)
+    x, y = x.astype(np.float16), y.astype(np.float16)
+    error = np.float16(rating) - dot(x, y, multiply_add=half_fma)
+    return [
+        half_fma(eta, half_fma(error, other, -reg * own), own).astype(np.float32)
+        for own, other, reg in ((x, y, regs[0]), (y, x, regs[1]))
+    ]
 
 
-def _moved(p, q, of_user, of_item, step, rates):
-    eta, user_reg, item_reg = rates
-    new_p = fma(step, of_user, fma(-(eta * user_reg), p, p))
-    return new_p, fma(step, of_item, fma(-(eta * item_reg), q, q))
+def in_fixed(x, y, rating, rates, bits, dot):
+    update = in_float32 if bits >= 24 else reference.in_fixed
+    return update(x, y, rating, rates, bits, dot)
 
 
-def in_mixed(scale):
-    """What MPT does with this loss scale; no new rows where a scaled error overflows."""
-    scale = np.float32(scale)
+UPDATES = {
+    "float32": in_float32,
+    "float16": in_half,
+    "mixed": reference.in_mixed,
+    "fixed": in_fixed,
+}
+"""Arithmetic -> new rows from the old ones: x of a user, y of an item; rating, rates, quantiser.
 
-    def update(p, q, rating, rates, v):
-        x, y = (row.astype(np.float16).astype(np.float32) for row in (p, q))
-        error = np.float32(np.float16(rating - np.float32(np.float16(dot(x, y, v)))))
-        with np.errstate(over="ignore"):
-            scaled = np.float16(scale * error)
-        if not np.isfinite(scaled):
-            return None, None, error
-        of_user, of_item = (np.float32(scaled * row.astype(np.float16)) for row in (y, x))
-        return *_moved(p, q, of_user, of_item, rates[0] / scale, rates), error
-
-    return update
-
-
-def resolution(largest, bits):
-    """The smallest power of two of which ``largest`` is at most 2^(bits - 1) - 1.
-
-    0 for a magnitude below 2^-100.
-    """
-    if largest < 2.0**-100:
-        return 0.0
-    found = 2.0 ** (np.frexp(np.float64(largest))[1] - bits - 1)
-    while np.float64(largest) / found > 2 ** (bits - 1) - 1:
-        found *= 2
-    return found
-
-
-def quantised(values, largest, bits):
-    """float32 values as whole multiples of the resolution for their largest magnitude."""
-    unit = resolution(largest, bits)
-    if unit == 0:
-        return np.zeros_like(values)
-    return (np.rint(np.asarray(values, dtype=np.float64) / unit) * unit).astype(np.float32)
-
-
-def in_fixed(bits):
-    """What MuPPET and AFP do in words of so many bits."""
-
-    def update(p, q, rating, rates, v):
-        if bits >= 24:
-            return in_float32(p, q, rating, rates, v)
-        x, y = (quantised(row, np.abs(row).max(), bits) for row in (p, q))
-        exact = rating - dot(x, y, v)
-        error = quantised(exact, abs(exact), bits)
-        of_user, of_item = (
-            quantised(error * row, abs(error) * np.abs(row).max(), bits) for row in (y, x)
-        )
-        return *_moved(p, q, of_user, of_item, rates[0], rates), error
-
-    return update
+The rows themselves where the rating is skipped.
+"""
 
 
 def epoch(
     users, items, ratings, p, q, codes, rates, store, dither=None, block=32, first=0,
-    update=in_float32,
+    arithmetic="float32", quantiser=0,
 ):  # fmt: skip
     """One epoch over at most 64 ratings by one warp, on float32 copies p [m, k] and q [n, k].
 
     codes: storages uint8 [m] and [n]; dither: key of stochastic rounding's draws; block: components
-    of int8 that share a scale; first: the number of the first rating; update: an arithmetic.
-    Returns, per rating, the rows that it was computed from and the error.
+    of int8 that share a scale; first: the number of the first rating.
+    Returns, per rating, the rows that it was computed from and the error, as in float32.
     """
     rates = [np.float32(r) for r in rates]
     factors = p.shape[1]
     details = {}
     for v, tiles in sections(users, codes[0][users], codes[1][items]):
+        dot_in_tile = partial(dot, v=v)
         held = [(None, None)] * TILES
         for step in range(max(map(len, tiles))):
             turns = [
                 (t, int(numbers[step])) for t, numbers in enumerate(tiles) if step < len(numbers)
             ]
-            fresh = {}
             for t, i in turns:
                 if step == 0 or users[tiles[t][step - 1]] != users[i]:
                     held[t] = p[users[i]].copy(), p[users[i]].copy()
-                x, y = held[t][1], q[items[i]].copy()
-                *fresh[i], error = update(x, y, np.float32(ratings[i]), rates, v)
-                details[i] = x, y, error
+                y = q[items[i]].copy()
+                details[i] = held[t][1], y, np.float32(ratings[i]) - dot_in_tile(held[t][1], y)
             writes = []
             for t, i in turns:
-                (x, y, _), (new_p, new_q) = details[i], fresh[i]
+                x, y, _ = details[i]
                 drawn = draws(dither, first + i, factors) if dither else (None, None)
-                held[t] = held[t][0], x if new_p is None else new_p
+                new_x, new_y = UPDATES[arithmetic](
+                    x, y, np.float32(ratings[i]), rates, quantiser, dot_in_tile
+                )
+                held[t] = held[t][0], new_x
                 last = step + 1 == len(tiles[t]) or users[tiles[t][step + 1]] != users[i]
                 if last:
                     writes.append((p, users[i], *held[t], codes[0], drawn[0]))
-                if new_q is not None:
-                    writes.append((q, items[i], y, new_q, codes[1], drawn[1]))
+                if new_y is not y:
+                    writes.append((q, items[i], y, new_y, codes[1], drawn[1]))
             for table, row, before, after, code, draw in writes:
                 write(table, row, before, after, code[row], store, draw, block)
     return details

@@ -279,7 +279,7 @@ def in_full(x, y, gradients, step, rates):
     ]
 
 
-def in_mixed(x, y, rating, rates, loss_scale):
+def in_mixed(x, y, rating, rates, loss_scale, dot=dot):
     u, v = half(x), half(y)
     scaled = half(np.float32(loss_scale) * half(np.float32(rating) - half(dot(u, v))))
     if not np.isfinite(scaled):
@@ -288,7 +288,7 @@ def in_mixed(x, y, rating, rates, loss_scale):
     return in_full(x, y, (half(scaled * v), half(scaled * u)), step, rates)
 
 
-def in_fixed(x, y, rating, rates, bits):
+def in_fixed(x, y, rating, rates, bits, dot=dot):
     u, v = (fixed(row, np.abs(row).max(), bits) for row in (x, y))
     error = np.float32(rating) - dot(u, v)
     error = fixed(error, np.abs(error), bits)

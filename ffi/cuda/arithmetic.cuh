@@ -1,7 +1,8 @@
 // What an update is computed in where that is not FP32: other people's methods, for comparison, as
 // core/kernel_quantised.h defines them. h(x): x rounded to FP16.
 //
-//   InHalf    FP16 throughout, rows too, in pairs; a fused multiply-add rounds once
+//   InHalf    FP16 throughout, rows too; e = r - p.q, g = fma(e, q, -lambda_P p)
+//             p' = fma(eta, g, p); a fused multiply-add rounds once here, twice on the CPU
 //   InMixed   x = h(p), y = h(q); e = h(r - h(x.y)), s = h(S e) with the loss scale S
 //             p' = fma(eta / S, h(s y), fma(-eta lambda_P, p, p)); nothing where s overflows
 //   InFixed   x and y: p and q, quantised by their largest magnitudes; e = r - x.y, quantised too
@@ -18,16 +19,14 @@
 
 namespace mascot::cuda {
 
-// A row in FP16, as pairs.
+// Numbers are pairs: two components of a row, or twice the same.
 class InHalf {
  public:
   using Stored = Float16;
   static constexpr int kVector = kNarrow;
 
   __device__ explicit InHalf(const float* rates)
-      : rate_(both(rates[0])),
-        user_decay_(both(-(rates[0] * rates[1]))),
-        item_decay_(both(-(rates[0] * rates[2]))) {}
+      : rate_(both(rates[0])), user_decay_(both(-rates[1])), item_decay_(both(-rates[2])) {}
 
   // row + (after - before)
   static __device__ void add(char* row, const Words<4>& before, const Words<4>& after) {
@@ -40,13 +39,14 @@ class InHalf {
   template <class L>
   __device__ bool update(Loaded<L>& p, Loaded<L>& q, float rating, int factors) const {
     const uint32_t error = difference_of_halves(both(rating), dot_in_half(p, q, factors));
-    const uint32_t step = multiply_halves(rate_, error);
     L::for_chunks(factors, [&](int c) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const uint32_t x = p.words[c].at[i], y = q.words[c].at[i];
-        p.words[c].at[i] = fma_halves(step, y, fma_halves(user_decay_, x, x));
-        q.words[c].at[i] = fma_halves(step, x, fma_halves(item_decay_, y, y));
+        const uint32_t user = fma_halves(error, y, multiply_halves(user_decay_, x));
+        const uint32_t item = fma_halves(error, x, multiply_halves(item_decay_, y));
+        p.words[c].at[i] = fma_halves(rate_, user, x);
+        q.words[c].at[i] = fma_halves(rate_, item, y);
       }
     });
     return true;
@@ -55,7 +55,7 @@ class InHalf {
  private:
   static __device__ uint32_t both(float value) { return pack_halves(value, value); }
 
-  // p.q as dot() has it, in both of a pair.
+  // p.q, added up as in dot(): both of a pair.
   template <class L>
   static __device__ uint32_t dot_in_half(const Loaded<L>& p, const Loaded<L>& q, int factors) {
     uint32_t part[2] = {};

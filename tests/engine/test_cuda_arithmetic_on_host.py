@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests import cuda_reference
+from tests import cuda_reference, reference
 from tests.cuda_on_host import (
     HostWorld,
     assert_factors,
@@ -22,12 +22,6 @@ OVERFLOWING = 20_000
 
 STORAGE = {"float16": "float16", "mixed": "float32", "fixed": "float32"}
 CASES = [("float16", 0), ("mixed", 1000), *(("fixed", bits) for bits in (8, 12, 14, 16))]
-UPDATES = {
-    "float16": lambda _: cuda_reference.in_float16,
-    "mixed": cuda_reference.in_mixed,
-    "fixed": cuda_reference.in_fixed,
-}
-
 cases = pytest.mark.parametrize(("arithmetic", "quantiser"), CASES)
 writes = pytest.mark.parametrize("store", [False, True], ids=["add", "store"])
 
@@ -44,7 +38,7 @@ def expected(host, world, arithmetic, quantiser, store=False, ratings=slice(None
     details = cuda_reference.epoch(
         world.user_rows[ratings], world.item_rows[ratings], world.values[ratings], p, q,
         (host.users.row_codes, host.items.row_codes), RATES, store,
-        update=UPDATES[arithmetic](quantiser),
+        arithmetic=arithmetic, quantiser=quantiser,
     )  # fmt: skip
     return p, q, details
 
@@ -161,9 +155,7 @@ def test_a_resolution_is_the_smallest_that_suits_the_word(library, bits):
     )  # fmt: skip
     for share in (1, -1, *rng.uniform(-1, 1, 20)):
         values = (largest * np.float32(share)).astype(np.float32)
-        wanted = [
-            cuda_reference.quantised(v, m, bits) for v, m in zip(values, largest, strict=True)
-        ]
+        wanted = [reference.fixed(v, m, bits) for v, m in zip(values, largest, strict=True)]
         np.testing.assert_array_equal(quantise(library, values, largest, bits), wanted)
 
 

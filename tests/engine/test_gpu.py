@@ -185,12 +185,12 @@ def assert_an_epoch_is_the_cpus(factors, codes, execution, layout):
 
 
 ARITHMETICS = [
-    ("float16", "float16", 0, cuda_reference.in_float16),
-    ("mixed", "float32", 1000, cuda_reference.in_mixed(1000)),
-    ("mixed", "float32", 20_000, cuda_reference.in_mixed(20_000)),  # errors above 3.28 overflow
-    *(("fixed", "float32", n, cuda_reference.in_fixed(n)) for n in (8, 12, 14, 16, 32)),
+    ("float16", "float16", 0),
+    ("mixed", "float32", 1000),
+    ("mixed", "float32", 20_000),  # errors above 3.28 overflow, and a few gradients
+    *(("fixed", "float32", bits) for bits in (8, 12, 14, 16, 32)),
 ]
-"""Arithmetic, the storage of its rows, quantiser, and what NumPy makes of it."""
+"""Arithmetic, the storage of its rows, quantiser."""
 
 
 def only(world, name):
@@ -203,20 +203,21 @@ def only(world, name):
 
 @pytest.mark.parametrize("layout", [lambda world: world, in_runs], ids=["shuffled", "runs"])
 @pytest.mark.parametrize("writes", WRITES)
-@pytest.mark.parametrize(("arithmetic", "storage", "quantiser", "update"), ARITHMETICS)
+@pytest.mark.parametrize(("arithmetic", "storage", "quantiser"), ARITHMETICS)
 @pytest.mark.parametrize("factors", [1, 31, 64, 100, 128, 200, 256])
 def test_other_arithmetics_are_numpys_bit_for_bit(
-    factors, arithmetic, storage, quantiser, update, writes, layout
+    factors, arithmetic, storage, quantiser, writes, layout
 ):
     world = layout(only(diagonal(factors, storage, 320), storage))
     codes = row_codes(world.users), row_codes(world.items)
     p, q = world.p.copy(), world.q.copy()
     for first in range(0, 320, 64):  # nothing is shared by two of these
         part = slice(first, first + 64)
-        cuda_reference.epoch(
-            world.user_rows[part], world.item_rows[part], world.values[part], p, q, codes, RATES,
-            writes == "store", update=update,
-        )  # fmt: skip
+        with np.errstate(invalid="ignore"):  # infinite
+            cuda_reference.epoch(
+                world.user_rows[part], world.item_rows[part], world.values[part], p, q, codes, RATES,
+                writes == "store", arithmetic=arithmetic, quantiser=quantiser,
+            )  # fmt: skip
     users, items, *sums = visit(
         world, factors, Execution(writes=writes), arithmetic=arithmetic, quantiser=quantiser
     )

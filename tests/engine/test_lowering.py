@@ -79,6 +79,10 @@ TARGETS = ["mascot_epoch", "mascot_promote", "mascot_predict", "mascot_check_fin
         ("mascot", 2, 2),
         ("mascot-n2", 2, 2),
         ("mascot-int8", 3, 2),
+        ("half", 1, 0),
+        ("mpt", 1, 0),
+        ("muppet", 1, 0),
+        ("afp", 1, 0),
     ],
 )
 def test_an_epoch_stays_on_the_device_and_in_place(method, tables, promotes):
