@@ -122,7 +122,7 @@ def test_nothing_changes_where_all_are_skipped(library, store):
 
 
 @writes
-@pytest.mark.parametrize("factors", FACTORS)
+@pytest.mark.parametrize("factors", [1, 100, 256])
 @pytest.mark.parametrize("bits", [24, 32])
 def test_a_full_word_is_float32(library, bits, factors, store):
     world = in_runs(make_world(factors, "float32", count=61), [1, 5, 2])
@@ -143,17 +143,17 @@ def test_fewer_bits_than_a_full_word_are_not_float32(library):
 def test_a_resolution_is_the_smallest_that_suits_the_word(library, bits):
     rng = np.random.default_rng(bits)
     most = np.float32(2 ** (bits - 1) - 1)
-    scales = np.ldexp(np.float32(1), np.arange(-90, 90, 7))
+    scales = np.ldexp(np.float32(1), np.arange(-90, 90, 17))
     edges = np.concatenate([most * scales, scales, np.float32(2) * most * scales])
     largest = np.concatenate(
         [
             edges, np.nextafter(edges, np.float32(np.inf)), np.nextafter(edges, np.float32(0)),
-            np.exp(rng.normal(0, 10, 200)).astype(np.float32),
+            np.exp(rng.normal(0, 10, 50)).astype(np.float32),
             [0, 2.0**-149, 2.0**-101, 2.0**-100, np.nextafter(np.float32(2.0**-100), 0)],
         ],
         dtype=np.float32,
     )  # fmt: skip
-    for share in (1, -1, *rng.uniform(-1, 1, 20)):
+    for share in (1, -1, *rng.uniform(-1, 1, 3)):
         values = (largest * np.float32(share)).astype(np.float32)
         wanted = [reference.fixed(v, m, bits) for v, m in zip(values, largest, strict=True)]
         np.testing.assert_array_equal(quantise(library, values, largest, bits), wanted)

@@ -215,8 +215,8 @@ def test_other_arithmetics_are_numpys_bit_for_bit(
         part = slice(first, first + 64)
         with np.errstate(invalid="ignore"):  # infinite
             cuda_reference.epoch(
-                world.user_rows[part], world.item_rows[part], world.values[part], p, q, codes, RATES,
-                writes == "store", arithmetic=arithmetic, quantiser=quantiser,
+                world.user_rows[part], world.item_rows[part], world.values[part], p, q, codes,
+                RATES, writes == "store", arithmetic=arithmetic, quantiser=quantiser,
             )  # fmt: skip
     users, items, *sums = visit(
         world, factors, Execution(writes=writes), arithmetic=arithmetic, quantiser=quantiser
