@@ -17,7 +17,7 @@ from tests.worlds import row_codes
 CHECKOUT = Path(__file__).parents[1]
 NATIVE = CHECKOUT / "tests" / "native"
 LOOKUPS = ["direct", "search", "per-row"]
-ARITHMETICS = ["float32", "float16", "mixed", "fixed"]
+ARITHMETIC_CODES = ["float32", "float16", "mixed", "fixed"]
 WHOLE_ROW_BITS = 30
 
 
@@ -228,7 +228,7 @@ class HostWorld:
         rates = np.array([*rates, 0, quantiser], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
         self.kernels.mascot_update_in(
-            ctypes.byref(self.view), ctypes.c_int32(ARITHMETICS.index(arithmetic)),
+            ctypes.byref(self.view), ctypes.c_int32(ARITHMETIC_CODES.index(arithmetic)),
             _pointer(rates), _pointer(counters), ctypes.c_int32(store), ctypes.c_uint32(grid),
         )  # fmt: skip
 

@@ -102,11 +102,11 @@ void require_trainable(const cuda::Pass& pass) {
   }
 }
 
-// Other arithmetics than FP32 hold a row in registers, and know one storage.
+// Other arithmetic than FP32 holds a row in registers, and knows one storage.
 void require_computable(const cuda::Pass& pass, Arithmetic arithmetic) {
   if (arithmetic == Arithmetic::kFloat32) return;
   require(pass.shape.factors <= cuda::kMostHeldFactors,
-          "a GPU computes in other arithmetics than float32 for at most " +
+          "a GPU computes in other arithmetic than float32 for at most " +
               std::to_string(cuda::kMostHeldFactors) + " factors, not " +
               std::to_string(pass.shape.factors) + "; use the cpu back end");
   const Storage wanted = arithmetic == Arithmetic::kFloat16 ? Storage::kFloat16 : Storage::kFloat32;

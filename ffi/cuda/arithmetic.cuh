@@ -86,7 +86,7 @@ struct Floats {
   }
 };
 
-// What arithmetics have in common whose rows are in FP32.
+// What InMixed and InFixed have in common: rows in FP32.
 class OnFloats {
  public:
   using Stored = Float32;

@@ -30,8 +30,8 @@ struct RowShape {
 // The scale_bits of rows in which all components share one.
 inline constexpr int kWholeRow = 30;
 
-// Components of the longest row that is held in registers: int8 and other arithmetics than FP32
-// train no longer ones.
+// Components of the longest row that is held in registers: int8 and other arithmetic than FP32
+// trains no longer ones.
 inline constexpr int64_t kMostHeldFactors = 256;
 
 // How a row is written that other ratings in flight may be writing.

@@ -1,4 +1,4 @@
-"""The CUDA kernels of other arithmetics than float32, compiled for the host, against NumPy."""
+"""The CUDA kernels of other arithmetic than float32, compiled for the host, against NumPy."""
 
 import numpy as np
 import pytest

@@ -115,13 +115,13 @@ def test_int8_rows_too_long_for_registers_are_not_trained():
     run_pass(kernels.run_epoch, world, ACCEPTED, factors=300)
 
 
-ARITHMETICS = {"float16": "float16", "mixed": "float32", "fixed": "float32"}
-"""The storage of each arithmetic's rows."""
+ROWS_IN = {"float16": "float16", "mixed": "float32", "fixed": "float32"}
+"""Arithmetic -> the storage of its rows."""
 
 
-@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize("arithmetic", ROWS_IN)
 def test_an_arithmetic_takes_rows_of_its_storage_only(arithmetic):
-    wanted = ARITHMETICS[arithmetic]
+    wanted = ROWS_IN[arithmetic]
     other = "float32" if wanted == "float16" else "float16"
     compute = partial(run_pass, kernels.run_epoch, arithmetic=arithmetic)
     world = only(make_world(33, wanted), wanted)
@@ -131,9 +131,9 @@ def test_an_arithmetic_takes_rows_of_its_storage_only(arithmetic):
     compute(world._replace(items=only(make_world(33, other), other).items), refused)
 
 
-@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize("arithmetic", ROWS_IN)
 def test_an_arithmetic_holds_rows_in_registers(arithmetic):
-    wanted = ARITHMETICS[arithmetic]
+    wanted = ROWS_IN[arithmetic]
     compute = partial(run_pass, kernels.run_epoch, arithmetic=arithmetic)
     for factors, message in ((256, ACCEPTED), (257, "for at most 256 factors, not 257")):
         world = only(make_world(factors, wanted, count=3), wanted)

@@ -184,7 +184,7 @@ def assert_an_epoch_is_the_cpus(factors, codes, execution, layout):
         assert_like_the_cpus(rows, cpus, before, storages[side])
 
 
-ARITHMETICS = [
+OTHER_ARITHMETIC = [
     ("float16", "float16", 0),
     ("mixed", "float32", 1000),
     ("mixed", "float32", 20_000),  # errors above 3.28 overflow, and a few gradients
@@ -203,9 +203,9 @@ def only(world, name):
 
 @pytest.mark.parametrize("layout", [lambda world: world, in_runs], ids=["shuffled", "runs"])
 @pytest.mark.parametrize("writes", WRITES)
-@pytest.mark.parametrize(("arithmetic", "storage", "quantiser"), ARITHMETICS)
+@pytest.mark.parametrize(("arithmetic", "storage", "quantiser"), OTHER_ARITHMETIC)
 @pytest.mark.parametrize("factors", [1, 31, 64, 100, 128, 200, 256])
-def test_other_arithmetics_are_numpys_bit_for_bit(
+def test_other_arithmetic_is_numpys_bit_for_bit(
     factors, arithmetic, storage, quantiser, writes, layout
 ):
     world = layout(only(diagonal(factors, storage, 320), storage))
