@@ -30,8 +30,8 @@ struct RowShape {
 // The scale_bits of rows in which all components share one.
 inline constexpr int kWholeRow = 30;
 
-// Components of the longest row that is held in registers: int8 and other arithmetic than FP32
-// trains no longer ones.
+// Components of the longest row that is held in registers, as int8 and all arithmetic but FP32 need
+// it.
 inline constexpr int64_t kMostHeldFactors = 256;
 
 // How a row is written that other ratings in flight may be writing.
