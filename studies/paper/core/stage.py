@@ -1,0 +1,112 @@
+"""What every stage of the study does: read the parameters, measure each data set, keep the rows."""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+from tqdm import tqdm
+
+from mascot_jax.data.store import read_facts
+from mascot_jax.engine.devices import choose_device
+from pipeline.hardware import describe_hardware
+from pipeline.paths import DataFolder, write_json
+from pipeline.stage import check_native
+from studies.paper.core import folders
+from studies.paper.core.race import Outcome, Scored, Variant, race
+from studies.paper.core.settings import DataSet, Grids, Profile, Study, Training, read_study
+from studies.paper.core.world import World
+
+Rows = list[dict[str, Any]]
+
+
+class Case(NamedTuple):
+    """One data set of the profile, for a figure to measure."""
+
+    figure: str
+    data: str
+    """The data set's name."""
+    folder: DataFolder
+    repetitions: int
+    train: Training
+    grids: Grids
+
+    def worlds(self) -> Iterator[tuple[int, World]]:
+        """Yield each repetition's seed and fold: repetition r tests fold r modulo their number."""
+        count = read_facts(self.folder.split).count
+        for repetition in range(self.repetitions):
+            if repetition == 0 or count > 1:
+                world = World(self.folder, repetition % count)
+            yield self.train.seed + repetition, world
+
+    def race(
+        self, variants: Sequence[Variant], scored: Scored = Scored.NEVER
+    ) -> dict[str, list[Outcome]]:
+        """Have variants race in every repetition; a variant's outcomes by its name."""
+        outcomes: dict[str, list[Outcome]] = defaultdict(list)
+        total = self.repetitions * len(variants) * self.train.epochs
+        with self.progress(total) as bar:
+            for seed, world in self.worlds():
+                run = race(variants, world, self.train, seed, scored, lambda _: bar.update())
+                for name, outcome in run.items():
+                    outcomes[name].append(outcome)
+        return outcomes
+
+    def progress(self, epochs: int) -> tqdm[Any]:
+        """Return a bar of so many epochs."""
+        return tqdm(
+            total=epochs, desc=f"{self.figure}, {self.data}", unit="epoch", disable=None
+        )
+
+
+Measure = Callable[[Case], Mapping[str, Rows]]
+"""Measures one data set; ``rows``, and what else the figure shows, by name."""
+
+
+def run_figure(figure: str, measure: Measure) -> None:
+    """Run a figure's stage: measure each data set of the profile, and write what all have shown."""
+    study = checked_study(f"python -m studies.paper.{figure}", measure.__doc__)
+    profile = study.chosen
+    tables: dict[str, Rows] = {}
+    device = choose_device(profile.train.backend)
+    with jax.default_device(device):
+        for data_set in profile.sets:
+            for name, rows in measure(_case(figure, study.profile, profile, data_set)).items():
+                tables.setdefault(name, []).extend(rows)
+    about = {
+        "figure": figure,
+        "profile": study.profile,
+        "hardware": describe_hardware(device),
+        "settings": _shown(profile),
+    }
+    write_json(folders.result(study.profile, figure), about | tables)
+
+
+def checked_study(program: str, what: str | None) -> Study:
+    """Return the parameters, once the command line and the native module are what they should be."""
+    argparse.ArgumentParser(
+        prog=program,
+        description=what,
+        epilog="Reads studies/paper/params.yaml; the working directory must be the repository's "
+        "root.",
+    ).parse_args()
+    study = read_study()
+    check_native()
+    return study
+
+
+def _case(figure: str, profile_name: str, profile: Profile, data_set: DataSet) -> Case:
+    folder = folders.data(profile_name, data_set)
+    return Case(
+        figure, data_set.name, folder, profile.repetitions, profile.train, profile.grids
+    )
+
+
+def _shown(profile: Profile) -> dict[str, Any]:
+    """Return a profile's parameters, less where on this machine its data came from."""
+    return profile.model_dump(
+        mode="json", exclude={"sets": {"__all__": {"data": {"source", "columns"}}}}
+    )
