@@ -352,10 +352,9 @@ def _fields_of_block(cls: type[Settings], path: tuple[int | str, ...]) -> list[s
     """Return the names of the parameters in a block, found from the outermost one."""
     block: Any = cls
     for name in path:
-        if isinstance(block, type):
-            block = block.model_fields[str(name)].annotation
-        else:  # one of a list of blocks, or of blocks by name
-            block = get_args(block)[-1]
+        inner = get_args(block)
+        # A field's block, or one of a list of blocks, or of blocks by name.
+        block = inner[-1] if inner else block.model_fields[str(name)].annotation
         if NoneType in get_args(block):  # a block that may be null
             block = get_args(block)[0]
     return list(block.model_fields)

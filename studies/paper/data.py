@@ -8,8 +8,8 @@ from __future__ import annotations
 from pipeline.download import download_into
 from pipeline.split import split_folder
 from studies.paper.core import folders
+from studies.paper.core.entry import checked_study
 from studies.paper.core.settings import Study
-from studies.paper.core.stage import checked_study
 
 
 def prepare(study: Study) -> None:
@@ -21,4 +21,4 @@ def prepare(study: Study) -> None:
 
 
 if __name__ == "__main__":
-    prepare(checked_study("python -m studies.paper.data", prepare.__doc__))
+    prepare(checked_study("data", prepare.__doc__))

@@ -60,7 +60,8 @@ def _promote(
     def promote(side: Side) -> Side:
         codes = np.array(side.codes)
         codes[chosen_groups(np.diff(np.array(side.starts)), 1 - share, rng)] = FLOAT32.code
-        return _promoted(side, jnp.asarray(codes), settings.factors, execution)
+        promoted: Side = _promoted(side, jnp.asarray(codes), settings.factors, execution)
+        return promoted
 
     return state._replace(users=promote(state.users), items=promote(state.items))
 

@@ -16,7 +16,7 @@ from mascot_jax.engine import kernels
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.state import Side, TrainState
+from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.schedule import learning_rates
@@ -72,8 +72,9 @@ def train(
     sample_ratio
         Of the ratings whose gradients count.
     """
-    starts = [quartile_starts(len(counts)) for counts in world.counts]
+    user_counts, item_counts = world.counts
     execution = Execution(settings.threads or usable_cores())
+    starts = quartile_starts(len(user_counts)), quartile_starts(len(item_counts))
     state = initial_state(*starts, settings)
     for rate in learning_rates(settings):
         rates = np.array(

@@ -14,7 +14,7 @@ SIGNIFICANT: Final = 0.05
 """Below this p-value, as in the paper."""
 
 Quantity = dict[str, Any]
-"""``mean``, ``low`` and ``high`` of Student's 95 % interval (None of one value), and ``values``, one
+"""``mean``; ``low`` and ``high`` of Student's 95 % interval, None of one value; and ``values``, one
 a repetition."""
 
 

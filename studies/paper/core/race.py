@@ -11,8 +11,6 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.grouping import Grouping
 from mascot_jax.engine.kernels import Execution

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,10 +13,10 @@ from mascot_jax.data.store import read_facts
 from mascot_jax.engine.devices import choose_device
 from pipeline.hardware import describe_hardware
 from pipeline.paths import DataFolder, write_json
-from pipeline.stage import check_native
 from studies.paper.core import folders
+from studies.paper.core.entry import checked_study
 from studies.paper.core.race import Outcome, Scored, Variant, race
-from studies.paper.core.settings import DataSet, Grids, Profile, Study, Training, read_study
+from studies.paper.core.settings import DataSet, Grids, Profile, Training
 from studies.paper.core.world import World
 
 Rows = list[dict[str, Any]]
@@ -57,9 +56,7 @@ class Case(NamedTuple):
 
     def progress(self, epochs: int) -> tqdm[Any]:
         """Return a bar of so many epochs."""
-        return tqdm(
-            total=epochs, desc=f"{self.figure}, {self.data}", unit="epoch", disable=None
-        )
+        return tqdm(total=epochs, desc=f"{self.figure}, {self.data}", unit="epoch", disable=None)
 
 
 Measure = Callable[[Case], Mapping[str, Rows]]
@@ -68,7 +65,7 @@ Measure = Callable[[Case], Mapping[str, Rows]]
 
 def run_figure(figure: str, measure: Measure) -> None:
     """Run a figure's stage: measure each data set of the profile, and write what all have shown."""
-    study = checked_study(f"python -m studies.paper.{figure}", measure.__doc__)
+    study = checked_study(figure, measure.__doc__)
     profile = study.chosen
     tables: dict[str, Rows] = {}
     device = choose_device(profile.train.backend)
@@ -85,28 +82,15 @@ def run_figure(figure: str, measure: Measure) -> None:
     write_json(folders.result(study.profile, figure), about | tables)
 
 
-def checked_study(program: str, what: str | None) -> Study:
-    """Return the parameters, once the command line and the native module are what they should be."""
-    argparse.ArgumentParser(
-        prog=program,
-        description=what,
-        epilog="Reads studies/paper/params.yaml; the working directory must be the repository's "
-        "root.",
-    ).parse_args()
-    study = read_study()
-    check_native()
-    return study
-
-
 def _case(figure: str, profile_name: str, profile: Profile, data_set: DataSet) -> Case:
     folder = folders.data(profile_name, data_set)
-    return Case(
-        figure, data_set.name, folder, profile.repetitions, profile.train, profile.grids
-    )
+    return Case(figure, data_set.name, folder, profile.repetitions, profile.train, profile.grids)
 
 
 def _shown(profile: Profile) -> dict[str, Any]:
-    """Return a profile's parameters, less where on this machine its data came from."""
-    return profile.model_dump(
-        mode="json", exclude={"sets": {"__all__": {"data": {"source", "columns"}}}}
-    )
+    """Return what all figures depend on of a profile, but for where its data came from.
+
+    What a figure varies is in its rows.
+    """
+    origin = {"sets": {"__all__": {"data": {"source", "columns"}}}}
+    return profile.model_dump(mode="json", exclude={"grids": True, **origin})
