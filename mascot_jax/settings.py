@@ -305,7 +305,7 @@ class TrainSettings(Settings):
         for name in ("storage", "rounding"):
             value, own = getattr(self, name), getattr(method, name)
             if value not in (None, own):
-                raise _together(
+                raise together(
                     f"train.{name}: {value!r}: train.method {self.method} has {own}: leave it "
                     "null, or choose another method"
                 )

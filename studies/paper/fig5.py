@@ -78,7 +78,7 @@ def train(
     state = initial_state(*starts, settings)
     for rate in learning_rates(settings):
         rates = np.array(
-            [rate, settings.user_reg, settings.item_reg, sample_ratio], dtype=np.float32
+            [rate, settings.user_reg, settings.item_reg, sample_ratio, 0], dtype=np.float32
         )
         state, sums = _epoch(state, world.ratings, rates, settings.factors, execution)
         users, items = jax.device_get(sums)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mascot_jax.settings import (
     Backend,
+    Comparators,
     DataSettings,
     Finite,
     Seed,
@@ -54,6 +55,8 @@ class DataSet(Settings):
     """As in the pipeline's params.yaml."""
     split: SplitSettings = SplitSettings()
     """As there; repetition r tests fold r modulo ``count``."""
+    comparators: Comparators | None = None
+    """For this data set; null: the profile's."""
 
     @property
     def name(self) -> str:
@@ -75,6 +78,8 @@ class Training(Settings):
     """Where to train."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU only: null takes every core the process may use."""
+    comparators: Comparators | None = None
+    """Constants of ``mpt``, ``muppet`` and ``afp``; null: the published ones."""
     seed: Seed = 0
     """Repetition r has seed + r."""
 

@@ -84,7 +84,9 @@ def run_figure(figure: str, measure: Measure) -> None:
 
 def _case(figure: str, profile_name: str, profile: Profile, data_set: DataSet) -> Case:
     folder = folders.data(profile_name, data_set)
-    return Case(figure, data_set.name, folder, profile.repetitions, profile.train, profile.grids)
+    comparators = data_set.comparators or profile.train.comparators
+    train = profile.train.model_copy(update={"comparators": comparators})
+    return Case(figure, data_set.name, folder, profile.repetitions, train, profile.grids)
 
 
 def _shown(profile: Profile) -> dict[str, Any]:
