@@ -1,0 +1,299 @@
+"""The paper's figures, drawn from our results."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import altair as alt
+
+from studies.paper import published
+from studies.paper.report import draw, panels
+from studies.paper.report.document import Figure
+from studies.paper.report.methods import NAMES, name_of
+from studies.paper.report.results import Results, Row, names
+from studies.paper.report.style import HEIGHT, SERIES, looks
+from studies.paper.report.tables import repetitions
+
+BARS: Final = "bars are 95 % Student intervals"
+BANDS: Final = "bands are 95 % Student intervals"
+TICKS: Final = "Black ticks are the paper's, of its own data sets and its GPU"
+
+
+def _by_data(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
+    return {data: [row for row in rows if row["data"] == data] for data in names(rows, "data")}
+
+
+def _spread(rows: tuple[Row, ...] | list[Row], kind: str) -> str:
+    return repetitions([row.quantity(kind) for row in rows])
+
+
+def methods_time(results: Results) -> Figure:
+    """Draw Fig. 1 and 7: each method's time, relative to FP32."""
+    rows = results.rows("fig7")
+    order = [name_of(method) for method in NAMES if method in names(rows, "method")]
+    most = max(1.1, *(min(row.quantity("relative_time").mean, 4.0) for row in rows))
+    x = alt.X("value:Q", title="time relative to FP32").scale(domain=[0, most * 1.08], clamp=True)
+    drawn = []
+    for data, of_data in _by_data(rows).items():
+        for factors in names(of_data, "factors"):
+            chosen = [row for row in of_data if row["factors"] == factors]
+            values = panels.finite(
+                panels.point(row.quantity("relative_time"), method=name_of(row["method"]))
+                for row in chosen
+            )
+            for row in chosen:
+                value = _published_time(row["method"], factors)
+                if value is not None:
+                    values.append({"method": name_of(row["method"]), "value": value, "paper": True})
+            panel = panels.dots(values, "method", looks(names(chosen, "method")), x, order)
+            panel = alt.layer(panels.reference(1.0).encode(x=alt.X("at:Q", title=x["title"])), panel)
+            drawn.append(panels.sized(panel, f"{data}, k = {factors}", 205, 190))
+    return Figure(
+        "fig7",
+        draw.svg(panels.arrange(drawn)),
+        "Dot plot: training time of each method relative to FP32, by data set and factors.",
+        f"Fig. 1 and 7. Training time relative to FP32 of the same repetition; left is faster. "
+        f"{_spread(rows, 'relative_time')}, {BARS}. {TICKS}, where its text gives a figure: MASCOT "
+        f"at k = 128, MuPPET at k = 64, and FP16, which it takes for the ideal.",
+    )
+
+
+def _published_time(method: str, factors: int) -> float | None:
+    for path in (f"fig7/{method}/{factors}/relative_time", f"fig7/{method}/relative_time"):
+        value = published.VALUES.get(path)
+        if value is not None and isinstance(value.value, float) and method != "fp32":
+            return value.value
+    return None
+
+
+def half_shares(results: Results) -> Figure:
+    """Draw Fig. 4: time by the share of rows in FP16."""
+    rows = results.rows("fig4")
+    x = alt.X("share:Q", title="rows in FP16").axis(format="%", values=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    y = alt.Y("value:Q", title="time relative to FP32").scale(zero=False)
+    by_data = _by_data(rows)
+    drawn = []
+    for data, of_data in by_data.items():
+        measured = [
+            panels.point(row.quantity("relative_time"), share=row["half_share"], what="ours")
+            for row in of_data
+        ]
+        bytes_only = [
+            {"share": row["half_share"], "value": 1 - row["half_share"] / 2, "what": "bytes alone"}
+            for row in of_data
+        ]
+        shown = {"ours": SERIES["ours"], "bytes alone": SERIES["naive"]}
+        panel = panels.lines(panels.finite(measured + bytes_only), "what", shown, x, y)
+        drawn.append(panels.sized(panel, data, panels.width_of(len(by_data))))
+    return Figure(
+        "fig4",
+        draw.svg(panels.arrange(drawn)),
+        "Lines: time of an epoch relative to FP32 against the share of rows stored in FP16.",
+        f"Fig. 4. Time of an epoch by the share of randomly chosen rows in FP16, k = 128. "
+        f"{_spread(rows, 'relative_time')}, {BANDS}. Dashed: if time followed the bytes moved. The "
+        f"paper's time falls with every step; its text gives no figures.",
+    )
+
+
+def distribution(results: Results) -> Figure:
+    """Draw Fig. 5(a): how ratings are spread over users and items."""
+    rows = results.rows("table1", "distribution")
+    x = alt.X("share:Q", title="rows, most-rated first").axis(format="%")
+    y = alt.Y("value:Q", title="ratings of a row").scale(type="log").axis(tickCount=5, format="~s")
+    by_data = _by_data(rows)
+    drawn = []
+    for data, of_data in by_data.items():
+        values = [
+            {"share": row["share"], "value": row["ratings"], "side": row["side"]}
+            for row in of_data
+            if row["ratings"] > 0
+        ]
+        shown = {side: SERIES[side] for side in ("users", "items")}
+        marked = sorted({value["share"] for value in values})[::20]
+        panel = panels.lines(values, "side", shown, x, y, marked=marked)
+        drawn.append(panels.sized(panel, data, panels.width_of(len(by_data))))
+    return Figure(
+        "fig5a",
+        draw.svg(panels.arrange(drawn)),
+        "Lines: number of ratings of users and of items, from the most-rated to the least-rated.",
+        "Fig. 5(a). A few users and items have most of the ratings. Counted, not measured: no "
+        "interval.",
+    )
+
+
+def gradients(results: Results) -> Figure:
+    """Draw Fig. 5(b): the scale of the gradients per quartile of rating counts."""
+    rows = results.rows("fig5")
+    x = alt.X("epoch:Q", title="epoch").axis(tickMinStep=1, grid=False)
+    y = alt.Y("value:Q", title="gradient, root mean square").scale(zero=False)
+    shown = {name: SERIES[name] for name in SERIES if name.startswith("G")}
+    labels = {int(name[1]): name for name in shown}
+    last = max(row["epoch"] for row in rows)
+    marked = range(0, last + 1, max(1, last // 6))
+    drawn = []
+    for data, of_data in _by_data(rows).items():
+        for side in names(of_data, "side"):
+            values = panels.finite(
+                panels.point(
+                    row.quantity("gradient"), epoch=row["epoch"], quartile=labels[row["quartile"]]
+                )
+                for row in of_data
+                if row["side"] == side
+            )
+            panel = panels.lines(values, "quartile", shown, x, y, marked=list(marked))
+            drawn.append(panels.sized(panel, f"{data}, {side}", panels.width_of(2)))
+    return Figure(
+        "fig5b",
+        draw.svg(panels.arrange(drawn)),
+        "Lines: scale of the gradients over the epochs for four quartiles of users and of items.",
+        f"Fig. 5(b). Root mean square norm of the gradients, FP32, by quartile of the number of "
+        f"ratings. {_spread(rows, 'gradient')}, {BANDS}. In the paper the most-rated quartile "
+        f"falls fastest; its text gives no figures.",
+    )
+
+
+def errors(results: Results) -> Figure:
+    """Draw Fig. 8: RMSE of each method over the epochs."""
+    rows = results.rows("fig8")
+    x = alt.X("epoch:Q", title="epoch").axis(tickMinStep=1, grid=False)
+    shown = looks([method for method in NAMES if method in names(rows, "method")])
+    by_data = _by_data(rows)
+    drawn = []
+    for data, of_data in by_data.items():
+        low, high = _worth_seeing(of_data)
+        y = alt.Y("value:Q", title="test RMSE").scale(domain=[low, high], zero=False, nice=False)
+        values = panels.finite(
+            panels.point(row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"]))
+            for row in of_data
+        )
+        values = _clamped([value for value in values if value["value"] <= high], low, high)
+        last = max((row["epoch"] for row in of_data), default=0)
+        marked = list(range(last, -1, -max(1, last // 6)))
+        panel = panels.lines(values, "method", shown, x, y, marked=marked)
+        drawn.append(panels.sized(panel, data, panels.width_of(len(by_data)), HEIGHT + 60))
+    return Figure(
+        "fig8",
+        draw.svg(panels.arrange(drawn)),
+        "Lines: test RMSE of each method over the epochs.",
+        f"Fig. 8. Test RMSE over the epochs, k = 128; the steep start is cut off. "
+        f"{_spread(rows, 'rmse')}, {BANDS}.",
+    )
+
+
+def _worth_seeing(rows: list[Row]) -> tuple[float, float]:
+    """Return the range of RMSE from the least to what a fifth of the training leaves."""
+    last = max(row["epoch"] for row in rows)
+    late = [row.quantity("rmse").mean for row in rows if row["epoch"] >= last / 5]
+    late = [value for value in late if math.isfinite(value)]
+    low = min(late)
+    high = min(max(late), low + 0.12)
+    room = max(0.002, 0.05 * (high - low))
+    return low - room, high + room
+
+
+def _clamped(values: panels.Values, low: float, high: float) -> panels.Values:
+    """Keep bands within the panel: areas that reach beyond it would change its scale."""
+    ends = {"low", "high"}
+    return [
+        {key: min(max(part, low), high) if key in ends else part for key, part in value.items()}
+        for value in values
+    ]
+
+
+def strategies(results: Results) -> Figure:
+    """Draw Fig. 9: time and error of the strategies."""
+    rows = results.rows("fig9")
+    order = [name_of(name) for name in names(rows, "variant")]
+    drawn = []
+    for data, of_data in _by_data(rows).items():
+        shown = looks(names(of_data, "variant"))
+        for kind, title in (("relative_time", "time relative to FP32"), ("loss", "RMSE over FP32's")):
+            values = panels.finite(
+                panels.point(row.quantity(kind), variant=name_of(row["variant"])) for row in of_data
+            )
+            if kind == "relative_time":
+                paper = published.number("fig9/mascot/relative_time")
+                values.append({"variant": name_of("mascot"), "value": paper, "paper": True})
+            x = alt.X("value:Q", title=title).scale(zero=True, nice=True).axis(tickCount=5)
+            panel = panels.dots(values, "variant", shown, x, order)
+            unit = 1.0 if kind == "relative_time" else 0.0
+            panel = alt.layer(panels.reference(unit).encode(x=alt.X("at:Q", title=title)), panel)
+            drawn.append(panels.sized(panel, data, 195, 130))
+    return Figure(
+        "fig9",
+        draw.svg(panels.arrange(drawn)),
+        "Dot plots: time relative to FP32, and RMSE over FP32's, of MASCOT and its two ablations.",
+        f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group by "
+        f"group. {_spread(rows, 'loss')}, {BARS}. {TICKS}.",
+    )
+
+
+def lookups(results: Results) -> Figure:
+    """Draw Fig. 10: time by the way a row's group is found."""
+    rows = results.rows("fig10")
+    x = alt.X("groups:Q", title="groups a side").scale(type="log", domain=_groups(rows))
+    x = x.axis(values=names(rows, "groups"), grid=False)
+    y = alt.Y("value:Q", title="time relative to naive").scale(zero=False)
+    by_data = _by_data(rows)
+    drawn = []
+    for data, of_data in by_data.items():
+        values = panels.finite(
+            panels.point(row.quantity("relative_time"), groups=row["groups"], lookup=row["lookup"])
+            for row in of_data
+        )
+        shown = {name: SERIES[name] for name in names(of_data, "lookup")}
+        panel = panels.lines(values, "lookup", shown, x, y)
+        theirs = {
+            "groups": 100,
+            "value": published.number("fig10/opt/100/relative_time"),
+        }
+        tick = panels.base([theirs]).mark_tick(color="#1b1b1b", thickness=2.5, size=22, orient="horizontal")
+        panel = alt.layer(panel, tick.encode(x=x, y=y))
+        drawn.append(panels.sized(panel, data, panels.width_of(len(by_data))))
+    return Figure(
+        "fig10",
+        draw.svg(panels.arrange(drawn)),
+        "Lines: training time relative to MASCOT-naive against the number of groups.",
+        f"Fig. 10. How a row's group is found: naive reads it for every row, opt searches the "
+        f"groups, ours looks into a table of cells. {_spread(rows, 'relative_time')}, {BANDS}. "
+        f"The black tick is the paper's opt with 100 groups, mean of its four sets.",
+    )
+
+
+def _groups(rows: tuple[Row, ...]) -> list[float]:
+    counts = names(rows, "groups")
+    return [min(counts), max(counts)]
+
+
+def group_counts(results: Results) -> Figure:
+    """Draw Fig. 11: time and error by the number of groups."""
+    rows = results.rows("fig11")
+    x = alt.X("groups:Q", title="groups a side").scale(type="log", domain=_groups(rows))
+    x = x.axis(values=names(rows, "groups"), grid=False)
+    shown = {"MASCOT": looks(["mascot"])["MASCOT"]}
+    drawn = []
+    for data, of_data in _by_data(rows).items():
+        for kind, title in (("seconds", "seconds"), ("rmse", "test RMSE")):
+            values = panels.finite(
+                panels.point(row.quantity(kind), groups=row["groups"], method="MASCOT")
+                for row in of_data
+            )
+            y = alt.Y("value:Q", title=title).scale(zero=False)
+            panel = panels.lines(values, "method", shown, x, y)
+            if kind == "seconds":
+                panel = alt.layer(_turning(), panel)
+            drawn.append(panels.sized(panel, data, panels.width_of(2)))
+    return Figure(
+        "fig11",
+        draw.svg(panels.arrange(drawn)),
+        "Lines: training time and RMSE of MASCOT against the number of groups.",
+        f"Fig. 11. Time and error by the number of groups. {_spread(rows, 'rmse')}, {BANDS}. The "
+        f"dashed line is where the paper's time begins to rise again, about 300 groups; its error "
+        f"does not depend on them.",
+    )
+
+
+def _turning() -> Any:
+    at = [{"groups": published.number("fig11/turning")}]
+    return panels.base(at).mark_rule(color="#8a8a8a", strokeDash=[4, 3]).encode(x="groups:Q")

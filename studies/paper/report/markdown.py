@@ -1,0 +1,65 @@
+"""Write a report as Markdown, with its pictures beside it."""
+
+from __future__ import annotations
+
+from studies.paper.report.document import Block, Cell, Figure, Report, Section, Table
+
+FIGURES = "figures"
+"""The folder of the pictures, beside the page."""
+
+
+def write(report: Report) -> str:
+    """Return the page."""
+    parts = [f"# {report.title}", *report.lead]
+    parts.append("\n".join(f"- **{name}**: {_text(value)}" for name, value in report.facts))
+    parts += ["## What the data say", _answers(report)]
+    parts += [f"**{answer.name}.** {_text(answer.why)}" for answer in report.answers if answer.why]
+    parts += [_section(section) for section in report.sections]
+    return "\n\n".join(parts) + "\n"
+
+
+def _answers(report: Report) -> str:
+    lines = ["| Question | The paper | Ours | |", "|---|---|---|---|"]
+    for answer in report.answers:
+        question = f"**{answer.name}.** {answer.question}"
+        cells = (question, answer.paper, f"**{answer.verdict}**", answer.sentence)
+        lines.append("| " + " | ".join(map(_text, cells)) + " |")
+    return "\n".join(lines)
+
+
+def _section(section: Section) -> str:
+    return "\n\n".join([f"## {section.title}", *map(_block, section.blocks)])
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Table():
+            return _table(block)
+        case Figure():
+            return f"![{block.alt}]({FIGURES}/{block.name}.svg)\n\n{_text(block.caption)}"
+        case str():
+            return _text(block)
+
+
+def _table(table: Table) -> str:
+    lines = [
+        f"*{_text(table.caption)}*",
+        "",
+        "| " + " | ".join(map(_text, table.header)) + " |",
+        "|" + "|".join("---" if text else "---:" for text in _named(table)) + "|",
+    ]
+    lines += ["| " + " | ".join(_text(cell.text) for cell in row) + " |" for row in table.rows]
+    return "\n".join(lines)
+
+
+def _named(table: Table) -> list[bool]:
+    """Tell which columns name rows."""
+    first: tuple[Cell, ...] = table.rows[0] if table.rows else ()
+    return [cell.head for cell in first] or [False] * len(table.header)
+
+
+def _text(text: str) -> str:
+    """Escape what Markdown would take for markup."""
+    for sign in "\\|<>*_`":
+        text = text.replace(sign, f"\\{sign}") if sign != "*" or "**" not in text else text
+    return text

@@ -1,0 +1,101 @@
+"""Pieces that several figures are put together from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+
+from studies.paper.report.results import Quantity
+from studies.paper.report.style import FAINT, HEIGHT, INK, NARROW, WIDE, Look, encoded
+
+Values = list[dict[str, Any]]
+
+
+def point(quantity: Quantity, **fields: Any) -> dict[str, Any]:
+    """Return what is drawn of a quantity: ``value``, and ``low`` and ``high`` where known."""
+    low, high = quantity.interval
+    ends = {} if math.isinf(low) or math.isinf(high) else {"low": low, "high": high}
+    return {**fields, "value": quantity.mean, **ends}
+
+
+def finite(values: Iterable[dict[str, Any]]) -> Values:
+    """Return what can be drawn."""
+    return [value for value in values if math.isfinite(value["value"])]
+
+
+def base(values: Values) -> Any:
+    """Return a chart of values, without any mark yet."""
+    return alt.Chart(alt.InlineData(values=values))
+
+
+def width_of(count: int) -> int:
+    """Return the width of one of so many panels."""
+    return WIDE if count == 1 else NARROW
+
+
+def arrange(panels: Sequence[Any]) -> Any:
+    """Put panels into rows of two, with one legend for all."""
+    if len(panels) == 1:
+        return panels[0]
+    rows = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
+    whole = alt.vconcat(*rows) if len(rows) > 1 else rows[0]
+    return whole.resolve_scale(color="shared", shape="shared", strokeDash="shared")
+
+
+def lines(
+    values: Values, field: str, looks: dict[str, Look], x: Any, y: Any, *, marked: Sequence[Any] = ()
+) -> Any:
+    """Return lines of a named field over ``x``, bands for their intervals, and marks.
+
+    ``marked`` says at which values of x there are marks; everywhere, if it is empty.
+    """
+    ends = [value for value in values if "low" in value]
+    at = [value for value in values if not marked or value[x["shorthand"].split(":")[0]] in marked]
+    shapes = encoded(field, looks)
+    high = {"y": alt.Y("low:Q", title=y["title"]), "y2": "high:Q"}
+    band = base(ends).mark_area(opacity=0.18).encode(x=x, color=shapes["color"], **high)
+    line = base(values).mark_line(strokeWidth=2, clip=True)
+    mark = base(at).mark_point(filled=True, size=55, opacity=1, clip=True)
+    layers = [
+        line.encode(x=x, y=y, color=shapes["color"], strokeDash=shapes["strokeDash"]),
+        mark.encode(x=x, y=y, color=shapes["color"], shape=shapes["shape"]),
+    ]
+    return alt.layer(*([band] if ends else []), *layers)
+
+
+def dots(values: Values, field: str, looks: dict[str, Look], x: Any, order: Sequence[str]) -> Any:
+    """Return one line of the panel for each name: its mark, its interval, and the paper's tick.
+
+    Values with a field ``paper`` are the paper's, and have no mark of their own.
+    """
+    y = alt.Y(f"{field}:N", title=None, sort=list(order)).axis(
+        grid=True, gridDash=[1, 3], domain=False, ticks=False, labelLimit=220
+    )
+    ours = [value for value in values if not value.get("paper")]
+    ends = [value for value in ours if "low" in value]
+    papers = [value for value in values if value.get("paper")]
+    shapes = encoded(field, looks, legend=False)
+    whisker = base(ends).mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title=x["title"]), x2="high:Q", y=y, color=shapes["color"]
+    )
+    mark = base(ours).mark_point(filled=True, size=110, opacity=1, stroke=INK, strokeWidth=0.7)
+    tick = base(papers).mark_tick(color=INK, thickness=2.5, size=20)
+    layers = [mark.encode(x=x, y=y, color=shapes["color"], shape=shapes["shape"])]
+    layers = ([whisker] if ends else []) + layers + ([tick.encode(x=x, y=y)] if papers else [])
+    return alt.layer(*layers)
+
+
+def reference(value: float, channel: str = "x") -> Any:
+    """Return a thin line at a value of ``x`` or ``y``."""
+    encoding = {channel: alt.X("at:Q") if channel == "x" else alt.Y("at:Q")}
+    return base([{"at": value}]).mark_rule(color=FAINT, strokeDash=[4, 3]).encode(**encoding)
+
+
+def sized(panel: Any, title: str, width: int, height: int = HEIGHT) -> Any:
+    """Return a panel with its title and size."""
+    return panel.properties(title=title, width=width, height=height)
+
+
