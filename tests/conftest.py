@@ -21,6 +21,7 @@ NEED_THE_CHECKOUT = [
     # the pipeline, its parameters, or the benchmarks
     "benchmarks",
     "pipeline",
+    "studies",
     "engine/test_devices.py",
     "test_settings.py",
     # the sources of the kernels, of the library or of the pages
@@ -58,7 +59,7 @@ def pytest_report_header():
     return f"mascot_jax: {where}"
 
 
-WITH_DEAR_FIXTURES = ("pipeline", "test_cuda_on_host.py", "test_ml_1m.py")
+WITH_DEAR_FIXTURES = ("pipeline", "test_cuda_on_host.py", "test_ml_1m.py", "test_study.py")
 """Folders and files whose tests share what takes long to make: one worker's, if there are more."""
 
 
