@@ -1,1 +1,1 @@
-"""Pipelines that answer a question, on the same code as the default one."""
+"""Pipelines that answer a question, on the stages and the library of this repository."""

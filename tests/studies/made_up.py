@@ -59,7 +59,8 @@ def write_results(folder, data=("synthetic ml-1m",), epochs=12, times=TIMES, los
     made = World(**world)
     for maker in (table1, fig4, fig5, fig7, fig8, fig9, fig10, fig11, table2, beyond):
         content = {"figure": maker.__name__, "profile": folder.name, "hardware": HARDWARE}
-        content |= {"settings": {"epochs": epochs}, "rows": []}
+        train = {"epochs": epochs, "factors": 128}
+        content |= {"settings": {"repetitions": made.repetitions, "train": train}, "rows": []}
         for name in data:
             for part, rows in maker(made, epochs, times, losses).items():
                 content.setdefault(part, []).extend({"data": name, **row} for row in rows)
@@ -145,8 +146,10 @@ def fig8(made, epochs, times, losses):
 
 
 def events(method):
+    if method == "mascot":
+        return [{"epoch": 0, "switched": 0.0}, {"epoch": 8, "switched": 0.21}, {"epoch": 9, "switched": 0.4}]
     if method == "muppet":
-        return [{"epoch": epoch, "word_length": bits} for epoch, bits in ((0, 8), (3, 12), (7, 32))]
+        return [{"epoch": epoch, "word_length": bits} for epoch, bits in ((0, 8), (3, 12), (7, None))]
     return []
 
 

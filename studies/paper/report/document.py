@@ -17,6 +17,8 @@ class Cell(NamedTuple):
     """Likewise among the published values."""
     head: bool = False
     """It names the row."""
+    strong: bool = False
+    """It stands out."""
 
 
 class Table(NamedTuple):

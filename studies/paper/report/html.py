@@ -13,7 +13,7 @@ from studies.paper.report.document import Answer, Block, Cell, Figure, Report, S
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SIGNS = {
     "agrees": "✓",
-    "agrees in part": "±",
+    "agrees in part": "≈",
     "contradicts": "✗",
     "cannot be told": "?",
     "not run": "–",
@@ -83,7 +83,7 @@ def _block(block: Block) -> str:
 
 
 def _table(table: Table) -> str:
-    header = "".join(f'<th scope="col">{escape(text)}</th>' for text in table.header)
+    header = "".join(map(_column, table.header, _named(table)))
     rows = "\n".join(f"<tr>{row}</tr>" for row in _rows(table))
     body = f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
     caption = escape(table.caption)
@@ -92,6 +92,22 @@ def _table(table: Table) -> str:
         f"<details{fold}>\n<summary>{caption}</summary>\n"
         f'<div class="wide">{body}</div>\n</details>'
     )
+
+
+def _named(table: Table) -> list[bool]:
+    """Tell which columns are read as words: what names rows, and what is said of them."""
+    first = table.rows[0] if table.rows else ()
+    said = [all(_is_said(row[place]) for row in table.rows) for place in range(len(first))]
+    return [cell.head or words for cell, words in zip(first, said, strict=True)]
+
+
+def _is_said(cell: Cell) -> bool:
+    return cell.data.endswith("/events") or not (cell.head or cell.data or cell.paper)
+
+
+def _column(text: str, named: bool) -> str:
+    kind = ' class="words"' if named else ""
+    return f'<th scope="col"{kind}>{escape(text)}</th>'
 
 
 def _rows(table: Table) -> Iterator[str]:
@@ -129,4 +145,6 @@ def _cell(cell: Cell, rows: int) -> str:
         for name, value in (("from", cell.data), ("paper", cell.paper))
         if value
     )
-    return f"<td{where}>{escape(cell.text)}</td>"
+    kind = ' class="words"' if cell.text and _is_said(cell) else ""
+    text = f"<b>{escape(cell.text)}</b>" if cell.strong else escape(cell.text)
+    return f"<td{kind}{where}>{text}</td>"

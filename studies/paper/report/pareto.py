@@ -89,7 +89,7 @@ def pareto(results: Results) -> Figure:
         "pareto",
         draw.svg(chart),
         "Scatter plot: test RMSE of every method against the bytes it moves per rating.",
-        f"RMSE against the bytes of rows that a rating moves, relative to FP32, k = 128; left and "
+        f"RMSE against the bytes of rows that a rating moves, relative to FP32, k = {results.factors}; left and "
         f"low is better. {repetitions([row.quantity('rmse') for row in rows])}, bars are 95 % "
         f"Student intervals. The grey line joins what nothing else beats in both; hollow "
         f"marks are variants of a method; marks at the upper edge "
@@ -119,7 +119,7 @@ def _panel(data: str, candidates: Sequence[Place]) -> Any:
         domain=[left, right], nice=False
     ).axis(values=ticks, titleAnchor="start", domain=False, ticks=False)
     y = alt.Y("rmse:Q", title="test RMSE").scale(domain=[low, bottom], nice=False, zero=False)
-    y = y.axis(tickCount=8, format=".4~f")
+    y = y.axis(tickCount=8, format=".3f")
     layers = [*_front(front(candidates), best + REACH, x, y), *_marks(values, x, y)]
     return alt.layer(*layers).properties(title=data, width=WIDE, height=HEIGHT)
 

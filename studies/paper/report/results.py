@@ -33,7 +33,7 @@ class Quantity(NamedTuple):
     @property
     def interval(self) -> tuple[float, float]:
         """Return its ends; without an interval, it may be anything."""
-        if self.low is None or self.high is None or math.isnan(self.mean):
+        if self.low is None or self.high is None or not math.isfinite(self.high - self.low):
             return (-math.inf, math.inf)
         return (self.low, self.high)
 
@@ -101,6 +101,12 @@ class Results(NamedTuple):
     profile: str
     files: Mapping[str, Result]
     """By name, ``fig7`` say; those missing have not been run."""
+
+    @property
+    def factors(self) -> int:
+        """Return k of all that does not say otherwise."""
+        found = (file.settings.get("train", {}).get("factors") for file in self.files.values())
+        return next(filter(None, found), 128)
 
     def rows(self, name: str, part: str = "rows") -> tuple[Row, ...]:
         """Return a file's rows, none where it has not been run."""
