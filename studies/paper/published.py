@@ -1,7 +1,7 @@
 """What the MASCOT paper says: its tables, and the figures that its text names.
 
-``VALUES`` has one entry for each, under a path such as ``table2/ml-10m/2/0.05/rmse``. Its plots were
-not measured with a ruler: what is read off them says so. Times are of an RTX 2070, 50 epochs.
+``VALUES`` has one entry for each, under a path such as ``table2/ml-10m/2/0.05/rmse``. What is read
+off a plot says so. Times are of an RTX 2070, 50 epochs.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ _TEXT: Final = {
 def _values() -> dict[str, Published]:
     values = dict(_TEXT)
     for data, numbers in _TABLE1.items():
-        for quantity, number in zip(("users", "items", "ratings", "sparsity"), numbers, strict=True):
+        for quantity, number in zip(
+            ("users", "items", "ratings", "sparsity"), numbers, strict=True
+        ):
             values[f"table1/{data}/{quantity}"] = Published(number, "Table I")
     for data, text in _TABLE2.items():
         cells = iter(map(float, text.split()))

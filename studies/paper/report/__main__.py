@@ -46,6 +46,8 @@ def write(folder: Path, output: Path) -> None:
     whole = report(load(folder, folder.name))
     pictures = output / markdown.FIGURES
     pictures.mkdir(parents=True, exist_ok=True)
+    for old in pictures.glob("*.svg"):
+        old.unlink()
     for figure in _figures(whole):
         _write(pictures / f"{figure.name}.svg", figure.svg)
     _write(output / "report.md", markdown.write(whole))

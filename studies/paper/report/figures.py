@@ -46,7 +46,9 @@ def methods_time(results: Results) -> Figure:
                 if value is not None:
                     values.append({"method": name_of(row["method"]), "value": value, "paper": True})
             panel = panels.dots(values, "method", looks(names(chosen, "method")), x, order)
-            panel = alt.layer(panels.reference(1.0).encode(x=alt.X("at:Q", title=x["title"])), panel)
+            panel = alt.layer(
+                panels.reference(1.0).encode(x=alt.X("at:Q", title=x["title"])), panel
+            )
             drawn.append(panels.sized(panel, f"{data}, k = {factors}", 205, 190))
     return Figure(
         "fig7",
@@ -89,9 +91,10 @@ def half_shares(results: Results) -> Figure:
         "fig4",
         draw.svg(panels.arrange(drawn)),
         "Lines: time of an epoch relative to FP32 against the share of rows stored in FP16.",
-        f"Fig. 4. Time of an epoch by the share of randomly chosen rows in FP16, k = {results.factors}. "
-        f"{_spread(rows, 'relative_time')}, {BANDS}. Dashed: if time followed the bytes moved. The "
-        f"paper's time falls with every step; its text gives no figures.",
+        f"Fig. 4. Time of an epoch by the share of randomly chosen rows in FP16, "
+        f"k = {results.factors}. {_spread(rows, 'relative_time')}, {BANDS}. Dashed: if "
+        f"time followed the bytes moved. The paper's time falls with every step; its text gives no "
+        f"figures.",
     )
 
 
@@ -165,11 +168,15 @@ def errors(results: Results) -> Figure:
         for title, since, reach in ((data, 0.2, 0.12), (f"{data}, the last third", 2 / 3, 0.03)):
             late = [row for row in of_data if row["epoch"] >= since * last]
             values = panels.finite(
-                panels.point(row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"]))
+                panels.point(
+                    row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"])
+                )
                 for row in late
             )
             low, high = _worth_seeing(values, reach)
-            y = alt.Y("value:Q", title="test RMSE").scale(domain=[low, high], zero=False, nice=False)
+            y = alt.Y("value:Q", title="test RMSE").scale(
+                domain=[low, high], zero=False, nice=False
+            )
             values = _clamped([value for value in values if value["value"] <= high], low, high)
             panel = panels.lines(values, "method", shown, x, y, marked=marked)
             drawn.append(panels.sized(panel, title, panels.width_of(2), HEIGHT + 30))
@@ -227,8 +234,8 @@ def strategies(results: Results) -> Figure:
         "fig9",
         draw.svg(panels.arrange(drawn)),
         "Dot plots: time relative to FP32, and RMSE over FP32's, of MASCOT and its two ablations.",
-        f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group by "
-        f"group. {_spread(rows, 'loss')}, {BARS}. {TICKS}.",
+        f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group "
+        f"by group. {_spread(rows, 'loss')}, {BARS}. {TICKS}.",
     )
 
 
@@ -245,7 +252,9 @@ def lookups(results: Results) -> Figure:
             for row in of_data
         )
         ends = panels.within(values, theirs["value"])
-        y = alt.Y("value:Q", title="time relative to naive").scale(domain=ends, nice=False, zero=False)
+        y = alt.Y("value:Q", title="time relative to naive").scale(
+            domain=ends, nice=False, zero=False
+        )
         shown = {name: SERIES[name] for name in names(of_data, "lookup")}
         tick = panels.base([theirs]).mark_tick(
             color=INK, thickness=2.5, size=22, opacity=1, orient="horizontal"
@@ -344,4 +353,8 @@ def group_counts(results: Results) -> Figure:
 
 
 def _turning(groups: float) -> Any:
-    return panels.base([{"groups": groups}]).mark_rule(color=FAINT, strokeDash=[4, 3]).encode(x="groups:Q")
+    return (
+        panels.base([{"groups": groups}])
+        .mark_rule(color=FAINT, strokeDash=[4, 3])
+        .encode(x="groups:Q")
+    )

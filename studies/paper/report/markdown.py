@@ -15,7 +15,12 @@ def write(report: Report) -> str:
     parts = [f"# {report.title}", *report.lead]
     parts.append("\n".join(f"- **{name}**: {_text(value)}" for name, value in report.facts))
     parts += ["## What the data say", _answers(report)]
-    parts += [f"**{answer.name}.** {_text(answer.why)}" for answer in report.answers if answer.why]
+    parts += [
+        f"**{answer.name}.** {_text(finding.why)}"
+        for answer in report.answers
+        for finding in answer.findings
+        if finding.why
+    ]
     parts += [_section(section) for section in report.sections]
     return "\n\n".join(parts) + "\n"
 
@@ -24,7 +29,8 @@ def _answers(report: Report) -> str:
     lines = ["| Question | The paper | Ours | Verdict |", "|---|---|---|---|"]
     for answer in report.answers:
         question = f"**{answer.name}.** {_text(answer.question)}"
-        texts = (_text(answer.paper), _text(answer.sentence), f"**{answer.verdict}**")
+        ours = "<br>".join(_text(finding.sentence) for finding in answer.findings) or "Not run."
+        texts = (_text(answer.paper), ours, f"**{answer.verdict}**")
         lines.append(f"| {question} | {' | '.join(texts)} |")
     return "\n".join(lines)
 

@@ -54,7 +54,13 @@ def arrange(panels: Sequence[Any]) -> Any:
 
 
 def lines(
-    values: Values, field: str, looks: dict[str, Look], x: Any, y: Any, *, marked: Sequence[Any] = ()
+    values: Values,
+    field: str,
+    looks: dict[str, Look],
+    x: Any,
+    y: Any,
+    *,
+    marked: Sequence[Any] = (),
 ) -> Any:
     """Return lines of a named field over ``x``, bands for their intervals, and marks.
 
@@ -86,8 +92,10 @@ def dots(values: Values, field: str, looks: dict[str, Look], x: Any, order: Sequ
     ends = [value for value in ours if "low" in value]
     papers = [value for value in values if value.get("paper")]
     shapes = encoded(field, looks, legend=False)
-    whisker = base(ends).mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=x["title"]), x2="high:Q", y=y, color=shapes["color"]
+    whisker = (
+        base(ends)
+        .mark_rule(strokeWidth=2)
+        .encode(x=alt.X("low:Q", title=x["title"]), x2="high:Q", y=y, color=shapes["color"])
     )
     mark = base(ours).mark_point(filled=True, size=110, opacity=1, stroke=INK, strokeWidth=0.7)
     tick = base(papers).mark_tick(color=INK, thickness=2.5, size=20, opacity=1)
@@ -105,5 +113,3 @@ def reference(value: float, channel: str = "x") -> Any:
 def sized(panel: Any, title: str, width: int, height: int = HEIGHT) -> Any:
     """Return a panel with its title and size."""
     return panel.properties(title=title, width=width, height=height)
-
-

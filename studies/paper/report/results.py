@@ -77,7 +77,9 @@ class Row:
             mean, ends = value["mean"], (value["low"], value["high"])
             repetitions = len(value["values"])
         except (KeyError, TypeError):
-            raise DataError(f"{self.source(name)}: is no measured quantity: {value!r:.60}") from None
+            raise DataError(
+                f"{self.source(name)}: is no measured quantity: {value!r:.60}"
+            ) from None
         return Quantity(math.nan if mean is None else mean, *ends, repetitions, self.source(name))
 
 

@@ -9,7 +9,7 @@ from studies.paper import published
 from studies.paper.report import figures, tables
 from studies.paper.report.answers import answers
 from studies.paper.report.document import Block, Report, Section
-from studies.paper.report.findings import findings
+from studies.paper.report.findings import comparators, findings
 from studies.paper.report.pareto import pareto
 from studies.paper.report.results import Result, Results, names
 
@@ -68,8 +68,8 @@ def _trainings(file: Result) -> str:
     if not train or not repetitions:
         return ""
     return (
-        f"{train['epochs']} epochs, k = {train['factors']} where nothing else is said; repetitions: "
-        f"{repetitions}, each on another fold with another seed"
+        f"{train['epochs']} epochs, k = {train['factors']} where nothing else is said; "
+        f"repetitions: {repetitions}, each on another fold with another seed"
     )
 
 
@@ -127,7 +127,11 @@ PLANS: Final = (
         "fig8",
         "Fig. 8: error over the epochs",
         "fig8",
-        lambda results: [figures.errors(results), tables.final_errors(results)],
+        lambda results: [
+            figures.errors(results),
+            *comparators(results),
+            tables.final_errors(results),
+        ],
     ),
     Plan(
         "fig9",

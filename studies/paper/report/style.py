@@ -88,8 +88,12 @@ def encoded(field: str, shown: dict[str, Look], legend: bool = True) -> dict[str
     key = None
     if legend and len(shown) > 1:
         key = alt.Legend(
-            title=None, orient="bottom", columns=4, symbolSize=110,
-            symbolOpacity=1, symbolStrokeWidth=0,
+            title=None,
+            orient="bottom",
+            columns=4,
+            symbolSize=110,
+            symbolOpacity=1,
+            symbolStrokeWidth=0,
         )
     return {
         "color": alt.Color(f"{field}:N", legend=key).scale(
@@ -107,7 +111,13 @@ def encoded(field: str, shown: dict[str, Look], legend: bool = True) -> dict[str
 
 def styled(chart: Any) -> Any:
     """Return a chart in the report's style."""
-    text = {"font": FONT, "labelFontSize": 13.5, "titleFontSize": 13.5, "labelColor": INK, "titleColor": INK}
+    text = {
+        "font": FONT,
+        "labelFontSize": 13.5,
+        "titleFontSize": 13.5,
+        "labelColor": INK,
+        "titleColor": INK,
+    }
     return (
         chart.configure(background=PAPER, font=FONT, padding=8)
         .configure_view(stroke=None)
@@ -122,8 +132,12 @@ def styled(chart: Any) -> Any:
             labelPadding=4,
         )
         .configure_legend(
-            labelFontSize=13.5, labelColor=INK, labelLimit=260, columnPadding=18,
-            rowPadding=5, padding=4,
+            labelFontSize=13.5,
+            labelColor=INK,
+            labelLimit=260,
+            columnPadding=18,
+            rowPadding=5,
+            padding=4,
         )
         .configure_title(fontSize=14, color=INK, fontWeight=600, anchor="start", offset=8)
         .configure_header(labelFontSize=13, labelColor=INK)

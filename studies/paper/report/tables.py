@@ -97,7 +97,15 @@ def methods_time(results: Results) -> Table:
                 _training_seconds(data, factors, method),
             )
         )
-    header = ("Data", "k", "Method", "Seconds", "Relative time", "Paper: relative", "Paper: seconds")
+    header = (
+        "Data",
+        "k",
+        "Method",
+        "Seconds",
+        "Relative time",
+        "Paper: relative",
+        "Paper: seconds",
+    )
     return table("Time of a whole training, and relative to FP32", header, rows)
 
 
@@ -111,8 +119,11 @@ def _training_seconds(data: str, factors: int, method: str) -> Cell:
 def half_shares(results: Results) -> Table:
     """Return the times of Fig. 4."""
     rows = [
-        (head(row["data"]), head(f"{row['half_share']:.0%}".replace("%", " %")))
-        + tuple(ours(row, kind) for kind in ("seconds", "relative_time"))
+        (
+            head(row["data"]),
+            head(f"{row['half_share']:.0%}".replace("%", " %")),
+            *(ours(row, kind) for kind in ("seconds", "relative_time")),
+        )
         for row in results.rows("fig4")
     ]
     header = ("Data", "Rows in FP16", "Seconds an epoch", "Relative time")
@@ -189,7 +200,7 @@ def strategies(results: Results) -> Table:
             )
         )
     header = (
-        "Data", "Variant", "Seconds", "Relative time", "RMSE", "Loss to FP32", "Paper: relative time",
+        "Data", "Variant", "Seconds", "Relative time", "RMSE", "Loss to FP32", "Paper: relative",
         "Paper: error",
     )  # fmt: skip
     return table("Time of a whole training, and the error after it", header, rows)
@@ -205,8 +216,8 @@ def unit_of_switching(results: Results) -> Table:
     everything = results.rows("fig9")
     rows = []
     for data in names(everything, "data"):
-        pair = [pick(everything, data=data, variant=name) for name in ("mascot-n2", "mascot-n1")]
-        quotient = _quotient(*pair, "seconds")
+        n2, n1 = (pick(everything, data=data, variant=f"mascot-{name}") for name in ("n2", "n1"))
+        quotient = _quotient(n2, n1, "seconds")
         rows.append((head(data), quotient, papers("fig9/mascot-n2/over-n1", "relative_time")))
     header = ("Data", "N2's time / N1's", "Paper")
     return table("What switching a whole side at once costs", header, rows)
@@ -238,7 +249,9 @@ def group_counts(results: Results) -> Table:
         (head(row["data"]), head(row["groups"]), *(ours(row, kind) for kind in ("seconds", "rmse")))
         for row in results.rows("fig11")
     ]
-    return table("Time and error by the number of groups", ("Data", "Groups", "Seconds", "RMSE"), rows)
+    return table(
+        "Time and error by the number of groups", ("Data", "Groups", "Seconds", "RMSE"), rows
+    )
 
 
 def sensitivity(results: Results, data: str, kind: str) -> Table:
@@ -290,9 +303,7 @@ def relative_sensitivity(results: Results, data: str) -> Table:
         )
         rows.append((head(period), head(f"paper, {published.DATA[other]}"), *theirs))
     header = ("Period π", "", *(f"γ = {100 * ratio:g} %" for ratio in ratios))
-    return table(
-        f"Table II, time relative to π = 1, γ = 100 %: {data}", header, rows
-    )
+    return table(f"Table II, time relative to π = 1, γ = 100 %: {data}", header, rows)
 
 
 def _published_quotient(path: str, unit: str) -> Cell:
@@ -312,7 +323,10 @@ def tests(results: Results) -> Table:
             (
                 head(row["data"]),
                 head(TITLES[kind]),
-                Cell(show_quantity("loss" if kind == "rmse" else kind, difference), data=difference.source),
+                Cell(
+                    show_quantity("loss" if kind == "rmse" else kind, difference),
+                    data=difference.source,
+                ),
                 _p_value(row),
                 _significant(row),
                 papers("table2/p", "p_value") if kind == "seconds" else NOTHING,
