@@ -172,7 +172,7 @@ def _of_the_paper(
 def _stream(
     users: Side, items: Side, ratings: Ratings, factors: int, execution: Execution
 ) -> tuple[Side, Side]:
-    rates, counters = jnp.zeros(4, jnp.float32), jnp.array([0, PLAIN_EPOCH], jnp.uint32)
+    rates, counters = jnp.zeros(5, jnp.float32), jnp.array([0, PLAIN_EPOCH], jnp.uint32)
     return kernels.run_stream(
         ratings, users, items, rates, counters, factors=factors, execution=execution
     )

@@ -52,6 +52,13 @@ class Preset(NamedTuple):
     period: int | None = None
     sample_ratio: float | None = None
     warmup: int | None = None
+    arithmetic: str = "float32"
+    """What updates are computed in: ``kernels.run_epoch``."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether this is a method to compare with: its storage and rounding are its own."""
+        return self.arithmetic != "float32"
 
 
 ONCE = 1_000_000
@@ -93,5 +100,11 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
             period=ONCE,
             warmup=0,
         ),
+        # Half precision throughout: the paper's baseline FP16.
+        "half": Preset("float16", arithmetic="float16"),
+        # The paper's comparators: only the computation is quantised (mascot_jax.training.word_length).
+        "mpt": Preset("float32", arithmetic="mixed"),
+        "muppet": Preset("float32", arithmetic="fixed"),
+        "afp": Preset("float32", arithmetic="fixed"),
     }
 )

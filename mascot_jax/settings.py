@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -35,8 +36,21 @@ DATA_SETS = (
     "file",
 )
 STORAGES = ("float32", "float16", "int8-16", "int8-32", "int8-64", "int8-row")
-MOST_INT8_FACTORS_ON_CUDA = 256
+MOST_HELD_FACTORS_ON_CUDA = 256
 """Longer rows do not fit a tile's registers, and a block's largest magnitude needs all of them."""
+METHOD_NAMES = (
+    "fp32",
+    "fp16",
+    "int8",
+    "mascot",
+    "mascot-n1",
+    "mascot-n2",
+    "mascot-int8",
+    "half",
+    "mpt",
+    "muppet",
+    "afp",
+)
 SHAPES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
@@ -59,7 +73,7 @@ Backend = Literal["auto", "cpu", "cuda"]
 _TOGETHER = "together"
 
 
-def _together(line: str) -> PydanticCustomError:
+def together(line: str) -> PydanticCustomError:
     """Make the error of parameters that do not fit each other: its line names them itself."""
     return PydanticCustomError(_TOGETHER, "{line}", {"line": line})
 
@@ -123,13 +137,61 @@ class RegroupSettings(Settings):
     """Wanted number of item groups (the paper's g)."""
 
 
+WordLengths = Annotated[
+    tuple[Annotated[int, Field(ge=2, lt=24)], ...], Field(strict=False, min_length=1)
+]
+"""Bits, from the first word length on; 24 are a float32's."""
+
+
+class MptSettings(Settings):
+    """Constants of MPT (Micikevicius 2018)."""
+
+    loss_scale: Annotated[Finite, Field(gt=0)] = 1000.0
+    """Errors are multiplied by it before they become float16, and gradients divided."""
+
+
+class MuppetSettings(Settings):
+    """Constants of MuPPET (Rajagopal 2020): ``training.word_length.Muppet``."""
+
+    word_lengths: WordLengths = (8, 12, 14, 16)
+    """Tried one after the other; float32 follows. The paper starts with 12 for Yahoo! Music."""
+    window: Annotated[int, Field(ge=2, le=1000)] = 3
+    """Epochs whose gradients are compared."""
+    alpha: Annotated[Finite, Field(ge=0)] = 1.0
+    """The threshold of epoch t is alpha + beta exp(-decay t)."""
+    beta: Annotated[Finite, Field(ge=0)] = 1.5
+    decay: Annotated[Finite, Field(ge=0)] = 0.3
+
+
+class AfpSettings(Settings):
+    """Constants of AFP (Zhang 2020): ``training.word_length.Afp``."""
+
+    word_lengths: WordLengths = (8, 16)
+    """Tried one after the other."""
+    threshold: Annotated[Finite, Field(gt=0)] = 5e-4
+    """Of the change that quantisation makes in the mean magnitude of gradients."""
+    alpha: Annotated[Finite, Field(gt=0, le=1)] = 0.04
+    """Weight of the newest range in its moving average."""
+    beta: Annotated[Finite, Field(gt=0)] = 0.1
+    """The next measurement is beta / max(delta change^2, change of the range) - gamma epochs on."""
+    delta: Annotated[Finite, Field(ge=0)] = 100.0
+    gamma: Annotated[Finite, Field(ge=0)] = 2.0
+
+
+class Comparators(Settings):
+    """Constants of the methods that the paper compares with, as these have published them."""
+
+    mpt: MptSettings = MptSettings()
+    muppet: MuppetSettings = MuppetSettings()
+    afp: AfpSettings = AfpSettings()
+
+
 class TrainSettings(Settings):
     """How the factors are trained (``train``); the paper's letter in brackets."""
 
-    method: Literal["fp32", "fp16", "int8", "mascot", "mascot-n1", "mascot-n2", "mascot-int8"] = (
-        "mascot"
-    )
-    """A named preset of the settings below that may be null."""
+    method: Literal[METHOD_NAMES] = "mascot"  # type: ignore[valid-type]
+    """A named preset of the settings below that may be null; ``half``, ``mpt``, ``muppet`` and
+    ``afp`` are others' methods, to compare with."""
     recipe: Literal["paper", "tuned"] = "paper"
     """A named preset of epochs, learning rate, schedule, decay and regularisation.
 
@@ -194,6 +256,8 @@ class TrainSettings(Settings):
     """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU only: threads; null takes every core the process may use."""
+    comparators: Comparators | None = None
+    """Constants of ``mpt``, ``muppet`` and ``afp``; null: the published ones."""
     writes: Literal["add", "store"] = "add"
     """CUDA only: ``add`` loses no update of a row that others write too; ``store`` may."""
     seed: Seed = 0
@@ -216,7 +280,7 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _decay_has_an_effect(self) -> TrainSettings:
         if self.schedule == "linear" and self.decay is not None:
-            raise _together(
+            raise together(
                 f"train.decay: {self.decay!r}: has no effect where train.schedule is linear: leave "
                 "it null, or set train.schedule to power"
             )
@@ -225,11 +289,26 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _patience_has_something_to_judge_by(self) -> TrainSettings:
         if self.patience is not None and not self.validation:
-            raise _together(
+            raise together(
                 f"train.patience: {self.patience!r}: needs ratings to judge by, and "
                 "train.validation is 0: set train.validation to a share such as 0.1, or leave "
                 "train.patience null"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _comparators_are_as_published(self) -> TrainSettings:
+        """Refuse what another method's storage and rounding would no longer be."""
+        method = METHODS[self.method]
+        if not method.compares:
+            return self
+        for name in ("storage", "rounding"):
+            value, own = getattr(self, name), getattr(method, name)
+            if value not in (None, own):
+                raise together(
+                    f"train.{name}: {value!r}: train.method {self.method} has {own}: leave it "
+                    "null, or choose another method"
+                )
         return self
 
     @property
@@ -250,9 +329,13 @@ class TrainSettings(Settings):
             return "deterministic: cuda runs Hogwild only"
         if self.order == "group-blocks":
             return "order: cuda has shuffled and runs"
-        storage = self.storage or METHODS[self.method].storage
-        if storage.startswith("int8") and self.factors > MOST_INT8_FACTORS_ON_CUDA:
-            return f"factors: cuda trains int8 rows of up to {MOST_INT8_FACTORS_ON_CUDA} only"
+        method = METHODS[self.method]
+        if self.factors <= MOST_HELD_FACTORS_ON_CUDA:
+            return None
+        if (self.storage or method.storage).startswith("int8"):
+            return f"factors: cuda trains int8 rows of up to {MOST_HELD_FACTORS_ON_CUDA} only"
+        if method.compares:
+            return f"factors: cuda has {self.method} for up to {MOST_HELD_FACTORS_ON_CUDA} only"
         return None
 
     @property
@@ -274,6 +357,8 @@ class TrainSettings(Settings):
         threshold = method.thresholds.get(self.criterion or method.criterion or "")
         preset = method._asdict() | {"threshold": threshold}
         filled = {name: preset[name] for name, value in self if value is None and name in preset}
+        if method.compares and self.comparators is None:
+            filled["comparators"] = Comparators()
         return self.model_copy(update=filled)
 
 
@@ -298,9 +383,9 @@ class Params(Settings):
     @model_validator(mode="after")
     def _folds_exist(self) -> Params:
         if len(set(self.folds)) != len(self.folds):
-            raise _together(f"folds: {self.folds}: must not repeat")
+            raise together(f"folds: {self.folds}: must not repeat")
         if max(self.folds) >= self.split.count:
-            raise _together(
+            raise together(
                 f"folds: {self.folds}: must be below split.count, which is {self.split.count}"
             )
         return self
@@ -349,7 +434,11 @@ def _explain(error: ErrorDetails, prefix: str, cls: type[Settings]) -> str:
 
 def _fields_of_block(cls: type[Settings], path: tuple[int | str, ...]) -> list[str]:
     """Return the names of the parameters in a block, found from the outermost one."""
+    block: Any = cls
     for name in path:
-        block: type[Settings] = cls.model_fields[str(name)].annotation  # type: ignore[assignment]
-        cls = block
-    return list(cls.model_fields)
+        inner = get_args(block)
+        # A field's block, or one of a list of blocks, or of blocks by name.
+        block = inner[-1] if inner else block.model_fields[str(name)].annotation
+        if NoneType in get_args(block):  # a block that may be null
+            block = get_args(block)[0]
+    return list(block.model_fields)

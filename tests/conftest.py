@@ -59,7 +59,7 @@ def pytest_report_header():
     return f"mascot_jax: {where}"
 
 
-WITH_DEAR_FIXTURES = ("pipeline", "test_cuda_on_host.py", "test_ml_1m.py")
+WITH_DEAR_FIXTURES = ("pipeline", "test_cuda_on_host.py", "test_ml_1m.py", "test_study.py")
 """Folders and files whose tests share what takes long to make: one worker's, if there are more."""
 
 

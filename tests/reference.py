@@ -223,3 +223,77 @@ def epoch(users, items, ratings, p, q, codes, rates, visits, dither=None, block=
                 "lost_q": q[v] - fresh_q,
             }
     return details
+
+
+def half(values):
+    """float32 values rounded to float16, and back."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, dtype=np.float32).astype(np.float16).astype(np.float32)
+
+
+def dot_in_half(p, q):
+    """``dot``, every partial sum and every addition rounded to float16."""
+    partial = np.zeros(64, dtype=np.float32)
+    size = -(-len(p) // 64) * 64
+    p, q = np.pad(p, (0, size - len(p))), np.pad(q, (0, size - len(q)))
+    for start in range(0, size, 64):
+        partial = half(fma(p[start : start + 64], q[start : start + 64], partial))
+    while len(partial) > 1:
+        middle = len(partial) // 2
+        partial = half(partial[:middle] + partial[middle:])
+    return partial[0]
+
+
+def fixed(values, largest, bits):
+    """float32 values as multiples of the smallest power of two that fits the largest magnitude.
+
+    That is: of which it takes at most 2^(bits - 1) - 1.
+    """
+    if largest < np.float32(2.0**-100):
+        return np.zeros_like(values)
+    most = 2.0 ** (bits - 1) - 1
+    step = 2.0 ** np.ceil(np.log2(float(largest) / most))
+    while float(largest) / step > most:  # whatever the logarithm's last bit is
+        step *= 2
+    while float(largest) / (step / 2) <= most:
+        step /= 2
+    return (np.rint(np.float64(values) / step) * step).astype(np.float32)
+
+
+def in_half(x, y, rating, rates, _):
+    eta, user_reg, item_reg = (np.float32(r) for r in rates)
+    step = half(half(eta) * half(half(rating) - dot_in_half(x, y)))
+
+    def updated(own, other, reg):
+        return half(fma(step, other, half(fma(half(-(eta * reg)), own, own))))
+
+    return updated(x, y, user_reg), updated(y, x, item_reg)
+
+
+def in_full(x, y, gradients, step, rates):
+    eta, *regs = (np.float32(r) for r in rates)
+    return [
+        fma(step, gradient, fma(-(eta * reg), own, own))
+        for own, gradient, reg in zip((x, y), gradients, regs, strict=True)
+    ]
+
+
+def in_mixed(x, y, rating, rates, loss_scale):
+    u, v = half(x), half(y)
+    scaled = half(np.float32(loss_scale) * half(np.float32(rating) - half(dot(u, v))))
+    if not np.isfinite(scaled):
+        return x, y
+    step = np.float32(rates[0]) / np.float32(loss_scale)
+    return in_full(x, y, (half(scaled * v), half(scaled * u)), step, rates)
+
+
+def in_fixed(x, y, rating, rates, bits):
+    u, v = (fixed(row, np.abs(row).max(), bits) for row in (x, y))
+    error = np.float32(rating) - dot(u, v)
+    error = fixed(error, np.abs(error), bits)
+    gradients = [fixed(error * row, np.abs(error) * np.abs(row).max(), bits) for row in (v, u)]
+    return in_full(x, y, gradients, np.float32(rates[0]), rates)
+
+
+QUANTISED = {"float16": in_half, "mixed": in_mixed, "fixed": in_fixed}
+"""Arithmetic -> new rows of a user and an item, from the old ones: x, y, rating, rates, quantiser."""

@@ -110,10 +110,20 @@ def row_codes(side):
 
 @partial(
     jax.jit,
-    static_argnames=("factors", "rounding", "execution"),
+    static_argnames=("factors", "rounding", "arithmetic", "execution"),
     donate_argnames=("users", "items"),
 )
-def epoch(ratings, users, items, rates, counters, factors, execution, rounding="nearest"):
+def epoch(
+    ratings,
+    users,
+    items,
+    rates,
+    counters,
+    factors,
+    execution,
+    rounding="nearest",
+    arithmetic="float32",
+):
     return kernels.run_epoch(
         ratings,
         users,
@@ -122,6 +132,7 @@ def epoch(ratings, users, items, rates, counters, factors, execution, rounding="
         counters,
         factors=factors,
         rounding=rounding,
+        arithmetic=arithmetic,
         execution=execution,
     )
 
@@ -135,17 +146,20 @@ def visit(
     sample_ratio=0.0,
     rates=RATES,
     rounding="nearest",
+    arithmetic="float32",
+    quantiser=0.0,
 ):
     """Run an epoch over a world, whose tables are then its own no more."""
     return epoch(
         world.ratings,
         world.users,
         world.items,
-        jnp.array([*rates, sample_ratio], dtype=jnp.float32),
+        jnp.array([*rates, sample_ratio, quantiser], dtype=jnp.float32),
         jnp.array([seed, number], dtype=jnp.uint32),
         factors,
         execution,
         rounding,
+        arithmetic,
     )
 
 

@@ -25,7 +25,7 @@ int decode_threads(const ExecutionAttribute& execution) {
   return execution.threads;
 }
 
-Groups decode_groups(const GroupBuffers& buffers, const char* side) {
+Groups decode_groups(const GroupBuffers& buffers, const char* side, Lookup lookup) {
   const int64_t groups = decode_group_count(buffers, side);
   const std::string name = side;
   const uint32_t* starts = buffers.starts.typed_data();
@@ -34,14 +34,14 @@ Groups decode_groups(const GroupBuffers& buffers, const char* side) {
     require(starts[g] < starts[g + 1], name + ": group starts must rise");
     require(buffers.codes.typed_data()[g] < kStorages, name + ": unknown storage code");
   }
-  return Groups(starts, buffers.codes.typed_data(), groups);
+  return Groups(starts, buffers.codes.typed_data(), groups, lookup);
 }
 
 Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
-                 const RowAttribute& row, const char* side) {
+                 const RowAttribute& row, const char* side, Lookup lookup = Lookup::kDirect) {
   const std::string name = side;
   const Tables decoded = decode_tables(tables, row, side);
-  const Side result = {decoded.by_storage, decode_groups(groups, side)};
+  const Side result = {decoded.by_storage, decode_groups(groups, side, lookup)};
   const int64_t rows = result.groups.end(result.groups.size() - 1);
   require(decoded.rows == rows,
           name + ": a table must have as many rows as the groups (" + std::to_string(rows) + ")");
@@ -62,25 +62,44 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
                            const GroupBuffers& user_groups, const GroupBuffers& item_groups,
                            const F32& rates, const U32& counters, const ffi::RemainingRets& rets,
                            RowAttribute row, int64_t user_tables, int64_t block_size,
-                           const ExecutionAttribute& execution, Rounding rounding) {
+                           const ExecutionAttribute& execution, Rounding rounding,
+                           Arithmetic arithmetic) {
   require_block_size(block_size);
   const Ratings data = decode_ratings(users, items, ratings, rates, counters);
   const float* rate = rates.typed_data();
   require(rate[3] >= 0 && rate[3] <= 1, "the sample ratio must lie in [0, 1]");
   const auto tables = static_cast<int64_t>(rets.size());
-  return {
-      data,
-      decode_side(user_groups, remaining(rets, 0, user_tables), row, "users"),
-      decode_side(item_groups, remaining(rets, user_tables, tables - user_tables), row, "items"),
-      row.factors,
-      {rate[0], rate[1], rate[2]},
-      counters.typed_data()[0],
-      counters.typed_data()[1],
-      rate[3],
-      rounding,
-      block_size,
-      decode_threads(execution),
-      {}};
+  const Lookup lookup = decode_lookup(execution);
+  return {data,
+          decode_side(user_groups, remaining(rets, 0, user_tables), row, "users", lookup),
+          decode_side(item_groups, remaining(rets, user_tables, tables - user_tables), row, "items",
+                      lookup),
+          row.factors,
+          {rate[0], rate[1], rate[2]},
+          counters.typed_data()[0],
+          counters.typed_data()[1],
+          rate[3],
+          rounding,
+          {arithmetic, rate[4]},
+          block_size,
+          decode_threads(execution),
+          {}};
+}
+
+// Other arithmetics than FP32 know rows of one storage only, and need their number.
+void require_computable(const mascot::Epoch& work) {
+  const auto [arithmetic, quantiser] = work.computation;
+  if (arithmetic == Arithmetic::kFloat32) return;
+  const Storage wanted = arithmetic == Arithmetic::kFloat16 ? Storage::kFloat16 : Storage::kFloat32;
+  for (const Side* side : {&work.users, &work.items}) {
+    require(side->groups.uniform() && side->groups.storage(0) == wanted,
+            "this arithmetic needs all rows in " +
+                std::string(wanted == Storage::kFloat16 ? "float16" : "float32"));
+  }
+  require(work.sample_ratio == 0, "nothing can be sampled in another arithmetic than float32");
+  require(arithmetic != Arithmetic::kMixed || quantiser > 0, "the loss scale must be positive");
+  require(arithmetic != Arithmetic::kFixed || (quantiser >= 2 && quantiser <= 32),
+          "the word length must lie between 2 and 32 bits");
 }
 
 // Checks the ranges of one side, which tile its rows; returns their number, 0 where there are none.
@@ -114,12 +133,15 @@ Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& 
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
                  Sums item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
-                 int64_t block_size, ExecutionAttribute execution, std::string_view rounding) {
+                 int64_t block_size, ExecutionAttribute execution, std::string_view rounding,
+                 std::string_view arithmetic) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
-    const mascot::Epoch work = decode_epoch(
-        users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
-        counters, tables, row, user_tables, block_size, execution, decode_rounding(rounding));
+    const mascot::Epoch work =
+        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
+                     rates, counters, tables, row, user_tables, block_size, execution,
+                     decode_rounding(rounding), decode_arithmetic(arithmetic));
+    require_computable(work);
     require_sums(user_sums, work.users.groups.size(), row.factors);
     require_sums(item_sums, work.items.groups.size(), row.factors);
     run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
@@ -131,12 +153,15 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
                         U32 item_ranges, U32 strata, ffi::RemainingArgs, Sums user_sums,
                         Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
                         int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
-                        std::string_view rounding, bool conflict_free) {
+                        std::string_view rounding, std::string_view arithmetic,
+                        bool conflict_free) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
-    mascot::Epoch work = decode_epoch(
-        users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes}, rates,
-        counters, tables, row, user_tables, block_size, execution, decode_rounding(rounding));
+    mascot::Epoch work =
+        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
+                     rates, counters, tables, row, user_tables, block_size, execution,
+                     decode_rounding(rounding), decode_arithmetic(arithmetic));
+    require_computable(work);
     work.strata = decode_strata(user_ranges, item_ranges, strata, conflict_free, work);
     require_sums(user_sums, work.users.groups.size(), row.factors);
     require_sums(item_sums, work.items.groups.size(), row.factors);
@@ -150,9 +175,10 @@ ffi::Error stream(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_co
                   int64_t block_size, ExecutionAttribute execution) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
-    run_stream(kernel, decode_epoch(users, items, ratings, {user_starts, user_codes},
-                                    {item_starts, item_codes}, rates, counters, tables, row,
-                                    user_tables, block_size, execution, Rounding::kNearest));
+    run_stream(kernel,
+               decode_epoch(users, items, ratings, {user_starts, user_codes},
+                            {item_starts, item_codes}, rates, counters, tables, row, user_tables,
+                            block_size, execution, Rounding::kNearest, Arithmetic::kFloat32));
   });
 }
 
@@ -203,6 +229,7 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
         0,
         0,
         Rounding::kNearest,
+        {},
         block_size,
         decode_threads(execution),
         {}};

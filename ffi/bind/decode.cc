@@ -117,8 +117,8 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                        const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
                        const ffi::Buffer<ffi::U32>& counters) {
-  require(rates.element_count() == 4 && counters.element_count() == 2,
-          "rates must hold 4 values and counters 2");
+  require(rates.element_count() == 5 && counters.element_count() == 2,
+          "rates must hold 5 values and counters 2");
   Ratings data = decode_ids(users, items);
   require(static_cast<int64_t>(ratings.element_count()) == data.count,
           "ratings must be as many as users");
@@ -127,10 +127,22 @@ Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi
 }
 
 Rounding decode_rounding(std::string_view name) {
-  if (name == "nearest") return Rounding::kNearest;
-  require(name == "stochastic",
-          "rounding '" + std::string(name) + "' is neither nearest nor stochastic");
-  return Rounding::kStochastic;
+  return decode_choice<Rounding>(
+      name, "rounding", {{"nearest", Rounding::kNearest}, {"stochastic", Rounding::kStochastic}});
+}
+
+Arithmetic decode_arithmetic(std::string_view name) {
+  return decode_choice<Arithmetic>(name, "arithmetic",
+                                   {{"float32", Arithmetic::kFloat32},
+                                    {"float16", Arithmetic::kFloat16},
+                                    {"mixed", Arithmetic::kMixed},
+                                    {"fixed", Arithmetic::kFixed}});
+}
+
+Lookup decode_lookup(const ExecutionAttribute& execution) {
+  return decode_choice<Lookup>(
+      execution.lookup, "lookup",
+      {{"direct", Lookup::kDirect}, {"search", Lookup::kSearch}, {"per-row", Lookup::kPerRow}});
 }
 
 void require_block_size(int64_t block_size) {

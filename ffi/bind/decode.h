@@ -5,9 +5,11 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bind/signatures.h"
@@ -57,6 +59,21 @@ Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi
                        const ffi::Buffer<ffi::U32>& counters);
 
 Rounding decode_rounding(std::string_view name);
+Arithmetic decode_arithmetic(std::string_view name);
+Lookup decode_lookup(const ExecutionAttribute& execution);
+
+// One of the choices that a word may stand for; name is that of the attribute.
+template <class Choice>
+Choice decode_choice(std::string_view value, const char* name,
+                     std::initializer_list<std::pair<std::string_view, Choice>> choices) {
+  std::string allowed;
+  for (const auto& [word, choice] : choices) {
+    if (word == value) return choice;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(word);
+  }
+  throw InvalidArgument(std::string(name) + " '" + std::string(value) + "' is not one of " +
+                        allowed);
+}
 
 void require_block_size(int64_t block_size);
 void require_sums(ffi::Result<ffi::BufferR2<ffi::F32>> sums, int64_t groups, int64_t factors);

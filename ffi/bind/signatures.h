@@ -14,8 +14,8 @@ namespace ffi = ::xla::ffi;
 struct ExecutionAttribute {
   int32_t threads;                   // CPU
   std::string_view instruction_set;  // CPU
-  std::string_view lookup;           // CUDA
-  std::string_view writes;           // CUDA
+  std::string_view lookup;
+  std::string_view writes;  // CUDA
 };
 
 // What a row holds (mascot_jax.engine.kernels).
@@ -75,7 +75,7 @@ inline auto pass_signature() {
       .Arg<U8>()         // user_codes [user groups]
       .Arg<U32>()        // item_starts [item groups + 1]
       .Arg<U8>()         // item_codes [item groups]
-      .Arg<F32>()        // rates: learning_rate, user_reg, item_reg, sample_ratio
+      .Arg<F32>()        // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
       .Arg<U32>()        // counters: seed, epoch
       .RemainingArgs();  // user tables, item tables: aliased to the remaining results
 }
@@ -89,7 +89,8 @@ inline auto epoch_signature() {
       .Attr<int64_t>("user_tables")
       .Attr<int64_t>("block_size")
       .Attr<ExecutionAttribute>("execution")
-      .Attr<std::string_view>("rounding");  // of rows in fewer than 32 bits
+      .Attr<std::string_view>("rounding")     // of rows in fewer than 32 bits
+      .Attr<std::string_view>("arithmetic");  // core/model.h: what the quantiser is, too
 }
 
 // epoch_signature over ratings that are laid out in strata: on the CPU only.
@@ -102,7 +103,7 @@ inline auto strata_epoch_signature() {
       .Arg<U8>()        // user_codes [user groups]
       .Arg<U32>()       // item_starts [item groups + 1]
       .Arg<U8>()        // item_codes [item groups]
-      .Arg<F32>()       // rates: learning_rate, user_reg, item_reg, sample_ratio
+      .Arg<F32>()       // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
       .Arg<U32>()       // counters: seed, epoch
       .Arg<U32>()       // user_ranges [user ranges + 1]: rows
       .Arg<U32>()       // item_ranges [item ranges + 1]
@@ -115,8 +116,9 @@ inline auto strata_epoch_signature() {
       .Attr<int64_t>("user_tables")
       .Attr<int64_t>("block_size")
       .Attr<ExecutionAttribute>("execution")
-      .Attr<std::string_view>("rounding")  // of rows in fewer than 32 bits
-      .Attr<bool>("conflict_free");        // no two threads at a time in one range
+      .Attr<std::string_view>("rounding")    // of rows in fewer than 32 bits
+      .Attr<std::string_view>("arithmetic")  // core/model.h: what the quantiser is, too
+      .Attr<bool>("conflict_free");          // no two threads at a time in one range
 }
 
 inline auto stream_signature() {

@@ -28,6 +28,7 @@ Task make_task(const Epoch& epoch) {
   task.sampling.key = stream_key(epoch.seed, epoch.number, Stream::kSample);
   task.sampling.threshold = static_cast<uint64_t>(epoch.sample_ratio * 0x1p32);
   task.dither = {epoch.rounding, stream_key(epoch.seed, epoch.number, Stream::kDither)};
+  task.computation = epoch.computation;
   return task;
 }
 
@@ -54,6 +55,8 @@ class Blocks {
   explicit Blocks(const Epoch& epoch) : epoch_(epoch) {
     const Strata& strata = epoch.strata;
     const auto whole = [](const Side& side) {
+      // The paper's ways look every row up, also while all are in one storage.
+      if (side.groups.lookup() != Lookup::kDirect) return kMixed;
       return side.groups.uniform() ? static_cast<int>(side.groups.storage(0)) : kMixed;
     };
     if (strata.blocks() == 0) {

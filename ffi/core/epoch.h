@@ -20,7 +20,8 @@ struct Epoch {
   uint32_t number;      // of this epoch, from 0
   double sample_ratio;  // gamma in [0, 1]; 0 leaves the sums zero
   Rounding rounding;    // of rows in fewer than 32 bits
-  int64_t block_size;   // ratings per block; blocks are visited in a new seeded order every epoch
+  Computation computation;
+  int64_t block_size;  // ratings per block; blocks are visited in a new seeded order every epoch
   int threads;
   Strata strata = {};  // the blocks that the ratings are laid out in, if they are
 };

@@ -14,6 +14,13 @@ namespace mascot {
 enum class Storage : uint8_t { kFloat32 = 0, kFloat16 = 1, kInt8 = 2 };
 inline constexpr int kStorages = 3;
 
+// How the storage of a row is found.
+enum class Lookup : uint8_t {
+  kDirect,  // by a table of cells, in cache: StorageMap, or on a GPU one like it
+  kSearch,  // from the most-rated group on: the paper's MASCOT-opt
+  kPerRow,  // by metadata of every row in memory: the paper's MASCOT-naive
+};
+
 // The storage of a row, without search or branch. Rows are divided into cells of a power of two,
 // short enough that the storage changes at most once within each.
 class StorageMap {
@@ -68,14 +75,33 @@ class Groups {
  public:
   // starts: [count + 1], first 0, last the number of rows, strictly rising.
   // codes: [count], values of Storage.
-  Groups(const uint32_t* starts, const uint8_t* codes, int64_t count)
-      : starts_(starts), codes_(codes), count_(count), storages_(starts, codes, count) {}
+  Groups(const uint32_t* starts, const uint8_t* codes, int64_t count,
+         Lookup lookup = Lookup::kDirect)
+      : starts_(starts),
+        codes_(codes),
+        count_(count),
+        lookup_(lookup),
+        storages_(starts, codes, count) {
+    if (lookup != Lookup::kPerRow) return;
+    metadata_.reserve(starts[count]);
+    for (int64_t g = 0; g < count; ++g) {
+      metadata_.resize(starts[g + 1], {static_cast<uint32_t>(g), storage(g)});
+    }
+  }
 
   int64_t find(uint32_t row) const {
     return std::upper_bound(starts_, starts_ + count_, row) - starts_ - 1;
   }
   Storage storage(int64_t group) const { return static_cast<Storage>(codes_[group]); }
+  Lookup lookup() const { return lookup_; }
+  // A row's storage, by each of the lookups.
   const StorageMap& storages() const { return storages_; }
+  Storage searched(uint32_t row) const {
+    int64_t group = 0;
+    while (row >= starts_[group + 1]) ++group;
+    return storage(group);
+  }
+  Storage from_metadata(uint32_t row) const { return metadata_[row].storage; }
   // Whether rows first .. last are all in one storage.
   bool uniform(uint32_t first, uint32_t last) const {
     const int64_t begin = find(first), end = find(last);
@@ -91,7 +117,13 @@ class Groups {
   const uint32_t* starts_;
   const uint8_t* codes_;
   int64_t count_;
+  Lookup lookup_;
   StorageMap storages_;
+  struct RowMetadata {
+    uint32_t group;
+    Storage storage;
+  };
+  std::vector<RowMetadata> metadata_;  // Lookup::kPerRow only
 };
 
 }  // namespace mascot

@@ -32,6 +32,12 @@ struct Dither {
   uint64_t key = 0;  // of stochastic rounding's draws
 };
 
+// What updates are computed in.
+struct Computation {
+  Arithmetic arithmetic = Arithmetic::kFloat32;
+  float quantiser = 0;  // kMixed: the loss scale; kFixed: the word length in bits
+};
+
 // A rating's pair of storages as a number: the user's in the low two bits, the item's above.
 inline constexpr int kPairs = 12;
 constexpr uint8_t pair_of(Storage user, Storage item) {
@@ -81,7 +87,7 @@ struct Scratch {
   // What it works out about a block: one element per rating, one more in order.
   std::vector<uint8_t> plan;
   std::vector<uint32_t> order;
-  // Copies in FP32 of a rating's rows.
+  // Copies in FP32 of a rating's rows, or what they are quantised to.
   RowBuffer user, item;
   // Of a sample: both rows; then one of them before its store, after it, and as it would be stored.
   RowBuffer own, other, computed, stored, encoded;
@@ -96,6 +102,7 @@ struct Task {
   Rates rates;
   Sampling sampling;
   Dither dither;
+  Computation computation;
   GroupSums* user_sums;  // used only when sampling
   GroupSums* item_sums;
   Scratch* scratch;
@@ -106,7 +113,7 @@ struct Kernel {
   bool (*supported)();
   // SGD over a block: the paper's Eq. 2 and 3, and lines 9-11 of Algorithm 1 for sampled ratings.
   // While one rating after the other is of the same user, that row is held in FP32: it is stored,
-  // and rounded, once.
+  // and rounded, once. In another arithmetic than FP32 nothing is sampled.
   void (*update)(const Task&, Block);
   // predictions[i] = p_u . q_i for begin <= i < end, in update's arithmetic. rating is not read.
   void (*predict)(const Task&, Block, float* predictions);

@@ -4,12 +4,14 @@
 // instruction set could be the copy that the linker keeps for the whole program.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
 #include "core/dither.h"
+#include "core/half.h"
 #include "core/kernel.h"
 #include "core/random.h"
 

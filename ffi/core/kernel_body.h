@@ -11,12 +11,14 @@
 //   store     of an item's row after each rating; of a user's after the last of those that follow
 //             one another, by the draws of that one. FP16: half.h. Int8: kernel_codec.h
 //   gradient  fma(e, q, -(lambda_P p)), of samples only
+// Other arithmetics: kernel_quantised.h.
 
 // clang-format off: each part is made of those before it
 #include "core/kernel_codec.h"
 #include "core/kernel_rows.h"
 #include "core/kernel_sample.h"
 #include "core/kernel_walk.h"
+#include "core/kernel_quantised.h"
 // clang-format on
 
 // Eq. 2 and 3 for rating i, on the rows p and q.
@@ -93,6 +95,7 @@ void update_list(const Task& task, const List& list, Chunks<C> chunks) {
 }
 
 void update(const Task& task, Block block) {
+  if (update_quantised(task, block)) return;
   with_chunks(task.factors, [&](auto chunks) {
     for_lists(task, block, chunks, [&](const List& list) {
       with_rounding(task.dither.rounding, [&](auto rounding) {

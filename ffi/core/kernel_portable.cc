@@ -1,12 +1,14 @@
 // The kernel in plain C++: any CPU.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
 #include "core/dither.h"
+#include "core/half.h"
 #include "core/kernel.h"
 #include "core/lanes_portable.h"
 #include "core/random.h"

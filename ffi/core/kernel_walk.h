@@ -42,6 +42,36 @@ struct List {
   }
 };
 
+// Writes each rating's pair of storages, which find(groups, row) gives; returns the set of pairs.
+template <class Find>
+uint32_t find_pairs(const Task& task, Block block, uint8_t* __restrict__ plan, const Find& find) {
+  const Groups &users = task.users->groups, &items = task.items->groups;
+  const uint32_t* user = task.ratings->user + block.begin;
+  const uint32_t* item = task.ratings->item + block.begin;
+  uint32_t pairs = 0;
+  for (int64_t i = 0; i < block.end - block.begin; ++i) {
+    plan[i] = pair_of(find(users, user[i]), find(items, item[i]));
+    pairs |= uint32_t{1} << plan[i];
+  }
+  return pairs;
+}
+
+uint32_t find_pairs(const Task& task, Block block, uint8_t* plan) {
+  switch (task.users->groups.lookup()) {
+    case Lookup::kDirect:
+      return find_pairs(task, block, plan,
+                        [](const Groups& groups, uint32_t row) { return groups.storages()[row]; });
+    case Lookup::kSearch:
+      return find_pairs(task, block, plan,
+                        [](const Groups& groups, uint32_t row) { return groups.searched(row); });
+    case Lookup::kPerRow:
+      return find_pairs(task, block, plan, [](const Groups& groups, uint32_t row) {
+        return groups.from_metadata(row);
+      });
+  }
+  return 0;
+}
+
 // Writes the byte of each rating of a block: ahead of the loop over rows, which then neither
 // searches nor hashes, and in passes that vectorise. Returns the set of pairs, a bit each.
 uint32_t make_plan(const Task& task, Block block) {
@@ -52,13 +82,7 @@ uint32_t make_plan(const Task& task, Block block) {
     std::memset(plan, block.pair, static_cast<std::size_t>(size));
     pairs = uint32_t{1} << block.pair;
   } else {
-    const StorageMap &users = task.users->groups.storages(), &items = task.items->groups.storages();
-    const uint32_t* user = task.ratings->user + block.begin;
-    const uint32_t* item = task.ratings->item + block.begin;
-    for (int64_t i = 0; i < size; ++i) {
-      plan[i] = pair_of(users[user[i]], items[item[i]]);
-      pairs |= uint32_t{1} << plan[i];
-    }
+    pairs = find_pairs(task, block, plan);
   }
   const auto [key, threshold] = task.sampling;
   if (threshold == 0) return pairs;

@@ -149,6 +149,16 @@ struct Float16 {
   }
 };
 
+// Rounded to FP16, and back.
+inline Lanes to_half(Lanes a) {
+  return {_mm256_cvtph_ps(_mm256_cvtps_ph(a.low, kNearest)),
+          _mm256_cvtph_ps(_mm256_cvtps_ph(a.high, kNearest))};
+}
+// Rounded to whole numbers, to nearest even.
+inline Lanes to_whole(Lanes a) {
+  return {_mm256_round_ps(a.low, kNearest), _mm256_round_ps(a.high, kNearest)};
+}
+
 inline Words load_words(const uint32_t* p) {
   const __m256i* words = reinterpret_cast<const __m256i*>(p);
   return {_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};

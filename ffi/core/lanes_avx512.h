@@ -113,6 +113,11 @@ struct Float16 {
   }
 };
 
+// Rounded to FP16, and back.
+inline Lanes to_half(Lanes a) { return {_mm512_cvtph_ps(_mm512_cvtps_ph(a.v, kNearest))}; }
+// Rounded to whole numbers, to nearest even.
+inline Lanes to_whole(Lanes a) { return {_mm512_roundscale_ps(a.v, kNearest)}; }
+
 inline Words load_words(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
 // 1/127 of the largest magnitudes, to 17 bits; 0 for those below kSmallestBlock.
 inline Lanes int8_scales(Words largest) {

@@ -128,6 +128,19 @@ struct Float16 {
   }
 };
 
+// Rounded to FP16, and back.
+inline Lanes to_half(const Lanes& a) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = half_to_float(float_to_half(a.v[i]));
+  return r;
+}
+// Rounded to whole numbers, to nearest even.
+inline Lanes to_whole(const Lanes& a) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = std::nearbyint(a.v[i]);
+  return r;
+}
+
 inline Words load_words(const uint32_t* p) {
   Words r;
   std::memcpy(r.v, p, sizeof r.v);

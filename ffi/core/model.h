@@ -20,6 +20,18 @@ inline int64_t chunk_count(int64_t factors) { return (factors + kLanes - 1) / kL
 // What a store does with the bits that do not fit.
 enum class Rounding : uint8_t { kNearest = 0, kStochastic = 1 };
 
+// What an update is computed in. All but kFloat32 are other people's methods, for comparison: see
+// kernel_quantised.h.
+enum class Arithmetic : uint8_t {
+  kFloat32,  // rows in any storage
+  kFloat16,  // rows in float16: the paper's FP16 baseline
+  kMixed,    // rows in float32: MPT
+  kFixed,    // rows in float32: MuPPET and AFP
+};
+
+// From this word length on, in bits, fixed point would round nothing that float32 holds.
+inline constexpr float kFullWord = 24;
+
 // Bytes of an element.
 constexpr int64_t width_of(Storage storage) {
   return storage == Storage::kFloat32 ? 4 : storage == Storage::kFloat16 ? 2 : 1;

@@ -39,11 +39,11 @@ class Execution(NamedTuple):
     instruction_set: str = "auto"
     """CPU only: ``auto`` takes the best this CPU has; else ``avx512``, ``avx2`` or ``portable``."""
     lookup: str = "direct"
-    """CUDA only: how the group of a row is found.
+    """How the storage of a row is found; ``search`` and ``per-row`` are there to be compared with.
 
-    ``direct`` reads it from a table of cells in shared memory, ``search`` tries the groups from the
-    most-rated one on (the paper's MASCOT-opt), ``per-row`` reads every row's own metadata in global
-    memory (the paper's MASCOT-naive).
+    ``direct`` reads it from a small table of cells, and on a CPU not at all where a whole block of
+    ratings has the same; ``search`` tries the groups from the most-rated one on (the paper's
+    MASCOT-opt); ``per-row`` reads every row's own metadata in memory (the paper's MASCOT-naive).
     """
     writes: str = "add"
     """CUDA only: how a row is written while others write it too.
@@ -142,6 +142,7 @@ def run_epoch(
     *,
     factors: int,
     rounding: str = "nearest",
+    arithmetic: str = "float32",
     execution: Execution,
 ) -> tuple[Side, Side, jax.Array, jax.Array]:
     """Visit every rating once, updating both its rows in place (Eq. 2, 3; Algorithm 1, l. 4-13).
@@ -155,13 +156,18 @@ def run_epoch(
     users, items
         Tables and groups; every group's storage has a table.
     rates
-        float32 ``(4,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums).
+        float32 ``(5,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums), quantiser.
     counters
         uint32 ``(2,)``: seed, epoch.
     factors
         Components in use of each row (k).
     rounding
         How rows of fewer than 32 bits are stored: ``nearest`` or ``stochastic``.
+    arithmetic
+        What updates are computed in: ``float32``; or, of methods to be compared with, ``float16``
+        (all rows in float16), ``mixed`` (all in float32; the quantiser is the loss scale) or
+        ``fixed`` (all in float32; the quantiser is the word length in bits, from 24 on as float32).
+        These three sample nothing. ``ffi/core/kernel_quantised.h`` defines them.
     execution
         How to run.
 
@@ -186,6 +192,7 @@ def run_epoch(
         execution,
         sums,
         rounding=rounding,
+        arithmetic=arithmetic,
         **({} if ratings.strata is None else {"conflict_free": ratings.conflict_free}),
     )
     return *_with_tables(users, items, tables), user_sums, item_sums

@@ -8,6 +8,9 @@ import jax
 
 from mascot_jax.engine.storage import Tables
 
+Memory = dict[str, jax.Array]
+"""Small arrays by name."""
+
 
 class Side(NamedTuple):
     """The users, or the items: g groups over the rows of the tables."""
@@ -34,3 +37,5 @@ class TrainState(NamedTuple):
     """uint32 ``()``: epochs done."""
     seed: jax.Array
     """uint32 ``()``."""
+    memory: Memory
+    """What ``training.word_length`` remembers of earlier epochs; empty but for its methods."""

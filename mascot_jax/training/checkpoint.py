@@ -30,7 +30,9 @@ from mascot_jax.training.progress import EpochRecord, Progress, SideRecord
 FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 1, CheckpointError)
 
 _SIDES: Final = ("users", "items")
-_NUMBERS: Final = ("epoch", "learning_rate", "seconds", "validation_rmse", "test_rmse")
+_NUMBERS: Final = tuple(
+    name for name in EpochRecord._fields if name not in _SIDES
+)
 """Of an epoch's record; what is None is so for all epochs of a training."""
 
 
@@ -171,6 +173,7 @@ def _state_tensors(name: str, state: TrainState) -> Tensors:
     tensors: Tensors = {
         f"{name}.epoch": np.array([int(state.epoch)], dtype=np.uint32),
         f"{name}.seed": np.array([int(state.seed)], dtype=np.uint32),
+        **{f"{name}.memory.{key}": np.array(value) for key, value in state.memory.items()},
     }
     for side_name in _SIDES:
         side: Side = getattr(state, side_name)
@@ -195,7 +198,17 @@ def _state(name: str, tensors: Tensors, factors: int) -> TrainState:
         _side(f"{name}.items", tensors, factors),
         jnp.uint32(epoch[0]),
         jnp.uint32(seed[0]),
+        {
+            key.removeprefix(f"{name}.memory."): _as_it_was(value)
+            for key, value in tensors.items()
+            if key.startswith(f"{name}.memory.")
+        },
     )
+
+
+def _as_it_was(value: NDArray[Any]) -> jax.Array:
+    """Return an array of a state's memory: a scalar is written with one dimension."""
+    return jnp.asarray(value[0] if value.shape == (1,) else value)
 
 
 def _side(prefix: str, tensors: Tensors, factors: int) -> Side:

@@ -15,11 +15,12 @@ from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import Side, TrainState
-from mascot_jax.presets import Switching
-from mascot_jax.settings import TrainSettings
+from mascot_jax.presets import METHODS, Switching
+from mascot_jax.settings import Comparators, TrainSettings
 from mascot_jax.training import switching
 from mascot_jax.training.layout import is_laid_out
 from mascot_jax.training.schedule import learning_rates
+from mascot_jax.training.word_length import policy_of, sample_gradients, word_length
 
 
 class SideReport(NamedTuple):
@@ -38,6 +39,8 @@ class EpochReport(NamedTuple):
     """float32 ``()``: the one it used."""
     users: SideReport
     items: SideReport
+    word_length: jax.Array | None
+    """int32 ``()``: the bits that updates were computed in, where the method chooses them."""
 
 
 class _Scalars(NamedTuple):
@@ -61,6 +64,8 @@ class _Fixed(NamedTuple):
     unit: Switching
     criterion: str
     rounding: str
+    method: str
+    comparators: Comparators | None
 
 
 def train_epoch(
@@ -109,7 +114,8 @@ def train_epoch(
 
 def _fixed(s: TrainSettings) -> _Fixed:
     criterion = s.criterion or switching.GRADIENT_DIVERSITY  # null where nothing is measured
-    return _Fixed(s.factors, s.switching, criterion, s.rounding or "nearest")
+    rounding = s.rounding or "nearest"
+    return _Fixed(s.factors, s.switching, criterion, rounding, s.method, s.comparators)
 
 
 def _scalars(s: TrainSettings) -> _Scalars:
@@ -141,14 +147,18 @@ def _train_epoch(
     measured = measures(state.epoch, scalars.warmup, scalars.period, scalars.epochs)
     measured &= fixed.unit is not Switching.NONE
     sample_ratio = jnp.where(measured, scalars.sample_ratio, jnp.float32(0))
+    policy = policy_of(fixed.method, fixed.comparators)
+    bits = None if policy is None else word_length(policy, state.memory)
+    quantiser = _loss_scale(fixed) if bits is None else bits.astype(jnp.float32)
     users, items, user_sums, item_sums = kernels.run_epoch(
         ratings,
         state.users,
         state.items,
-        jnp.stack([rate, scalars.user_reg, scalars.item_reg, sample_ratio]),
+        jnp.stack([rate, scalars.user_reg, scalars.item_reg, sample_ratio, quantiser]),
         jnp.stack([state.seed, state.epoch]),
         factors=fixed.factors,
         rounding=fixed.rounding,
+        arithmetic=METHODS[fixed.method].arithmetic,
         execution=execution,
     )
 
@@ -173,8 +183,19 @@ def _train_epoch(
 
     users, user_report = finish(users, user_sums)
     items, item_report = finish(items, item_sums)
-    state = TrainState(users, items, state.epoch + jnp.uint32(1), state.seed)
-    return state, EpochReport(rate, user_report, item_report)
+    memory = state.memory
+    if policy is not None:
+        now = state._replace(users=users, items=items)
+        regs = jnp.asarray(scalars.user_reg), jnp.asarray(scalars.item_reg)
+        gradients = sample_gradients(now, ratings, regs, fixed.factors)
+        memory = policy.advance(memory, gradients, state.epoch)
+    state = TrainState(users, items, state.epoch + jnp.uint32(1), state.seed, memory)
+    return state, EpochReport(rate, user_report, item_report, bits)
+
+
+def _loss_scale(fixed: _Fixed) -> jax.Array:
+    """Return what else than a word length the kernel may need."""
+    return jnp.float32((fixed.comparators or Comparators()).mpt.loss_scale)
 
 
 def measures(

@@ -149,6 +149,7 @@ def _epoch(
         SideRecord(codes[0], report.users.q_error, baselines[0]),
         SideRecord(codes[1], report.items.q_error, baselines[1]),
         *rmses,
+        None if report.word_length is None else int(report.word_length),
     )
 
 

@@ -15,6 +15,7 @@ from mascot_jax.engine import kernels
 from mascot_jax.engine.state import Side, TrainState
 from mascot_jax.engine.storage import Storage, storages_of
 from mascot_jax.settings import TrainSettings
+from mascot_jax.training.word_length import policy_of
 
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
@@ -53,11 +54,13 @@ def initial_state(
     for starts, side in ((user_starts, "user"), (item_starts, "item")):
         _check_starts(starts, side)
     users, items = jax.random.split(jax.random.key(settings.seed))
+    policy = policy_of(settings.method, settings.comparators)
     return TrainState(
         _initial_side(user_starts, users, settings),
         _initial_side(item_starts, items, settings),
         epoch=jnp.uint32(0),
         seed=jnp.uint32(settings.seed),
+        memory={} if policy is None else policy.begin(settings.factors),
     )
 
 

@@ -35,6 +35,8 @@ class EpochRecord(NamedTuple):
     """After it; None without ratings held out for that."""
     test_rmse: float | None
     """After it; None without test ratings."""
+    word_length: int | None = None
+    """Bits that updates were computed in, where the method chooses them; 32: float32."""
 
 
 class Progress(NamedTuple):

@@ -193,7 +193,7 @@ def test_rows_are_found_in_any_table_of_groups(groups, seed):
 def test_streaming_changes_nothing(codes):
     world = make_world(33, codes)
     before = live_rows(world.users, 33), live_rows(world.items, 33)
-    rates, counters = jnp.zeros(4, jnp.float32), jnp.zeros(2, jnp.uint32)
+    rates, counters = jnp.zeros(5, jnp.float32), jnp.zeros(2, jnp.uint32)
     stream = jax.jit(kernels.run_stream, static_argnames=("factors", "execution"))
     users, items = stream(
         world.ratings, world.users, world.items, rates, counters,

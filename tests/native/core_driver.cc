@@ -200,6 +200,7 @@ std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
                          number,
                          c.sample_ratio,
                          c.rounding,
+                         c.computation,
                          kBlockSize,
                          threads,
                          strata};

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Final
 
-from ruamel.yaml import YAML
-
-from mascot_jax.errors import MascotError
 from mascot_jax.files import atomic_write
+from studies.paper.core import folders
+from studies.paper.core.settings import read_study
 from studies.paper.report import html, markdown
 from studies.paper.report.document import Figure, Report
 from studies.paper.report.results import load
 from studies.paper.report.sections import report
-
-STUDY: Final = Path("studies/paper")
-
 
 def main() -> None:
     """Run the program."""
@@ -26,11 +20,8 @@ def main() -> None:
         "results", type=Path, nargs="?", help="a folder of results; by default the profile's"
     )
     options = parser.parse_args()
-    try:
-        folder = options.results or STUDY / "results" / _profile()
-        write(folder, folder / "report")
-    except MascotError as error:
-        sys.exit(f"error: {error}")
+    folder = options.results or folders.results(read_study().profile)
+    write(folder, folder / "report")
 
 
 def write(folder: Path, output: Path) -> None:
@@ -62,10 +53,6 @@ def _figures(whole: Report) -> list[Figure]:
 def _write(path: Path, text: str) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _profile() -> str:
-    return str(YAML(typ="safe").load(STUDY / "params.yaml")["profile"])
 
 
 if __name__ == "__main__":
