@@ -13,6 +13,7 @@ from studies.paper.report.document import Figure, Report
 from studies.paper.report.results import load
 from studies.paper.report.sections import report
 
+
 def main() -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__)
