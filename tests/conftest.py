@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 TESTS = Path(__file__).parent
 IN_CHECKOUT = (TESTS.parent / "mascot_jax").is_dir()
 NEED_THE_CHECKOUT = [
-    # the pipeline, its parameters, or the benchmarks
+    # the pipeline, its parameters, the studies, or the benchmarks
     "benchmarks",
     "pipeline",
     "studies",

@@ -27,7 +27,8 @@ BEYOND = (
      0.0002, 0.5, 1.3),
     ("int8", {"method": "int8"}, 0.0031, 0.28, 2.4),
     ("mascot", {"method": "mascot"}, 0.0036, 0.6, 1.15),
-    ("mascot with lost-update", {"method": "mascot", "criterion": "lost-update"}, 0.0007, 0.58, 1.2),
+    ("mascot with lost-update", {"method": "mascot", "criterion": "lost-update"},
+     0.0007, 0.58, 1.2),
     ("mascot-int8", {"method": "mascot-int8"}, -0.0003, 0.416, 2.0),
     ("half", {"method": "half"}, 0.0115, 0.5, 1.9),
     ("mpt", {"method": "mpt"}, 0.0001, 1.0, 1.4),
@@ -53,13 +54,16 @@ class World:
         return {"mean": middle, "low": middle - half, "high": middle + half, "values": values}
 
 
-def write_results(folder, data=("synthetic ml-1m",), epochs=12, times=TIMES, losses=LOSSES, **world):
+def write_results(
+    folder, data=("synthetic ml-1m",), epochs=12, times=TIMES, losses=LOSSES, **world
+):
     """Write every result file of the study into a folder, which has the profile's name."""
     folder.mkdir(parents=True, exist_ok=True)
     made = World(**world)
     for maker in (table1, fig4, fig5, fig7, fig8, fig9, fig10, fig11, table2, beyond):
         content = {"figure": maker.__name__, "profile": folder.name, "hardware": HARDWARE}
-        content |= {"settings": {"epochs": epochs}, "rows": []}
+        train = {"epochs": epochs, "factors": 128}
+        content |= {"settings": {"repetitions": made.repetitions, "train": train}, "rows": []}
         for name in data:
             for part, rows in maker(made, epochs, times, losses).items():
                 content.setdefault(part, []).extend({"data": name, **row} for row in rows)
@@ -96,7 +100,9 @@ def fig5(made, epochs, times, losses):
             "side": side,
             "quartile": quartile,
             "epoch": epoch,
-            "gradient": made.quantity(0.3 + quartile / 10 + math.exp(-epoch * (5 - quartile) / 6), 0.01),
+            "gradient": made.quantity(
+                0.3 + quartile / 10 + math.exp(-epoch * (5 - quartile) / 6), 0.01
+            ),
         }
         for side in ("users", "items")
         for quartile in (1, 2, 3, 4)
@@ -125,7 +131,8 @@ def fig8(made, epochs, times, losses):
             "method": method,
             "epoch": epoch,
             "rmse": made.quantity(
-                0.859 + losses[method] * epoch / epochs + 0.5 * math.exp(-epoch * 6 / epochs), 0.0004
+                0.859 + losses[method] * epoch / epochs + 0.5 * math.exp(-epoch * 6 / epochs),
+                0.0004,
             ),
         }
         for method in METHODS
@@ -145,8 +152,16 @@ def fig8(made, epochs, times, losses):
 
 
 def events(method):
+    if method == "mascot":
+        return [
+            {"epoch": 0, "switched": 0.0},
+            {"epoch": 8, "switched": 0.21},
+            {"epoch": 9, "switched": 0.4},
+        ]
     if method == "muppet":
-        return [{"epoch": epoch, "word_length": bits} for epoch, bits in ((0, 8), (3, 12), (7, 32))]
+        return [
+            {"epoch": epoch, "word_length": bits} for epoch, bits in ((0, 8), (3, 12), (7, None))
+        ]
     return []
 
 
@@ -160,9 +175,12 @@ def fig9(made, epochs, times, losses):
             "loss": made.quantity(losses[method], 0.0001 if method != "fp32" else 0.0),
         }
         for variant, method in (
-            ("fp32", "fp32"), ("mascot-n1", "fp16"), ("mascot-n2", "mascot-n2"), ("mascot", "mascot"),
+            ("fp32", "fp32"),
+            ("mascot-n1", "fp16"),
+            ("mascot-n2", "mascot-n2"),
+            ("mascot", "mascot"),
         )
-    ]  # fmt: skip
+    ]
     return {"rows": rows}
 
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Final
 
-from ruamel.yaml import YAML
-
-from mascot_jax.errors import MascotError
 from mascot_jax.files import atomic_write
+from studies.paper.core import folders
+from studies.paper.core.settings import read_study
 from studies.paper.report import html, markdown
 from studies.paper.report.document import Figure, Report
 from studies.paper.report.results import load
 from studies.paper.report.sections import report
-
-STUDY: Final = Path("studies/paper")
 
 
 def main() -> None:
@@ -26,11 +21,8 @@ def main() -> None:
         "results", type=Path, nargs="?", help="a folder of results; by default the profile's"
     )
     options = parser.parse_args()
-    try:
-        folder = options.results or STUDY / "results" / _profile()
-        write(folder, folder / "report")
-    except MascotError as error:
-        sys.exit(f"error: {error}")
+    folder = options.results or folders.results(read_study().profile)
+    write(folder, folder / "report")
 
 
 def write(folder: Path, output: Path) -> None:
@@ -46,6 +38,8 @@ def write(folder: Path, output: Path) -> None:
     whole = report(load(folder, folder.name))
     pictures = output / markdown.FIGURES
     pictures.mkdir(parents=True, exist_ok=True)
+    for old in pictures.glob("*.svg"):
+        old.unlink()
     for figure in _figures(whole):
         _write(pictures / f"{figure.name}.svg", figure.svg)
     _write(output / "report.md", markdown.write(whole))
@@ -60,10 +54,6 @@ def _figures(whole: Report) -> list[Figure]:
 def _write(path: Path, text: str) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _profile() -> str:
-    return str(YAML(typ="safe").load(STUDY / "params.yaml")["profile"])
 
 
 if __name__ == "__main__":

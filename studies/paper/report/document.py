@@ -17,6 +17,8 @@ class Cell(NamedTuple):
     """Likewise among the published values."""
     head: bool = False
     """It names the row."""
+    strong: bool = False
+    """It stands out."""
 
 
 class Table(NamedTuple):
@@ -41,6 +43,14 @@ Block = str | Table | Figure
 """A part of a section; a text is a paragraph."""
 
 
+class Finding(NamedTuple):
+    """What one data set says to a question."""
+
+    sentence: str
+    why: str
+    """Why it contradicts the paper, where it does; else empty."""
+
+
 class Answer(NamedTuple):
     """What the data say to a research question."""
 
@@ -49,9 +59,8 @@ class Answer(NamedTuple):
     paper: str
     """What the paper says, in a few words."""
     verdict: Verdict
-    sentence: str
-    why: str
-    """Why it contradicts the paper, where it does; else empty."""
+    findings: tuple[Finding, ...]
+    """None where nothing has been run."""
 
 
 class Section(NamedTuple):

@@ -42,7 +42,12 @@ def inline(drawn: str, name: str, alt_text: str) -> str:
         drawn = drawn.replace(f"url(#{found})", f"url(#{name}-{found})")
     for colour, variable in ((INK, "ink"), (FAINT, "faint"), (GRID, "grid"), (PAPER, "paper")):
         drawn = drawn.replace(f'"{colour}"', f'"var(--{variable})"')
-    drawn = re.sub(r'<svg\b([^>]*?) width="([\d.]+)" height="[\d.]+"', r'<svg\1 data-width="\2"', drawn, count=1)
+    drawn = re.sub(
+        r'<svg\b([^>]*?) width="([\d.]+)" height="[\d.]+"',
+        r'<svg\1 data-width="\2"',
+        drawn,
+        count=1,
+    )
     width = re.search(r'data-width="([\d.]+)"', drawn)
     assert width is not None, "vl-convert writes a width"
     return drawn.replace(

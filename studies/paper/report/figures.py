@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import altair as alt
@@ -12,7 +11,7 @@ from studies.paper.report import draw, panels
 from studies.paper.report.document import Figure
 from studies.paper.report.methods import NAMES, name_of
 from studies.paper.report.results import Results, Row, names
-from studies.paper.report.style import HEIGHT, SERIES, looks
+from studies.paper.report.style import FAINT, HEIGHT, INK, PERIODS, SERIES, looks
 from studies.paper.report.tables import repetitions
 
 BARS: Final = "bars are 95 % Student intervals"
@@ -47,7 +46,9 @@ def methods_time(results: Results) -> Figure:
                 if value is not None:
                     values.append({"method": name_of(row["method"]), "value": value, "paper": True})
             panel = panels.dots(values, "method", looks(names(chosen, "method")), x, order)
-            panel = alt.layer(panels.reference(1.0).encode(x=alt.X("at:Q", title=x["title"])), panel)
+            panel = alt.layer(
+                panels.reference(1.0).encode(x=alt.X("at:Q", title=x["title"])), panel
+            )
             drawn.append(panels.sized(panel, f"{data}, k = {factors}", 205, 190))
     return Figure(
         "fig7",
@@ -90,9 +91,10 @@ def half_shares(results: Results) -> Figure:
         "fig4",
         draw.svg(panels.arrange(drawn)),
         "Lines: time of an epoch relative to FP32 against the share of rows stored in FP16.",
-        f"Fig. 4. Time of an epoch by the share of randomly chosen rows in FP16, k = 128. "
-        f"{_spread(rows, 'relative_time')}, {BANDS}. Dashed: if time followed the bytes moved. The "
-        f"paper's time falls with every step; its text gives no figures.",
+        f"Fig. 4. Time of an epoch by the share of randomly chosen rows in FP16, "
+        f"k = {results.factors}. {_spread(rows, 'relative_time')}, {BANDS}. Dashed: if "
+        f"time followed the bytes moved. The paper's time falls with every step; its text gives no "
+        f"figures.",
     )
 
 
@@ -100,7 +102,8 @@ def distribution(results: Results) -> Figure:
     """Draw Fig. 5(a): how ratings are spread over users and items."""
     rows = results.rows("table1", "distribution")
     x = alt.X("share:Q", title="rows, most-rated first").axis(format="%")
-    y = alt.Y("value:Q", title="ratings of a row").scale(type="log").axis(tickCount=5, format="~s")
+    y = alt.Y("value:Q", title="ratings of a row").scale(type="log")
+    y = y.axis(values=[10**power for power in range(8)], format="~s")
     by_data = _by_data(rows)
     drawn = []
     for data, of_data in by_data.items():
@@ -156,39 +159,43 @@ def gradients(results: Results) -> Figure:
 def errors(results: Results) -> Figure:
     """Draw Fig. 8: RMSE of each method over the epochs."""
     rows = results.rows("fig8")
-    x = alt.X("epoch:Q", title="epoch").axis(tickMinStep=1, grid=False)
+    x = alt.X("epoch:Q", title="epoch").axis(tickMinStep=1, tickCount=8, grid=False)
     shown = looks([method for method in NAMES if method in names(rows, "method")])
-    by_data = _by_data(rows)
+    last = max(row["epoch"] for row in rows)
+    marked = list(range(last, -1, -max(1, last // 6)))
     drawn = []
-    for data, of_data in by_data.items():
-        low, high = _worth_seeing(of_data)
-        y = alt.Y("value:Q", title="test RMSE").scale(domain=[low, high], zero=False, nice=False)
-        values = panels.finite(
-            panels.point(row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"]))
-            for row in of_data
-        )
-        values = _clamped([value for value in values if value["value"] <= high], low, high)
-        last = max((row["epoch"] for row in of_data), default=0)
-        marked = list(range(last, -1, -max(1, last // 6)))
-        panel = panels.lines(values, "method", shown, x, y, marked=marked)
-        drawn.append(panels.sized(panel, data, panels.width_of(len(by_data)), HEIGHT + 60))
+    for data, of_data in _by_data(rows).items():
+        for title, since, reach in ((data, 0.2, 0.12), (f"{data}, the last third", 2 / 3, 0.03)):
+            late = [row for row in of_data if row["epoch"] >= since * last]
+            values = panels.finite(
+                panels.point(
+                    row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"])
+                )
+                for row in late
+            )
+            low, high = _worth_seeing(values, reach)
+            y = alt.Y("value:Q", title="test RMSE").scale(
+                domain=[low, high], zero=False, nice=False
+            )
+            values = _clamped([value for value in values if value["value"] <= high], low, high)
+            panel = panels.lines(values, "method", shown, x, y, marked=marked)
+            drawn.append(panels.sized(panel, title, panels.width_of(2), HEIGHT + 30))
     return Figure(
         "fig8",
         draw.svg(panels.arrange(drawn)),
         "Lines: test RMSE of each method over the epochs.",
-        f"Fig. 8. Test RMSE over the epochs, k = 128; the steep start is cut off. "
-        f"{_spread(rows, 'rmse')}, {BANDS}.",
+        f"Fig. 8. Test RMSE over the epochs, k = {results.factors}, without the steep start. "
+        f"{_spread(rows, 'rmse')}, {BANDS}. What lies far above the best is cut off; the table has "
+        f"all ends.",
     )
 
 
-def _worth_seeing(rows: list[Row]) -> tuple[float, float]:
-    """Return the range of RMSE from the least to what a fifth of the training leaves."""
-    last = max(row["epoch"] for row in rows)
-    late = [row.quantity("rmse").mean for row in rows if row["epoch"] >= last / 5]
-    late = [value for value in late if math.isfinite(value)]
-    low = min(late)
-    high = min(max(late), low + 0.12)
-    room = max(0.002, 0.05 * (high - low))
+def _worth_seeing(values: panels.Values, reach: float) -> tuple[float, float]:
+    """Return the range of RMSE from the least to the most, but no more than a reach above."""
+    errors = [value["value"] for value in values]
+    low = min(errors)
+    high = min(max(errors), low + reach)
+    room = max(0.001, 0.05 * (high - low))
     return low - room, high + room
 
 
@@ -208,33 +215,35 @@ def strategies(results: Results) -> Figure:
     drawn = []
     for data, of_data in _by_data(rows).items():
         shown = looks(names(of_data, "variant"))
-        for kind, title in (("relative_time", "time relative to FP32"), ("loss", "RMSE over FP32's")):
+        for kind, title, unit in (
+            ("relative_time", "time relative to FP32", 1.0),
+            ("loss", "RMSE over FP32's", 0.0),
+        ):
             values = panels.finite(
                 panels.point(row.quantity(kind), variant=name_of(row["variant"])) for row in of_data
             )
             if kind == "relative_time":
                 paper = published.number("fig9/mascot/relative_time")
                 values.append({"variant": name_of("mascot"), "value": paper, "paper": True})
-            x = alt.X("value:Q", title=title).scale(zero=True, nice=True).axis(tickCount=5)
+            ends = panels.within(values, unit)
+            x = alt.X("value:Q", title=title).scale(domain=ends, zero=False).axis(tickCount=5)
             panel = panels.dots(values, "variant", shown, x, order)
-            unit = 1.0 if kind == "relative_time" else 0.0
             panel = alt.layer(panels.reference(unit).encode(x=alt.X("at:Q", title=title)), panel)
             drawn.append(panels.sized(panel, data, 195, 130))
     return Figure(
         "fig9",
         draw.svg(panels.arrange(drawn)),
         "Dot plots: time relative to FP32, and RMSE over FP32's, of MASCOT and its two ablations.",
-        f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group by "
-        f"group. {_spread(rows, 'loss')}, {BARS}. {TICKS}.",
+        f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group "
+        f"by group. {_spread(rows, 'loss')}, {BARS}. {TICKS}.",
     )
 
 
 def lookups(results: Results) -> Figure:
     """Draw Fig. 10: time by the way a row's group is found."""
     rows = results.rows("fig10")
-    x = alt.X("groups:Q", title="groups a side").scale(type="log", domain=_groups(rows))
-    x = x.axis(values=names(rows, "groups"), grid=False)
-    y = alt.Y("value:Q", title="time relative to naive").scale(zero=False)
+    x = _groups(rows)
+    theirs = {"groups": 100, "value": published.number("fig10/opt/100/relative_time")}
     by_data = _by_data(rows)
     drawn = []
     for data, of_data in by_data.items():
@@ -242,14 +251,17 @@ def lookups(results: Results) -> Figure:
             panels.point(row.quantity("relative_time"), groups=row["groups"], lookup=row["lookup"])
             for row in of_data
         )
+        ends = panels.within(values, theirs["value"])
+        y = alt.Y("value:Q", title="time relative to naive").scale(
+            domain=ends, nice=False, zero=False
+        )
         shown = {name: SERIES[name] for name in names(of_data, "lookup")}
+        tick = panels.base([theirs]).mark_tick(
+            color=INK, thickness=2.5, size=22, opacity=1, orient="horizontal"
+        )
         panel = panels.lines(values, "lookup", shown, x, y)
-        theirs = {
-            "groups": 100,
-            "value": published.number("fig10/opt/100/relative_time"),
-        }
-        tick = panels.base([theirs]).mark_tick(color="#1b1b1b", thickness=2.5, size=22, orient="horizontal")
-        panel = alt.layer(panel, tick.encode(x=x, y=y))
+        if theirs["groups"] in names(of_data, "groups"):
+            panel = alt.layer(panel, tick.encode(x=x, y=y))
         drawn.append(panels.sized(panel, data, panels.width_of(len(by_data))))
     return Figure(
         "fig10",
@@ -261,17 +273,61 @@ def lookups(results: Results) -> Figure:
     )
 
 
-def _groups(rows: tuple[Row, ...]) -> list[float]:
+def _groups(rows: tuple[Row, ...]) -> alt.X:
+    """Return an axis of numbers of groups."""
     counts = names(rows, "groups")
-    return [min(counts), max(counts)]
+    x = alt.X("groups:Q", title="groups a side").scale(
+        type="log", domain=[min(counts) / 1.1, max(counts) * 1.1], nice=False
+    )
+    # Labels of neighbours must not touch.
+    shown = [count for count in counts if not any(0.6 * count < other < count for other in counts)]
+    return x.axis(values=shown, grid=False)
+
+
+def sensitivity(results: Results) -> Figure:
+    """Draw Table II's times, ours and the paper's."""
+    rows = results.rows("table2")
+    x = alt.X("ratio:Q", title="sample ratio γ").scale(type="log", domain=[0.009, 1.1], nice=False)
+    x = x.axis(values=[0.01, 0.05, 0.2, 1], format="~%", grid=False)
+    drawn = []
+    for data, of_data in _by_data(rows).items():
+        other = published.counterpart(data)
+        ours = [
+            panels.point(
+                row.quantity("seconds"), ratio=row["sample_ratio"], period=f"π = {row['period']}"
+            )
+            for row in of_data
+        ]
+        theirs = [
+            {
+                "ratio": ratio,
+                "period": f"π = {period}",
+                "value": published.number(f"{published.cell(other, period, ratio)}/seconds"),
+            }
+            for period in published.PERIODS
+            for ratio in published.SAMPLE_RATIOS
+        ]
+        for name, values in ((f"ours, {data}", ours), (f"paper, {published.DATA[other]}", theirs)):
+            y = alt.Y("value:Q", title="seconds").scale(
+                domain=panels.within(values, 0.0), nice=False, zero=False
+            )
+            panel = panels.lines(panels.finite(values), "period", PERIODS, x, y)
+            drawn.append(panels.sized(panel, name, panels.width_of(2)))
+    return Figure(
+        "table2",
+        draw.svg(panels.arrange(drawn)),
+        "Lines: training time against the sample ratio for each period, ours and the paper's.",
+        f"Table II as a picture: training time by period and sample ratio, ours and the paper's, "
+        f"each on its own scale. {_spread(rows, 'seconds')}, {BANDS}; the paper gives none.",
+    )
 
 
 def group_counts(results: Results) -> Figure:
     """Draw Fig. 11: time and error by the number of groups."""
     rows = results.rows("fig11")
-    x = alt.X("groups:Q", title="groups a side").scale(type="log", domain=_groups(rows))
-    x = x.axis(values=names(rows, "groups"), grid=False)
-    shown = {"MASCOT": looks(["mascot"])["MASCOT"]}
+    x = _groups(rows)
+    shown = looks(["mascot"])
+    turning = published.number("fig11/turning")
     drawn = []
     for data, of_data in _by_data(rows).items():
         for kind, title in (("seconds", "seconds"), ("rmse", "test RMSE")):
@@ -279,10 +335,12 @@ def group_counts(results: Results) -> Figure:
                 panels.point(row.quantity(kind), groups=row["groups"], method="MASCOT")
                 for row in of_data
             )
-            y = alt.Y("value:Q", title=title).scale(zero=False)
+            y = alt.Y("value:Q", title=title).scale(
+                domain=panels.within(values), nice=False, zero=False
+            )
             panel = panels.lines(values, "method", shown, x, y)
-            if kind == "seconds":
-                panel = alt.layer(_turning(), panel)
+            if kind == "seconds" and turning <= max(names(of_data, "groups")):
+                panel = alt.layer(_turning(turning), panel)
             drawn.append(panels.sized(panel, data, panels.width_of(2)))
     return Figure(
         "fig11",
@@ -294,6 +352,9 @@ def group_counts(results: Results) -> Figure:
     )
 
 
-def _turning() -> Any:
-    at = [{"groups": published.number("fig11/turning")}]
-    return panels.base(at).mark_rule(color="#8a8a8a", strokeDash=[4, 3]).encode(x="groups:Q")
+def _turning(groups: float) -> Any:
+    return (
+        panels.base([{"groups": groups}])
+        .mark_rule(color=FAINT, strokeDash=[4, 3])
+        .encode(x="groups:Q")
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from studies.paper.report.methods import Variant, variant
+from studies.paper.report.answers import COMPARABLE
+from studies.paper.report.methods import COMPARATORS, Variant, name_of, variant
 from studies.paper.report.numbers import show, show_quantity
 from studies.paper.report.pareto import front, places
 from studies.paper.report.results import Results, Row, names
+from studies.paper.report.tables import switches
 
 Measured = dict[Variant, Row]
 
@@ -35,6 +37,28 @@ def findings(results: Results) -> list[str]:
     return paragraphs
 
 
+def comparators(results: Results) -> list[str]:
+    """Say whether the comparators end near FP32, and what those computed in that do not."""
+    paragraphs = []
+    for data in names(results.rows("fig8", "final"), "data"):
+        rows = [row for row in results.rows("fig8", "final") if row["data"] == data]
+        rows = [row for row in rows if row["method"] in COMPARATORS]
+        near = [row for row in rows if row.quantity("loss").mean <= COMPARABLE]
+        far = [row for row in rows if row not in near]
+        said = [f"{name_of(row['method'])} ends within {COMPARABLE} of FP32" for row in near]
+        said += [_far(row) for row in far]
+        if said:
+            paragraphs.append(f"On {data}, {'; '.join(said)}.")
+    return paragraphs
+
+
+def _far(row: Row) -> str:
+    loss = show_quantity("loss", row.quantity("loss"))
+    words = switches(row).text
+    lengths = f", having computed in {words}" if words else ", in one precision throughout"
+    return f"{name_of(row['method'])} ends {loss} from FP32{lengths}"
+
+
 def _best(results: Results, data: str) -> Iterable[str]:
     best = front(places(results, data))
     if best:
@@ -49,54 +73,47 @@ def _best(results: Results, data: str) -> Iterable[str]:
 def _rounding(measured: Measured) -> Iterable[str]:
     if not {N1, STOCHASTIC} <= measured.keys():
         return
-    nearest, stochastic = (measured[key].quantity("loss") for key in (N1, STOCHASTIC))
-    told = "less than" if stochastic.below(nearest) else "not surely less than"
+    nearest, stochastic = measured[N1], measured[STOCHASTIC]
+    less = stochastic.quantity("loss").below(nearest.quantity("loss"))
     yield (
-        f"With stochastic rounding, all rows in FP16 lose {show_quantity('loss', stochastic)} to "
-        f"FP32, {told} the {show_quantity('loss', nearest)} of rounding to nearest (N1), at the same "
-        f"bytes and without any switching."
+        f"With stochastic rounding, all rows in FP16 lose {_shown(stochastic, 'loss')} to "
+        f"FP32, {'less' if less else 'not surely less'} than the {_shown(nearest, 'loss')} of "
+        f"rounding to nearest (N1), at the same bytes and without any switching."
     )
     if MASCOT in measured:
-        mascot = measured[MASCOT]
-        bytes_moved = show_quantity("relative_bytes", mascot.quantity("relative_bytes"))
-        yield (
-            f"MASCOT loses {show_quantity('loss', mascot.quantity('loss'))} at {bytes_moved} of the "
-            f"bytes."
-        )
+        yield f"MASCOT loses {_cost(measured[MASCOT])}."
 
 
 def _criterion(measured: Measured) -> Iterable[str]:
     if {MASCOT, LOST_UPDATE} <= measured.keys():
-        eq4, lost = measured[MASCOT], measured[LOST_UPDATE]
         yield (
             f"Groups chosen by the updates that they lose, instead of by Eq. 4, give a loss of "
-            f"{show_quantity('loss', lost.quantity('loss'))} at "
-            f"{show_quantity('relative_bytes', lost.quantity('relative_bytes'))} of the bytes, where "
-            f"Eq. 4 gives {show_quantity('loss', eq4.quantity('loss'))} at "
-            f"{show_quantity('relative_bytes', eq4.quantity('relative_bytes'))}."
+            f"{_cost(measured[LOST_UPDATE])}, where Eq. 4 gives {_cost(measured[MASCOT])}."
         )
 
 
 def _int8(measured: Measured) -> Iterable[str]:
     parts = [
-        f"{key.label} {show_quantity('loss', measured[key].quantity('loss'))} at "
-        f"{show_quantity('relative_bytes', measured[key].quantity('relative_bytes'))}"
-        for key in (INT8, MASCOT_INT8)
-        if key in measured
+        f"{key.label} {_cost(measured[key])}" for key in (INT8, MASCOT_INT8) if key in measured
     ]
     if parts:
-        yield f"Storage in eight bits loses, at so much of the bytes: {'; '.join(parts)}."
+        yield f"Storage in eight bits loses: {'; '.join(parts)}."
 
 
 def _orders(measured: Measured) -> Iterable[str]:
     for plain, runs in ((FP32, FP32_RUNS), (STOCHASTIC, STOCHASTIC_RUNS)):
         if {plain, runs} <= measured.keys():
-            loss = show_quantity("loss", measured[runs].quantity("loss"))
-            times = [
-                show_quantity("relative_time", measured[key].quantity("relative_time"))
-                for key in (runs, plain)
-            ]
             yield (
-                f"Visited in runs of a user's ratings, {plain.label} takes {times[0]} of FP32's time "
-                f"instead of {times[1]}, with a loss of {loss}."
+                f"Visited in runs of a user's ratings, {plain.label} takes "
+                f"{_shown(measured[runs], 'relative_time')} of FP32's time instead of "
+                f"{_shown(measured[plain], 'relative_time')}, with a loss of "
+                f"{_shown(measured[runs], 'loss')}."
             )
+
+
+def _cost(row: Row) -> str:
+    return f"{_shown(row, 'loss')} at {_shown(row, 'relative_bytes')} of the bytes"
+
+
+def _shown(row: Row, kind: str) -> str:
+    return show_quantity(kind, row.quantity(kind))

@@ -8,12 +8,21 @@ from itertools import groupby
 from pathlib import Path
 
 from studies.paper.report import draw
-from studies.paper.report.document import Answer, Block, Cell, Figure, Report, Section, Table
+from studies.paper.report.document import (
+    Answer,
+    Block,
+    Cell,
+    Figure,
+    Finding,
+    Report,
+    Section,
+    Table,
+)
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SIGNS = {
     "agrees": "✓",
-    "agrees in part": "±",
+    "agrees in part": "≈",
     "contradicts": "✗",
     "cannot be told": "?",
     "not run": "–",
@@ -32,7 +41,8 @@ def _page(report: Report) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     # Without it a browser asks for /favicon.ico.
     yield '<link rel="icon" href="data:,">'
-    yield f"<title>{escape(report.title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>"
+    yield f"<title>{escape(report.title)}</title>\n<style>\n{STYLE}</style>\n</head>"
+    yield "<body>\n<main>"
     yield f"<header>\n<h1>{escape(report.title)}</h1>"
     yield from (f"<p>{escape(text)}</p>" for text in report.lead)
     facts = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in report.facts)
@@ -55,14 +65,18 @@ def _contents(report: Report) -> Iterator[str]:
 
 def _answer(answer: Answer) -> str:
     kind = answer.verdict.replace(" ", "-")
-    why = f'<p class="why">{escape(answer.why)}</p>' if answer.why else ""
     return (
         f'<article class="answer {kind}">\n'
         f"<h3><span>{answer.name}</span> {escape(answer.question)}</h3>\n"
         f'<p class="verdict">{SIGNS[answer.verdict]} {answer.verdict}</p>\n'
         f'<p class="paper"><b>The paper:</b> {escape(answer.paper)}</p>\n'
-        f'<p class="ours"><b>Ours:</b> {escape(answer.sentence)}</p>{why}\n</article>'
+        f"{''.join(map(_finding, answer.findings))}\n</article>"
     )
+
+
+def _finding(finding: Finding) -> str:
+    why = f'<p class="why">{escape(finding.why)}</p>' if finding.why else ""
+    return f'<p class="ours"><b>Ours:</b> {escape(finding.sentence)}</p>{why}'
 
 
 def _section(section: Section) -> Iterator[str]:
@@ -77,21 +91,38 @@ def _block(block: Block) -> str:
             return _table(block)
         case Figure():
             picture = draw.inline(block.svg, block.name, escape(block.alt))
-            return f"<figure>\n{picture}\n<figcaption>{escape(block.caption)}</figcaption>\n</figure>"
+            return (
+                f"<figure>\n{picture}\n<figcaption>{escape(block.caption)}</figcaption>\n</figure>"
+            )
         case str():
             return f"<p>{escape(block)}</p>"
 
 
 def _table(table: Table) -> str:
-    header = "".join(f'<th scope="col">{escape(text)}</th>' for text in table.header)
+    header = "".join(map(_column, table.header, _named(table)))
     rows = "\n".join(f"<tr>{row}</tr>" for row in _rows(table))
     body = f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
     caption = escape(table.caption)
     fold = "" if len(table.rows) > LONG else " open"
     return (
-        f"<details{fold}>\n<summary>{caption}</summary>\n"
-        f'<div class="wide">{body}</div>\n</details>'
+        f'<details{fold}>\n<summary>{caption}</summary>\n<div class="wide">{body}</div>\n</details>'
     )
+
+
+def _named(table: Table) -> list[bool]:
+    """Tell which columns are read as words: what names rows, and what is said of them."""
+    first = table.rows[0] if table.rows else ()
+    said = [all(_is_said(row[place]) for row in table.rows) for place in range(len(first))]
+    return [cell.head or words for cell, words in zip(first, said, strict=True)]
+
+
+def _is_said(cell: Cell) -> bool:
+    return cell.data.endswith("/events") or not (cell.head or cell.data or cell.paper)
+
+
+def _column(text: str, named: bool) -> str:
+    kind = ' class="words"' if named else ""
+    return f'<th scope="col"{kind}>{escape(text)}</th>'
 
 
 def _rows(table: Table) -> Iterator[str]:
@@ -99,7 +130,9 @@ def _rows(table: Table) -> Iterator[str]:
     spans = [_spans(table, place) for place in range(len(table.header))]
     for number, row in enumerate(table.rows):
         cells = (
-            _cell(cell, spans[place][number]) for place, cell in enumerate(row) if spans[place][number]
+            _cell(cell, spans[place][number])
+            for place, cell in enumerate(row)
+            if spans[place][number]
         )
         yield "".join(cells)
 
@@ -129,4 +162,6 @@ def _cell(cell: Cell, rows: int) -> str:
         for name, value in (("from", cell.data), ("paper", cell.paper))
         if value
     )
-    return f"<td{where}>{escape(cell.text)}</td>"
+    kind = ' class="words"' if cell.text and _is_said(cell) else ""
+    text = f"<b>{escape(cell.text)}</b>" if cell.strong else escape(cell.text)
+    return f"<td{kind}{where}>{text}</td>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from studies.paper.report.document import Block, Cell, Figure, Report, Section, Table
 
 FIGURES = "figures"
@@ -13,17 +15,23 @@ def write(report: Report) -> str:
     parts = [f"# {report.title}", *report.lead]
     parts.append("\n".join(f"- **{name}**: {_text(value)}" for name, value in report.facts))
     parts += ["## What the data say", _answers(report)]
-    parts += [f"**{answer.name}.** {_text(answer.why)}" for answer in report.answers if answer.why]
+    parts += [
+        f"**{answer.name}.** {_text(finding.why)}"
+        for answer in report.answers
+        for finding in answer.findings
+        if finding.why
+    ]
     parts += [_section(section) for section in report.sections]
     return "\n\n".join(parts) + "\n"
 
 
 def _answers(report: Report) -> str:
-    lines = ["| Question | The paper | Ours | |", "|---|---|---|---|"]
+    lines = ["| Question | The paper | Ours | Verdict |", "|---|---|---|---|"]
     for answer in report.answers:
-        question = f"**{answer.name}.** {answer.question}"
-        cells = (question, answer.paper, f"**{answer.verdict}**", answer.sentence)
-        lines.append("| " + " | ".join(map(_text, cells)) + " |")
+        question = f"**{answer.name}.** {_text(answer.question)}"
+        ours = "<br>".join(_text(finding.sentence) for finding in answer.findings) or "Not run."
+        texts = (_text(answer.paper), ours, f"**{answer.verdict}**")
+        lines.append(f"| {question} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 
@@ -48,8 +56,12 @@ def _table(table: Table) -> str:
         "| " + " | ".join(map(_text, table.header)) + " |",
         "|" + "|".join("---" if text else "---:" for text in _named(table)) + "|",
     ]
-    lines += ["| " + " | ".join(_text(cell.text) for cell in row) + " |" for row in table.rows]
+    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in table.rows]
     return "\n".join(lines)
+
+
+def _cell(cell: Cell) -> str:
+    return f"**{_text(cell.text)}**" if cell.strong else _text(cell.text)
 
 
 def _named(table: Table) -> list[bool]:
@@ -60,6 +72,4 @@ def _named(table: Table) -> list[bool]:
 
 def _text(text: str) -> str:
     """Escape what Markdown would take for markup."""
-    for sign in "\\|<>*_`":
-        text = text.replace(sign, f"\\{sign}") if sign != "*" or "**" not in text else text
-    return text
+    return re.sub(r"([\\|<>*_`\[\]])", r"\\\1", text)

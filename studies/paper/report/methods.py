@@ -53,7 +53,7 @@ def name_of(method: str) -> str:
 
 
 def variant(row: Row) -> Variant:
-    """Return what a row of ``beyond.json`` or of Fig. 8 is about, by its settings, else its name."""
+    """Return what a row of ``beyond.json`` or Fig. 8 is about, by its settings, else its name."""
     settings = row.get("settings") or {}
     text = str(row.get("name") or row["method"])
     method = settings.get("method") or row.get("method") or text.replace(",", " ").split()[0]

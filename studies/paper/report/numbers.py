@@ -29,8 +29,20 @@ def show(kind: str, value: float) -> str:
         return f"{value:,.0f}"
     if kind == "sparsity":
         return f"{value:.2%}".replace("%", " %")
-    text = f"{value:{'+' if kind == 'loss' else ''}.{decimals(kind, value)}f}"
-    return text.replace("-", _MINUS)
+    digits = decimals(kind, value)
+    if kind == "p_value" and value < 10**-digits:
+        return f"< {10**-digits:.{digits}f}"
+    rounded = round(value, digits) or 0.0  # no minus zero
+    sign = "+" if kind == "loss" and rounded else ""
+    return f"{rounded:{sign}.{digits}f}".replace("-", _MINUS)
+
+
+def show_published(kind: str, value: float) -> str:
+    """Print a number as the paper does."""
+    digits = {"rmse": 4, "seconds": 2}
+    if kind in digits:
+        return f"{value:.{digits[kind]}f}"
+    return show(kind, value) if kind in ("users", "items", "ratings", "sparsity") else f"{value:g}"
 
 
 def show_quantity(kind: str, quantity: Quantity) -> str:

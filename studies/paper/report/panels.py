@@ -26,6 +26,14 @@ def finite(values: Iterable[dict[str, Any]]) -> Values:
     return [value for value in values if math.isfinite(value["value"])]
 
 
+def within(values: Values, *others: float) -> list[float]:
+    """Return the ends of an axis that has room for values, their intervals, and other numbers."""
+    ends = [value[key] for value in values for key in ("value", "low", "high") if key in value]
+    low, high = min([*ends, *others]), max([*ends, *others])
+    room = 0.07 * (high - low) or 0.05 * abs(high) or 1.0
+    return [low - room, high + room]
+
+
 def base(values: Values) -> Any:
     """Return a chart of values, without any mark yet."""
     return alt.Chart(alt.InlineData(values=values))
@@ -46,7 +54,13 @@ def arrange(panels: Sequence[Any]) -> Any:
 
 
 def lines(
-    values: Values, field: str, looks: dict[str, Look], x: Any, y: Any, *, marked: Sequence[Any] = ()
+    values: Values,
+    field: str,
+    looks: dict[str, Look],
+    x: Any,
+    y: Any,
+    *,
+    marked: Sequence[Any] = (),
 ) -> Any:
     """Return lines of a named field over ``x``, bands for their intervals, and marks.
 
@@ -57,8 +71,8 @@ def lines(
     shapes = encoded(field, looks)
     high = {"y": alt.Y("low:Q", title=y["title"]), "y2": "high:Q"}
     band = base(ends).mark_area(opacity=0.18).encode(x=x, color=shapes["color"], **high)
-    line = base(values).mark_line(strokeWidth=2, clip=True)
-    mark = base(at).mark_point(filled=True, size=55, opacity=1, clip=True)
+    line = base(values).mark_line(strokeWidth=2)
+    mark = base(at).mark_point(filled=True, size=55, opacity=1)
     layers = [
         line.encode(x=x, y=y, color=shapes["color"], strokeDash=shapes["strokeDash"]),
         mark.encode(x=x, y=y, color=shapes["color"], shape=shapes["shape"]),
@@ -78,11 +92,13 @@ def dots(values: Values, field: str, looks: dict[str, Look], x: Any, order: Sequ
     ends = [value for value in ours if "low" in value]
     papers = [value for value in values if value.get("paper")]
     shapes = encoded(field, looks, legend=False)
-    whisker = base(ends).mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=x["title"]), x2="high:Q", y=y, color=shapes["color"]
+    whisker = (
+        base(ends)
+        .mark_rule(strokeWidth=2)
+        .encode(x=alt.X("low:Q", title=x["title"]), x2="high:Q", y=y, color=shapes["color"])
     )
     mark = base(ours).mark_point(filled=True, size=110, opacity=1, stroke=INK, strokeWidth=0.7)
-    tick = base(papers).mark_tick(color=INK, thickness=2.5, size=20)
+    tick = base(papers).mark_tick(color=INK, thickness=2.5, size=20, opacity=1)
     layers = [mark.encode(x=x, y=y, color=shapes["color"], shape=shapes["shape"])]
     layers = ([whisker] if ends else []) + layers + ([tick.encode(x=x, y=y)] if papers else [])
     return alt.layer(*layers)
@@ -97,5 +113,3 @@ def reference(value: float, channel: str = "x") -> Any:
 def sized(panel: Any, title: str, width: int, height: int = HEIGHT) -> Any:
     """Return a panel with its title and size."""
     return panel.properties(title=title, width=width, height=height)
-
-

@@ -89,11 +89,11 @@ def pareto(results: Results) -> Figure:
         "pareto",
         draw.svg(chart),
         "Scatter plot: test RMSE of every method against the bytes it moves per rating.",
-        f"RMSE against the bytes of rows that a rating moves, relative to FP32, k = 128; left and "
-        f"low is better. {repetitions([row.quantity('rmse') for row in rows])}, bars are 95 % "
-        f"Student intervals. The grey line joins what nothing else beats in both; hollow "
-        f"marks are variants of a method; marks at the upper edge "
-        f"lie more than {REACH} above the best.",
+        f"RMSE against the bytes of rows that a rating moves, relative to FP32, "
+        f"k = {results.factors}; left and low is better. "
+        f"{repetitions([row.quantity('rmse') for row in rows])}, bars are 95 % Student intervals. "
+        f"The grey line joins what nothing else beats in both; hollow marks are variants of a "
+        f"method; marks at the upper edge lie more than {REACH} above the best.",
     )
 
 
@@ -115,11 +115,13 @@ def _panel(data: str, candidates: Sequence[Place]) -> Any:
     ]
     bottom = max(high, texts[-1] + step / 2)
     ticks = [tick / 10 for tick in range(1, 11) if left <= tick / 10 <= names_at]
-    x = alt.X("bytes:Q", title="bytes moved per rating, relative to FP32").scale(
-        domain=[left, right], nice=False
-    ).axis(values=ticks, titleAnchor="start", domain=False, ticks=False)
+    x = (
+        alt.X("bytes:Q", title="bytes moved per rating, relative to FP32")
+        .scale(domain=[left, right], nice=False)
+        .axis(values=ticks, titleAnchor="start", domain=False, ticks=False)
+    )
     y = alt.Y("rmse:Q", title="test RMSE").scale(domain=[low, bottom], nice=False, zero=False)
-    y = y.axis(tickCount=8, format=".4~f")
+    y = y.axis(tickCount=8, format=".3f")
     layers = [*_front(front(candidates), best + REACH, x, y), *_marks(values, x, y)]
     return alt.layer(*layers).properties(title=data, width=WIDE, height=HEIGHT)
 

@@ -1,7 +1,7 @@
-"""Why a result may differ from the paper's: what is known of it, and said no more surely than known.
+"""Why a result may differ from the paper's, said no more surely than it is known.
 
-What holds of a CPU whose cache has room for both tables was measured apart from this study, on other
-machines (``docs/decisions.md``), so that all of it is "likely" here.
+What holds of a CPU whose cache has room for both tables was measured apart from this study, on
+other machines (``docs/decisions.md``): here, it is likely.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ class Reasons:
         backends = {file.hardware.get("backend") for file in results.files.values()}
         self._on_cpu = backends == {"cpu"}
 
-    def table_bytes(self, data: str, factors: int | None) -> int | None:
+    def table_bytes(self, data: str, factors: int) -> int | None:
         """Return the bytes of both tables in FP32; None where Table I has not been run."""
         row = pick(self._results.rows("table1"), data=data)
-        return None if row is None else int(row["users"] + row["items"]) * 4 * (factors or 128)
+        return None if row is None else int(row["users"] + row["items"]) * 4 * factors
 
-    def no_time_saved(self, data: str, factors: int | None) -> str:
+    def no_time_saved(self, data: str, factors: int) -> str:
         """Say why FP16 storage saves no time."""
         size = self.table_bytes(data, factors)
         if not self._on_cpu or size is None or size > CACHED:
             return UNKNOWN
         return (
             f"Likely because this was run on a CPU: both tables of {data} take {size / 2**20:.1f} "
-            f"MiB in FP32 at k = {factors or 128} and fit its cache, where converting FP16 numbers costs "
+            f"MiB in FP32 at k = {factors} and fit its cache, where converting FP16 numbers costs "
             f"more than the loads it saves (measured on other machines, docs/decisions.md); the "
             f"paper's tables are read from a GPU's memory."
         )
 
-    def comparator_fast(self, data: str) -> str:
+    def comparator_fast(self) -> str:
         """Say why a method that stores FP32 would save time."""
         return (
-            f"The comparators move as many bytes as FP32, so that a saving on {data} lies in the "
-            f"computation; in which part of it cannot be told from these data."
+            "The comparators move as many bytes as FP32, so that what they save lies in the "
+            "computation; in which part of it cannot be told from these data."
         )
 
-    def comparators_exact(self, data: str) -> str:
+    def comparators_exact(self) -> str:
         """Say why methods that store FP32 are more exact."""
         return (
             "Likely because the comparators store FP32 and quantise the computation only, which "
@@ -55,7 +55,7 @@ class Reasons:
             "bytes for it."
         )
 
-    def rounding(self, data: str) -> str:
+    def rounding(self) -> str:
         """Say why MASCOT's error is not comparable."""
         return (
             "Likely because updates below half an ulp of FP16 are lost at the store until a group "

@@ -33,7 +33,7 @@ class Quantity(NamedTuple):
     @property
     def interval(self) -> tuple[float, float]:
         """Return its ends; without an interval, it may be anything."""
-        if self.low is None or self.high is None or math.isnan(self.mean):
+        if self.low is None or self.high is None or not math.isfinite(self.high - self.low):
             return (-math.inf, math.inf)
         return (self.low, self.high)
 
@@ -77,7 +77,9 @@ class Row:
             mean, ends = value["mean"], (value["low"], value["high"])
             repetitions = len(value["values"])
         except (KeyError, TypeError):
-            raise DataError(f"{self.source(name)}: is no measured quantity: {value!r:.60}") from None
+            raise DataError(
+                f"{self.source(name)}: is no measured quantity: {value!r:.60}"
+            ) from None
         return Quantity(math.nan if mean is None else mean, *ends, repetitions, self.source(name))
 
 
@@ -101,6 +103,12 @@ class Results(NamedTuple):
     profile: str
     files: Mapping[str, Result]
     """By name, ``fig7`` say; those missing have not been run."""
+
+    @property
+    def factors(self) -> int:
+        """Return k of all that does not say otherwise."""
+        found = (file.settings.get("train", {}).get("factors") for file in self.files.values())
+        return next(filter(None, found), 128)
 
     def rows(self, name: str, part: str = "rows") -> tuple[Row, ...]:
         """Return a file's rows, none where it has not been run."""

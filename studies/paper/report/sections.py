@@ -9,7 +9,7 @@ from studies.paper import published
 from studies.paper.report import figures, tables
 from studies.paper.report.answers import answers
 from studies.paper.report.document import Block, Report, Section
-from studies.paper.report.findings import findings
+from studies.paper.report.findings import comparators, findings
 from studies.paper.report.pareto import pareto
 from studies.paper.report.results import Result, Results, names
 
@@ -54,10 +54,22 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     files = results.files.values()
     data = dict.fromkeys(row["data"] for file in files for row in file.rows)
     hardware = dict.fromkeys(_hardware(file) for file in files)
+    trainings = dict.fromkeys(filter(None, map(_trainings, files)))
     return (
         ("Profile", results.profile),
         ("Data", "; ".join(data) or "none yet"),
+        ("Trainings", "; ".join(trainings) or "none yet"),
         ("Hardware", "; ".join(hardware) or "none yet"),
+    )
+
+
+def _trainings(file: Result) -> str:
+    train, repetitions = file.settings.get("train"), file.settings.get("repetitions")
+    if not train or not repetitions:
+        return ""
+    return (
+        f"{train['epochs']} epochs, k = {train['factors']} where nothing else is said; "
+        f"repetitions: {repetitions}, each on another fold with another seed"
     )
 
 
@@ -79,7 +91,7 @@ def _data_and_distribution(results: Results) -> Sequence[Block]:
 
 
 def _table2(results: Results) -> Sequence[Block]:
-    blocks: list[Block] = []
+    blocks: list[Block] = [figures.sensitivity(results)]
     for data in names(results.rows("table2"), "data"):
         blocks += [
             tables.sensitivity(results, data, "rmse"),
@@ -115,7 +127,11 @@ PLANS: Final = (
         "fig8",
         "Fig. 8: error over the epochs",
         "fig8",
-        lambda results: [figures.errors(results), tables.final_errors(results)],
+        lambda results: [
+            figures.errors(results),
+            *comparators(results),
+            tables.final_errors(results),
+        ],
     ),
     Plan(
         "fig9",

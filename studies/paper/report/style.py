@@ -22,7 +22,7 @@ PAPER: Final = "#fefefe"
 """Behind a figure."""
 
 FONT: Final = "Helvetica, Arial, Liberation Sans, sans-serif"
-WIDE, NARROW, HEIGHT = 560, 262, 250
+WIDE, NARROW, HEIGHT = 550, 250, 250
 """Pixels of a panel: alone, one of two in a row; its height."""
 
 
@@ -69,6 +69,13 @@ SERIES: Final = {
 }
 """What is no method."""
 
+PERIODS: Final = {
+    "π = 1": SERIES["G1 (most-rated)"],
+    "π = 2": SERIES["G2"],
+    "π = 4": SERIES["G3"],
+    "π = 8": SERIES["G4 (least-rated)"],
+}
+
 
 def looks(methods: Sequence[str]) -> dict[str, Look]:
     """Return the looks of methods, by the names that are printed."""
@@ -78,7 +85,16 @@ def looks(methods: Sequence[str]) -> dict[str, Look]:
 def encoded(field: str, shown: dict[str, Look], legend: bool = True) -> dict[str, Any]:
     """Return colour, dash and shape of a field of names, with one legend for all three."""
     domain = list(shown)
-    key = alt.Legend(title=None, orient="bottom", columns=4, symbolSize=110) if legend else None
+    key = None
+    if legend and len(shown) > 1:
+        key = alt.Legend(
+            title=None,
+            orient="bottom",
+            columns=4,
+            symbolSize=110,
+            symbolOpacity=1,
+            symbolStrokeWidth=0,
+        )
     return {
         "color": alt.Color(f"{field}:N", legend=key).scale(
             domain=domain, range=[look.colour for look in shown.values()]
@@ -86,7 +102,8 @@ def encoded(field: str, shown: dict[str, Look], legend: bool = True) -> dict[str
         "shape": alt.Shape(f"{field}:N", legend=key).scale(
             domain=domain, range=[look.mark for look in shown.values()]
         ),
-        "strokeDash": alt.StrokeDash(f"{field}:N", legend=key).scale(
+        # Not in the legend, where it would tear marks to pieces; lines carry the marks.
+        "strokeDash": alt.StrokeDash(f"{field}:N", legend=None).scale(
             domain=domain, range=[list(look.dash) or [1, 0] for look in shown.values()]
         ),
     }
@@ -94,7 +111,13 @@ def encoded(field: str, shown: dict[str, Look], legend: bool = True) -> dict[str
 
 def styled(chart: Any) -> Any:
     """Return a chart in the report's style."""
-    text = {"font": FONT, "labelFontSize": 13, "titleFontSize": 13, "labelColor": INK, "titleColor": INK}
+    text = {
+        "font": FONT,
+        "labelFontSize": 13.5,
+        "titleFontSize": 13.5,
+        "labelColor": INK,
+        "titleColor": INK,
+    }
     return (
         chart.configure(background=PAPER, font=FONT, padding=8)
         .configure_view(stroke=None)
@@ -104,12 +127,17 @@ def styled(chart: Any) -> Any:
             gridColor=GRID,
             domainColor=FAINT,
             tickColor=FAINT,
+            labelFlush=False,
             titlePadding=8,
             labelPadding=4,
         )
         .configure_legend(
-            labelFontSize=13, labelColor=INK, labelLimit=260, symbolStrokeWidth=2, columnPadding=18,
-            rowPadding=5, padding=4,
+            labelFontSize=13.5,
+            labelColor=INK,
+            labelLimit=260,
+            columnPadding=18,
+            rowPadding=5,
+            padding=4,
         )
         .configure_title(fontSize=14, color=INK, fontWeight=600, anchor="start", offset=8)
         .configure_header(labelFontSize=13, labelColor=INK)

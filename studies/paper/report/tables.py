@@ -8,7 +8,7 @@ from typing import Final
 from studies.paper import published
 from studies.paper.report.document import Cell, Table
 from studies.paper.report.methods import name_of, variant
-from studies.paper.report.numbers import show, show_quantity
+from studies.paper.report.numbers import show, show_published, show_quantity
 from studies.paper.report.results import Quantity, Results, Row, names, pick
 
 NOTHING: Final = Cell("")
@@ -20,6 +20,16 @@ TITLES: Final = {
     "loss": "Loss to FP32",
     "relative_bytes": "Relative bytes",
 }
+
+
+def table(caption: str, header: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Table:
+    """Return a table without the columns that have nothing in them."""
+    full = [place for place in range(len(header)) if any(row[place].text for row in rows)]
+    return Table(
+        caption,
+        tuple(header[place] for place in full),
+        tuple(tuple(row[place] for place in full) for row in rows),
+    )
 
 
 def head(text: object) -> Cell:
@@ -39,7 +49,7 @@ def papers(path: str, kind: str) -> Cell:
     if path not in published.VALUES:
         return NOTHING
     value, _, read_off = published.VALUES[path]
-    text = value if isinstance(value, str) else show(kind, value)
+    text = value if isinstance(value, str) else show_published(kind, value)
     return Cell(f"{text} (read off)" if read_off else text, paper=path)
 
 
@@ -62,7 +72,7 @@ def statistics(results: Results) -> Table:
         cells = (papers(f"table1/{data}/{kind}", kind) for kind in kinds)
         rows.append((head(f"{name} (paper)"), *cells))
     header = ("Data", "Users", "Items", "Ratings", "Sparsity")
-    return Table("Table I: the data sets, ours and the paper's", header, tuple(rows))
+    return table("Table I: the data sets, ours and the paper's", header, rows)
 
 
 def methods_time(results: Results) -> Table:
@@ -87,8 +97,16 @@ def methods_time(results: Results) -> Table:
                 _training_seconds(data, factors, method),
             )
         )
-    header = ("Data", "k", "Method", "Seconds", "Relative time", "Paper: relative", "Paper: seconds")
-    return Table("Time of a whole training, and relative to FP32", header, tuple(rows))
+    header = (
+        "Data",
+        "k",
+        "Method",
+        "Seconds",
+        "Relative time",
+        "Paper: relative",
+        "Paper: seconds",
+    )
+    return table("Time of a whole training, and relative to FP32", header, rows)
 
 
 def _training_seconds(data: str, factors: int, method: str) -> Cell:
@@ -101,12 +119,15 @@ def _training_seconds(data: str, factors: int, method: str) -> Cell:
 def half_shares(results: Results) -> Table:
     """Return the times of Fig. 4."""
     rows = [
-        (head(row["data"]), head(f"{row['half_share']:.0%}".replace("%", " %")))
-        + tuple(ours(row, kind) for kind in ("seconds", "relative_time"))
+        (
+            head(row["data"]),
+            head(f"{row['half_share']:.0%}".replace("%", " %")),
+            *(ours(row, kind) for kind in ("seconds", "relative_time")),
+        )
         for row in results.rows("fig4")
     ]
     header = ("Data", "Rows in FP16", "Seconds an epoch", "Relative time")
-    return Table("Time of an epoch by the share of rows in FP16", header, tuple(rows))
+    return table("Time of an epoch by the share of rows in FP16", header, rows)
 
 
 def gradients(results: Results) -> Table:
@@ -127,7 +148,7 @@ def gradients(results: Results) -> Table:
                 )
                 rows.append((head(data), head(side), head(f"G{quartile}"), *cells))
     header = ("Data", "Side", "Quartile", "First epoch", "Last epoch")
-    return Table("Root mean square norm of the gradients; G1 is the most-rated", header, tuple(rows))
+    return table("Root mean square norm of the gradients; G1 is the most-rated", header, rows)
 
 
 def final_errors(results: Results) -> Table:
@@ -136,26 +157,32 @@ def final_errors(results: Results) -> Table:
     for row in results.rows("fig8", "final"):
         data, method = row["data"], row["method"]
         chosen = published.cell(data, *published.CHOSEN)
-        paper = papers(f"{chosen}/rmse", "rmse") if method == "mascot" else NOTHING
+        exact = (f"{chosen}/rmse",) if method == "mascot" else ()
+        paper = first((*exact, f"fig8/{method}/rmse"), "rmse")
         measured = (ours(row, kind) for kind in ("rmse", "loss", "relative_bytes"))
-        rows.append((head(data), head(name_of(method)), *measured, paper, Cell(switches(row))))
+        rows.append((head(data), head(name_of(method)), *measured, paper, switches(row)))
     header = (
-        "Data", "Method", "RMSE", "Loss to FP32", "Relative bytes", "Paper: RMSE", "Switches",
+        "Data", "Method", "RMSE", "Loss to FP32", "Relative bytes", "Paper: error", "Switches",
     )  # fmt: skip
-    return Table("After the last epoch, k = 128", header, tuple(rows))
+    return table(f"After the last epoch, k = {results.factors}", header, rows)
 
 
-def switches(row: Row) -> str:
-    """Say in a few words what a method switched: nothing, where it never does."""
+def switches(row: Row) -> Cell:
+    """Say in a few words what a method switched; an empty cell, where it never does."""
     events = row.get("events") or []
-    words = [(event["epoch"], event["word_length"]) for event in events if "word_length" in event]
-    parts = []
-    before = None
-    for epoch, bits in words:
-        if bits != before:
-            parts.append(f"{'FP32' if bits in (None, 32) else f'{bits} bits'} from epoch {epoch}")
-        before = bits
-    return ", ".join(parts)
+    if any("word_length" in event for event in events):
+        said = (f"{_bits(event['word_length'])} from epoch {event['epoch']}" for event in events)
+        return Cell(", ".join(said), data=row.source("events"))
+    changed = [event for event in events if event.get("switched")]
+    if not changed:
+        return NOTHING
+    began, share = changed[0]["epoch"], changed[-1]["switched"]
+    text = f"{share:.0%} of the row visits at the end, the first in epoch {began}"
+    return Cell(text.replace("%", " %"), data=row.source("events"))
+
+
+def _bits(length: int | None) -> str:
+    return "FP32" if length in (None, 32) else f"{length} bits"
 
 
 def strategies(results: Results) -> Table:
@@ -173,10 +200,10 @@ def strategies(results: Results) -> Table:
             )
         )
     header = (
-        "Data", "Variant", "Seconds", "Relative time", "RMSE", "Loss to FP32", "Paper: relative time",
+        "Data", "Variant", "Seconds", "Relative time", "RMSE", "Loss to FP32", "Paper: relative",
         "Paper: error",
     )  # fmt: skip
-    return Table("Time of a whole training, and the error after it", header, tuple(rows))
+    return table("Time of a whole training, and the error after it", header, rows)
 
 
 def _published_error(data: str, name: str) -> Cell:
@@ -189,11 +216,11 @@ def unit_of_switching(results: Results) -> Table:
     everything = results.rows("fig9")
     rows = []
     for data in names(everything, "data"):
-        pair = [pick(everything, data=data, variant=name) for name in ("mascot-n2", "mascot-n1")]
-        quotient = _quotient(*pair, "seconds")
+        n2, n1 = (pick(everything, data=data, variant=f"mascot-{name}") for name in ("n2", "n1"))
+        quotient = _quotient(n2, n1, "seconds")
         rows.append((head(data), quotient, papers("fig9/mascot-n2/over-n1", "relative_time")))
     header = ("Data", "N2's time / N1's", "Paper")
-    return Table("What switching a whole side at once costs", header, tuple(rows))
+    return table("What switching a whole side at once costs", header, rows)
 
 
 def _quotient(row: Row | None, unit: Row | None, kind: str) -> Cell:
@@ -213,7 +240,7 @@ def lookups(results: Results) -> Table:
         paper = first(paths, "relative_time")
         rows.append((head(data), head(groups), head(lookup), *cells, paper))
     header = ("Data", "Groups", "Lookup", "Seconds", "Relative time", "Paper: relative time")
-    return Table("Time by the way a row's group is found, relative to naive", header, tuple(rows))
+    return table("Time by the way a row's group is found, relative to naive", header, rows)
 
 
 def group_counts(results: Results) -> Table:
@@ -222,7 +249,9 @@ def group_counts(results: Results) -> Table:
         (head(row["data"]), head(row["groups"]), *(ours(row, kind) for kind in ("seconds", "rmse")))
         for row in results.rows("fig11")
     ]
-    return Table("Time and error by the number of groups", ("Data", "Groups", "Seconds", "RMSE"), tuple(rows))
+    return table(
+        "Time and error by the number of groups", ("Data", "Groups", "Seconds", "RMSE"), rows
+    )
 
 
 def sensitivity(results: Results, data: str, kind: str) -> Table:
@@ -235,12 +264,23 @@ def sensitivity(results: Results, data: str, kind: str) -> Table:
     other = published.counterpart(data)
     rows = []
     for period in sorted(names(of_data, "period")):
-        mine = (ours(pick(of_data, period=period, sample_ratio=ratio), kind) for ratio in ratios)
+        mine = (
+            _marked(ours(pick(of_data, period=period, sample_ratio=ratio), kind), period, ratio)
+            for ratio in ratios
+        )
         rows.append((head(period), head("ours"), *mine))
-        theirs = (papers(f"{published.cell(other, period, ratio)}/{kind}", kind) for ratio in ratios)
+        theirs = (
+            _marked(papers(f"{published.cell(other, period, ratio)}/{kind}", kind), period, ratio)
+            for ratio in ratios
+        )
         rows.append((head(period), head(f"paper, {published.DATA[other]}"), *theirs))
     header = ("Period π", "", *(f"γ = {100 * ratio:g} %" for ratio in ratios))
-    return Table(f"Table II, {TITLES[kind]}: {data}", header, tuple(rows))
+    return table(f"Table II, {'RMSE' if kind == 'rmse' else kind}: {data}", header, rows)
+
+
+def _marked(cell: Cell, period: int, ratio: float) -> Cell:
+    """Let the paper's choice and what it tests that against stand out."""
+    return cell._replace(strong=(period, ratio) in (published.CHOSEN, published.NAIVE))
 
 
 def relative_sensitivity(results: Results, data: str) -> Table:
@@ -263,9 +303,7 @@ def relative_sensitivity(results: Results, data: str) -> Table:
         )
         rows.append((head(period), head(f"paper, {published.DATA[other]}"), *theirs))
     header = ("Period π", "", *(f"γ = {100 * ratio:g} %" for ratio in ratios))
-    return Table(
-        f"Table II, time relative to π = 1, γ = 100 %: {data}", header, tuple(rows)
-    )
+    return table(f"Table II, time relative to π = 1, γ = 100 %: {data}", header, rows)
 
 
 def _published_quotient(path: str, unit: str) -> Cell:
@@ -285,15 +323,29 @@ def tests(results: Results) -> Table:
             (
                 head(row["data"]),
                 head(TITLES[kind]),
-                Cell(show_quantity("loss" if kind == "rmse" else kind, difference), data=difference.source),
-                Cell(show("p_value", row["p_value"]), data=row.source("p_value")),
-                Cell("yes" if row["significant"] else "no", data=row.source("significant")),
+                Cell(
+                    show_quantity("loss" if kind == "rmse" else kind, difference),
+                    data=difference.source,
+                ),
+                _p_value(row),
+                _significant(row),
                 papers("table2/p", "p_value") if kind == "seconds" else NOTHING,
             )
         )
     header = ("Data", "Quantity", "Difference", "p", "Significant", "Paper: p below")
     caption = "π = 2, γ = 5 % less π = 1, γ = 100 %: paired t-test at 95 %"
-    return Table(caption, header, tuple(rows))
+    return table(caption, header, rows)
+
+
+def _p_value(row: Row) -> Cell:
+    # None of one repetition, or of differences that are all 0.
+    p = row["p_value"]
+    return Cell("–" if p is None else show("p_value", p), data=row.source("p_value"))
+
+
+def _significant(row: Row) -> Cell:
+    said = {True: "yes", False: "no", None: "–"}[row["significant"]]
+    return Cell(said, data=row.source("significant"))
 
 
 def beyond(results: Results) -> Table:
@@ -304,7 +356,7 @@ def beyond(results: Results) -> Table:
         for row in results.rows("beyond")
     ]
     header = ("Data", "Variant", *(TITLES[kind] for kind in kinds))
-    return Table("Every method, k = 128", header, tuple(rows))
+    return table(f"Every method, k = {results.factors}", header, rows)
 
 
 def repetitions(quantities: Sequence[Quantity]) -> str:
