@@ -130,7 +130,7 @@ def test_every_method_is_on_the_pareto_plot_once(tmp_path):
 
 
 def place(rmse, moved):
-    exact = [Quantity(value, value, value, 2, "") for value in (rmse, moved)]
+    exact = [Quantity(value, value, value, (value, value)) for value in (rmse, 0.0, moved)]
     return Place(Variant("fp32"), *exact)
 
 

@@ -361,5 +361,5 @@ def beyond(results: Results) -> Table:
 
 def repetitions(quantities: Sequence[Quantity]) -> str:
     """Say over how many repetitions these are."""
-    counts = sorted({quantity.repetitions for quantity in quantities})
+    counts = sorted({len(quantity.values) for quantity in quantities})
     return "n = " + (str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}")
