@@ -74,7 +74,7 @@ def test_an_error_that_is_not_comparable_contradicts(answered):
 def test_one_repetition_tells_nothing(answered):
     found = answered(repetitions=1)
     assert found["RQ2"].verdict == "cannot be told"
-    assert "too uncertain to tell" in found["RQ2"].findings[0].sentence
+    assert "which decides nothing" in found["RQ2"].findings[0].sentence
 
 
 def test_one_sentence_for_each_data_set(answered):
@@ -104,7 +104,7 @@ def test_no_test_is_no_significance(answered, tmp_path):
     change(folder, "table2", lambda content: [row.update(nothing) for row in content["tests"]])
     found = answers(load(folder, "quick"))
     assert "without a t-test" in found[3].findings[0].sentence
-    assert "too uncertain" in found[3].findings[0].sentence
+    assert "decides nothing" in found[3].findings[0].sentence
 
 
 def test_findings_have_the_files_figures(tmp_path):

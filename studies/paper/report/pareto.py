@@ -124,7 +124,7 @@ def _panel(data: str, candidates: Sequence[Place]) -> Any:
         .axis(values=ticks, titleAnchor="start", domain=False, ticks=False)
     )
     y = alt.Y("rmse:Q", title="test RMSE").scale(domain=[low, bottom], nice=False, zero=False)
-    y = y.axis(tickCount=8, format=".3f")
+    y = y.axis(tickCount=8, format=".4f" if high - low < 0.005 else ".3f")
     layers = [*_front(front(candidates), best + REACH, x, y), *_marks(values, x, y)]
     return alt.layer(*layers).properties(title=data, width=WIDE, height=HEIGHT)
 
@@ -158,8 +158,9 @@ def _marks(values: panels.Values, x: Any, y: Any) -> list[Any]:
     layers = [leader.encode(x=x, y=y, x2="near:Q", y2="text:Q")]
     ends = [value for value in values if "low" in value]
     if ends:
-        whisker = panels.base(ends).mark_rule(strokeWidth=1.5, color=INK)
-        layers.append(whisker.encode(x=x, y=alt.Y("low:Q", title=y["title"]), y2="high:Q"))
+        whisker = panels.base(ends).mark_rule(strokeWidth=2)
+        low = alt.Y("low:Q", title=y["title"])
+        layers.append(whisker.encode(x=x, y=low, y2="high:Q", color=shapes["color"]))
     for preset, look in ((True, FILLED), (False, HOLLOW)):
         chosen = [value for value in values if value["preset"] is preset]
         mark = panels.base(chosen).mark_point(size=120, opacity=1, **look)
