@@ -110,7 +110,8 @@ def test_no_test_is_no_significance(answered, tmp_path):
 def test_findings_have_the_files_figures(tmp_path):
     write_results(tmp_path / "quick", epochs=3, losses=LOSSES | {"muppet": 0.03})
     results = load(tmp_path / "quick", "quick")
-    (text,) = findings(results)
+    (found,) = findings(results)
+    text = " ".join(found.items)
     rows = json.loads((tmp_path / "quick/beyond.json").read_text())["rows"]
     named = {row["name"]: row for row in rows}
     assert f"less than the {named['fp16 (N1)']['loss']['mean']:+.4f} ± " in text

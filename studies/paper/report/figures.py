@@ -54,7 +54,7 @@ def methods_time(results: Results) -> Figure:
             drawn.append(panels.sized(panel, f"{data}, k = {factors}", 205, 190))
     return Figure(
         "fig7",
-        draw.svg(panels.arrange(drawn)),
+        draw.svg(panels.arrange(drawn, 110)),
         "Dot plot: training time of each method relative to FP32, by data set and factors.",
         f"Fig. 1 and 7. Training time relative to FP32 of the same repetition; left is faster. "
         f"{_spread(rows, 'relative_time')}, {BARS}. {TICKS}, where its text gives a figure: MASCOT "
@@ -243,7 +243,7 @@ def strategies(results: Results) -> Figure:
             drawn.append(panels.sized(panel, data, 195, 130))
     return Figure(
         "fig9",
-        draw.svg(panels.arrange(drawn)),
+        draw.svg(panels.arrange(drawn, 110)),
         "Dot plots: time relative to FP32, and RMSE over FP32's, of MASCOT and its two ablations.",
         f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group "
         f"by group. {_spread(rows, 'loss')}, {BARS}. {TICKS}.",

@@ -79,11 +79,15 @@ def width_of(count: int) -> int:
     return WIDE if count == 1 else NARROW
 
 
-def arrange(panels: Sequence[Any]) -> Any:
-    """Put panels into rows of two, with one legend for all."""
+def arrange(panels: Sequence[Any], spacing: int = 88) -> Any:
+    """Put panels into rows of two, pixels between them for an axis, with one legend for all."""
     if len(panels) == 1:
         return panels[0]
-    rows = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
+    # Flush, so that titles are level whatever their axes have above them.
+    rows = [
+        alt.hconcat(*panels[i : i + 2], bounds="flush", spacing=spacing)
+        for i in range(0, len(panels), 2)
+    ]
     whole = alt.vconcat(*rows) if len(rows) > 1 else rows[0]
     return whole.resolve_scale(color="shared", shape="shared", strokeDash="shared")
 
