@@ -256,8 +256,8 @@ class TrainSettings(Settings):
     """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU only: threads; null takes every core the process may use."""
-    comparators: Comparators | None = None
-    """Constants of ``mpt``, ``muppet`` and ``afp``; null: the published ones."""
+    comparators: Comparators = Comparators()
+    """Constants of ``mpt``, ``muppet`` and ``afp``; others have no use for them."""
     writes: Literal["add", "store"] = "add"
     """CUDA only: ``add`` loses no update of a row that others write too; ``store`` may."""
     seed: Seed = 0
@@ -357,8 +357,6 @@ class TrainSettings(Settings):
         threshold = method.thresholds.get(self.criterion or method.criterion or "")
         preset = method._asdict() | {"threshold": threshold}
         filled = {name: preset[name] for name, value in self if value is None and name in preset}
-        if method.compares and self.comparators is None:
-            filled["comparators"] = Comparators()
         return self.model_copy(update=filled)
 
 

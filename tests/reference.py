@@ -262,10 +262,11 @@ def fixed(values, largest, bits):
 
 def in_half(x, y, rating, rates, _):
     eta, user_reg, item_reg = (np.float32(r) for r in rates)
-    step = half(half(eta) * half(half(rating) - dot_in_half(x, y)))
+    error = half(half(rating) - dot_in_half(x, y))
 
     def updated(own, other, reg):
-        return half(fma(step, other, half(fma(half(-(eta * reg)), own, own))))
+        gradient = half(fma(error, other, half(half(-reg) * own)))
+        return half(fma(half(eta), gradient, own))
 
     return updated(x, y, user_reg), updated(y, x, item_reg)
 

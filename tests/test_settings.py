@@ -27,6 +27,7 @@ INTEGERS = {  # lowest and highest allowed
     "train.patience": (1, 1_000_000),
     "train.checkpoint_every": (1, 1_000_000),
     "train.threads": (1, 4096),
+    "train.comparators.muppet.window": (2, 1000),
     "train.seed": (0, BIG - 1),
 }
 TINY = 5e-324
@@ -39,7 +40,17 @@ NUMBERS = {  # lowest and highest allowed
     "train.threshold": (TINY, None),
     "train.sample_ratio": (TINY, 1.0),
     "train.validation": (0.0, math.nextafter(1, 0)),
+    "train.comparators.mpt.loss_scale": (TINY, None),
+    "train.comparators.muppet.alpha": (0.0, None),
+    "train.comparators.muppet.beta": (0.0, None),
+    "train.comparators.muppet.decay": (0.0, None),
+    "train.comparators.afp.threshold": (TINY, None),
+    "train.comparators.afp.alpha": (TINY, 1.0),
+    "train.comparators.afp.beta": (TINY, None),
+    "train.comparators.afp.delta": (0.0, None),
+    "train.comparators.afp.gamma": (0.0, None),
 }
+WORD_LENGTHS = {"train.comparators.muppet.word_lengths", "train.comparators.afp.word_lengths"}
 TEXTS = {
     "data.name",
     "data.source",
@@ -96,7 +107,18 @@ def flat(settings: Settings, prefix=""):
 
 
 DEFAULTS = flat(Params(folds=[0]))
-BLOCKS = ["data", "data.columns", "split", "regroup", "train", "evaluate"]
+BLOCKS = [
+    "data",
+    "data.columns",
+    "split",
+    "regroup",
+    "train",
+    "train.comparators",
+    "train.comparators.mpt",
+    "train.comparators.muppet",
+    "train.comparators.afp",
+    "evaluate",
+]
 
 
 def params(**changes):
@@ -124,7 +146,7 @@ def refusal(path, value):
 
 
 def test_every_parameter_is_in_the_tables_above():
-    assert {*INTEGERS, *NUMBERS, *TEXTS, *FLAGS, "folds"} == set(DEFAULTS)
+    assert {*INTEGERS, *NUMBERS, *TEXTS, *FLAGS, *WORD_LENGTHS, "folds"} == set(DEFAULTS)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +247,17 @@ def test_an_unknown_parameter_is_refused(path):
     assert refusal(path, 3) == f"{path}: 3: unknown parameter; there are {there}"
 
 
+@pytest.mark.parametrize("path", sorted(WORD_LENGTHS))
+def test_word_lengths_are_bits_below_a_float32s(path):
+    assert accepted(path, [2, 23]) == (2, 23)
+    for value, rule in (([], "at least 1"), (8, "tuple")):
+        assert refusal(path, value).startswith(f"{path}: {value!r}: ")
+        assert rule in refusal(path, value)
+    for bits, rule in ((1, "greater than"), (24, "less than"), ("x", "integer")):
+        assert refusal(path, [8, bits]).startswith(f"{path}.1: {bits!r}: must be ")
+        assert rule in refusal(path, [8, bits])
+
+
 @pytest.mark.parametrize(
     ("folds", "line"),
     [
@@ -312,7 +345,26 @@ def test_a_method_fills_exactly_what_was_null(method):
     assert changed == {path: value for path, value in preset.items() if value is not None}
 
 
-@pytest.mark.parametrize("method", METHODS)
+COMPARED = ["half", "mpt", "muppet", "afp"]
+
+
+@pytest.mark.parametrize("method", COMPARED)
+def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
+    own = METHODS[method].storage
+    assert accepted("train.method", method) == method
+    for name, value in (
+        ("storage", "int8-32"),
+        ("storage", "float32" if own == "float16" else "float16"),
+        ("rounding", "stochastic"),
+    ):
+        with pytest.raises(SettingsError, match=rf"train\.{name}: '{value}': train\.method {method}"):
+            validate(TrainSettings, {"method": method, name: value})
+    validate(TrainSettings, {"method": method, "storage": own, "rounding": "nearest"})
+    with pytest.raises(SettingsError, match=f"cuda has {method} for up to 256 only"):
+        validate(TrainSettings, {"method": method, "factors": 257, "backend": "cuda"})
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in COMPARED])
 @pytest.mark.parametrize(
     ("name", "value"),
     [

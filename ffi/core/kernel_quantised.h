@@ -5,8 +5,8 @@
 // multiples of a resolution, a power of two; their products are added up in FP32.
 //
 //   kFloat16  dot     partial sums as in FP32, every one of them and of their additions rounded
-//             e       h(h(r) - dot), step = h(h(eta) e)
-//             p'      h(fma(step, q, h(fma(h(-eta lambda_P), p, p))))
+//             e       h(h(r) - dot), g = h(fma(e, q, h(h(-lambda_P) p)))
+//             p'      h(fma(h(eta), g, p))
 //   kMixed    x, y    h(p), h(q); e = h(r - h(x.y)), s = h(S e) with the loss scale S
 //             p'      fma(eta / S, h(s y), fma(-eta lambda_P, p, p)); nothing where s overflows
 //   kFixed    x, y    p and q, each quantised by its largest magnitude; e = r - x.y, quantised too
@@ -41,14 +41,15 @@ struct InHalf {
                                    Chunks<C> chunks, P& p, Q& q) {
     const auto [eta, user_reg, item_reg] = task.rates;
     const float error = half_of(half_of(task.ratings->rating[i]) - dot_in_half(p, q, chunks));
-    const Lanes step = broadcast(half_of(half_of(eta) * error));
-    const Lanes user_decay = broadcast(half_of(-(eta * user_reg)));
-    const Lanes item_decay = broadcast(half_of(-(eta * item_reg)));
+    const Lanes factor = broadcast(error), rate = broadcast(half_of(eta));
+    const Lanes of_user = broadcast(half_of(-user_reg)), of_item = broadcast(half_of(-item_reg));
     for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
       ahead.fetch(c);
       const Lanes x = p[c], y = q[c];
-      p.set(c, fma(step, y, to_half(fma(user_decay, x, x))), Draws::none());
-      q.set(c, fma(step, x, to_half(fma(item_decay, y, y))), Draws::none());
+      const Lanes user = to_half(fma(factor, y, to_half(multiply(of_user, x))));
+      const Lanes item = to_half(fma(factor, x, to_half(multiply(of_item, y))));
+      p.set(c, fma(rate, user, x), Draws::none());  // the store rounds
+      q.set(c, fma(rate, item, y), Draws::none());
     });
   }
 };

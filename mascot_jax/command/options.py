@@ -41,8 +41,11 @@ def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
     defaults
         What holds where options are left out, shown in their help. Every field is a number, a
         boolean or one of several words; None shows nothing, as the docstring says what it means.
+        Blocks of settings within are left out: constants of methods to compare with.
     """
     for name, field in type(defaults).model_fields.items():
+        if _is_block(field.annotation):
+            continue
         value = getattr(defaults, name)
         shown = [] if value is None else [f"(default: {_word(value)}{_whose(name)})"]
         text = " ".join([(field.description or "").replace("``", ""), *shown])
@@ -78,6 +81,12 @@ def in_options(message: str) -> str:
             rf"\b{re.escape(block)}\.({names})\b", lambda found: option(found[1]), message
         )
     return message
+
+
+def _is_block(annotation: Any) -> bool:
+    return any(
+        isinstance(kind, type) and issubclass(kind, Settings) for kind in _alternatives(annotation)
+    )
 
 
 def _word(value: object) -> str:

@@ -65,7 +65,7 @@ class _Fixed(NamedTuple):
     criterion: str
     rounding: str
     method: str
-    comparators: Comparators | None
+    comparators: Comparators
 
 
 def train_epoch(
@@ -149,7 +149,9 @@ def _train_epoch(
     sample_ratio = jnp.where(measured, scalars.sample_ratio, jnp.float32(0))
     policy = policy_of(fixed.method, fixed.comparators)
     bits = None if policy is None else word_length(policy, state.memory)
-    quantiser = _loss_scale(fixed) if bits is None else bits.astype(jnp.float32)
+    # What else than a word length the kernel may need.
+    loss_scale = jnp.float32(fixed.comparators.mpt.loss_scale)
+    quantiser = loss_scale if bits is None else bits.astype(jnp.float32)
     users, items, user_sums, item_sums = kernels.run_epoch(
         ratings,
         state.users,
@@ -191,11 +193,6 @@ def _train_epoch(
         memory = policy.advance(memory, gradients, state.epoch)
     state = TrainState(users, items, state.epoch + jnp.uint32(1), state.seed, memory)
     return state, EpochReport(rate, user_report, item_report, bits)
-
-
-def _loss_scale(fixed: _Fixed) -> jax.Array:
-    """Return what else than a word length the kernel may need."""
-    return jnp.float32((fixed.comparators or Comparators()).mpt.loss_scale)
 
 
 def measures(

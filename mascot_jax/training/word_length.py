@@ -49,9 +49,8 @@ class Policy(Protocol):
         """Return what to remember after an epoch, counted from 0, with these gradients."""
 
 
-def policy_of(method: str, comparators: Comparators | None) -> Policy | None:
+def policy_of(method: str, constants: Comparators) -> Policy | None:
     """Return a method's policy; None where it has none."""
-    constants = comparators or Comparators()
     policies: Mapping[str, Policy] = MappingProxyType(
         {"muppet": Muppet(constants.muppet), "afp": Afp(constants.afp)}
     )
@@ -95,7 +94,7 @@ class Muppet:
         limit = c.alpha + c.beta * jnp.exp(-c.decay * epoch.astype(jnp.float32))
         ends = full & (largest > limit * diversity) & (memory["stage"] + 1 < len(self.bits))
         return {
-            "stage": memory["stage"] + ends,
+            "stage": memory["stage"] + ends.astype(jnp.int32),
             "gradients": window,
             "largest": jnp.where(ends, jnp.float32(0), largest),
         }
@@ -142,7 +141,7 @@ class Afp:
         interval = jnp.clip(jnp.floor(c.beta / rate - c.gamma), 1, 1e6)  # of rate 0: the longest
         longer = (change > c.threshold) & (memory["stage"] + 1 < len(self.bits))
         new = {
-            "stage": memory["stage"] + longer,
+            "stage": memory["stage"] + longer.astype(jnp.int32),
             "range": average,
             "due": now + interval.astype(jnp.int32),
         }

@@ -170,6 +170,14 @@ def test_every_number_of_threads_gives_the_same_bits(method, order, rounding, da
             assert history(s, threads, data) == first
 
 
+@pytest.mark.parametrize("method", ["half", "mpt", "muppet", "afp"])
+def test_so_do_methods_to_compare_with(method, data):
+    s = settings(method=method, learning_rate=0.05)
+    first = history(s, 1, data)
+    for threads in THREADS:
+        assert history(s, threads, data) == first
+
+
 def test_every_epoch_has_every_block_once_and_an_order_of_its_own(data):
     ratings = lay_out(data[0], settings(), *data[1:])
     assert shape(ratings.strata) == (64, 64)

@@ -34,6 +34,8 @@ TRAININGS = {
     "mascot-int8": {"method": "mascot-int8", "factors": 40, "sample_ratio": 1.0, "warmup": 3},
     "patience": {"method": "fp32", "epochs": 40, "patience": 3, **OVERFITTED},
     "biases": {"rounding": "stochastic", "biases": True, "validation": 0.1},
+    "muppet": {"method": "muppet"},
+    "afp": {"method": "afp", "comparators": {"afp": {"threshold": 1e-9}}},
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from polars.exceptions import PanicException, PolarsError
 
 from mascot_jax.data.archive import Member
@@ -34,11 +36,12 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     """
     wanted = {"user": columns.user, "item": columns.item, "rating": columns.rating}
     try:
-        # Not a pattern: "ratings[1].parquet" is the name of a file.
-        file = pl.scan_parquet(member.path, glob=False)
-        _check_columns(member, wanted, file.collect_schema())
-        frame = file.select(**wanted).collect()
-    except (PolarsError, PanicException, OSError) as error:  # polars panics at some damage
+        # By Arrow: at some damage, polars' own reader asks for sizes that end the process.
+        with pq.ParquetFile(member.path) as file:
+            _check_columns(member, wanted, _schema(file.schema_arrow))
+            table = file.read(list(dict.fromkeys(wanted.values())))
+        frame = pl.DataFrame({key: pl.from_arrow(table[name]) for key, name in wanted.items()})
+    except (pa.ArrowException, PolarsError, PanicException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{member.label}: not a whole Parquet file ({reason})") from error
     if frame.is_empty():
@@ -50,6 +53,12 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     return frame.with_columns(
         narrow_ids(frame[name]) for name in ("user", "item") if frame.schema[name] == pl.String
     )
+
+
+def _schema(schema: pa.Schema) -> pl.Schema:
+    empty = pl.from_arrow(schema.empty_table())
+    assert isinstance(empty, pl.DataFrame)  # as a table is
+    return empty.schema
 
 
 def _check_columns(member: Member, wanted: dict[str, str], schema: pl.Schema) -> None:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from scipy.stats import ttest_rel
-
 from benchmarks.intervals import mean_interval
 
 SIGNIFICANT: Final = 0.05
@@ -47,4 +45,6 @@ def p_value(values: Sequence[float], others: Sequence[float]) -> float | None:
     """
     if len(values) < 2 or all(value == other for value, other in zip(values, others, strict=True)):
         return None
+    from scipy.stats import ttest_rel  # only where a test is made: it takes long to import
+
     return float(ttest_rel(values, others).pvalue)

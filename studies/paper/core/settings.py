@@ -78,8 +78,8 @@ class Training(Settings):
     """Where to train."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU only: null takes every core the process may use."""
-    comparators: Comparators | None = None
-    """Constants of ``mpt``, ``muppet`` and ``afp``; null: the published ones."""
+    comparators: Comparators = Comparators()
+    """Constants of ``mpt``, ``muppet`` and ``afp``."""
     seed: Seed = 0
     """Repetition r has seed + r."""
 
