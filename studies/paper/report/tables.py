@@ -162,7 +162,7 @@ def final_errors(results: Results) -> Table:
         measured = (ours(row, kind) for kind in ("rmse", "loss", "relative_bytes"))
         rows.append((head(data), head(name_of(method)), *measured, paper, switches(row)))
     header = (
-        "Data", "Method", "RMSE", "Loss to FP32", "Relative bytes", "Paper: error", "Switches",
+        "Data", "Method", "RMSE", "Loss to FP32", "Relative bytes", "Paper: error", "Switched",
     )  # fmt: skip
     return table(f"After the last epoch, k = {results.factors}", header, rows)
 
