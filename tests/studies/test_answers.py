@@ -74,7 +74,7 @@ def test_an_error_that_is_not_comparable_contradicts(answered):
 def test_one_repetition_tells_nothing(answered):
     found = answered(repetitions=1)
     assert found["RQ2"].verdict == "cannot be told"
-    assert "too uncertain to tell" in found["RQ2"].findings[0].sentence
+    assert "which decides nothing" in found["RQ2"].findings[0].sentence
 
 
 def test_one_sentence_for_each_data_set(answered):
@@ -104,13 +104,14 @@ def test_no_test_is_no_significance(answered, tmp_path):
     change(folder, "table2", lambda content: [row.update(nothing) for row in content["tests"]])
     found = answers(load(folder, "quick"))
     assert "without a t-test" in found[3].findings[0].sentence
-    assert "too uncertain" in found[3].findings[0].sentence
+    assert "decides nothing" in found[3].findings[0].sentence
 
 
 def test_findings_have_the_files_figures(tmp_path):
     write_results(tmp_path / "quick", epochs=3, losses=LOSSES | {"muppet": 0.03})
     results = load(tmp_path / "quick", "quick")
-    (text,) = findings(results)
+    (found,) = findings(results)
+    text = " ".join(found.items)
     rows = json.loads((tmp_path / "quick/beyond.json").read_text())["rows"]
     named = {row["name"]: row for row in rows}
     assert f"less than the {named['fp16 (N1)']['loss']['mean']:+.4f} ± " in text
@@ -130,7 +131,7 @@ def test_every_method_is_on_the_pareto_plot_once(tmp_path):
 
 
 def place(rmse, moved):
-    exact = [Quantity(value, value, value, 2, "") for value in (rmse, moved)]
+    exact = [Quantity(value, value, value, (value, value)) for value in (rmse, 0.0, moved)]
     return Place(Variant("fp32"), *exact)
 
 

@@ -56,7 +56,7 @@ def _finding(data: str, claims: Sequence[Claim]) -> Finding:
 
 def _held(claim: Claim) -> str:
     if claim.holds is None:
-        return ", which is too uncertain to tell"
+        return ", which decides nothing"
     return "" if claim.holds else ", contrary to the paper"
 
 

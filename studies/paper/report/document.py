@@ -39,7 +39,14 @@ class Figure(NamedTuple):
     caption: str
 
 
-Block = str | Table | Figure
+class Items(NamedTuple):
+    """A list of sentences, and what leads to it."""
+
+    lead: str
+    items: tuple[str, ...]
+
+
+Block = str | Items | Table | Figure
 """A part of a section; a text is a paragraph."""
 
 

@@ -10,12 +10,12 @@ from studies.paper import published
 from studies.paper.report import draw, panels
 from studies.paper.report.document import Figure
 from studies.paper.report.methods import NAMES, name_of
-from studies.paper.report.results import Results, Row, names
+from studies.paper.report.results import Results, Row, names, paired
 from studies.paper.report.style import FAINT, HEIGHT, INK, PERIODS, SERIES, looks
 from studies.paper.report.tables import repetitions
 
-BARS: Final = "bars are 95 % Student intervals"
-BANDS: Final = "bands are 95 % Student intervals"
+BARS: Final = "bars are 95 % Student intervals, cut at the frame"
+BANDS: Final = "bands are 95 % Student intervals, cut at the frame"
 TICKS: Final = "Black ticks are the paper's, of its own data sets and its GPU"
 
 
@@ -31,8 +31,9 @@ def methods_time(results: Results) -> Figure:
     """Draw Fig. 1 and 7: each method's time, relative to FP32."""
     rows = results.rows("fig7")
     order = [name_of(method) for method in NAMES if method in names(rows, "method")]
-    most = max(1.1, *(min(row.quantity("relative_time").mean, 4.0) for row in rows))
-    x = alt.X("value:Q", title="time relative to FP32").scale(domain=[0, most * 1.08], clamp=True)
+    most = max(1.1, *(row.quantity("relative_time").mean for row in rows))
+    ends = [0.0, most * 1.08]
+    x = alt.X("value:Q", title="time relative to FP32").scale(domain=ends)
     drawn = []
     for data, of_data in _by_data(rows).items():
         for factors in names(of_data, "factors"):
@@ -45,14 +46,15 @@ def methods_time(results: Results) -> Figure:
                 value = _published_time(row["method"], factors)
                 if value is not None:
                     values.append({"method": name_of(row["method"]), "value": value, "paper": True})
-            panel = panels.dots(values, "method", looks(names(chosen, "method")), x, order)
+            shown = looks(names(chosen, "method"))
+            panel = panels.dots(panels.cut(values, ends), "method", shown, x, order)
             panel = alt.layer(
                 panels.reference(1.0).encode(x=alt.X("at:Q", title=x["title"])), panel
             )
             drawn.append(panels.sized(panel, f"{data}, k = {factors}", 205, 190))
     return Figure(
         "fig7",
-        draw.svg(panels.arrange(drawn)),
+        draw.svg(panels.arrange(drawn, 110)),
         "Dot plot: training time of each method relative to FP32, by data set and factors.",
         f"Fig. 1 and 7. Training time relative to FP32 of the same repetition; left is faster. "
         f"{_spread(rows, 'relative_time')}, {BARS}. {TICKS}, where its text gives a figure: MASCOT "
@@ -72,7 +74,6 @@ def half_shares(results: Results) -> Figure:
     """Draw Fig. 4: time by the share of rows in FP16."""
     rows = results.rows("fig4")
     x = alt.X("share:Q", title="rows in FP16").axis(format="%", values=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    y = alt.Y("value:Q", title="time relative to FP32").scale(zero=False)
     by_data = _by_data(rows)
     drawn = []
     for data, of_data in by_data.items():
@@ -85,7 +86,9 @@ def half_shares(results: Results) -> Figure:
             for row in of_data
         ]
         shown = {"ours": SERIES["ours"], "bytes alone": SERIES["naive"]}
-        panel = panels.lines(panels.finite(measured + bytes_only), "what", shown, x, y)
+        values = panels.finite(measured + bytes_only)
+        values, y = panels.fitted(values, "time relative to FP32")
+        panel = panels.lines(values, "what", shown, x, y)
         drawn.append(panels.sized(panel, data, panels.width_of(len(by_data))))
     return Figure(
         "fig4",
@@ -128,12 +131,11 @@ def distribution(results: Results) -> Figure:
 def gradients(results: Results) -> Figure:
     """Draw Fig. 5(b): the scale of the gradients per quartile of rating counts."""
     rows = results.rows("fig5")
-    x = alt.X("epoch:Q", title="epoch").axis(tickMinStep=1, grid=False)
-    y = alt.Y("value:Q", title="gradient, root mean square").scale(zero=False)
     shown = {name: SERIES[name] for name in SERIES if name.startswith("G")}
     labels = {int(name[1]): name for name in shown}
     last = max(row["epoch"] for row in rows)
-    marked = range(0, last + 1, max(1, last // 6))
+    x = panels.epochs(0, last)
+    marked = list(range(0, last + 1, max(1, last // 6)))
     drawn = []
     for data, of_data in _by_data(rows).items():
         for side in names(of_data, "side"):
@@ -144,7 +146,8 @@ def gradients(results: Results) -> Figure:
                 for row in of_data
                 if row["side"] == side
             )
-            panel = panels.lines(values, "quartile", shown, x, y, marked=list(marked))
+            values, y = panels.fitted(values, "gradient, root mean square")
+            panel = panels.lines(values, "quartile", shown, x, y, marked=marked)
             drawn.append(panels.sized(panel, f"{data}, {side}", panels.width_of(2)))
     return Figure(
         "fig5b",
@@ -159,53 +162,61 @@ def gradients(results: Results) -> Figure:
 def errors(results: Results) -> Figure:
     """Draw Fig. 8: RMSE of each method over the epochs."""
     rows = results.rows("fig8")
-    x = alt.X("epoch:Q", title="epoch").axis(tickMinStep=1, tickCount=8, grid=False)
     shown = looks([method for method in NAMES if method in names(rows, "method")])
     last = max(row["epoch"] for row in rows)
+    first = -(-last // 5)
+    x = panels.epochs(first, last)
     marked = list(range(last, -1, -max(1, last // 6)))
     drawn = []
     for data, of_data in _by_data(rows).items():
-        for title, since, reach in ((data, 0.2, 0.12), (f"{data}, the last third", 2 / 3, 0.03)):
-            late = [row for row in of_data if row["epoch"] >= since * last]
-            values = panels.finite(
-                panels.point(
-                    row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"])
-                )
-                for row in late
-            )
+        late = [row for row in of_data if row["epoch"] >= first]
+        for title, values, reach in (
+            ("test RMSE", _errors(late), 0.12),
+            ("test RMSE over FP32's", _losses(late), 0.03),
+        ):
             low, high = _worth_seeing(values, reach)
-            y = alt.Y("value:Q", title="test RMSE").scale(
-                domain=[low, high], zero=False, nice=False
-            )
-            values = _clamped([value for value in values if value["value"] <= high], low, high)
-            panel = panels.lines(values, "method", shown, x, y, marked=marked)
-            drawn.append(panels.sized(panel, title, panels.width_of(2), HEIGHT + 30))
+            y = alt.Y("value:Q", title=title).scale(domain=[low, high], zero=False, nice=False)
+            seen = panels.cut([value for value in values if value["value"] <= high], (low, high))
+            panel = panels.lines(seen, "method", shown, x, y, marked=marked)
+            drawn.append(panels.sized(panel, data, panels.width_of(2), HEIGHT + 30))
     return Figure(
         "fig8",
         draw.svg(panels.arrange(drawn)),
-        "Lines: test RMSE of each method over the epochs.",
-        f"Fig. 8. Test RMSE over the epochs, k = {results.factors}, without the steep start. "
-        f"{_spread(rows, 'rmse')}, {BANDS}. What lies far above the best is cut off; the table has "
-        f"all ends.",
+        "Lines: test RMSE of each method over the epochs, and how far it lies above FP32's.",
+        f"Fig. 8. Test RMSE over the epochs, k = {results.factors}, without the steep start, and "
+        f"how far it lies above FP32's in the same repetition. {_spread(rows, 'rmse')}, {BANDS}. "
+        f"What lies far above the best is cut off; the table has all ends.",
+    )
+
+
+def _errors(rows: list[Row]) -> panels.Values:
+    return panels.finite(
+        panels.point(row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"]))
+        for row in rows
+    )
+
+
+def _losses(rows: list[Row]) -> panels.Values:
+    """Return RMSE less FP32's in the same epoch and repetition."""
+    reference = {row["epoch"]: row.quantity("rmse") for row in rows if row["method"] == "fp32"}
+    return panels.finite(
+        panels.point(
+            paired(row.quantity("rmse"), reference[row["epoch"]]),
+            epoch=row["epoch"],
+            method=name_of(row["method"]),
+        )
+        for row in rows
+        if row["epoch"] in reference
     )
 
 
 def _worth_seeing(values: panels.Values, reach: float) -> tuple[float, float]:
     """Return the range of RMSE from the least to the most, but no more than a reach above."""
     errors = [value["value"] for value in values]
-    low = min(errors)
-    high = min(max(errors), low + reach)
+    low = min(errors, default=0.0)
+    high = min(max(errors, default=0.0), low + reach)
     room = max(0.001, 0.05 * (high - low))
     return low - room, high + room
-
-
-def _clamped(values: panels.Values, low: float, high: float) -> panels.Values:
-    """Keep bands within the panel: areas that reach beyond it would change its scale."""
-    ends = {"low", "high"}
-    return [
-        {key: min(max(part, low), high) if key in ends else part for key, part in value.items()}
-        for value in values
-    ]
 
 
 def strategies(results: Results) -> Figure:
@@ -225,14 +236,14 @@ def strategies(results: Results) -> Figure:
             if kind == "relative_time":
                 paper = published.number("fig9/mascot/relative_time")
                 values.append({"variant": name_of("mascot"), "value": paper, "paper": True})
-            ends = panels.within(values, unit)
-            x = alt.X("value:Q", title=title).scale(domain=ends, zero=False).axis(tickCount=5)
+            values, x = panels.fitted(values, title, unit, channel=alt.X)
+            x = x.axis(tickCount=5)
             panel = panels.dots(values, "variant", shown, x, order)
             panel = alt.layer(panels.reference(unit).encode(x=alt.X("at:Q", title=title)), panel)
             drawn.append(panels.sized(panel, data, 195, 130))
     return Figure(
         "fig9",
-        draw.svg(panels.arrange(drawn)),
+        draw.svg(panels.arrange(drawn, 110)),
         "Dot plots: time relative to FP32, and RMSE over FP32's, of MASCOT and its two ablations.",
         f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group "
         f"by group. {_spread(rows, 'loss')}, {BARS}. {TICKS}.",
@@ -251,16 +262,16 @@ def lookups(results: Results) -> Figure:
             panels.point(row.quantity("relative_time"), groups=row["groups"], lookup=row["lookup"])
             for row in of_data
         )
-        ends = panels.within(values, theirs["value"])
-        y = alt.Y("value:Q", title="time relative to naive").scale(
-            domain=ends, nice=False, zero=False
+        told = theirs["groups"] in names(of_data, "groups")
+        values, y = panels.fitted(
+            values, "time relative to naive", *([theirs["value"]] if told else [])
         )
         shown = {name: SERIES[name] for name in names(of_data, "lookup")}
         tick = panels.base([theirs]).mark_tick(
             color=INK, thickness=2.5, size=22, opacity=1, orient="horizontal"
         )
         panel = panels.lines(values, "lookup", shown, x, y)
-        if theirs["groups"] in names(of_data, "groups"):
+        if told:
             panel = alt.layer(panel, tick.encode(x=x, y=y))
         drawn.append(panels.sized(panel, data, panels.width_of(len(by_data))))
     return Figure(
@@ -269,7 +280,7 @@ def lookups(results: Results) -> Figure:
         "Lines: training time relative to MASCOT-naive against the number of groups.",
         f"Fig. 10. How a row's group is found: naive reads it for every row, opt searches the "
         f"groups, ours looks into a table of cells. {_spread(rows, 'relative_time')}, {BANDS}. "
-        f"The black tick is the paper's opt with 100 groups, mean of its four sets.",
+        f"Where 100 groups were run, a black tick is the paper's opt, mean of its four sets.",
     )
 
 
@@ -307,12 +318,10 @@ def sensitivity(results: Results) -> Figure:
             for period in published.PERIODS
             for ratio in published.SAMPLE_RATIOS
         ]
-        for name, values in ((f"ours, {data}", ours), (f"paper, {published.DATA[other]}", theirs)):
-            y = alt.Y("value:Q", title="seconds").scale(
-                domain=panels.within(values, 0.0), nice=False, zero=False
-            )
-            panel = panels.lines(panels.finite(values), "period", PERIODS, x, y)
-            drawn.append(panels.sized(panel, name, panels.width_of(2)))
+        for title, found in ((f"ours, {data}", ours), (f"paper, {published.DATA[other]}", theirs)):
+            values, y = panels.fitted(panels.finite(found), "seconds", 0.0)
+            panel = panels.lines(values, "period", PERIODS, x, y)
+            drawn.append(panels.sized(panel, title, panels.width_of(2)))
     return Figure(
         "table2",
         draw.svg(panels.arrange(drawn)),
@@ -335,9 +344,7 @@ def group_counts(results: Results) -> Figure:
                 panels.point(row.quantity(kind), groups=row["groups"], method="MASCOT")
                 for row in of_data
             )
-            y = alt.Y("value:Q", title=title).scale(
-                domain=panels.within(values), nice=False, zero=False
-            )
+            values, y = panels.fitted(values, title)
             panel = panels.lines(values, "method", shown, x, y)
             if kind == "seconds" and turning <= max(names(of_data, "groups")):
                 panel = alt.layer(_turning(turning), panel)
@@ -347,8 +354,8 @@ def group_counts(results: Results) -> Figure:
         draw.svg(panels.arrange(drawn)),
         "Lines: training time and RMSE of MASCOT against the number of groups.",
         f"Fig. 11. Time and error by the number of groups. {_spread(rows, 'rmse')}, {BANDS}. The "
-        f"dashed line is where the paper's time begins to rise again, about 300 groups; its error "
-        f"does not depend on them.",
+        f"paper's time begins to rise again at about 300 groups (dashed, where we have as many); "
+        f"its error does not depend on them.",
     )
 
 

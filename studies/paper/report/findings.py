@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from studies.paper.report.answers import COMPARABLE
+from studies.paper.report.document import Items
 from studies.paper.report.methods import COMPARATORS, Variant, name_of, variant
 from studies.paper.report.numbers import show, show_quantity
 from studies.paper.report.pareto import front, places
@@ -24,17 +25,17 @@ INT8 = Variant("int8")
 MASCOT_INT8 = Variant("mascot-int8")
 
 
-def findings(results: Results) -> list[str]:
-    """Return one paragraph of findings for each data set."""
+def findings(results: Results) -> list[Items]:
+    """Return one list of findings for each data set."""
     rows = results.rows("beyond")
-    paragraphs = []
+    lists = []
     for data in names(rows, "data"):
         measured = {variant(row): row for row in rows if row["data"] == data}
         sentences = [*_best(results, data), *_rounding(measured), *_criterion(measured)]
         sentences += [*_int8(measured), *_orders(measured)]
         if sentences:
-            paragraphs.append(f"On {data}: " + " ".join(sentences))
-    return paragraphs
+            lists.append(Items(f"On {data}:", tuple(sentences)))
+    return lists
 
 
 def comparators(results: Results) -> list[str]:
@@ -67,7 +68,7 @@ def _best(results: Results, data: str) -> Iterable[str]:
             f"{show('rmse', place.rmse.mean)})"
             for place in sorted(best, key=lambda place: place.bytes.mean)
         )
-        yield f"nothing beats these in both bytes and mean RMSE: {listed}."
+        yield f"Nothing beats these in both bytes and mean RMSE: {listed}."
 
 
 def _rounding(measured: Measured) -> Iterable[str]:

@@ -14,6 +14,7 @@ from studies.paper.report.document import (
     Cell,
     Figure,
     Finding,
+    Items,
     Report,
     Section,
     Table,
@@ -94,6 +95,9 @@ def _block(block: Block) -> str:
             return (
                 f"<figure>\n{picture}\n<figcaption>{escape(block.caption)}</figcaption>\n</figure>"
             )
+        case Items():
+            items = "".join(f"<li>{escape(text)}</li>" for text in block.items)
+            return f"<p>{escape(block.lead)}</p>\n<ul>{items}</ul>"
         case str():
             return f"<p>{escape(block)}</p>"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from studies.paper.report.document import Block, Cell, Figure, Report, Section, Table
+from studies.paper.report.document import Block, Cell, Figure, Items, Report, Section, Table
 
 FIGURES = "figures"
 """The folder of the pictures, beside the page."""
@@ -45,6 +45,8 @@ def _block(block: Block) -> str:
             return _table(block)
         case Figure():
             return f"![{block.alt}]({FIGURES}/{block.name}.svg)\n\n{_text(block.caption)}"
+        case Items():
+            return "\n".join([_text(block.lead), "", *(f"- {_text(text)}" for text in block.items)])
         case str():
             return _text(block)
 

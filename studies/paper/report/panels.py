@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -26,12 +26,47 @@ def finite(values: Iterable[dict[str, Any]]) -> Values:
     return [value for value in values if math.isfinite(value["value"])]
 
 
+def fitted(
+    values: Values, title: str, *others: float, channel: Callable[..., Any] = alt.Y
+) -> tuple[Values, Any]:
+    """Return values, and an axis with room for them, their intervals, and other numbers."""
+    ends = within(values, *others)
+    axis = channel("value:Q", title=title).scale(domain=ends, zero=False, nice=False)
+    return cut(values, ends), axis
+
+
 def within(values: Values, *others: float) -> list[float]:
-    """Return the ends of an axis that has room for values, their intervals, and other numbers."""
-    ends = [value[key] for value in values for key in ("value", "low", "high") if key in value]
-    low, high = min([*ends, *others]), max([*ends, *others])
-    room = 0.07 * (high - low) or 0.05 * abs(high) or 1.0
+    """Return the ends of an axis.
+
+    Intervals count only as far as they reach beyond all values by no more than these lie apart:
+    those of two or three repetitions can be so wide that nothing else would be seen.
+    """
+    inner = [*(value["value"] for value in values), *others]
+    outer = [*inner, *(value[end] for value in values for end in ("low", "high") if end in value)]
+    reach = max(inner) - min(inner) or 0.05 * abs(max(inner)) or 1.0
+    low = max(min(outer), min(inner) - reach)
+    high = min(max(outer), max(inner) + reach)
+    room = 0.07 * (high - low) or reach
     return [low - room, high + room]
+
+
+def cut(values: Values, ends: Sequence[float]) -> Values:
+    """Cut intervals off at the ends of an axis, which drawing them would change."""
+    return [
+        {
+            key: min(max(part, ends[0]), ends[1]) if key in ("low", "high") else part
+            for key, part in value.items()
+        }
+        for value in values
+    ]
+
+
+def epochs(first: int, last: int) -> Any:
+    """Return an axis of epochs, with at most eight of them named."""
+    steps = (one * 10**power for power in range(7) for one in (1, 2, 5))
+    step = next(step for step in steps if (last - first) / step <= 7)
+    shown = list(range(-(-first // step) * step, last + 1, step))
+    return alt.X("epoch:Q", title="epoch, from 0").axis(values=shown, format="d", grid=False)
 
 
 def base(values: Values) -> Any:
@@ -44,11 +79,15 @@ def width_of(count: int) -> int:
     return WIDE if count == 1 else NARROW
 
 
-def arrange(panels: Sequence[Any]) -> Any:
-    """Put panels into rows of two, with one legend for all."""
+def arrange(panels: Sequence[Any], spacing: int = 88) -> Any:
+    """Put panels into rows of two, pixels between them for an axis, with one legend for all."""
     if len(panels) == 1:
         return panels[0]
-    rows = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
+    # Flush, so that titles are level whatever their axes have above them.
+    rows = [
+        alt.hconcat(*panels[i : i + 2], bounds="flush", spacing=spacing)
+        for i in range(0, len(panels), 2)
+    ]
     whole = alt.vconcat(*rows) if len(rows) > 1 else rows[0]
     return whole.resolve_scale(color="shared", shape="shared", strokeDash="shared")
 

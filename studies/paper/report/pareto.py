@@ -30,6 +30,7 @@ class Place(NamedTuple):
 
     variant: Variant
     rmse: Quantity
+    loss: Quantity
     bytes: Quantity
 
 
@@ -42,7 +43,8 @@ def places(results: Results, data: str) -> list[Place]:
     found: dict[Variant, Place] = {}
     for row in rows:
         if row["data"] == data and math.isfinite(row.quantity("rmse").mean):
-            place = Place(variant(row), row.quantity("rmse"), row.quantity("relative_bytes"))
+            quantities = map(row.quantity, ("rmse", "loss", "relative_bytes"))
+            place = Place(variant(row), *quantities)
             found.setdefault(place.variant, place)
     return sorted(found.values(), key=lambda place: (place.rmse.mean, place.bytes.mean))
 
@@ -91,7 +93,8 @@ def pareto(results: Results) -> Figure:
         "Scatter plot: test RMSE of every method against the bytes it moves per rating.",
         f"RMSE against the bytes of rows that a rating moves, relative to FP32, "
         f"k = {results.factors}; left and low is better. "
-        f"{repetitions([row.quantity('rmse') for row in rows])}, bars are 95 % Student intervals. "
+        f"{repetitions([row.quantity('rmse') for row in rows])}, bars are 95 % Student intervals "
+        f"of the difference to FP32 in the same repetition, as folds differ by more than methods. "
         f"The grey line joins what nothing else beats in both; hollow marks are variants of a "
         f"method; marks at the upper edge lie more than {REACH} above the best.",
     )
@@ -110,7 +113,7 @@ def _panel(data: str, candidates: Sequence[Place]) -> Any:
     step = (high - low) * LINE / HEIGHT
     texts = spread(shown, step, low, high)
     values = [
-        _value(place, y, text, names_at)
+        _value(place, y, text, names_at, low, high)
         for place, y, text in zip(candidates, shown, texts, strict=True)
     ]
     bottom = max(high, texts[-1] + step / 2)
@@ -121,16 +124,18 @@ def _panel(data: str, candidates: Sequence[Place]) -> Any:
         .axis(values=ticks, titleAnchor="start", domain=False, ticks=False)
     )
     y = alt.Y("rmse:Q", title="test RMSE").scale(domain=[low, bottom], nice=False, zero=False)
-    y = y.axis(tickCount=8, format=".3f")
+    y = y.axis(tickCount=8, format=".4f" if high - low < 0.005 else ".3f")
     layers = [*_front(front(candidates), best + REACH, x, y), *_marks(values, x, y)]
     return alt.layer(*layers).properties(title=data, width=WIDE, height=HEIGHT)
 
 
-def _value(place: Place, y: float, text: float, names_at: float) -> dict[str, Any]:
+def _value(
+    place: Place, y: float, text: float, names_at: float, least: float, most: float
+) -> dict[str, Any]:
     off = y < place.rmse.mean
     label = f"{place.variant.label}, {place.rmse.mean:.4f}" if off else place.variant.label
-    low, high = place.rmse.interval
-    ends = {} if off or math.isinf(low) else {"low": low, "high": high}
+    low, high = (y - place.loss.mean + end for end in place.loss.interval)
+    ends = {} if off or math.isinf(low) else {"low": max(low, least), "high": min(high, most)}
     return {
         "bytes": place.bytes.mean, "rmse": y, "name": label, "at": names_at, "text": text,
         "near": names_at - 0.012, "method": place.variant.method, **ends,
@@ -153,8 +158,9 @@ def _marks(values: panels.Values, x: Any, y: Any) -> list[Any]:
     layers = [leader.encode(x=x, y=y, x2="near:Q", y2="text:Q")]
     ends = [value for value in values if "low" in value]
     if ends:
-        whisker = panels.base(ends).mark_rule(strokeWidth=1.5, color=INK)
-        layers.append(whisker.encode(x=x, y=alt.Y("low:Q", title=y["title"]), y2="high:Q"))
+        whisker = panels.base(ends).mark_rule(strokeWidth=2)
+        low = alt.Y("low:Q", title=y["title"])
+        layers.append(whisker.encode(x=x, y=low, y2="high:Q", color=shapes["color"]))
     for preset, look in ((True, FILLED), (False, HOLLOW)):
         chosen = [value for value in values if value["preset"] is preset]
         mark = panels.base(chosen).mark_point(size=120, opacity=1, **look)

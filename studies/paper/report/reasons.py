@@ -34,7 +34,7 @@ class Reasons:
         if not self._on_cpu or size is None or size > CACHED:
             return UNKNOWN
         return (
-            f"Likely because this was run on a CPU: both tables of {data} take {size / 2**20:.1f} "
+            f"Likely because this was run on a CPU: both tables of {data} take {size / 2**20:.2g} "
             f"MiB in FP32 at k = {factors} and fit its cache, where converting FP16 numbers costs "
             f"more than the loads it saves (measured on other machines, docs/decisions.md); the "
             f"paper's tables are read from a GPU's memory."

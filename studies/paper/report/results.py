@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from mascot_jax.errors import DataError
 from mascot_jax.json_text import parse_json
+from studies.paper.core.quantities import difference
 
 NAMES: Final = (
     "table1", "fig7", "fig4", "fig5", "fig8", "fig9", "fig10", "fig11", "table2", "beyond",
@@ -27,8 +28,10 @@ class Quantity(NamedTuple):
     low: float | None
     high: float | None
     """None of a single repetition."""
-    repetitions: int
-    source: str
+    values: tuple[float, ...]
+    """One a repetition."""
+    source: str = ""
+    """Where it stands; empty if it was worked out from others."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -46,6 +49,16 @@ class Quantity(NamedTuple):
         """Tell whether it lies above, its interval and the other's not touching."""
         most = other.interval[1] if isinstance(other, Quantity) else other
         return self.interval[0] > most
+
+
+def _quantity(value: Mapping[str, Any], source: str = "") -> Quantity:
+    mean = math.nan if value["mean"] is None else value["mean"]
+    return Quantity(mean, value["low"], value["high"], tuple(value["values"]), source)
+
+
+def paired(one: Quantity, other: Quantity) -> Quantity:
+    """Return by how much one lies above another in the same repetitions."""
+    return _quantity(difference(one.values, other.values))
 
 
 class Row:
@@ -74,13 +87,11 @@ class Row:
         """Return a measured quantity."""
         value = self[name]
         try:
-            mean, ends = value["mean"], (value["low"], value["high"])
-            repetitions = len(value["values"])
+            return _quantity(value, self.source(name))
         except (KeyError, TypeError):
             raise DataError(
                 f"{self.source(name)}: is no measured quantity: {value!r:.60}"
             ) from None
-        return Quantity(math.nan if mean is None else mean, *ends, repetitions, self.source(name))
 
 
 class Result(NamedTuple):

@@ -26,7 +26,8 @@ def report(results: Results) -> Report:
             f"say “read off”. Where it does not have a data set of ours, its smallest one, "
             f"{published.DATA[published.NEAREST]}, stands beside it. Ours are means, with half the "
             f"width of Student's 95 % interval over the repetitions (±). Two of ours differ where "
-            f"their intervals do not touch.",
+            f"their intervals do not touch. A loss is an RMSE less FP32's in the same repetition: "
+            f"how much folds differ is not in its interval.",
         ),
         facts=_facts(results),
         answers=answers(results),

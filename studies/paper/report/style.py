@@ -1,7 +1,7 @@
 """One look for all figures: each method has its colour, dashes and mark, wherever it is drawn.
 
-Colours are Okabe and Ito's, which people who confuse hues can tell apart, without their yellow for
-lines; dashes and marks tell methods apart in grey print.
+Colours are Okabe and Ito's, which people who confuse hues can tell apart, their yellow darkened, as
+lines of it would not be seen on white; dashes and marks tell methods apart in grey print.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 SOLID: Final = ()
 _BLUE, _SKY, _GREEN = "#0072B2", "#56B4E9", "#009E73"
-_ORANGE, _RED, _PURPLE, _YELLOW = "#E69F00", "#D55E00", "#CC79A7", "#F0E442"
+_ORANGE, _RED, _PURPLE, _YELLOW = "#E69F00", "#D55E00", "#CC79A7", "#B3A000"
 
 METHODS: Final = {
     "fp32": Look(INK, SOLID, "circle"),

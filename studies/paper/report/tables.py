@@ -162,7 +162,7 @@ def final_errors(results: Results) -> Table:
         measured = (ours(row, kind) for kind in ("rmse", "loss", "relative_bytes"))
         rows.append((head(data), head(name_of(method)), *measured, paper, switches(row)))
     header = (
-        "Data", "Method", "RMSE", "Loss to FP32", "Relative bytes", "Paper: error", "Switches",
+        "Data", "Method", "RMSE", "Loss to FP32", "Relative bytes", "Paper: error", "Switched",
     )  # fmt: skip
     return table(f"After the last epoch, k = {results.factors}", header, rows)
 
@@ -361,5 +361,5 @@ def beyond(results: Results) -> Table:
 
 def repetitions(quantities: Sequence[Quantity]) -> str:
     """Say over how many repetitions these are."""
-    counts = sorted({quantity.repetitions for quantity in quantities})
+    counts = sorted({len(quantity.values) for quantity in quantities})
     return "n = " + (str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}")
