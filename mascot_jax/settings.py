@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -72,7 +73,7 @@ Backend = Literal["auto", "cpu", "cuda"]
 _TOGETHER = "together"
 
 
-def _together(line: str) -> PydanticCustomError:
+def together(line: str) -> PydanticCustomError:
     """Make the error of parameters that do not fit each other: its line names them itself."""
     return PydanticCustomError(_TOGETHER, "{line}", {"line": line})
 
@@ -279,7 +280,7 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _decay_has_an_effect(self) -> TrainSettings:
         if self.schedule == "linear" and self.decay is not None:
-            raise _together(
+            raise together(
                 f"train.decay: {self.decay!r}: has no effect where train.schedule is linear: leave "
                 "it null, or set train.schedule to power"
             )
@@ -288,7 +289,7 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _patience_has_something_to_judge_by(self) -> TrainSettings:
         if self.patience is not None and not self.validation:
-            raise _together(
+            raise together(
                 f"train.patience: {self.patience!r}: needs ratings to judge by, and "
                 "train.validation is 0: set train.validation to a share such as 0.1, or leave "
                 "train.patience null"
@@ -304,7 +305,7 @@ class TrainSettings(Settings):
         for name in ("storage", "rounding"):
             value, own = getattr(self, name), getattr(method, name)
             if value not in (None, own):
-                raise _together(
+                raise together(
                     f"train.{name}: {value!r}: train.method {self.method} has {own}: leave it "
                     "null, or choose another method"
                 )
@@ -380,9 +381,9 @@ class Params(Settings):
     @model_validator(mode="after")
     def _folds_exist(self) -> Params:
         if len(set(self.folds)) != len(self.folds):
-            raise _together(f"folds: {self.folds}: must not repeat")
+            raise together(f"folds: {self.folds}: must not repeat")
         if max(self.folds) >= self.split.count:
-            raise _together(
+            raise together(
                 f"folds: {self.folds}: must be below split.count, which is {self.split.count}"
             )
         return self
@@ -431,7 +432,11 @@ def _explain(error: ErrorDetails, prefix: str, cls: type[Settings]) -> str:
 
 def _fields_of_block(cls: type[Settings], path: tuple[int | str, ...]) -> list[str]:
     """Return the names of the parameters in a block, found from the outermost one."""
+    block: Any = cls
     for name in path:
-        block: type[Settings] = cls.model_fields[str(name)].annotation  # type: ignore[assignment]
-        cls = block
-    return list(cls.model_fields)
+        inner = get_args(block)
+        # A field's block, or one of a list of blocks, or of blocks by name.
+        block = inner[-1] if inner else block.model_fields[str(name)].annotation
+        if NoneType in get_args(block):  # a block that may be null
+            block = get_args(block)[0]
+    return list(block.model_fields)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.files import atomic_write
-from mascot_jax.settings import Params
+from mascot_jax.settings import DataSettings, Params
 from pipeline import paths
 from pipeline.stage import run_stage
 
 
 def download(params: Params) -> None:
     """Fetch, or generate, and read the ratings."""
-    raw = load_ratings(params.data)
-    paths.RAW.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(paths.RAW) as temporary:
+    download_into(paths.DATA, params.data)
+
+
+def download_into(folder: paths.DataFolder, settings: DataSettings) -> None:
+    """Do so for a data set that is kept there."""
+    raw = load_ratings(settings)
+    folder.raw.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder.raw) as temporary:
         raw.frame.write_parquet(temporary)
-    paths.write_json(paths.RAW_FACTS, raw.facts)
+    paths.write_json(folder.facts, raw.facts)
 
 
 if __name__ == "__main__":

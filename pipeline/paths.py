@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mascot_jax.files import atomic_write
 
-RAW = Path("data/raw/ratings.parquet")
-RAW_FACTS = Path("data/raw/facts.json")
-SPLIT = Path("data/split/ratings.safetensors")
-USER_IDS = Path("data/split/users.parquet")
-ITEM_IDS = Path("data/split/items.parquet")
-SPLIT_REPORT = Path("data/split/report.json")
+
+class DataFolder(NamedTuple):
+    """Where ``download`` and ``split`` keep one data set; studies have several of these."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """Ratings with their original ids."""
+        return self.root / "raw/ratings.parquet"
+
+    @property
+    def facts(self) -> Path:
+        """What is known of them, their range for one."""
+        return self.root / "raw/facts.json"
+
+    @property
+    def split(self) -> Path:
+        """Ratings with indices, and the fold of each."""
+        return self.root / "split/ratings.safetensors"
+
+    @property
+    def user_ids(self) -> Path:
+        """The id of each user's index."""
+        return self.root / "split/users.parquet"
+
+    @property
+    def item_ids(self) -> Path:
+        """The id of each item's index."""
+        return self.root / "split/items.parquet"
+
+    @property
+    def report(self) -> Path:
+        """Numbers of users, items and ratings, and what is odd about them."""
+        return self.root / "split/report.json"
+
+
+DATA = DataFolder(Path("data"))
+RAW_FACTS = DATA.facts
+SPLIT = DATA.split
+USER_IDS = DATA.user_ids
+ITEM_IDS = DATA.item_ids
 PLOTS = Path("results/plots")
 METRICS = Path("metrics.json")
 TIMINGS = Path("timings.json")

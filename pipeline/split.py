@@ -7,30 +7,35 @@ import polars as pl
 from mascot_jax.data.split import report, split_ratings
 from mascot_jax.data.store import write_split
 from mascot_jax.files import atomic_write
-from mascot_jax.settings import Params
+from mascot_jax.settings import Params, SplitSettings
 from pipeline import paths
 from pipeline.stage import run_stage
 
 
 def split(params: Params) -> None:
     """Divide the ratings into folds."""
-    facts = paths.read_json(paths.RAW_FACTS)
-    result = split_ratings(pl.read_parquet(paths.RAW), params.split)
-    paths.SPLIT.parent.mkdir(parents=True, exist_ok=True)
+    split_folder(paths.DATA, params.split)
+
+
+def split_folder(folder: paths.DataFolder, settings: SplitSettings) -> None:
+    """Do so for the data set that is kept there."""
+    facts = paths.read_json(folder.facts)
+    result = split_ratings(pl.read_parquet(folder.raw), settings)
+    folder.split.parent.mkdir(parents=True, exist_ok=True)
     write_split(
-        paths.SPLIT,
+        folder.split,
         user=result.user,
         item=result.item,
         rating=result.rating,
         fold=result.fold,
-        count=params.split.count,
+        count=settings.count,
         low=facts["low"],
         high=facts["high"],
     )
-    for path, ids in ((paths.USER_IDS, result.user_ids), (paths.ITEM_IDS, result.item_ids)):
+    for path, ids in ((folder.user_ids, result.user_ids), (folder.item_ids, result.item_ids)):
         with atomic_write(path) as temporary:
             ids.to_frame("id").write_parquet(temporary)
-    paths.write_json(paths.SPLIT_REPORT, report(result))
+    paths.write_json(folder.report, report(result))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mascot_jax.errors import SettingsError
-from mascot_jax.settings import Params, validate
+from mascot_jax.settings import Params, SettingsT, validate
 
 PARAMS = Path("params.yaml")
 
@@ -19,6 +19,17 @@ def read_params(path: Path = PARAMS) -> Params:
     """Read and validate every block of params.yaml, whichever stage asks.
 
     DVC passes the values of ``-S`` through unchecked; a bad ``train`` value must stop the download.
+
+    Raises
+    ------
+    SettingsError
+        One line per bad parameter.
+    """
+    return read_settings(Params, path)
+
+
+def read_settings(cls: type[SettingsT], path: Path) -> SettingsT:
+    """Read and validate a YAML file of parameters.
 
     Raises
     ------
@@ -34,7 +45,7 @@ def read_params(path: Path = PARAMS) -> Params:
         raise SettingsError(f"{path}: not valid YAML: {_in_one_line(error)}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: must be a mapping of parameter blocks")
-    return validate(Params, values)
+    return validate(cls, values)
 
 
 def run_stage(stage: Callable[[Params], None]) -> None:
@@ -61,12 +72,15 @@ def _parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
 
 def _checked_params() -> Params:
     params = read_params()
-    from mascot_jax.engine import (
-        native,  # after the parameters: a typing error should not wait for JAX
-    )
+    check_native()  # after the parameters: a typing error should not wait for JAX
+    return params
+
+
+def check_native() -> None:
+    """Refuse a native module that was not built from the sources in the working directory."""
+    from mascot_jax.engine import native
 
     native.check_sources(Path.cwd())
-    return params
 
 
 def _in_one_line(error: Exception) -> str:

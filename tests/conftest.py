@@ -18,9 +18,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 TESTS = Path(__file__).parent
 IN_CHECKOUT = (TESTS.parent / "mascot_jax").is_dir()
 NEED_THE_CHECKOUT = [
-    # the pipeline, its parameters, or the benchmarks
+    # the pipeline, its parameters, the studies, or the benchmarks
     "benchmarks",
     "pipeline",
+    "studies",
     "engine/test_devices.py",
     "test_settings.py",
     # the sources of the kernels, of the library or of the pages
@@ -37,6 +38,7 @@ ONCE_IS_ENOUGH = [
     "engine/test_deterministic.py",
     "engine/test_gpu.py",
     "engine/test_kernels.py",
+    "engine/test_quantised.py",
     "engine/test_rounding.py",
     # damage many files
     "fuzz",
@@ -64,6 +66,7 @@ WITH_DEAR_FIXTURES = {
     "test_cuda_on_host.py": "kernels on host",
     "test_cuda_arithmetic_on_host.py": "kernels on host",
     "test_ml_1m.py": "ml-1m",
+    "test_study.py": "study",
 }
 """Folders and files -> what their tests share that takes long to make: one worker's, of several."""
 

@@ -1,0 +1,130 @@
+"""Trainings in turn are the trainings that ``fit`` does, one by one."""
+
+import numpy as np
+import pytest
+
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.errors import DivergenceError
+from mascot_jax.training.fit import fit
+from mascot_jax.training.initial import initial_state
+from studies.paper.core.race import Scored, Variant, race, variant_settings
+from studies.paper.core.settings import Grids, Training
+from studies.paper.core.stage import Case
+from studies.paper.core.world import World
+
+TRAINING = Training(factors=16, epochs=4, warmup=0, threads=1, backend="cpu")
+VARIANTS = [
+    Variant("plain", {"method": "fp32"}),
+    # A threshold that groups pass at their second measurement.
+    Variant("mascot", {"method": "mascot", "threshold": 1e-6, "sample_ratio": 1.0}, groups=3),
+    Variant("runs", {"method": "fp16", "order": "runs", "deterministic": True}),
+]
+NAMES = [variant.name for variant in VARIANTS]
+
+
+@pytest.fixture(scope="module")
+def world(folder):
+    return World(folder, 0)
+
+
+@pytest.fixture(scope="module")
+def run(world):
+    visited = []
+    outcomes = race(VARIANTS, world, TRAINING, 5, Scored.EACH, visited.append)
+    return outcomes, visited
+
+
+def test_every_variant_is_visited_once_a_round_and_another_one_goes_first(run):
+    _, visited = run
+    rounds = [visited[i : i + 3] for i in range(0, 12, 3)]
+    assert [first for first, *_ in rounds] == ["plain", "mascot", "runs", "plain"]
+    assert rounds[1] == ["mascot", "runs", "plain"]
+    assert all(sorted(names) == sorted(NAMES) for names in rounds)
+
+
+def test_outcomes_have_an_entry_per_epoch(run):
+    outcomes, _ = run
+    assert list(outcomes) == NAMES
+    for outcome in outcomes.values():
+        assert [record.epoch for record in outcome.records] == [0, 1, 2, 3]
+        assert outcome.seconds == sum(record.seconds for record in outcome.records) > 0
+        assert len(outcome.rmses) == len(outcome.switched) == 4
+        assert outcome.rmse == outcome.rmses[3]
+
+
+@pytest.mark.parametrize(("scored", "count"), [(Scored.NEVER, 0), (Scored.LAST, 1)])
+def test_scores_are_taken_when_asked(world, run, scored, count):
+    outcome = race(VARIANTS[:1], world, TRAINING, 5, scored)["plain"]
+    rmses = run[0]["plain"].rmses
+    assert outcome.rmses == rmses[len(rmses) - count :]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
+def test_a_variant_trains_as_fit_would_alone(world, run, variant):
+    """With one thread, to the bit: errors after each epoch, q-errors, and what is promoted."""
+    settings = variant_settings(variant, TRAINING, 5)
+    users, items = world.groups(variant.groups)
+    prepared = world.prepare(settings, users, items)
+    records = []
+    fit(
+        initial_state(users.starts, items.starts, settings),
+        prepared,
+        settings,
+        Execution(1),
+        lambda record, _: records.append(record),
+        test=world.held_out(prepared),
+    )
+    for ours, alone in zip(run[0][variant.name].records, records, strict=True):
+        assert ours.test_rmse == alone.test_rmse
+        for side in ("users", "items"):
+            for mine, its in zip(getattr(ours, side), getattr(alone, side), strict=True):
+                np.testing.assert_array_equal(mine, its)
+
+
+def test_row_visits_and_bytes_follow_the_groups(run):
+    outcomes, _ = run
+    assert outcomes["plain"].switched == [0, 0, 0, 0]
+    assert outcomes["plain"].relative_bytes == 1
+    assert outcomes["runs"].relative_bytes == 0.5
+    switched = outcomes["mascot"].switched
+    assert switched[0] == 0
+    assert 0 < switched[-1] <= 1
+    moved = [0.5 + 0.5 * share for share in switched]
+    assert outcomes["mascot"].relative_bytes == pytest.approx(sum(moved) / 4)
+
+
+def test_updates_race_unless_a_variant_says_otherwise():
+    plain, _, runs = (variant_settings(variant, TRAINING, 5) for variant in VARIANTS)
+    assert (plain.deterministic, plain.order, plain.seed) == (False, "shuffled", 5)
+    assert runs.deterministic
+    assert variant_settings(Variant("x", {"seed": 9}), TRAINING, 5).seed == 9
+
+
+def test_a_variant_that_diverges_is_named(world):
+    wild = Variant("wild", {"method": "fp32", "learning_rate": 1e3})
+    with pytest.raises(DivergenceError, match=r"^variant wild: training diverged in epoch 0: "):
+        race([wild], world, TRAINING, 0, Scored.NEVER)
+
+
+@pytest.fixture
+def case(folder):
+    grids = Grids(
+        factors=[16], half_shares=[0.0], groups=[1], periods=[1, 2], sample_ratios=[0.05, 1.0]
+    )
+    return Case(
+        "fig0", "synthetic ml-1m", folder, 3, TRAINING.model_copy(update={"seed": 7}), grids
+    )
+
+
+def test_repetitions_have_folds_and_seeds_of_their_own(case):
+    seeds, worlds = zip(*case.worlds(), strict=True)
+    assert seeds == (7, 8, 9)
+    users = [world.counts[0].tolist() for world in worlds]
+    assert users[0] == users[2] != users[1]  # the third one tests the first fold again
+    assert sum(users[1]) == 751
+
+
+def test_a_case_collects_repetitions_by_variant(case):
+    outcomes = case.race(VARIANTS[:1], Scored.LAST)
+    rmses = [run.rmse for run in outcomes["plain"]]
+    assert len(set(rmses)) == 3
