@@ -102,7 +102,7 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
         ),
         # Half precision throughout: the paper's baseline FP16.
         "half": Preset("float16", arithmetic="float16"),
-        # The paper's comparators: only the computation is quantised (mascot_jax.training.word_length).
+        # The paper's comparators quantise the computation only (docs/comparators.md).
         "mpt": Preset("float32", arithmetic="mixed"),
         "muppet": Preset("float32", arithmetic="fixed"),
         "afp": Preset("float32", arithmetic="fixed"),

@@ -297,4 +297,4 @@ def in_fixed(x, y, rating, rates, bits):
 
 
 QUANTISED = {"float16": in_half, "mixed": in_mixed, "fixed": in_fixed}
-"""Arithmetic -> new rows of a user and an item, from the old ones: x, y, rating, rates, quantiser."""
+"""Arithmetic -> new rows from the old ones: x of a user, y of an item; rating, rates, quantiser."""

@@ -357,7 +357,9 @@ def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
         ("storage", "float32" if own == "float16" else "float16"),
         ("rounding", "stochastic"),
     ):
-        with pytest.raises(SettingsError, match=rf"train\.{name}: '{value}': train\.method {method}"):
+        with pytest.raises(
+            SettingsError, match=rf"train\.{name}: '{value}': train\.method {method}"
+        ):
             validate(TrainSettings, {"method": method, name: value})
     validate(TrainSettings, {"method": method, "storage": own, "rounding": "nearest"})
     with pytest.raises(SettingsError, match=f"cuda has {method} for up to 256 only"):

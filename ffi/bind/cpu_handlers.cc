@@ -86,7 +86,7 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
           {}};
 }
 
-// Other arithmetics than FP32 know rows of one storage only, and need their number.
+// Any other arithmetic than FP32 knows rows of one storage only, and may need a number.
 void require_computable(const mascot::Epoch& work) {
   const auto [arithmetic, quantiser] = work.computation;
   if (arithmetic == Arithmetic::kFloat32) return;

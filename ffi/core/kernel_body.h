@@ -11,7 +11,7 @@
 //   store     of an item's row after each rating; of a user's after the last of those that follow
 //             one another, by the draws of that one. FP16: half.h. Int8: kernel_codec.h
 //   gradient  fma(e, q, -(lambda_P p)), of samples only
-// Other arithmetics: kernel_quantised.h.
+// In fewer bits than FP32: kernel_quantised.h.
 
 // clang-format off: each part is made of those before it
 #include "core/kernel_codec.h"

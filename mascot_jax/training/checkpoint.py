@@ -30,9 +30,7 @@ from mascot_jax.training.progress import EpochRecord, Progress, SideRecord
 FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 1, CheckpointError)
 
 _SIDES: Final = ("users", "items")
-_NUMBERS: Final = tuple(
-    name for name in EpochRecord._fields if name not in _SIDES
-)
+_NUMBERS: Final = tuple(name for name in EpochRecord._fields if name not in _SIDES)
 """Of an epoch's record; what is None is so for all epochs of a training."""
 
 

@@ -135,12 +135,12 @@ def _epoch(
     kept = checkpoints.kept if checkpoints is not None else ""
     _check_finite(epoch, "user", codes[0], report.users, state.users, kept)
     _check_finite(epoch, "item", codes[1], report.items, state.items, kept)
-    rmses = [
+    validation_rmse, test_rmse = (
         None
         if scored is None
         else scored.score(state.users, state.items, settings.factors, execution).rmse
         for scored in held_out
-    ]
+    )
     baselines = _copies(state.users.baseline, state.items.baseline)
     return state, EpochRecord(
         epoch,
@@ -148,7 +148,8 @@ def _epoch(
         seconds,
         SideRecord(codes[0], report.users.q_error, baselines[0]),
         SideRecord(codes[1], report.items.q_error, baselines[1]),
-        *rmses,
+        validation_rmse,
+        test_rmse,
         None if report.word_length is None else int(report.word_length),
     )
 

@@ -1,9 +1,9 @@
 """When MuPPET and AFP, which the paper compares with, compute in longer words.
 
-Both quantise the computation of an update to fixed point (``ffi/core/kernel_quantised.h``) and judge
-the model as a whole. They were published for networks trained in batches; here an epoch takes the
-place of their unit of time, and the gradients of a random sample of the training ratings, at the
-factors after the epoch, that of a batch.
+Both quantise the computation of an update to fixed point (``ffi/core/kernel_quantised.h``) and
+judge the model as a whole. They were published for networks trained in batches; here an epoch takes
+the place of their unit of time, and the gradients of a random sample of the training ratings, at
+the factors after the epoch, that of a batch.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def word_length(policy: Policy, memory: Memory) -> jax.Array:
 class Muppet:
     """MuPPET's: longer words once gradients stop telling epochs apart as well as they did.
 
-    The diversity of the last epochs' gradients, of each side, is the sum of their squared norms over
-    the squared norm of their sum; a rise of its running maximum over its present value past the
-    threshold ends a stage, and the maximum begins anew.
+    The diversity of the last epochs' gradients, of each side, is the sum of their squared norms
+    over the squared norm of their sum. Where the largest so far exceeds the threshold times the
+    present one, the word grows, and the largest begins anew.
     """
 
     def __init__(self, constants: MuppetSettings) -> None:
@@ -75,9 +75,11 @@ class Muppet:
 
     @property
     def bits(self) -> tuple[int, ...]:
+        """The published words, then float32."""
         return (*self._constants.word_lengths, FULL)
 
     def begin(self, factors: int) -> Memory:
+        """No gradients, and no largest diversity."""
         return {
             "stage": jnp.int32(0),
             "gradients": jnp.zeros((self._constants.window, 2, factors), dtype=jnp.float32),
@@ -85,6 +87,7 @@ class Muppet:
         }
 
     def advance(self, memory: Memory, gradients: Gradients, epoch: jax.Array) -> Memory:
+        """Judge the last epochs by their gradients."""
         c = self._constants
         sides = jnp.stack([pairwise_sum(side) for side in gradients])
         window = jnp.concatenate([memory["gradients"][1:], sides[None]])  # [window, 2, k]
@@ -103,8 +106,8 @@ class Muppet:
 def gradient_diversity(window: jax.Array) -> jax.Array:
     """Return the mean over both sides of sum |g|^2 / |sum g|^2, float32 ``()``.
 
-    ``window`` is float32 ``(epochs, 2, k)``. From 1 / epochs, where all epochs' gradients are alike;
-    1 where they are orthogonal, more where they cancel.
+    ``window`` is float32 ``(epochs, 2, k)``. From 1 / epochs, where all epochs' gradients are
+    alike; 1 where they are orthogonal, more where they cancel.
     """
 
     def squared_norms(vectors: jax.Array) -> jax.Array:  # over the last axis
@@ -125,12 +128,15 @@ class Afp:
 
     @property
     def bits(self) -> tuple[int, ...]:
+        """The published words."""
         return self._constants.word_lengths
 
     def begin(self, factors: int) -> Memory:
+        """No range; the first measurement is due."""
         return {"stage": jnp.int32(0), "range": jnp.float32(jnp.nan), "due": jnp.int32(0)}
 
     def advance(self, memory: Memory, gradients: Gradients, epoch: jax.Array) -> Memory:
+        """Measure, if it is due."""
         c, now = self._constants, epoch.astype(jnp.int32)
         values = jnp.concatenate(gradients)
         change = mean_change(values, word_length(self, memory))

@@ -16,7 +16,7 @@ from tests.fuzz.worker import find_target, read_progress
 
 CHECKOUT = Path(__file__).parents[2]
 LIMIT_S = 10.0
-"""An input that takes longer is a finding."""
+"""An input that takes more of a core's time is a finding."""
 MOST_GROWTH = 256 * 2**20
 """Bytes: a process that grows by more after its first tenth of inputs is a finding."""
 LAST_WORDS = 4000
@@ -113,7 +113,7 @@ def _run_worker(arguments: list[str], folder: Path) -> str | None:
         )
     if done.returncode == 0:
         return None
-    if done.returncode == -signal.SIGALRM:
+    if -done.returncode in (signal.SIGALRM, signal.SIGPROF):
         return "takes too long"
     if done.returncode == 1:  # the worker itself is at fault
         raise RuntimeError(

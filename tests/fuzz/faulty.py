@@ -26,6 +26,11 @@ def hang(path: Path) -> None:
         time.sleep(3600)
 
 
+def spin(path: Path) -> None:
+    while _sometimes(path):
+        pass
+
+
 def crash(path: Path) -> None:
     if _sometimes(path):
         os.abort()
@@ -52,6 +57,7 @@ def say_what_cannot_be_printed(path: Path) -> None:
 READERS = (
     raise_another_error,
     hang,
+    spin,
     crash,
     leave_files_open,
     leave_temporary_files,

@@ -47,6 +47,7 @@ def test_many_seeds_are_valid(target, tmp_path):
 EXPECTED = {
     "raise_another_error": "KeyError in faulty.py, raise_another_error",
     "hang": "takes too long",
+    "spin": "takes too long",
     "crash": "the process ended with -6",
     "leave_files_open": "open files are left",
     "leave_temporary_files": "temporary files are left",

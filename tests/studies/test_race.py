@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.errors import DivergenceError
 from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import initial_state
 from studies.paper.core.race import Scored, Variant, race, variant_settings
@@ -97,6 +98,12 @@ def test_updates_race_unless_a_variant_says_otherwise():
     assert (plain.deterministic, plain.order, plain.seed) == (False, "shuffled", 5)
     assert runs.deterministic
     assert variant_settings(Variant("x", {"seed": 9}), TRAINING, 5).seed == 9
+
+
+def test_a_variant_that_diverges_is_named(world):
+    wild = Variant("wild", {"method": "fp32", "learning_rate": 1e3})
+    with pytest.raises(DivergenceError, match=r"^variant wild: training diverged in epoch 0: "):
+        race([wild], world, TRAINING, 0, Scored.NEVER)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from mascot_jax.engine.grouping import Grouping
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.storage import storages_of
+from mascot_jax.errors import DivergenceError
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import initial_state
@@ -205,7 +206,10 @@ class _Runner:
             return True
 
         test = self._test if scored else None
-        state = fit(start, self._prepared, self._settings, self._execution, stop, test=test)
+        try:
+            state = fit(start, self._prepared, self._settings, self._execution, stop, test=test)
+        except DivergenceError as error:
+            raise DivergenceError(f"variant {self.variant.name}: {error}") from error
         return state, records[0]
 
     @property
