@@ -117,6 +117,26 @@ def test_what_the_text_says_of_the_paper_is_published(page):
     assert {float(number) for number in said} <= known
 
 
+@pytest.mark.parametrize(
+    ("data", "rmse", "seconds"),
+    [
+        ("ml-10m", 18.8416, 16.83),
+        ("ml-25m", 18.3937, 49.58),
+        ("netflix", 21.9767, 260.33),
+        ("yahoo-music", 21.6241, 932.56),
+    ],
+)
+def test_published_cells_add_up(data, rmse, seconds):
+    """Sums over the table in the paper's own text, which no cell copied wrongly would leave."""
+    for kind, total in (("rmse", rmse), ("seconds", seconds)):
+        paths = [
+            f"{published.cell(data, period, ratio)}/{kind}"
+            for period in published.PERIODS
+            for ratio in published.SAMPLE_RATIOS
+        ]
+        assert sum(map(published.number, paths)) == pytest.approx(total, abs=1e-6)
+
+
 def test_published_tables_are_whole():
     cells = [path for path in published.VALUES if path.startswith("table2/")]
     assert len(cells) == 4 * 24 * 2 + 1

@@ -24,32 +24,21 @@ def svg(chart: Any) -> str:
     return drawn
 
 
-def inline(drawn: str, name: str, alt_text: str) -> str:
+def inline(drawn: str, alt_text: str) -> str:
     """Return an SVG as a part of a page: it scales, takes the page's colours, and has a text.
 
     Parameters
     ----------
     drawn
         As ``svg`` returns it.
-    name
-        Of the figure: ids in several pictures of one page must differ.
     alt_text
         Escaped already.
     """
-    ids = re.findall(r'\bid="([^"]+)"', drawn)
-    for found in ids:
-        drawn = drawn.replace(f'id="{found}"', f'id="{name}-{found}"')
-        drawn = drawn.replace(f"url(#{found})", f"url(#{name}-{found})")
     for colour, variable in ((INK, "ink"), (FAINT, "faint"), (GRID, "grid"), (PAPER, "paper")):
         drawn = drawn.replace(f'"{colour}"', f'"var(--{variable})"')
-    drawn = re.sub(
-        r'<svg\b([^>]*?) width="([\d.]+)" height="[\d.]+"',
-        r'<svg\1 data-width="\2"',
-        drawn,
-        count=1,
-    )
-    width = re.search(r'data-width="([\d.]+)"', drawn)
-    assert width is not None, "vl-convert writes a width"
-    return drawn.replace(
-        width[0], f'role="img" aria-label="{alt_text}" style="max-width:{width[1]}px"', 1
-    )
+
+    def described(size: re.Match[str]) -> str:
+        return f' role="img" aria-label="{alt_text}" style="max-width:{size[1]}px"'
+
+    # The first size is that of the whole picture.
+    return re.sub(r' width="([\d.]+)" height="[\d.]+"', described, drawn, count=1)

@@ -91,7 +91,7 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Figure():
-            picture = draw.inline(block.svg, block.name, escape(block.alt))
+            picture = draw.inline(block.svg, escape(block.alt))
             return (
                 f"<figure>\n{picture}\n<figcaption>{escape(block.caption)}</figcaption>\n</figure>"
             )
