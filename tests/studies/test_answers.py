@@ -73,6 +73,7 @@ def test_an_error_that_is_not_comparable_contradicts(answered):
 
 def test_one_repetition_tells_nothing(answered):
     found = answered(repetitions=1)
+    assert found["RQ1"].verdict == "cannot be told"
     assert found["RQ2"].verdict == "cannot be told"
     assert "which decides nothing" in found["RQ2"].findings[0].sentence
 

@@ -109,7 +109,12 @@ def lines(
     at = [value for value in values if not marked or value[x["shorthand"].split(":")[0]] in marked]
     shapes = encoded(field, looks)
     high = {"y": alt.Y("low:Q", title=y["title"]), "y2": "high:Q"}
-    band = base(ends).mark_area(opacity=0.18).encode(x=x, color=shapes["color"], **high)
+    # Where all overlap, half of what is behind them is still seen.
+    band = (
+        base(ends)
+        .mark_area(opacity=min(0.18, 0.6 / len(looks)))
+        .encode(x=x, color=shapes["color"], **high)
+    )
     line = base(values).mark_line(strokeWidth=2)
     mark = base(at).mark_point(filled=True, size=55, opacity=1)
     layers = [
