@@ -33,7 +33,7 @@ CORE_PACKAGES = {
     "safetensors",
     "tqdm",
 }
-EXTRA_PACKAGES = {"polars", "pooch", "shtab"}
+EXTRA_PACKAGES = {"polars", "pooch", "pyarrow", "shtab"}
 
 
 def run(code):
@@ -197,7 +197,17 @@ def test_the_core_needs_no_extra_package():
     loaded = output(f"import sys\n{IMPORT_ALL}print(*sys.modules)")
     packages = {name.partition(".")[0] for name in loaded}
     assert packages >= {"jax", "mascot_ffi"}
-    extra = {"altair", "dvc", "dvclive", "polars", "pooch", "pytest", "ruamel", "vl_convert"}
+    extra = {
+        "altair",
+        "dvc",
+        "dvclive",
+        "polars",
+        "pooch",
+        "pyarrow",
+        "pytest",
+        "ruamel",
+        "vl_convert",
+    }
     assert packages & extra == set()
     assert "mascot_jax.data" not in loaded
 
