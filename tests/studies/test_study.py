@@ -48,8 +48,8 @@ def test_a_profile_that_is_not_chosen_does_not_count(study):
     workspace, _ = study
     params = workspace.path("studies/paper/params.yaml")
     before = params.read_text(encoding="utf-8")
-    assert "    repetitions: 4 " in before  # of quick
-    params.write_text(before.replace("    repetitions: 4 ", "    repetitions: 3 "))
+    assert "    repetitions: 3 " in before  # of quick
+    params.write_text(before.replace("    repetitions: 3 ", "    repetitions: 4 "))
     assert "Data and pipelines are up to date." in workspace.dvc("status", STUDY)
     params.write_text(before.replace("groups: [1, 10]", "groups: [1, 20]"))
     changed = workspace.dvc("status", STUDY)
