@@ -92,8 +92,8 @@ def pareto(results: Results) -> Figure:
         draw.svg(chart),
         "Scatter plot: test RMSE of every method against the bytes it moves per rating.",
         f"RMSE against the bytes of rows that a rating moves, relative to FP32, "
-        f"k = {results.factors}; left and low is better. Every visit of a row counts, those too that "
-        f"runs of a user's ratings spare. "
+        f"k = {results.factors}; left and low is better. Every visit of a row counts, those "
+        f"too that runs of a user's ratings spare. "
         f"{repetitions([row.quantity('rmse') for row in rows])}, bars are 95 % Student intervals "
         f"of the difference to FP32 in the same repetition, as folds differ by more than methods. "
         f"The grey line joins what nothing else beats in both; hollow marks are variants of a "
