@@ -10,6 +10,8 @@ from mascot_jax.artefact.model import Model, ModelSide
 from mascot_jax.artefact.model_file import load_model, model_facts
 from mascot_jax.command.output import print_json, print_table
 from mascot_jax.engine.storage import STORAGES
+from mascot_jax.presets import METHODS
+from mascot_jax.settings import TrainSettings
 
 EXAMPLES: Final = 3
 """Ids shown of each side."""
@@ -59,10 +61,16 @@ def _facts(path: str, model: Model) -> dict[str, Any]:
         "items": _side(model.items),
         "traffic": model.traffic,
         "settings": {
-            **model.settings.model_dump(mode="json"),
+            **_settings(model.settings),
             **model.regroup.model_dump(mode="json"),
         },
     }
+
+
+def _settings(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings, constants of methods to compare with only where they have been used."""
+    unused = set() if METHODS[settings.method].compares else {"comparators"}
+    return settings.model_dump(mode="json", exclude=unused)
 
 
 def _side(side: ModelSide) -> dict[str, Any]:

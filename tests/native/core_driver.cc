@@ -67,6 +67,7 @@ struct Case {
   bool strata;
   bool conflict_free;
   double sample_ratio;
+  Computation computation = {};
 };
 
 int64_t stride_of(Storage storage, int64_t factors, int64_t scale_chunks) {
@@ -300,7 +301,25 @@ int main(int count, char** words) {
   std::vector<int64_t> ks = {1, 31, 128, 200};
   if (count > 2) ks.clear();
   for (int word = 2; word < count; ++word) ks.push_back(std::max(1, std::atoi(words[word])));
+  const std::vector<Computation> quantised = {{Arithmetic::kFloat16, 0},
+                                              {Arithmetic::kMixed, 1000},
+                                              {Arithmetic::kFixed, 8},
+                                              {Arithmetic::kFixed, 32}};
   for (const int64_t factors : ks) {
+    for (const Computation& computation : quantised) {
+      const uint8_t code = computation.arithmetic == Arithmetic::kFloat16 ? 1 : 0;
+      check({nullptr,
+             factors,
+             {code},
+             32,
+             Rounding::kNearest,
+             deterministic,
+             deterministic,
+             0,
+             computation},
+            world, kernels);
+      ++cases;
+    }
     for (const std::vector<uint8_t>& code : codes) {
       for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
         for (const double sample_ratio : {0.0, 0.4}) {
