@@ -38,19 +38,6 @@ DATA_SETS = (
 STORAGES = ("float32", "float16", "int8-16", "int8-32", "int8-64", "int8-row")
 MOST_HELD_FACTORS_ON_CUDA = 256
 """Longer rows do not fit a tile's registers, and a block's largest magnitude needs all of them."""
-METHOD_NAMES = (
-    "fp32",
-    "fp16",
-    "int8",
-    "mascot",
-    "mascot-n1",
-    "mascot-n2",
-    "mascot-int8",
-    "half",
-    "mpt",
-    "muppet",
-    "afp",
-)
 SHAPES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
@@ -189,7 +176,7 @@ class Comparators(Settings):
 class TrainSettings(Settings):
     """How the factors are trained (``train``); the paper's letter in brackets."""
 
-    method: Literal[METHOD_NAMES] = "mascot"  # type: ignore[valid-type]
+    method: Literal[tuple(METHODS)] = "mascot"  # type: ignore[valid-type]
     """A named preset of the settings below that may be null; ``half``, ``mpt``, ``muppet`` and
     ``afp`` are others' methods, to compare with."""
     recipe: Literal["paper", "tuned"] = "paper"

@@ -32,14 +32,20 @@ Task make_task(const Epoch& epoch) {
   return task;
 }
 
-// The storage of every row in each of a side's ranges, or kMixed; an empty range has no rating.
+// The storage of rows first .. last, or kMixed where there are several, or each is looked up: by
+// the paper's ways every row is, also where all are in one storage.
 constexpr int kMixed = -1;
+int storage_of(const Groups& groups, uint32_t first, uint32_t last) {
+  if (groups.lookup() != Lookup::kDirect || !groups.uniform(first, last)) return kMixed;
+  return static_cast<int>(groups.storages()[first]);
+}
+
+// storage_of each of a side's ranges; an empty one has no rating.
 std::vector<int> storages_of_ranges(const uint32_t* starts, int64_t ranges, const Groups& groups) {
   std::vector<int> storages(ranges, kMixed);
   for (int64_t range = 0; range < ranges; ++range) {
     if (starts[range] == starts[range + 1]) continue;
-    const uint32_t first = starts[range], last = starts[range + 1] - 1;
-    if (groups.uniform(first, last)) storages[range] = static_cast<int>(groups.storages()[first]);
+    storages[range] = storage_of(groups, starts[range], starts[range + 1] - 1);
   }
   return storages;
 }
@@ -54,14 +60,12 @@ class Blocks {
  public:
   explicit Blocks(const Epoch& epoch) : epoch_(epoch) {
     const Strata& strata = epoch.strata;
-    const auto whole = [](const Side& side) {
-      // The paper's ways look every row up, also while all are in one storage.
-      if (side.groups.lookup() != Lookup::kDirect) return kMixed;
-      return side.groups.uniform() ? static_cast<int>(side.groups.storage(0)) : kMixed;
+    const auto whole = [](const Groups& groups) {
+      return storage_of(groups, 0, static_cast<uint32_t>(groups.end(groups.size() - 1)) - 1);
     };
     if (strata.blocks() == 0) {
-      users_ = {whole(epoch.users)};
-      items_ = {whole(epoch.items)};
+      users_ = {whole(epoch.users.groups)};
+      items_ = {whole(epoch.items.groups)};
     } else {
       users_ = storages_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups);
       items_ = storages_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups);

@@ -90,6 +90,7 @@ class Groups {
   }
 
   int64_t find(uint32_t row) const {
+    if (lookup_ == Lookup::kPerRow) return metadata_[row].group;
     return std::upper_bound(starts_, starts_ + count_, row) - starts_ - 1;
   }
   Storage storage(int64_t group) const { return static_cast<Storage>(codes_[group]); }

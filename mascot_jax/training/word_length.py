@@ -8,8 +8,6 @@ the factors after the epoch, that of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 import jax
@@ -51,9 +49,7 @@ class Policy(Protocol):
 
 def policy_of(method: str, constants: Comparators) -> Policy | None:
     """Return a method's policy; None where it has none."""
-    policies: Mapping[str, Policy] = MappingProxyType(
-        {"muppet": Muppet(constants.muppet), "afp": Afp(constants.afp)}
-    )
+    policies: dict[str, Policy] = {"muppet": Muppet(constants.muppet), "afp": Afp(constants.afp)}
     return policies.get(method)
 
 

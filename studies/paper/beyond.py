@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from studies.paper.core.quantities import difference, quantity, ratio
+from studies.paper.core.comparison import scored, timed
+from studies.paper.core.quantities import quantity
 from studies.paper.core.race import Scored, Variant
 from studies.paper.core.stage import Case, Rows, run_figure
 
@@ -31,17 +32,14 @@ def measure(case: Case) -> Mapping[str, Rows]:
     """Train with every method, rounding and order that makes a difference."""
     variants = [Variant(name, values) for name, values in VARIANTS.items()]
     outcomes = case.race(variants, Scored.LAST)
-    seconds = {name: [run.seconds for run in runs] for name, runs in outcomes.items()}
-    rmses = {name: [run.rmse for run in runs] for name, runs in outcomes.items()}
     rows = [
         {
             "data": case.data,
             "name": name,
             "settings": dict(VARIANTS[name]),
-            "rmse": quantity(rmses[name]),
-            "loss": difference(rmses[name], rmses["fp32"]),
+            **scored(runs, outcomes["fp32"]),
             "relative_bytes": quantity([run.relative_bytes for run in runs]),
-            "relative_time": ratio(seconds[name], seconds["fp32"]),
+            "relative_time": timed(runs, outcomes["fp32"])["relative_time"],
         }
         for name, runs in outcomes.items()
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from studies.paper.core.quantities import quantity, ratio
+from studies.paper.core.comparison import timed
 from studies.paper.core.race import Variant
 from studies.paper.core.stage import Case, Rows, run_figure
 
@@ -22,14 +22,12 @@ def measure(case: Case) -> Mapping[str, Rows]:
         for name, lookup in LOOKUPS.items()
     ]
     outcomes = case.race(variants)
-    seconds = {name: [run.seconds for run in runs] for name, runs in outcomes.items()}
     rows = [
         {
             "data": case.data,
             "lookup": name,
             "groups": count,
-            "seconds": quantity(seconds[f"{name} {count}"]),
-            "relative_time": ratio(seconds[f"{name} {count}"], seconds[f"naive {count}"]),
+            **timed(outcomes[f"{name} {count}"], outcomes[f"naive {count}"]),
         }
         for count in groups
         for name in LOOKUPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from studies.paper.core.quantities import quantity, ratio
+from studies.paper.core.comparison import timed
 from studies.paper.core.race import Variant
 from studies.paper.core.stage import Case, Rows, run_figure
 
@@ -21,16 +21,14 @@ def measure(case: Case) -> Mapping[str, Rows]:
 def _rows(case: Case, factors: int) -> Rows:
     variants = [Variant(method, {"method": method, "factors": factors}) for method in METHODS]
     outcomes = case.race(variants)
-    seconds = {method: [run.seconds for run in runs] for method, runs in outcomes.items()}
     return [
         {
             "data": case.data,
             "factors": factors,
             "method": method,
-            "seconds": quantity(values),
-            "relative_time": ratio(values, seconds["fp32"]),
+            **timed(runs, outcomes["fp32"]),
         }
-        for method, values in seconds.items()
+        for method, runs in outcomes.items()
     ]
 
 

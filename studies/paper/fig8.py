@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from studies.paper.core.quantities import difference, quantity
+from studies.paper.core.comparison import scored
+from studies.paper.core.quantities import quantity
 from studies.paper.core.race import Outcome, Scored, Variant
 from studies.paper.core.stage import Case, Rows, run_figure
 
@@ -37,13 +38,11 @@ def measure(case: Case) -> Mapping[str, Rows]:
         for method, runs in outcomes.items()
         for epoch in range(case.train.epochs)
     ]
-    reference = [run.rmse for run in outcomes["fp32"]]
     final = [
         {
             "data": case.data,
             "method": method,
-            "rmse": quantity([run.rmse for run in runs]),
-            "loss": difference([run.rmse for run in runs], reference),
+            **scored(runs, outcomes["fp32"]),
             "relative_bytes": quantity([run.relative_bytes for run in runs]),
             "events": events(runs[0]),
         }

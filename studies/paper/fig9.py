@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from studies.paper.core.quantities import difference, quantity, ratio
+from studies.paper.core.comparison import scored, timed
 from studies.paper.core.race import Scored, Variant
 from studies.paper.core.stage import Case, Rows, run_figure
 
@@ -16,18 +16,15 @@ def measure(case: Case) -> Mapping[str, Rows]:
     """Train without switching (N1), with switching of a side as a whole (N2), and of groups."""
     variants = [Variant(method, {"method": method}) for method in METHODS]
     outcomes = case.race(variants, Scored.LAST)
-    seconds = {method: [run.seconds for run in runs] for method, runs in outcomes.items()}
-    rmses = {method: [run.rmse for run in runs] for method, runs in outcomes.items()}
+    reference = outcomes["fp32"]
     rows = [
         {
             "data": case.data,
             "variant": method,
-            "seconds": quantity(seconds[method]),
-            "relative_time": ratio(seconds[method], seconds["fp32"]),
-            "rmse": quantity(rmses[method]),
-            "loss": difference(rmses[method], rmses["fp32"]),
+            **timed(runs, reference),
+            **scored(runs, reference),
         }
-        for method in METHODS
+        for method, runs in outcomes.items()
     ]
     return {"rows": rows}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import altair as alt
 
@@ -12,6 +12,9 @@ from studies.paper.report.results import Quantity
 from studies.paper.report.style import FAINT, HEIGHT, INK, NARROW, WIDE, Look, encoded
 
 Values = list[dict[str, Any]]
+
+BARS: Final = "bars are 95 % Student intervals, cut at the frame"
+BANDS: Final = "bands are 95 % Student intervals, cut at the frame"
 
 
 def point(quantity: Quantity, **fields: Any) -> dict[str, Any]:
@@ -148,10 +151,10 @@ def dots(values: Values, field: str, looks: dict[str, Look], x: Any, order: Sequ
     return alt.layer(*layers)
 
 
-def reference(value: float, channel: str = "x") -> Any:
-    """Return a thin line at a value of ``x`` or ``y``."""
-    encoding = {channel: alt.X("at:Q") if channel == "x" else alt.Y("at:Q")}
-    return base([{"at": value}]).mark_rule(color=FAINT, strokeDash=[4, 3]).encode(**encoding)
+def reference(value: float, title: str) -> Any:
+    """Return a thin line at a value of ``x``, whose axis has this title."""
+    line = base([{"at": value}]).mark_rule(color=FAINT, strokeDash=[4, 3])
+    return line.encode(x=alt.X("at:Q", title=title))
 
 
 def sized(panel: Any, title: str, width: int, height: int = HEIGHT) -> Any:

@@ -173,6 +173,11 @@ def names(rows: Sequence[Row], field: str) -> list[Any]:
     return list(dict.fromkeys(row[field] for row in rows))
 
 
+def by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return the rows of each data set, in their order."""
+    return {data: [row for row in rows if row["data"] == data] for data in names(rows, "data")}
+
+
 def pick(rows: Sequence[Row], **fields: Any) -> Row | None:
     """Return the first row with these values, or None."""
     return next(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from studies.paper import published
-from studies.paper.report import figures, tables
+from studies.paper.report import figures, parameters, tables
 from studies.paper.report.answers import answers
 from studies.paper.report.document import Block, Report, Section
 from studies.paper.report.findings import comparators, findings
@@ -92,7 +92,7 @@ def _data_and_distribution(results: Results) -> Sequence[Block]:
 
 
 def _table2(results: Results) -> Sequence[Block]:
-    blocks: list[Block] = [figures.sensitivity(results)]
+    blocks: list[Block] = [parameters.sensitivity(results)]
     for data in names(results.rows("table2"), "data"):
         blocks += [
             tables.sensitivity(results, data, "rmse"),
@@ -148,14 +148,14 @@ PLANS: Final = (
         "fig10",
         "Fig. 10: finding a row's group",
         "fig10",
-        lambda results: [figures.lookups(results), tables.lookups(results)],
+        lambda results: [parameters.lookups(results), tables.lookups(results)],
     ),
     Plan("table2", "Table II: period and sample ratio", "table2", _table2),
     Plan(
         "fig11",
         "Fig. 11: number of groups",
         "fig11",
-        lambda results: [figures.group_counts(results), tables.group_counts(results)],
+        lambda results: [parameters.group_counts(results), tables.group_counts(results)],
     ),
     Plan(
         "beyond",

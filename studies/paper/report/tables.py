@@ -363,3 +363,8 @@ def repetitions(quantities: Sequence[Quantity]) -> str:
     """Say over how many repetitions these are."""
     counts = sorted({len(quantity.values) for quantity in quantities})
     return "n = " + (str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}")
+
+
+def spread(rows: Sequence[Row], kind: str) -> str:
+    """Say over how many repetitions one of the rows' quantities is."""
+    return repetitions([row.quantity(kind) for row in rows])
