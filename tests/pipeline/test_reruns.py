@@ -8,7 +8,9 @@ from tests.pipeline.workspace import stages_run
 def test_an_evaluate_parameter_does_not_retrain(workspace):
     before = workspace.json("metrics.json")
     workspace.set(evaluate__clip=True)
-    assert stages_run(workspace.dvc("repro")) == ["evaluate@0", "evaluate@1", "summarize"]
+    *folds, last = stages_run(workspace.dvc("repro"))
+    assert sorted(folds) == ["evaluate@0", "evaluate@1"]  # neither waits for the other
+    assert last == "summarize"
     after = workspace.json("metrics.json")
     assert after["rmse_mean"] < before["rmse_mean"]
     assert workspace.json("timings.json")["folds_timed"] == 2  # their models are still those

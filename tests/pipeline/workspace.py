@@ -139,7 +139,7 @@ def clone_checkout(root, home):
 
 
 def stages_run(output):
-    """The stages that DVC ran, in order."""
+    """The stages that DVC ran, in order; which is DVC's choice where none waits for another."""
     return re.findall(r"^Running stage '(.+)'", output, re.MULTILINE)
 
 
