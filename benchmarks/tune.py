@@ -22,8 +22,8 @@ from benchmarks.folds import Fold, make_fold, read_split
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.presets import RECIPES, Recipe
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings.presets import RECIPES, Recipe
 from mascot_jax.training.progress import EpochRecord
 from pipeline.hardware import describe_hardware
 

@@ -18,8 +18,8 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import Side, TrainState
 from mascot_jax.engine.storage import FLOAT16, FLOAT32
-from mascot_jax.presets import METHODS
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings.presets import METHODS
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.layout import lay_out

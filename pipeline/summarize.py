@@ -10,8 +10,8 @@ import statistics
 from typing import Any
 
 from mascot_jax.engine.storage import STORAGES
-from mascot_jax.presets import Recipe
 from mascot_jax.settings import Params
+from mascot_jax.settings.presets import Recipe
 from mascot_jax.training.traffic import relative_bytes
 from pipeline import paths
 from pipeline.stage import run_stage

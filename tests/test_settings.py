@@ -5,8 +5,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from mascot_jax.errors import SettingsError
-from mascot_jax.presets import METHODS, RECIPES, Recipe, Switching
 from mascot_jax.settings import Params, Settings, TrainSettings, validate
+from mascot_jax.settings.presets import METHODS, RECIPES, Recipe, Switching
 
 PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
 

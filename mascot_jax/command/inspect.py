@@ -10,8 +10,8 @@ from mascot_jax.artefact.model import Model, ModelSide
 from mascot_jax.artefact.model_file import load_model, model_facts
 from mascot_jax.command.output import print_json, print_table
 from mascot_jax.engine.storage import STORAGES
-from mascot_jax.presets import METHODS
 from mascot_jax.settings import TrainSettings
+from mascot_jax.settings.presets import METHODS
 
 EXAMPLES: Final = 3
 """Ids shown of each side."""

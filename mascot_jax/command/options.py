@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from mascot_jax.presets import Recipe
 from mascot_jax.settings import Columns, RegroupSettings, Settings, TrainSettings
+from mascot_jax.settings.presets import Recipe
 
 NULL: Final = "null"
 """What stands for None, as in params.yaml."""

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.presets import Switching
 from mascot_jax.settings import TrainSettings
+from mascot_jax.settings.presets import Switching
 
 ROW_ALIGNMENT: Final = 64
 """Bytes: rows begin at cache-line boundaries; an unaligned row costs up to three times the time."""

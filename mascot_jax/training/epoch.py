@@ -15,8 +15,8 @@ from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import Side, TrainState
-from mascot_jax.presets import METHODS, Switching
 from mascot_jax.settings import Comparators, TrainSettings
+from mascot_jax.settings.presets import METHODS, Switching
 from mascot_jax.training import switching
 from mascot_jax.training.layout import is_laid_out
 from mascot_jax.training.schedule import learning_rates

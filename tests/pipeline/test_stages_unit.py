@@ -9,7 +9,7 @@ import pytest
 import pipeline
 from mascot_jax.engine.storage import FLOAT16, FLOAT32
 from mascot_jax.errors import DataError
-from mascot_jax.presets import PAPER
+from mascot_jax.settings.presets import PAPER
 from mascot_jax.training.progress import SideRecord
 from pipeline import paths, stage, summarize
 from pipeline.epoch_log import q_error_rows

@@ -1,0 +1,40 @@
+"""All of ``params.yaml``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from mascot_jax.settings.data import DataSettings, SplitSettings
+from mascot_jax.settings.train import RegroupSettings, TrainSettings
+from mascot_jax.settings.validation import Settings, together
+
+
+class EvaluateSettings(Settings):
+    """How predictions are scored (``evaluate``)."""
+
+    clip: bool = False
+    """Clip predictions to the rating range before scoring."""
+
+
+class Params(Settings):
+    """All of ``params.yaml``."""
+
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    """Which folds to run."""
+    data: DataSettings = DataSettings()
+    split: SplitSettings = SplitSettings()
+    regroup: RegroupSettings = RegroupSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+    @model_validator(mode="after")
+    def _folds_exist(self) -> Params:
+        if len(set(self.folds)) != len(self.folds):
+            raise together(f"folds: {self.folds}: must not repeat")
+        if max(self.folds) >= self.split.count:
+            raise together(
+                f"folds: {self.folds}: must be below split.count, which is {self.split.count}"
+            )
+        return self
