@@ -49,8 +49,10 @@ def compile_kernels(folder):
     subprocess.run(
         [
             compiler, "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall",
-            "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-I", NATIVE, "-I", CHECKOUT / "ffi",
-            NATIVE / "kernels_on_host.cc", "-o", library,
+            "-Wextra", "-Werror", "-Wno-unknown-pragmas",
+            # A shift too far ends the process: hosts and devices would disagree on its result.
+            "-fsanitize=shift", "-fsanitize-undefined-trap-on-error",
+            "-I", NATIVE, "-I", CHECKOUT / "ffi", NATIVE / "kernels_on_host.cc", "-o", library,
         ],
         check=True,
     )  # fmt: skip

@@ -260,6 +260,8 @@ ffi::Error lay_out(U32 users, U32 items, F32 ratings, U32 user_part, U32 item_pa
                              new_items->element_count(), new_ratings->element_count()}) {
       require(static_cast<int64_t>(count) == data.count, "columns must be equally long");
     }
+    require(data.count <= UINT32_MAX,
+            "there must be fewer than 2^32 ratings: their places are 32-bit");
     const auto blocks = static_cast<int64_t>(begin->element_count());
     require_parts(user_part, item_part, blocks);
     require(seed.element_count() == 1, "seed must be one number");

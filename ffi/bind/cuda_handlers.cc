@@ -18,24 +18,22 @@ struct CudaFailure : std::runtime_error {
 
 void check(cudaError_t error) {
   if (error != cudaSuccess) {
-    throw CudaFailure(std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error));
+    throw CudaFailure(
+        std::string("the GPU refused this work, or failed at what it was given before: ") +
+        cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
   }
 }
 
 // Gives the work of a handler its stream, once everything has been checked.
 template <class Work>
 ffi::Error guarded_on_device(const ffi::Context& context, const Work& work) {
-  try {
-    return guarded([&] {
-      work([&] {
-        const auto stream = context.get<ffi::PlatformStream<cudaStream_t>>();
-        if (!stream.has_value()) throw CudaFailure(stream.error().message());
-        return *stream;
-      });
+  return guarded([&] {
+    work([&] {
+      const auto stream = context.get<ffi::PlatformStream<cudaStream_t>>();
+      if (!stream.has_value()) throw CudaFailure(stream.error().message());
+      return *stream;
     });
-  } catch (const CudaFailure& failure) {
-    return ffi::Error::Internal(failure.what());
-  }
+  });
 }
 
 template <class T>

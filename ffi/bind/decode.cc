@@ -167,10 +167,13 @@ ffi::Error guarded(const std::function<void()>& body) {
   } catch (const InvalidArgument& error) {
     return ffi::Error::InvalidArgument(error.what());
   } catch (const std::bad_alloc&) {
-    return ffi::Error(ffi::ErrorCode::kResourceExhausted, "out of memory for an epoch's sums");
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted,
+                      "out of memory: beside its operands and results, this needs some of its own");
   } catch (const std::system_error& error) {
     return ffi::Error(ffi::ErrorCode::kResourceExhausted,
                       std::string("cannot start a thread: ") + error.what());
+  } catch (const std::exception& error) {
+    return ffi::Error::Internal(error.what());
   }
 }
 

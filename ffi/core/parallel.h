@@ -1,6 +1,7 @@
 // Teams of threads for the length of one call: starting and joining two takes 55 microseconds.
 #pragma once
 
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -40,18 +41,28 @@ class Team {
   std::vector<std::thread> members_;
 };
 
-// Calls work(0) .. work(threads - 1) concurrently; the calling thread takes the first. work must
-// not throw: what it needs is allocated before. Throws std::system_error where a thread cannot
-// start.
+// Calls work(0) .. work(threads - 1) concurrently; the calling thread takes the first. What one of
+// them throws is thrown here, once all have ended: work whose threads wait for each other must not
+// throw. Throws std::system_error where a thread cannot start.
 template <class Work>
 void run_threads(int threads, const Work& work) {
-  const auto run = [&work](int thread) noexcept {
+  std::vector<std::exception_ptr> thrown(static_cast<std::size_t>(threads));
+  const auto run = [&](int thread) noexcept {
     const IeeeArithmetic ieee;
-    work(thread);
+    try {
+      work(thread);
+    } catch (...) {
+      thrown[static_cast<std::size_t>(thread)] = std::current_exception();
+    }
   };
-  Team team;
-  for (int thread = 1; thread < threads; ++thread) team.start(run, thread);
-  run(0);
+  {
+    Team team;
+    for (int thread = 1; thread < threads; ++thread) team.start(run, thread);
+    run(0);
+  }
+  for (const std::exception_ptr& error : thrown) {
+    if (error) std::rethrow_exception(error);
+  }
 }
 
 }  // namespace mascot

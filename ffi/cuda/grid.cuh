@@ -34,8 +34,9 @@ inline cudaError_t query(Device* device) {
 template <class Kernel>
 cudaError_t grid_of(Kernel kernel, const Pass& pass, const Device& device, int64_t shared,
                     int64_t most_in_flight, unsigned* grid) {
+  // As much as there may be, not as much as is needed: others may launch the same kernel just now.
   cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                           static_cast<int>(shared));
+                                           static_cast<int>(device.block_shared_bytes));
   if (error != cudaSuccess) return error;
   int resident = 0;
   error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, kThreads,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/groups.h"
+#include "core/model.h"
 #include "cuda/hardware.cuh"
 
 namespace mascot::cuda {
@@ -88,14 +89,11 @@ struct Int8 {
 
   static constexpr float kHalfStep = 128.5f;  // added to whole numbers, makes cutting off rounding
 
-  // Below this largest magnitude a block is stored as zeros: 1 / scale might overflow.
-  static constexpr float kSmallestBlock = 0x1p-100f;
-
   // 1/127 of a block's largest magnitude, to 17 bits; infinite or NaN where that is.
   static __device__ float scale_for(uint32_t magnitude_bits) {
     const float largest = float_of(magnitude_bits);
     if (largest < kSmallestBlock) return 0;
-    return float_of((bits_of(largest / 127) + 0x40) & ~uint32_t{0x7f});
+    return float_of((bits_of(largest / 127) + kScaleRounding) & kScaleMask);
   }
   static __device__ float steps_per_unit(float scale) { return scale == 0 ? 0 : 1 / scale; }
 };

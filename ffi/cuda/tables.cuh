@@ -65,10 +65,11 @@ static __global__ void check_finite_kernel(const __grid_constant__ Side side, co
   });
 }
 
-// out: [groups, factors + 4] from sums [groups, width], the squares of whole updates added.
+// out: [groups, factors + kStatisticColumns] from sums [groups, width], the squares of whole
+// updates added.
 static __global__ void finish_sums_kernel(const float* sums, int64_t groups, int64_t factors,
                                           const float* rates, float* out) {
-  const int64_t columns = factors + 4, count = groups * columns;
+  const int64_t columns = factors + kStatisticColumns, count = groups * columns;
   const int64_t width = sums_width(factors), padded = padded_factors(factors);
   const int64_t threads = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += threads) {
@@ -76,7 +77,7 @@ static __global__ void finish_sums_kernel(const float* sums, int64_t groups, int
     const float* row = sums + group * width;
     if (column < factors) {
       out[i] = row[column];
-    } else if (column < factors + 3) {
+    } else if (column <= factors + kLost) {
       out[i] = row[padded + column - factors];
     } else {
       out[i] = rates[0] * rates[0] * row[padded + kSquaredNorms];

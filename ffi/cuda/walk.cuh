@@ -160,9 +160,10 @@ __device__ void visit_list(const Plan& plan, int begin, int end, const Piece& pi
 #pragma unroll 1
   for (int at = border(tile); __any_sync(kAllLanes, at < own_end); ++at) {
     const bool active = at < own_end;
-    const bool last = at + 1 == own_end || plan.is_start(at + 1);
-    visit.rating(user, plan.ratings[active ? at : begin], piece,
-                 Turn{active, active && plan.is_start(at), active && last});
+    // A tile that is through goes on counting, past the places that there are.
+    const bool first = active && plan.is_start(at);
+    const bool last = active && (at + 1 == own_end || plan.is_start(at + 1));
+    visit.rating(user, plan.ratings[active ? at : begin], piece, Turn{active, first, last});
   }
 }
 

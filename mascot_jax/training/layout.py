@@ -1,6 +1,6 @@
 """Laying ratings out, once per training, for the order that its epochs visit them in.
 
-Design 4 and 5. Epochs shuffle blocks of ratings; what is in a block, and in which order, is
+Epochs shuffle blocks of ratings; what is in a block, and in which order, is
 decided here: ``train.order``, and ``train.deterministic``, which needs blocks that share no row
 (figures in docs/decisions.md).
 """
@@ -19,7 +19,7 @@ from mascot_jax.engine import kernels
 from mascot_jax.engine.counting import count_each
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.ratings import Ratings, Strata
-from mascot_jax.errors import BackendError
+from mascot_jax.errors import BackendError, DataError
 from mascot_jax.settings import TrainSettings
 
 MOST_RANGES: Final = 64
@@ -29,6 +29,9 @@ many as the threads, results would depend on these."""
 LONGEST_RUN: Final = 8
 """Ratings of one user that follow one another. Longer ones cost accuracy (ML-1M: 16 0.0008, 32
 0.002); a row is then read and written an eighth as often, and seven eighths is nearly all."""
+
+MOST_PLACES: Final = 2**32 - 1
+"""A rating's place in its block, and a block's first rating, have 32 bits."""
 
 LEAST_SWEEPS: Final = 256
 """Parts of an epoch that runs are dealt to; more where a user has more runs, so that no two of a
@@ -64,6 +67,8 @@ def lay_out(
     ------
     BackendError
         If the settings ask for what only the CPU can do, and the ratings are elsewhere.
+    DataError
+        If there are too many ratings to be laid out.
     ValueError
         If the ratings have been laid out for other settings.
     """
@@ -75,6 +80,11 @@ def lay_out(
     _check_platform(ratings, settings)
     if settings.order == "shuffled" and not settings.deterministic:
         return dataclasses.replace(ratings, order=settings.order, conflict_free=False)
+    if len(ratings) > MOST_PLACES:
+        raise DataError(
+            f"{len(ratings)} ratings: there are {MOST_PLACES} places at most; with train.order "
+            "shuffled and train.deterministic false, which lay nothing out, there is no limit"
+        )
     in_blocks = settings.order == "group-blocks" or bool(settings.deterministic)
     if settings.order == "group-blocks":
         starts = user_starts.astype(np.int64), item_starts.astype(np.int64)

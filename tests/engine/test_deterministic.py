@@ -11,7 +11,7 @@ import pytest
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
-from mascot_jax.errors import BackendError, SettingsError
+from mascot_jax.errors import BackendError, DataError, SettingsError
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training import layout
 from mascot_jax.training.epoch import train_epoch
@@ -337,7 +337,7 @@ def test_the_handler_refuses_a_broken_layout(message):
 
 
 def test_cuda_is_refused_before_any_work(data, monkeypatch):
-    with pytest.raises(SettingsError, match="cuda runs Hogwild only"):
+    with pytest.raises(SettingsError, match=r"^train\.backend: .*: cuda has no train\.det"):
         settings(backend="cuda")
     assert settings(backend="auto").device == "cpu"
     for value in (False, None):
@@ -364,3 +364,11 @@ def test_the_device_decides_where_nobody_else_does(platform, default):
 def test_training_on_the_cpu_is_deterministic_unless_told_otherwise(data):
     assert lay_out(data[0], settings(deterministic=None), *data[1:]).strata is not None
     assert lay_out(data[0], settings(deterministic=False), *data[1:]) is data[0]
+
+
+def test_more_ratings_than_there_are_places_are_refused(data, monkeypatch):
+    monkeypatch.setattr(layout, "MOST_PLACES", len(data[0]) - 1)
+    with pytest.raises(DataError, match=r"places at most; with train\.order shuffled"):
+        lay_out(data[0], settings(), *data[1:])
+    racing = settings(deterministic=False)
+    assert len(lay_out(data[0], racing, *data[1:])) == len(data[0])
