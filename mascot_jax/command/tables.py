@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError, MissingExtraError, SettingsError
-from mascot_jax.files import atomic_write
+from mascot_jax.files import atomic_write, check_writable
 from mascot_jax.settings import Columns
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WRITTEN: Final = (".csv", ".tsv", ".parquet")
 _SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_HEADERLESS: Final = (".dat", ".data")
+"""MovieLens's."""
 
 
 def read_ratings(path: str, user: str | None, item: str | None, rating: str | None) -> pl.DataFrame:
@@ -27,7 +29,8 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
     path
         What ``mascot_jax.data.readers.by_suffix`` reads, or such as ``ml-1m.zip``.
     user, item, rating
-        Columns; None takes those of these names, in ``.dat``, which has no header, the first three.
+        Columns; None takes those of these names, or the first three in ``.dat`` and ``.data``,
+        which have no header.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
 
     source = _existing(path)
     known = DATA_SETS.get(source.stem) if source.is_dir() or source.suffix == ".zip" else None
-    names = ("0", "1", "2") if _suffix(source) == ".dat" else ("user", "item", "rating")
+    names = ("0", "1", "2") if _suffix(source) in _HEADERLESS else ("user", "item", "rating")
     chosen = (name or default for name, default in zip((user, item, rating), names, strict=True))
     columns = Columns(**dict(zip(Columns.model_fields, chosen, strict=True)))
     frame = (known.reader if known else read_by_suffix)(source, columns)
@@ -78,7 +81,7 @@ def read_pairs(path: str, user: str | None, item: str | None) -> dict[str, NDArr
     try:
         frame = _read_columns(source, names)
     except (PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{path}: cannot be read: {reason}") from error
     for key, name in names.items():
         missing = frame.select((pl.col(key).is_null()).arg_true()).to_series()
@@ -93,23 +96,32 @@ def _read_columns(source: Path, names: Mapping[str, str]) -> pl.DataFrame:
     suffix = _suffix(source)
     if suffix not in (*_SEPARATORS, ".parquet"):
         raise DataError(f"{source}: must end in {', '.join(_SEPARATORS)} or .parquet")
-    positions = all(name.isdecimal() for name in names.values())
     if suffix == ".parquet":
-        frame = pl.read_parquet(source)
-    else:
-        separator = _SEPARATORS[suffix]
-        frame = pl.read_csv(
-            source, separator=separator, has_header=not positions, infer_schema=False
+        from mascot_jax.data.readers.parquet import read_columns
+
+        return read_columns(
+            source, str(source), names, lambda schema: _check(source, names, schema)
         )
-        if positions:
-            frame = frame.rename({old: str(at) for at, old in enumerate(frame.columns)})
-    for key, name in names.items():
-        if name not in frame.columns:
-            raise DataError(
-                f"{source}: there is no column {name!r}, only "
-                f"{', '.join(map(repr, frame.columns))}: name it with --{key}"
-            )
+    positions = all(name.isdecimal() for name in names.values())
+    frame = pl.read_csv(
+        source, separator=_SEPARATORS[suffix], has_header=not positions, infer_schema=False
+    )
+    if positions:
+        frame = frame.rename({old: str(at) for at, old in enumerate(frame.columns)})
+    _check(source, names, frame.schema)
     return frame.select(pl.col(name).alias(key) for key, name in names.items())
+
+
+def _check(source: Path, names: Mapping[str, str], schema: pl.Schema) -> None:
+    """Refuse a file without the columns, or with other things than ids in them."""
+    for key, name in names.items():
+        if name not in schema:
+            raise DataError(
+                f"{source}: there is no column {name!r}, only {', '.join(map(repr, schema))}: "
+                f"name it with --{key}"
+            )
+        if schema[name].is_nested():
+            raise DataError(f"{source}: column {name!r} is {schema[name]}: must be ids")
 
 
 def read_lines(path: str) -> list[str]:
@@ -135,6 +147,8 @@ def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
 
     Raises
     ------
+    SaveError
+        No file can be written there.
     SettingsError
         The suffix is none of those, or there is no such folder.
     MissingExtraError
@@ -146,6 +160,7 @@ def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
         raise SettingsError(f"--output: {path!r}: must end in {', '.join(suffixes)}")
     if not Path(path).parent.is_dir():
         raise SettingsError(f"--output: {path!r}: there is no folder {str(Path(path).parent)!r}")
+    check_writable(path)
     if suffixes:
         _need_polars()
 
@@ -182,5 +197,6 @@ def _need_polars() -> None:
         import polars  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            "reading and writing tables needs polars: run `pip install 'mascot-jax[data]'`"
+            "reading and writing tables needs polars: run `pip install 'mascot-jax[data]'`, in a "
+            "checkout `pip install '.[data]'`"
         ) from error

@@ -77,7 +77,7 @@ def test_an_unknown_suffix_or_several_files_are_refused(tmp_path):
         load(path)
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_bytes(content(","))
-    with pytest.raises(DataError, match=r"found \['a\.csv', 'b\.csv'\].* data\.source"):
+    with pytest.raises(DataError, match=r"found \['a\.csv', 'b\.csv'\]: name the file"):
         load(tmp_path)
 
 
@@ -150,6 +150,15 @@ def test_synthetic_comes_from_the_generator(monkeypatch):
     generator.generate = lambda settings: made if settings.seed == 3 else None
     monkeypatch.setitem(sys.modules, "mascot_jax.data.synthetic", generator)
     assert load_ratings(DataSettings(seed=3)) is made
+
+
+def test_a_data_file_of_movielens_is_tab_separated(tmp_path):
+    (tmp_path / "u.data").write_bytes(b"1\t10\t4\t88\n2\t10\t3\t88\n")
+    columns = Columns(user="0", item="1", rating="2")
+    found = load_ratings(
+        DataSettings(name="file", source=str(tmp_path / "u.data"), columns=columns)
+    ).frame
+    assert found.rows() == [(1, 10, 4.0), (2, 10, 3.0)]
 
 
 def test_importing_the_package_needs_neither_polars_nor_pooch():

@@ -214,6 +214,18 @@ def test_a_quote_that_never_closes_is_refused(member, monkeypatch):
         read_csv(member, data)
 
 
+def test_every_line_behind_an_open_quote_is_looked_at_once(member, monkeypatch):
+    looked_at = []
+    flips = text._flips_quoting
+    monkeypatch.setattr(text, "PIECE_BYTES", 20)
+    monkeypatch.setattr(
+        text, "_flips_quoting", lambda data: looked_at.append(len(data)) or flips(data)
+    )
+    data = b'user,item,rating\n"1' + b"\n1" * 500 + b'",2,3\n4,5,6\n'
+    assert read_csv(member, data).height == 2
+    assert sum(looked_at) <= len(data)
+
+
 IDS = st.one_of(
     st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=20),
     st.lists(

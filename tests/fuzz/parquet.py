@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from mascot_jax.command.tables import read_pairs
 from mascot_jax.data.archive import Member
 from mascot_jax.data.readers.parquet import read_parquet
 from mascot_jax.settings import Columns
@@ -72,4 +73,11 @@ def read(path: Path) -> object:
     return read_parquet(Member(path.name, path.name, path, "*"), Columns())
 
 
-TARGETS = (Target("parquet", make_seeds, alter, read),)
+def read_pairs_of(path: Path) -> object:
+    return read_pairs(str(path), None, None)
+
+
+TARGETS = (
+    Target("parquet", make_seeds, alter, read),
+    Target("pairs-parquet", make_seeds, alter, read_pairs_of, "input.parquet"),
+)

@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mascot_jax.artefact import tensor_file
-from mascot_jax.artefact.model_file import FORMAT, load_model, save_model
+from mascot_jax.artefact import model_file, tensor_file
+from mascot_jax.artefact.model_file import load_model, save_model
 from mascot_jax.data.store import count_training_ratings, read_facts, read_fold, write_split
-from mascot_jax.engine.storage import STORAGES
-from tests.fuzz.mutation import BOUNDARIES, damage, some_of
+from mascot_jax.engine.storage import STORAGES, Storage
+from mascot_jax.settings import TrainSettings
+from mascot_jax.training import checkpoint
+from mascot_jax.training.checkpoint import load_checkpoint, save_checkpoint
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.progress import EpochRecord, Progress, SideRecord
+from tests.fuzz.mutation import BOUNDARIES, Mutation, damage, some_of
 from tests.fuzz.target import Target
 from tests.small_models import make_model
 
@@ -171,22 +177,32 @@ def change_tensor(rng: Random, tensors: dict[str, Any]) -> None:
     tensors[name] = np.ascontiguousarray(tensor)
 
 
-def alter_model(rng: Random, data: bytes) -> bytes:
-    """Change tensors or metadata and put the checksum right: other checks must notice."""
-    end = LENGTH + int.from_bytes(data[:LENGTH], "little")
-    try:
-        metadata = json.loads(json.loads(data[LENGTH:end])["__metadata__"][FORMAT.key])
-        tensors = load(data)
-        metadata.pop("sha256", None)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
-        return damage(rng, data)
-    if rng.random() < 0.5:
-        metadata = change_value(rng, metadata)
-    else:
-        change_tensor(rng, tensors)
-    if isinstance(metadata, dict):
-        metadata["sha256"] = tensor_file._digest(tensors, metadata)
-    return save(tensors, {FORMAT.key: as_json(metadata)})
+def alter_contents(key: str) -> Mutation:
+    """Return a mutation of files whose metadata lie under ``key``.
+
+    It changes tensors or metadata and puts the checksum right: other checks must notice.
+    """
+
+    def alter(rng: Random, data: bytes) -> bytes:
+        end = LENGTH + int.from_bytes(data[:LENGTH], "little")
+        try:
+            metadata = json.loads(json.loads(data[LENGTH:end])["__metadata__"][key])
+            tensors = load(data)
+            metadata.pop("sha256", None)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
+            return damage(rng, data)
+        if rng.random() < 0.5:
+            metadata = change_value(rng, metadata)
+        else:
+            change_tensor(rng, tensors)
+        if isinstance(metadata, dict):
+            metadata["sha256"] = tensor_file._digest(tensors, metadata)
+        return save(tensors, {key: as_json(metadata)})
+
+    return alter
+
+
+alter_model = alter_contents(model_file.FORMAT.key)
 
 
 def read_model(path: Path) -> None:
@@ -204,7 +220,56 @@ def read_model(path: Path) -> None:
     assert model.low <= model.high
 
 
+# ---- checkpoints
+
+
+def make_checkpoints() -> Sequence[bytes]:
+    methods = ("fp32", "mascot", "mascot-int8", "muppet")
+    return [_checkpoint(method, best) for method in methods for best in (False, True)]
+
+
+def _checkpoint(method: str, best: bool) -> bytes:
+    settings = TrainSettings(method=method, factors=5).resolved()
+    starts = np.array([0, 2, 7], dtype=np.uint32), np.array([0, 4], dtype=np.uint32)
+    state = initial_state(*starts, settings)
+    side = SideRecord(*(np.zeros(2, dtype) for dtype in ("u1", "f4", "f4")))
+    record = EpochRecord(0, 0.1, 1.5, side, side, 0.9 if best else None, None, None)
+    progress = Progress(state, (record, record), state if best else None)
+    fingerprint = {"settings": settings.model_dump(mode="json"), "ratings": "0" * 64}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "checkpoint")
+        save_checkpoint(path, progress, fingerprint)
+        return path.read_bytes()
+
+
+def _allocate(rows: int, factors: int, storage: Storage) -> np.ndarray:
+    return np.empty((rows, storage.stride(factors)), dtype=storage.dtype)
+
+
+def _put_rows(table: np.ndarray, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    table[rows] = values
+    return table
+
+
+def read_checkpoint(path: Path) -> None:
+    # Without the device: it compiles for every shape, which takes a thousand times as long.
+    with patch.multiple(checkpoint.kernels, allocate_table=_allocate, put_rows=_put_rows):
+        progress, _ = load_checkpoint(path)
+    # What is accepted can be gone on from: kernels trust these.
+    for side in (progress.state.users, progress.state.items):
+        starts = np.asarray(side.starts)
+        assert {len(table) for table in side.tables.values()} == {starts[-1]}
+        assert len(starts) == len(side.codes) + 1 == len(side.baseline) + 1
+    int(progress.state.epoch)
+
+
 TARGETS = (
     Target("split", make_splits, some_of((alter_header,)), read_split),
     Target("model", make_models, some_of((alter_header, alter_model, alter_model)), read_model),
+    Target(
+        "checkpoint",
+        make_checkpoints,
+        some_of((alter_header, *2 * (alter_contents(checkpoint.FORMAT.key),))),
+        read_checkpoint,
+    ),
 )

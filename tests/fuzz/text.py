@@ -3,6 +3,7 @@
 from pathlib import Path
 from random import Random
 
+from mascot_jax.command.tables import read_pairs
 from mascot_jax.data.archive import Member
 from mascot_jax.data.readers import text
 from mascot_jax.data.readers.delimited import Layout, read_delimited
@@ -124,6 +125,21 @@ def _read_yahoo(path: Path) -> object:
     return read_yahoo_music(path.parent)
 
 
+def _read_pairs(path: Path) -> object:
+    return read_pairs(str(path), None, None)
+
+
+PAIRS = Target(
+    "pairs",
+    lambda: (
+        b"user,item\n1,2\n-3,4\n0,0\n",
+        b'x,"item",user\r\n1,"a ""b""",7\r\n2,"c\nd",8\r\n',
+        "item,user\né,日本\n2,3\n".encode(),
+    ),
+    alter,
+    _read_pairs,
+    "input.csv",
+)
 # Both files of each in one input, a form feed between them.
 NETFLIX = Target(
     "netflix",
@@ -145,4 +161,4 @@ YAHOO = Target(
     _read_yahoo,
 )
 
-TARGETS = (CSV, TSV, COLONS, NETFLIX, YAHOO)
+TARGETS = (CSV, TSV, COLONS, PAIRS, NETFLIX, YAHOO)

@@ -12,12 +12,12 @@ from mascot_jax.data.readers.parquet import read_parquet
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "::"}
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".data": "\t", ".dat": "::"}
 SUFFIXES = (*SEPARATORS, ".parquet")
 
 
 def read_by_suffix(source: Path, columns: Columns) -> pl.DataFrame:
-    """Read a file of ratings: CSV, TSV (``.tsv``, ``.txt``), ``::``-separated ``.dat`` or Parquet.
+    """Read a file of ratings: CSV, TSV (also ``.txt``, ``.data``), ``.dat`` (``::``) or Parquet.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def read_by_suffix(source: Path, columns: Columns) -> pl.DataFrame:
             names = [member.name for member in members.found[:5]]
             raise DataError(
                 f"{source}: exactly one file of ratings is needed, with one of the suffixes "
-                f"{', '.join(SUFFIXES)}; found {names or 'none'}. Name the file in data.source"
+                f"{', '.join(SUFFIXES)}; found {names or 'none'}: name the file itself, or give it "
+                "the suffix of what is in it"
             )
         member = members.found[0]
         suffix = member.pattern.removeprefix("*")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,15 +38,9 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
         or no finite rating; the message has its number, from 1.
     """
     wanted = {"user": columns.user, "item": columns.item, "rating": columns.rating}
-    try:
-        # By Arrow: at some damage, polars' own reader asks for sizes that end the process.
-        with pq.ParquetFile(member.path) as file:
-            _check_columns(member, wanted, _schema(file.schema_arrow))
-            table = file.read(list(dict.fromkeys(wanted.values())))
-        frame = pl.DataFrame({key: pl.from_arrow(table[name]) for key, name in wanted.items()})
-    except (pa.ArrowException, PolarsError, PanicException, OSError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or ["damaged"])[0]
-        raise DataError(f"{member.label}: not a whole Parquet file ({reason})") from error
+    frame = read_columns(
+        member.path, member.label, wanted, lambda schema: _check_columns(member, wanted, schema)
+    )
     if frame.is_empty():
         raise DataError(f"{member.label}: the file has no rows; it should hold ratings")
     frame = frame.select(
@@ -55,13 +52,43 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     )
 
 
+def read_columns(
+    path: Path, label: str, wanted: Mapping[str, str], check: Callable[[pl.Schema], None]
+) -> pl.DataFrame:
+    """Read some columns of a Parquet file.
+
+    Parameters
+    ----------
+    path, label : Path, str
+        The file, and what messages call it.
+    wanted : mapping
+        For each column of the result, that of the file.
+    check : callable
+        Raises a DataError if the file's columns are not as wanted.
+
+    Raises
+    ------
+    DataError
+        It is no whole Parquet file.
+    """
+    try:
+        # By Arrow: at some damage, polars' own reader asks for sizes that end the process.
+        with pq.ParquetFile(path) as file:
+            check(_schema(file.schema_arrow))
+            table = file.read(list(dict.fromkeys(wanted.values())))
+        return pl.DataFrame({key: pl.from_arrow(table[name]) for key, name in wanted.items()})
+    except (pa.ArrowException, PolarsError, PanicException, OSError, UnicodeDecodeError) as error:
+        reason = (str(error).splitlines() or ["damaged"])[0]
+        raise DataError(f"{label}: not a whole Parquet file ({reason})") from error
+
+
 def _schema(schema: pa.Schema) -> pl.Schema:
     empty = pl.from_arrow(schema.empty_table())
     assert isinstance(empty, pl.DataFrame)  # as a table is
     return empty.schema
 
 
-def _check_columns(member: Member, wanted: dict[str, str], schema: pl.Schema) -> None:
+def _check_columns(member: Member, wanted: Mapping[str, str], schema: pl.Schema) -> None:
     for key, name in wanted.items():
         if name not in schema:
             raise DataError(

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import polars as pl
 
@@ -79,17 +80,38 @@ def _blocks(member: Member, quoted: bool, size: int) -> Iterator[bytes]:
         line = 1
         while data := stream.read(size):
             data += stream.readline()
-            while quoted and data.count(b'"') % 2 == 1 and (more := stream.readline()):
-                data += more
-                if len(data) > MAX_QUOTED_BYTES:
+            if quoted and _flips_quoting(data):
+                rest = _to_closing_line(stream, MAX_QUOTED_BYTES - len(data))
+                if rest is None:
                     raise DataError(
                         f"{member.label}: a double quote after line {line} never closes"
                     )
+                data += rest
             if not stream.peek(1):
                 data = data.rstrip(b"\r\n") + b"\n"
             line += data.count(b"\n")
             if data != b"\n":
                 yield data
+
+
+def _flips_quoting(data: bytes) -> bool:
+    return data.count(b'"') % 2 == 1
+
+
+def _to_closing_line(stream: BinaryIO, most: int) -> bytes | None:
+    """Read to the end of the line that closes a double quote, or of the file.
+
+    None if that is more than `most` bytes. Each line is looked at once.
+    """
+    lines, size = [], 0
+    while line := stream.readline():
+        lines.append(line)
+        size += len(line)
+        if size > most:
+            return None
+        if _flips_quoting(line):
+            break
+    return b"".join(lines)
 
 
 def shorten(text: str) -> str:
