@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ _REFUSED: Final = {
     errno.EPERM: "allow writing there, or choose another place",
     errno.ENOENT: "make its folder first",
     errno.ENOTDIR: "its folder is a file: choose another place",
+    errno.EINVAL: "choose another name",
+    errno.EISDIR: "name a file in it",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 
@@ -52,8 +56,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         The disk is full, or the folder is missing or not writable: path, cause, what to do.
         ``path`` is then as it was before, as it is when the block raises anything else.
     """
-    path = Path(path)
-    folder = path.with_name(f".{path.name}.tmp")
+    path = _file_path(path)
+    folder = _workplace(path)
     temporary = folder / path.name
     try:
         with saving(path):
@@ -81,17 +85,47 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush(path.parent)
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out now, not after hours, that ``path`` cannot be written: its folder, or its name.
+
+    Raises
+    ------
+    SaveError
+        As ``atomic_write`` does.
+    """
+    path = _file_path(path)
+    with saving(path):
+        _workplace(path).exists()  # its name may be too long
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+def _file_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of what may become a file."""
+    found = Path(path)
+    with saving(found):
+        if not found.name or found.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if found.exists() and not found.is_file():  # a device: it would be replaced, too
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+    return found
+
+
+def _workplace(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
 @contextmanager
 def saving(path: Path) -> Iterator[None]:
     """Turn an ``OSError`` of the block, which prepares or writes ``path``, into a ``SaveError``."""
     try:
         yield
     except OSError as error:
-        raise _save_error(path, error.errno or 0, str(error)) from error
+        raise _save_error(path, error.errno or 0, error.strerror or str(error)) from error
 
 
 def _save_error(path: Path, number: int, text: str = "") -> SaveError:
-    cause = os.strerror(number) if number else text
+    cause = text or os.strerror(number)
     remedy = (_FULL | _REFUSED).get(number, "see whether its disk works")
     error = SaveError(f"{path}: cannot be written: {cause}: {remedy}")
     error.errno = number

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mascot_jax.errors import MascotError, SaveError
-from mascot_jax.files import atomic_write
+from mascot_jax.files import atomic_write, check_writable
 
 
 def names(folder):
@@ -160,3 +160,41 @@ def test_file_is_as_readable_as_any_other(tmp_path):
         save_file({"x": np.arange(3)}, temporary)
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
     assert load_file(path)["x"].tolist() == [0, 1, 2]
+
+
+def write(path):
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"new")
+
+
+@pytest.mark.parametrize("act", [check_writable, write])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("folder", "Is a directory: name a file in it"),
+        ("", "Is a directory: name a file in it"),
+        ("n" * 256, "File name too long: choose a shorter name"),
+        ("missing/a.bin", "No such file or directory: make its folder first"),
+        ("pipe", "it is no ordinary file: choose another name"),
+    ],
+)
+def test_what_cannot_be_a_file_is_refused(tmp_path, act, name, said):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SaveError, match=f"cannot be written: {said}"):
+        act(tmp_path / name)
+    assert names(tmp_path) == ["folder", "pipe"]
+
+
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_nothing_is_no_file(path):
+    with pytest.raises(SaveError, match="Is a directory"):
+        check_writable(path)
+
+
+def test_a_check_leaves_nothing(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"old")
+    check_writable(tmp_path / "a.bin")
+    check_writable(str(tmp_path / "b.bin"))
+    assert names(tmp_path) == ["a.bin"]
+    assert (tmp_path / "a.bin").read_bytes() == b"old"

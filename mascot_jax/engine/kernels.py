@@ -76,6 +76,17 @@ def allocate_table(rows: int, factors: int, storage: Storage) -> jax.Array:
     return table
 
 
+@partial(jax.jit, donate_argnames="table")
+def put_rows(table: jax.Array, rows: jax.Array, values: jax.Array) -> jax.Array:
+    """Write rows ``(n, stride)`` into a table, in place: a copy would not lie on huge pages.
+
+    ``rows`` is uint32 ``(n,)``, rising, each a row of the table.
+    """
+    return table.at[rows].set(
+        values, mode="promise_in_bounds", indices_are_sorted=True, unique_indices=True
+    )
+
+
 @partial(jax.jit, static_argnames=("blocks", "longest_run", "least_sweeps", "threads"))
 def lay_out(
     users: jax.Array,

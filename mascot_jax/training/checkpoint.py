@@ -7,10 +7,8 @@ file, complete or not there at all (``mascot_jax.files``).
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +22,7 @@ from mascot_jax.engine import kernels
 from mascot_jax.engine.state import Side, TrainState
 from mascot_jax.engine.storage import STORAGES, by_code
 from mascot_jax.errors import CheckpointError, SaveError
-from mascot_jax.files import saving
+from mascot_jax.files import check_writable, saving
 from mascot_jax.training.progress import EpochRecord, Progress, SideRecord
 
 FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 1, CheckpointError)
@@ -46,7 +44,8 @@ class Checkpoints:
     path
         The file, which each checkpoint replaces; its folder is made where there is none.
     every
-        Epochs from one checkpoint to the next; one more is written when training ends.
+        Epochs from one checkpoint to the next; one more is written when training ends. None writes
+        nothing: then there is only what an earlier training has left.
     fingerprint
         What the training is: ``mascot_jax.training.fingerprint.fingerprint``.
 
@@ -57,7 +56,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], every: int, fingerprint: Mapping[str, Any]
+        self, path: str | os.PathLike[str], every: int | None, fingerprint: Mapping[str, Any]
     ) -> None:
         self.path = Path(path)
         self._every = every
@@ -66,10 +65,10 @@ class Checkpoints:
         """Epochs that the file has behind it; None where there is no file of this training."""
         self.failure: SaveError | None = None
         """Why the latest checkpoint could not be written; None if it was."""
-        with saving(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path.parent):
-                pass
+        if every is not None:
+            with saving(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(self.path)
 
     def load(self) -> Progress | None:
         """Return what there is to go on from, on JAX's default device; None if there is no file.
@@ -96,9 +95,9 @@ class Checkpoints:
         """What an error adds: where the last checkpoint is; nothing if there is none."""
         return f"; {self.path} holds the factors after epoch {self.saved - 1}" if self.saved else ""
 
-    def due(self, epochs: int) -> bool:
-        """Return whether to write one after so many epochs."""
-        return epochs % self._every == 0
+    def due(self, epochs: int, *, last: bool) -> bool:
+        """Return whether to write one after so many epochs; ``last``: if training ends there."""
+        return self._every is not None and (last or epochs % self._every == 0)
 
     def save(self, progress: Progress) -> None:
         """Replace the file. Where that fails, warn: the older one stays, and training goes on."""
@@ -191,11 +190,13 @@ def _state_tensors(name: str, state: TrainState) -> Tensors:
 
 def _state(name: str, tensors: Tensors, factors: int) -> TrainState:
     epoch, seed = (tensors[f"{name}.{key}"] for key in ("epoch", "seed"))
+    if {(str(x.dtype), x.shape) for x in (epoch, seed)} != {("uint32", (1,))}:
+        raise ValueError(f"{name}: epoch and seed are {epoch.dtype} {epoch.shape}, {seed.dtype}")
     return TrainState(
         _side(f"{name}.users", tensors, factors),
         _side(f"{name}.items", tensors, factors),
-        jnp.uint32(epoch[0]),
-        jnp.uint32(seed[0]),
+        jnp.asarray(epoch.reshape(())),
+        jnp.asarray(seed.reshape(())),
         {
             key.removeprefix(f"{name}.memory."): _as_it_was(value)
             for key, value in tensors.items()
@@ -225,7 +226,7 @@ def _side(prefix: str, tensors: Tensors, factors: int) -> Side:
         if rows.dtype != storage.dtype or rows.shape != (len(live), storage.stride(factors)):
             raise ValueError(f"{prefix}: {name} rows are {rows.dtype} {rows.shape}")
         table = kernels.allocate_table(int(starts[-1]), factors, storage)
-        tables[name] = _scatter(table, live, rows)
+        tables[name] = kernels.put_rows(table, live, rows)
     return Side(tables, *(jnp.asarray(x) for x in (starts, codes, baseline)))
 
 
@@ -254,14 +255,6 @@ def _live(starts: NDArray[np.uint32], codes: NDArray[np.uint8], code: int) -> ND
     """Return the rows, rising, whose groups are in the storage of this code."""
     rows = np.flatnonzero(np.repeat(codes == code, np.diff(starts)))
     return rows.astype(np.uint32)
-
-
-@partial(jax.jit, donate_argnames="table")
-def _scatter(table: jax.Array, rows: jax.Array, values: jax.Array) -> jax.Array:
-    """Write rows ``(n, stride)`` into a table, in place."""
-    return table.at[rows].set(
-        values, mode="promise_in_bounds", indices_are_sorted=True, unique_indices=True
-    )
 
 
 def _record_tensors(records: tuple[EpochRecord, ...]) -> Tensors:

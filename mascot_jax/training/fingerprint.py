@@ -1,4 +1,7 @@
-"""What a training is: all that its result depends on, if it is deterministic, and nothing else."""
+"""What a training is: all that its result depends on, if it is deterministic.
+
+Of the settings nothing else; of the code more: all of the library but ``command`` and ``serving``.
+"""
 
 from __future__ import annotations
 

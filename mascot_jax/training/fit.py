@@ -88,7 +88,7 @@ def fit(
             stop |= stopping.add(record.validation_rmse, state)
         if checkpoints is not None:
             done = record.epoch + 1
-            if stop or done == settings.epochs or checkpoints.due(done):
+            if checkpoints.due(done, last=stop or done == settings.epochs):
                 best = None if stopping is None else stopping.best
                 checkpoints.save(Progress(state, tuple(records), best))
     return state if stopping is None or stopping.best is None else stopping.best

@@ -72,10 +72,12 @@ def _warm_side(
 
 
 def _table(dense: NDArray[np.float32], live: NDArray[np.bool_], storage: Storage) -> jnp.ndarray:
-    """Encode the live rows of ``(rows, k)`` into a table ``(rows, stride)`` for the kernels."""
+    """Encode the live rows of ``(rows, k)`` into a table ``(rows, stride)``; others are zeros."""
     rows, k = dense.shape
-    table = np.zeros((rows, storage.stride(k)), dtype=storage.dtype)
+    table = kernels.allocate_table(rows, k, storage)
     for part in parts(rows, ROWS_AT_A_TIME):
         encoded = np.asarray(storage.encode(jnp.asarray(dense[part])))
-        table[part, : storage.elements(k)] = np.where(live[part, None], encoded, 0)
-    return kernels.allocate_table(rows, k, storage).at[:].set(jnp.asarray(table))
+        stored = np.zeros((len(encoded), storage.stride(k)), dtype=storage.dtype)
+        stored[:, : storage.elements(k)] = np.where(live[part, None], encoded, 0)
+        table = kernels.put_rows(table, np.arange(part.start, part.stop, dtype=np.uint32), stored)
+    return table

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mascot_jax.engine import kernels
 from mascot_jax.engine.grouping import regroup
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.warm_start import warm_state
@@ -45,3 +46,21 @@ def test_groups_begin_in_the_most_precise_storage_of_their_rows():
     state = warm_state(model, users, items, np.arange(60), np.arange(40), fp16)
     assert list(state.users.tables) == ["float16"]
     assert set(np.asarray(state.users.codes).tolist()) == {1}
+
+
+@pytest.mark.parametrize("method", ["fp32", "mascot", "int8"])
+def test_tables_stay_where_they_were_allocated(method, monkeypatch):
+    """On huge pages, which a copy would not lie on."""
+    _, model = trained(method)
+    allocate, places = kernels.allocate_table, []
+
+    def noted(*args):
+        table = allocate(*args)
+        places.append(table.unsafe_buffer_pointer())
+        return table
+
+    monkeypatch.setattr(kernels, "allocate_table", noted)
+    users, items = groups_of(np.arange(60)), groups_of(np.arange(40))
+    state = warm_state(model, users, items, np.arange(60), np.arange(40), model.settings)
+    tables = [*state.users.tables.values(), *state.items.tables.values()]
+    assert {table.unsafe_buffer_pointer() for table in tables} <= set(places)
