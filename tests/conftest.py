@@ -30,7 +30,9 @@ NEED_THE_CHECKOUT = [
     "engine/test_cuda_arithmetic_on_host.py",
     "engine/test_cuda_on_host.py",
     "test_docs.py",
+    "test_rooms.py",
     "engine/test_native.py",
+    "engine/test_parallel.py",
 ]
 ONCE_IS_ENOUGH = [
     # compare what kernels compute, number by number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -81,9 +82,9 @@ class ModelSide:
 
     def rows_of(self, indices: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Return the row of each index; of -1, an unknown id, the one behind the last."""
-        return np.append(self.row_of, np.uint32(len(self)))[indices]
+        return np.where(indices < 0, np.uint32(len(self)), self.row_of[indices])
 
-    @property
+    @cached_property
     def row_of(self) -> NDArray[np.uint32]:
         """uint32 ``(rows,)``: the row of each index."""
         return inverse(self.order)
@@ -112,13 +113,18 @@ class ModelSide:
         wanted = self.row_of if indices is None else self.row_of[indices]
         dense = np.empty((len(wanted), factors), dtype=np.float32)
         for name, stored in self.factors.items():
-            live = self.rows_in(STORAGES[name])
-            place = np.cumsum(live) - 1  # in ``stored``, of a row that is live
-            found = np.flatnonzero(live[wanted])
+            places = self._places[name][wanted]
+            found = np.flatnonzero(places >= 0)
             for rows in parts(len(found), ROWS_AT_A_TIME):
                 part = found[rows]
-                dense[part] = STORAGES[name].decode(stored[place[wanted[part]]], factors)
+                dense[part] = STORAGES[name].decode(stored[places[part]], factors)
         return dense
+
+    @cached_property
+    def _places(self) -> dict[str, NDArray[np.int64]]:
+        """Storage name -> int64 ``(rows,)``: where in ``factors`` each row is; -1 of others."""
+        live = {name: self.rows_in(STORAGES[name]) for name in self.factors}
+        return {name: np.where(rows, np.cumsum(rows) - 1, -1) for name, rows in live.items()}
 
     @property
     def factor_bytes(self) -> int:

@@ -5,36 +5,35 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.artefact.column import Column
 from mascot_jax.artefact.ids import IdTable
 from mascot_jax.artefact.model import Model
 from mascot_jax.engine.counting import parts
 from mascot_jax.engine.pairs import Pairs
-from mascot_jax.training.interactions import Interactions
 
 
 def seen_items(
-    ratings: Interactions, user_ids: IdTable, item_ids: IdTable, known: Model | None
+    users: Column, items: Column, user_ids: IdTable, item_ids: IdTable, known: Model | None
 ) -> Pairs:
     """Return the items of each user, ascending, each once.
 
     Parameters
     ----------
-    ratings
-        Of users and items that the id tables know.
+    users, items
+        Whose ratings there are, and of what: ids ``(n,)`` that the tables know.
     user_ids, item_ids
         Their indices are those of the result.
     known
         A model whose seen items are added, if it has kept them.
     """
     before = 0
-    pairs = np.empty(ratings.users.size, dtype=np.uint64)
+    pairs = np.empty(users.size, dtype=np.uint64)
     if known is not None and known.seen is not None:
         before = len(known.seen.items)
         pairs = np.append(_known_pairs(known, user_ids, item_ids), pairs)
-    columns = zip(ratings.users.parts(), ratings.items.parts(), strict=True)
-    for (part, users), (_, items) in columns:
+    for (part, own), (_, other) in zip(users.parts(), items.parts(), strict=True):
         pairs[before + part.start : before + part.stop] = _packed(
-            user_ids.encode(users, ratings.users.name), item_ids.encode(items, ratings.items.name)
+            user_ids.encode(own, users.name), item_ids.encode(other, items.name)
         )
     pairs.sort()  # in place: what is sorted here is as large as the ratings
     return _in_rows(pairs, len(user_ids))
@@ -66,11 +65,3 @@ def _in_rows(pairs: NDArray[np.uint64], users: int) -> Pairs:
         items[kept : kept + len(new)] = new & np.uint64(0xFFFF_FFFF)
         kept += len(new)
     return Pairs(np.append(0, np.cumsum(lengths)), items[:kept])
-
-
-def rows_of(pairs: Pairs, rows: NDArray[np.int64]) -> Pairs:
-    """Return some rows of a table in compressed rows; of -1 none."""
-    lengths = np.where(rows < 0, 0, np.diff(pairs.starts)[rows])
-    starts = np.append(0, np.cumsum(lengths))
-    place = np.arange(starts[-1]) + np.repeat(pairs.starts[rows] - starts[:-1], lengths)
-    return Pairs(starts, pairs.items[place])

@@ -15,3 +15,11 @@ class Pairs(NamedTuple):
     """``(b + 1,)``: row i has the items ``starts[i]`` to ``starts[i + 1] - 1``."""
     items: NDArray[np.uint32]
     """``(starts[b],)``: indices."""
+
+    def rows(self, indices: NDArray[np.int64]) -> Pairs:
+        """Return the rows of these indices ``(n,)``; of -1, an unknown one, an empty row."""
+        first = self.starts[indices]
+        lengths = np.where(indices < 0, 0, self.starts[indices + 1] - first)
+        starts = np.append(0, np.cumsum(lengths))
+        place = np.arange(starts[-1]) + np.repeat(first - starts[:-1], lengths)
+        return Pairs(starts, self.items[place])

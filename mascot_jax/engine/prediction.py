@@ -37,6 +37,16 @@ class ColdRule(NamedTuple):
         """Return bool ``(n,)``: the pairs that the rule answers."""
         return (users >= self.warm_users) | (items >= self.warm_items)
 
+    def complete(
+        self,
+        products: NDArray[np.float32],
+        users: NDArray[np.uint32],
+        items: NDArray[np.uint32],
+    ) -> NDArray[np.float32]:
+        """Return float32 ``(n,)``: the predictions of pairs whose rows have these products."""
+        known = np.where(self.is_cold(users, items), np.float32(0), products)
+        return known + self.offset(users, items)
+
     def offset(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.float32]:
         """Return float32 ``(n,)``: what is predicted besides the product of a pair's rows.
 
@@ -93,9 +103,7 @@ def predict(
             factors=factors,
             execution=execution,
         )
-        cold = rule.is_cold(user_rows[part], item_rows[part])
-        known = np.where(cold, np.float32(0), np.asarray(dots))
-        yield part, known + rule.offset(user_rows[part], item_rows[part])
+        yield part, rule.complete(np.asarray(dots), user_rows[part], item_rows[part])
 
 
 products = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from mascot_jax.artefact.column import Column
 from mascot_jax.artefact.ids import index_ids
 from mascot_jax.artefact.model import Model, ModelSide
-from mascot_jax.artefact.seen import rows_of
 from mascot_jax.engine.biases import DAMPING
 from mascot_jax.engine.counting import count_each
 from mascot_jax.engine.pairs import Pairs
@@ -154,7 +153,7 @@ class Folded:
             self._factors[solved],
             n,
             bias=None if self._ranking.bias is None else self._bias[solved],
-            exclude=rows_of(self._rated, solved) if exclude_seen else None,
+            exclude=self._rated.rows(solved) if exclude_seen else None,
             candidates=chosen,
         )
         others = self._ranking.most_rated(np.flatnonzero(~self._known), n, chosen)

@@ -8,30 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.artefact.ids import IdTable, index_ids
+from mascot_jax.artefact.model import Model
 from mascot_jax.engine.pairs import Pairs
-from mascot_jax.estimator import MatrixFactorization
 from mascot_jax.serving.ranking_metrics import RankingMetrics, ranking_metrics
-from mascot_jax.serving.recommendation import Recommendations
-from mascot_jax.serving.top_n import TopN
+from mascot_jax.serving.recommendation import Ranking, recommend
 from mascot_jax.training.interactions import as_column
 
 
 def list_metrics(
-    model: MatrixFactorization,
+    model: Model,
+    ranking: Ranking,
     users: NDArray[Any],
     items: NDArray[Any],
     relevant: NDArray[np.bool_],
     n: int,
 ) -> RankingMetrics:
-    """Recommend n items to every user of held-out ratings, and compare.
+    """Recommend n items to every user of held-out ratings, on JAX's default device, and compare.
 
     What a user has rated in training is not recommended, if the model has kept that. Relevant items
     that the model does not know cannot be recommended, and count as missed.
 
     Parameters
     ----------
-    model
-        What recommends.
+    model, ranking
+        What recommends, and its items.
     users, items
         Ids ``(n,)`` of the held-out ratings, at least one.
     relevant
@@ -40,11 +40,12 @@ def list_metrics(
         Items of a list.
     """
     queries, query_of = index_ids(as_column(users, "user"))
-    table = model.model_.items.id_table
+    table = model.items.id_table
     wanted, item_count = _item_indices(items, table)
-    found = model.recommend(queries.values, n, exclude_seen=model.model_.seen is not None)
+    indices = model.users.id_table.encode(queries.values, "user")
+    seen = model.seen is not None
     metrics = ranking_metrics(
-        _as_indices(found, queries, table),
+        recommend(model, ranking, indices, n, exclude_seen=seen),
         _in_rows(query_of[relevant], wanted[relevant], len(queries)),
         n,
         item_count,
@@ -63,14 +64,6 @@ def _item_indices(items: NDArray[Any], table: IdTable) -> tuple[NDArray[np.uint3
         indices[unknown] = len(table) + place.astype(np.int64)
         others = len(more)
     return indices.astype(np.uint32), len(table) + others
-
-
-def _as_indices(found: Recommendations, queries: IdTable, table: IdTable) -> TopN:
-    return TopN(
-        queries.encode(found.users, "user"),
-        table.encode(found.items, "item").astype(np.uint32),
-        found.scores,
-    )
 
 
 def _in_rows(queries: NDArray[np.uint32], items: NDArray[np.uint32], count: int) -> Pairs:

@@ -46,11 +46,10 @@ class Predictor:
         """
         user_rows = self._model.users.rows_of(users)
         item_rows = self._model.items.rows_of(items)
-        known = np.empty(len(users), dtype=np.float32)
+        dots = np.empty(len(users), dtype=np.float32)
         for part in parts(len(users), PAIRS_AT_A_TIME):
-            known[part] = self._products(user_rows[part], item_rows[part])
-        known[self._rule.is_cold(user_rows, item_rows)] = 0
-        return known + self._rule.offset(user_rows, item_rows)
+            dots[part] = self._products(user_rows[part], item_rows[part])
+        return self._rule.complete(dots, user_rows, item_rows)
 
     def _products(
         self, user_rows: NDArray[np.uint32], item_rows: NDArray[np.uint32]

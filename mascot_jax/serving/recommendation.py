@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.artefact.model import Model, ModelSide
-from mascot_jax.artefact.seen import rows_of
 from mascot_jax.engine.pairs import Pairs
 from mascot_jax.errors import DataError
-from mascot_jax.serving.similar import similar
-from mascot_jax.serving.top_n import TopN, top_n
+from mascot_jax.serving.similar import Directions
+from mascot_jax.serving.top_n import Items, TopN, check_wanted
 
 SideName = Literal["users", "items"]
 
@@ -72,6 +72,7 @@ class Ranking:
     def __init__(self, model: Model, side: SideName = "items") -> None:
         ranked: ModelSide = getattr(model, side)
         self.factors = ranked.dense(model.settings.factors)
+        """float32 ``(rows, k)``, by index."""
         self.mean = np.float32(model.mean_rating)
         self.bias: NDArray[np.float32] | None = None
         """float32 ``(rows,)``, by index; None where the model has none."""
@@ -98,21 +99,19 @@ class Ranking:
         bias
             float32 ``(b,)``: of the queries, where the model has biases.
         """
+        items = self._items
         if candidates is not None:
-            candidates = np.intersect1d(candidates, self._warm)
-        elif len(self._warm) < len(self.factors):
-            candidates = self._warm
-        found = top_n(
-            queries,
-            self.factors,
-            n,
-            item_offset=self.bias,
-            exclude=exclude,
-            candidates=candidates,
-        )
+            items = Items(self.factors, self.bias, np.intersect1d(candidates, self._warm))
+        found = items.best(queries, n, exclude)
         if bias is None:
             return found
         return found._replace(scores=found.scores + (self.mean + bias)[found.queries])
+
+    @cached_property
+    def _items(self) -> Items:
+        """All that are ranked where nobody names candidates."""
+        all_warm = len(self._warm) == len(self.factors)
+        return Items(self.factors, self.bias, None if all_warm else self._warm)
 
     def most_rated(
         self, queries: NDArray[np.int64], n: int, candidates: NDArray[np.uint32] | None
@@ -163,6 +162,7 @@ def recommend(
     SettingsError
         If ``n`` is below 1.
     """
+    check_wanted(n)
     seen = model.seen if exclude_seen else None
     if exclude_seen and seen is None:
         raise DataError(
@@ -178,7 +178,7 @@ def recommend(
             model.users.dense(model.settings.factors, users[part]),
             n,
             bias=None if model.biases is None else model.biases.users[rows[part]],
-            exclude=None if seen is None else rows_of(seen, users[part]),
+            exclude=None if seen is None else seen.rows(users[part]),
             candidates=candidates,
         )
         parts.append(found._replace(queries=part[found.queries]))
@@ -196,15 +196,24 @@ def joined(parts: list[TopN]) -> TopN:
     )
 
 
-def neighbours(model: Model, side: SideName, indices: NDArray[np.int64], n: int) -> TopN:
-    """Return the n most similar rows of the same side, as ``MatrixFactorization.similar_items``.
+class Neighbourhood:
+    """One side of a model, its rows decoded and scaled once, ready to be searched.
 
-    ``indices`` is ``(b,)``, -1 for unknown ones.
+    Those without training ratings have no neighbours, and are nobody's.
     """
-    rows: ModelSide = getattr(model, side)
-    warm = np.sort(rows.order[: rows.warm_rows])
-    factors = rows.dense(model.settings.factors, warm)
-    asked = np.flatnonzero(np.isin(indices, warm))
-    place = np.searchsorted(warm, indices[asked]).astype(np.uint32)
-    found = similar(factors[place], factors, n, exclude_self=place)
-    return TopN(asked[found.queries], warm[found.items], found.scores)
+
+    def __init__(self, model: Model, side: SideName) -> None:
+        rows: ModelSide = getattr(model, side)
+        self._warm = np.sort(rows.order[: rows.warm_rows])
+        self._factors = rows.dense(model.settings.factors, self._warm)
+        self._directions = Directions(self._factors)
+
+    def nearest(self, indices: NDArray[np.int64], n: int) -> TopN:
+        """Return the n most similar rows, as ``MatrixFactorization.similar_items``.
+
+        ``indices`` is ``(b,)``, -1 for unknown ones.
+        """
+        asked = np.flatnonzero(np.isin(indices, self._warm))
+        place = np.searchsorted(self._warm, indices[asked]).astype(np.uint32)
+        found = self._directions.nearest(self._factors[place], n, exclude_self=place)
+        return TopN(asked[found.queries], self._warm[found.items], found.scores)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.engine.pairs import Pairs
 from mascot_jax.errors import DataError
-from mascot_jax.serving.top_n import TopN, top_n
+from mascot_jax.serving.top_n import Items, TopN
 
 
 def similar(
@@ -47,15 +47,37 @@ def similar(
     IndexError
         A row does not exist.
     """
-    exclude = None
-    if exclude_self is not None:
-        if len(exclude_self) != len(queries):
-            raise DataError(
-                f"exclude_self has {len(exclude_self)} indices for {len(queries)} queries; give "
-                "one each"
-            )
-        exclude = Pairs(np.arange(len(queries) + 1), exclude_self)
-    return top_n(_unit(queries), _unit(rows), n, exclude=exclude)
+    return Directions(rows).nearest(queries, n, exclude_self)
+
+
+class Directions:
+    """Rows scaled to length 1, ready to be searched on JAX's default device.
+
+    Parameters
+    ----------
+    rows
+        As of ``similar``.
+    """
+
+    def __init__(self, rows: NDArray[np.float32]) -> None:
+        self._rows = Items(_unit(rows))
+
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        n: int,
+        exclude_self: NDArray[np.uint32] | None = None,
+    ) -> TopN:
+        """Do what ``similar`` says."""
+        exclude = None
+        if exclude_self is not None:
+            if len(exclude_self) != len(queries):
+                raise DataError(
+                    f"exclude_self has {len(exclude_self)} indices for {len(queries)} queries; "
+                    "give one each"
+                )
+            exclude = Pairs(np.arange(len(queries) + 1), exclude_self)
+        return self._rows.best(_unit(queries), n, exclude)
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

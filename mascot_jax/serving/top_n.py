@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,23 +80,72 @@ def top_n(
     IndexError
         An item does not exist.
     """
-    _check(queries, items, n, item_offset, exclude, candidates)
-    count = len(queries)
-    table = _lay_out(items, item_offset, candidates)
-    n = min(n, len(table.factors))
-    best = np.empty((count, n), dtype=np.int32)
-    scores = np.empty((count, n), dtype=np.float32)
-    for part, batch, without in _batches(queries, exclude, table):
-        found = _best(batch, table.factors, table.offset, without, n=n)
-        live = part.stop - part.start
-        best[part], scores[part] = (np.asarray(array)[:live] for array in found)
-    there = ~np.isneginf(scores)
-    chosen = best[there]
-    return TopN(
-        np.repeat(np.arange(count), there.sum(axis=1)),
-        table.indices[chosen] if table.indices is not None else chosen.astype(np.uint32),
-        scores[there],
-    )
+    return Items(items, item_offset, candidates).best(queries, n, exclude)
+
+
+class Items:
+    """Items that can be recommended, checked and laid out on JAX's default device once.
+
+    Parameters
+    ----------
+    factors, offset, candidates
+        ``items``, ``item_offset`` and ``candidates`` of ``top_n``.
+
+    Raises
+    ------
+    DataError, IndexError
+        As ``top_n``, of these.
+    """
+
+    def __init__(
+        self,
+        factors: NDArray[np.float32],
+        offset: NDArray[np.float32] | None = None,
+        candidates: NDArray[np.uint32] | None = None,
+    ) -> None:
+        if offset is not None and len(offset) != len(factors):
+            raise DataError(f"{len(offset)} item offsets for {len(factors)} items; give one each")
+        _check_finite("items", factors)
+        _check_finite("item_offset", offset)
+        check_indices("candidates", candidates, len(factors))
+        self._count, self._k = factors.shape
+        self._table = _lay_out(factors, offset, candidates)
+
+    def best(self, queries: NDArray[np.float32], n: int, exclude: Pairs | None = None) -> TopN:
+        """Do what ``top_n`` says, which it is a part of."""
+        self._check(queries, n, exclude)
+        table = self._table
+        n = min(n, len(table.factors))
+        best = np.empty((len(queries), n), dtype=np.int32)
+        scores = np.empty((len(queries), n), dtype=np.float32)
+        for part, batch, without in _batches(queries, exclude, table):
+            found = _best(batch, table.factors, table.offset, without, n=n)
+            live = part.stop - part.start
+            best[part], scores[part] = (np.asarray(array)[:live] for array in found)
+        there = ~np.isneginf(scores)
+        chosen = best[there]
+        return TopN(
+            np.repeat(np.arange(len(queries)), there.sum(axis=1)),
+            table.indices[chosen] if table.indices is not None else chosen.astype(np.uint32),
+            scores[there],
+        )
+
+    def _check(self, queries: NDArray[np.float32], n: int, exclude: Pairs | None) -> None:
+        check_wanted(n)
+        if queries.shape[1] != self._k:
+            raise DataError(
+                f"queries have {queries.shape[1]} factors, items {self._k}; take both from one "
+                "model"
+            )
+        _check_finite("queries", queries)
+        if exclude is None:
+            return
+        if len(exclude.starts) != len(queries) + 1:
+            raise DataError(
+                f"exclude is for {len(exclude.starts) - 1} queries, not {len(queries)}; give each "
+                "a row"
+            )
+        check_indices("exclude", exclude.items, self._count)
 
 
 class _Table(NamedTuple):
@@ -199,35 +248,15 @@ def _power_of_two(count: int) -> int:
     return 1 << max(count - 1, 0).bit_length()
 
 
-def _check(
-    queries: NDArray[np.float32],
-    items: NDArray[np.float32],
-    n: int,
-    item_offset: NDArray[np.float32] | None,
-    exclude: Pairs | None,
-    candidates: NDArray[np.uint32] | None,
-) -> None:
-    if n < 1:
-        raise SettingsError(f"n is {n}; it must be at least 1")
-    if queries.shape[1] != items.shape[1]:
-        raise DataError(
-            f"queries have {queries.shape[1]} factors, items {items.shape[1]}; take both from one "
-            "model"
-        )
-    if item_offset is not None and len(item_offset) != len(items):
-        raise DataError(f"{len(item_offset)} item offsets for {len(items)} items; give one each")
-    if exclude is not None and len(exclude.starts) != len(queries) + 1:
-        raise DataError(
-            f"exclude is for {len(exclude.starts) - 1} queries, not {len(queries)}; give each a row"
-        )
-    for name, array in (("queries", queries), ("items", items), ("item_offset", item_offset)):
-        if array is not None and not np.isfinite(array).all():
-            raise DataError(f"{name}: not all numbers are finite; train or load the model anew")
-    for name, indices in (
-        ("exclude", None if exclude is None else exclude.items),
-        ("candidates", candidates),
-    ):
-        check_indices(name, indices, len(items))
+def check_wanted(n: Any) -> None:
+    """Raise a SettingsError if so many cannot be wanted."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise SettingsError(f"n is {n!r}; it must be an integer, at least 1")
+
+
+def _check_finite(name: str, numbers: NDArray[np.float32] | None) -> None:
+    if numbers is not None and not np.isfinite(numbers).all():
+        raise DataError(f"{name}: not all numbers are finite; train or load the model anew")
 
 
 def check_indices(name: str, indices: NDArray[np.integer] | None, count: int) -> None:

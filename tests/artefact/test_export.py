@@ -13,7 +13,7 @@ from tests.test_estimator import SMALL, make_frame
 
 @pytest.fixture(scope="module", params=[False, True], ids=["factors", "biases"])
 def fitted(request):
-    return MatrixFactorization(biases=request.param, **SMALL).fit(make_frame())
+    return MatrixFactorization(**SMALL | {"biases": request.param}).fit(make_frame())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from mascot_jax.artefact import column as columns
 from mascot_jax.artefact.ids import index_ids
-from mascot_jax.artefact.seen import rows_of, seen_items
+from mascot_jax.artefact.seen import seen_items
 from mascot_jax.engine import counting
 from mascot_jax.training.interactions import read_interactions
 
@@ -23,7 +23,7 @@ def test_what_every_user_has_rated(pairs):
     users, items = (list(column) for column in zip(*pairs, strict=True))
     ratings = read_interactions((users, items, np.ones(len(pairs))))
     user_ids, item_ids = index_ids(ratings.users)[0], index_ids(ratings.items)[0]
-    seen = seen_items(ratings, user_ids, item_ids, None)
+    seen = seen_items(ratings.users, ratings.items, user_ids, item_ids, None)
     assert (seen.starts.dtype, seen.items.dtype) == (np.int64, np.uint32)
     expected = [
         sorted({item for other, item in pairs if other == user}) for user in user_ids.values
@@ -31,6 +31,6 @@ def test_what_every_user_has_rated(pairs):
     for row, own in enumerate(expected):
         indices = seen.items[seen.starts[row] : seen.starts[row + 1]]
         assert item_ids.decode(indices).tolist() == own
-    some = rows_of(seen, np.array([len(expected) - 1, -1, 0]))
+    some = seen.rows(np.array([len(expected) - 1, -1, 0]))
     assert np.diff(some.starts).tolist() == [len(expected[-1]), 0, len(expected[0])]
     assert item_ids.decode(some.items).tolist() == [*expected[-1], *expected[0]]

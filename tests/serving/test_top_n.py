@@ -107,6 +107,14 @@ def test_a_batch_never_has_more_scores_than_its_bound(monkeypatch):
     assert shapes == 13 * [(8, 1024)]
 
 
+def test_items_are_laid_out_once(monkeypatch):
+    items = module.Items(rows(512, seed=1))
+    monkeypatch.setattr(module, "_lay_out", None)
+    for seed in (2, 3):
+        queries = rows(3, seed=seed)
+        assert entries(items.best(queries, 5)) == expected(queries, rows(512, seed=1), 5)
+
+
 def test_calls_of_similar_sizes_run_as_one_program():
     items = rows(1500, factors=5, seed=1)
     compiled = module._best._cache_size()
@@ -154,7 +162,7 @@ def test_any_number_of_factors(factors):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"n": 0}, SettingsError, "n is 0; it must be at least 1"),
+        ({"n": 0}, SettingsError, "n is 0; it must be an integer, at least 1"),
         ({"queries": rows(3, 7)}, DataError, "queries have 7 factors, items 8"),
         ({"item_offset": np.zeros(39, np.float32)}, DataError, "39 item offsets for 40 items"),
         ({"exclude": pairs([[1]])}, DataError, "exclude is for 1 queries, not 3"),
