@@ -4,39 +4,43 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.artefact.export import export_dense
-from mascot_jax.artefact.ids import IdTable
+from mascot_jax.artefact.ids import INTEGER, OBJECT, IdTable
 from mascot_jax.artefact.model import Model
 from mascot_jax.artefact.model_file import load_model, save_model
 from mascot_jax.engine.devices import device_for_use, usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.metrics import ErrorTotals
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import NotFittedError, SettingsError
+from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.serving.folded import Folded
+from mascot_jax.serving.list_metrics import list_metrics
 from mascot_jax.serving.predictor import Predictor
 from mascot_jax.serving.recommendation import (
+    Neighbourhood,
     Neighbours,
     Ranking,
     Recommendations,
     SideName,
-    neighbours,
     ranks_of,
     recommend,
 )
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.settings.defaults import with_defaults, without_presets
+from mascot_jax.settings.naming import renamed
 from mascot_jax.training.fit_model import fit_model
 from mascot_jax.training.interactions import (
+    Interactions,
     as_ids,
     as_ratings,
     encode_ids,
@@ -48,6 +52,8 @@ from mascot_jax.training.progress import EpochRecord
 
 Record = dict[str, float | None]
 """What is known of an epoch: plain numbers by name."""
+_CACHES: Final = ("_predictor", "_ranking", "_near_users", "_near_items")
+"""What is made of the model when it is first asked for."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -56,11 +62,13 @@ class MatrixFactorization:
 
     The defaults store factors in FP16 with stochastic rounding and visit ratings in runs of one
     user, by the ``tuned`` recipe: the accuracy of FP32 in half the memory (RMSE on MovieLens 1M
-    0.8385 with either, mean of five folds). ``recipe="paper"``, ``method="mascot"``,
-    ``rounding=None``, ``order="shuffled"`` is what the paper has.
+    0.8385 with either, mean of five folds). Where ratings are few, biases of users and items are
+    fitted first. ``recipe="paper"``, ``method="mascot"``, ``order="shuffled"`` is what the paper
+    has.
 
     The constructor stores settings only; ``fit`` checks them. Settings that are None get the
-    recipe's value or the method's; ``mascot_jax.settings`` documents each. What ``fit`` and
+    recipe's value or the method's (``rounding``: stochastic with ``fp16``);
+    ``mascot_jax.settings`` documents each. What ``fit`` and
     ``load`` learn ends in an underscore: ``model_``, ``history_``, ``user_ids_``, ``item_ids_``,
     ``user_factors_``, ``item_factors_``.
 
@@ -83,11 +91,11 @@ class MatrixFactorization:
     decay: float | None = None
     user_reg: float | None = None
     item_reg: float | None = None
-    biases: bool = False
+    biases: bool | None = None
     validation: float = 0.0
     patience: int | None = None
     storage: str | None = None
-    rounding: str | None = "stochastic"
+    rounding: str | None = None
     criterion: str | None = None
     threshold: float | None = None
     period: int | None = None
@@ -182,6 +190,8 @@ class MatrixFactorization:
         """
         columns = {"user": user, "item": item, "rating": rating}
         earlier = init.model_ if isinstance(init, MatrixFactorization) else init
+        if not isinstance(earlier, Model | None):
+            raise DataError(f"init: {init!r}: must be a model, or an estimator that has one")
         keep = {"checkpoint": checkpoint, "resume": resume}
         return self._train(ratings, columns, callbacks, earlier, extend=False, **keep)
 
@@ -221,8 +231,8 @@ class MatrixFactorization:
         **keep: Any,
     ) -> Self:
         history: list[Record] = []
-        settings, groups = self._settings()
-        with deferred_signals() as interruption:
+        with _parameters_as_arguments(), deferred_signals() as interruption:
+            settings, groups = self._settings()
 
             def on_epoch(record: EpochRecord, _: TrainState) -> bool:
                 history.append(_plain(record))
@@ -248,26 +258,26 @@ class MatrixFactorization:
         params = self.get_params()
         del params["keep_seen"]
         groups = {name: params.pop(name) for name in RegroupSettings.model_fields}
-        return validate(TrainSettings, params), validate(RegroupSettings, groups)
+        return validate(TrainSettings, with_defaults(params)), validate(RegroupSettings, groups)
 
     def _become(self, model: Model, history: list[Record]) -> None:
         self._forget_caches()
         self.model_, self.history_ = model, history
 
     def _forget_caches(self) -> None:
-        for name in ("_predictor", "_ranking"):
+        for name in _CACHES:
             self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        caches = ("_predictor", "_ranking")
-        return {name: value for name, value in self.__dict__.items() if name not in caches}
+        return {name: value for name, value in self.__dict__.items() if name not in _CACHES}
 
     def __getattr__(self, name: str) -> Any:
         # Properties of the model come here, too, once they found none.
         learned = name.startswith("_") or name.endswith("_")
         if learned and not name.startswith("__") and "model_" not in self.__dict__:
             raise NotFittedError(
-                f"{name}: there is none yet: call fit, or MatrixFactorization.load"
+                f"{name.lstrip('_')}: there is nothing learned yet: call fit, or "
+                "MatrixFactorization.load"
             )
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 
@@ -314,9 +324,15 @@ class MatrixFactorization:
         predictions
             float32 of the broadcast shape; a float for one user and one item.
         """
-        user, item = np.broadcast_arrays(
-            encode_ids(self._user_table, users, "user"), encode_ids(self._item_table, items, "item")
-        )
+        user = encode_ids(self._user_table, users, "user")
+        item = encode_ids(self._item_table, items, "item")
+        try:
+            user, item = np.broadcast_arrays(user, item)
+        except ValueError as error:
+            raise DataError(
+                f"users have the shape {user.shape}, items {item.shape}: give as many of each, or "
+                "one of one of them"
+            ) from error
         with self._on_device():
             found = self._predictor.predict(user.reshape(-1), item.reshape(-1))
         found = found.reshape(user.shape)
@@ -331,6 +347,14 @@ class MatrixFactorization:
     @cached_property
     def _ranking(self) -> Ranking:
         return Ranking(self.model_)
+
+    @cached_property
+    def _near_users(self) -> Neighbourhood:
+        return Neighbourhood(self.model_, "users")
+
+    @cached_property
+    def _near_items(self) -> Neighbourhood:
+        return Neighbourhood(self.model_, "items")
 
     def _on_device(self) -> AbstractContextManager[Any]:
         context: AbstractContextManager[Any] = jax.default_device(
@@ -365,8 +389,10 @@ class MatrixFactorization:
         -------
         Recommendations
         """
-        queries = np.atleast_1d(encode_ids(self._user_table, users, "user"))
-        names = np.atleast_1d(as_ids(users, "user", tuples=self._user_table.kind == "object"))
+        queries = encode_ids(self._user_table, users, "user").reshape(-1)
+        names = as_ids(users, "user", tuples=self._user_table.kind == OBJECT).reshape(-1)
+        if self._user_table.kind == INTEGER and names.dtype == object:  # of a list
+            names = np.array(names.tolist())
         chosen = known_ids(self._item_table, candidates, "item")
         with self._on_device():
             found = recommend(
@@ -399,9 +425,9 @@ class MatrixFactorization:
 
     def _similar(self, side: SideName, ids: Any, n: int) -> Neighbours:
         table = self._user_table if side == "users" else self._item_table
-        indices = np.atleast_1d(encode_ids(table, ids, side[:-1]))
+        indices = encode_ids(table, ids, side[:-1]).reshape(-1)
         with self._on_device():
-            found = neighbours(self.model_, side, indices, n)
+            found = getattr(self, f"_near_{side}").nearest(indices, n)
         return Neighbours(
             table.decode(indices[found.queries]),
             table.decode(found.items),
@@ -445,15 +471,36 @@ class MatrixFactorization:
         item: str = "item",
         rating: str = "rating",
         clip: bool = False,
+        top_n: int | None = None,
+        relevant: float | None = None,
     ) -> dict[str, float]:
-        """Compare predictions with ratings, given as to ``fit``.
+        """Compare predictions, and lists of recommendations, with ratings not trained on.
+
+        Parameters
+        ----------
+        ratings, user, item, rating
+            As of ``fit``.
+        clip
+            Keep predictions within the range of the training ratings.
+        top_n
+            Also recommend so many items to each user, none that training has seen, and look for
+            those that the user has rated here.
+        relevant
+            Look only for items rated so high, or higher.
 
         Returns
         -------
         dict
-            ``rmse``, ``mae`` and ``ratings``, their number.
+            ``rmse``, ``mae`` and ``ratings``, their number; with ``top_n`` also the parts of
+            ``RankingMetrics``: precision, recall, NDCG and others.
+
+        Raises
+        ------
+        DataError
+            If ratings or ids cannot be used, or if none is relevant.
         """
         found = read_interactions(ratings, user=user, item=item, rating=rating)
+        lists = {} if top_n is None else self._evaluate_lists(found, top_n, relevant)
         totals = ErrorTotals(0.0, 0.0, 0)
         parts = zip(found.users.parts(), found.items.parts(), found.ratings.parts(), strict=True)
         for (_, users), (_, items), (part, values) in parts:
@@ -464,7 +511,18 @@ class MatrixFactorization:
                 totals.absolute + float(np.abs(errors).sum()),
                 totals.count + len(errors),
             )
-        return {"rmse": totals.rmse, "mae": totals.mae, "ratings": totals.count}
+        return {"rmse": totals.rmse, "mae": totals.mae, "ratings": totals.count, **lists}
+
+    def _evaluate_lists(
+        self, ratings: Interactions, n: int, least: float | None
+    ) -> dict[str, float]:
+        relevant = ratings.values() >= (-np.inf if least is None else least)
+        if not relevant.any():
+            raise DataError(f"relevant: {least}: none of the ratings is so high")
+        users, items = (column.read(slice(None)) for column in (ratings.users, ratings.items))
+        with self._on_device():
+            found = list_metrics(self.model_, self._ranking, users, items, relevant, n)
+        return found._asdict()
 
     def score(
         self, ratings: Any, *, user: str = "user", item: str = "item", rating: str = "rating"
@@ -505,15 +563,30 @@ class MatrixFactorization:
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Return an estimator that has learned a model."""
+        """Return an estimator that has learned a model.
+
+        Its settings are the model's, but those that the method, the recipe or the device decided
+        are None: they follow where ``set_params`` changes one of these.
+        """
         there = {f.name for f in fields(cls) if f.init}
-        settings = {**model.settings.model_dump(), **model.regroup.model_dump()}
+        settings = {**without_presets(model.settings), **model.regroup.model_dump()}
+        del settings["checkpoint_every"]  # no part of a model
         estimator = cls(
             **{name: value for name, value in settings.items() if name in there},
             keep_seen=model.seen is not None,
         )
         estimator._become(model, [])
         return estimator
+
+
+@contextmanager
+def _parameters_as_arguments() -> Iterator[None]:
+    """Let errors name parameters as the constructor does, not as ``params.yaml``."""
+    try:
+        yield
+    except MascotError as error:
+        error.args = (renamed(str(error), str),)
+        raise
 
 
 def _plain(record: EpochRecord) -> Record:

@@ -32,7 +32,7 @@ from mascot_jax.training.fingerprint import fingerprint
 from mascot_jax.training.grouping_file import load_groupings
 from mascot_jax.training.interactions import as_column
 from mascot_jax.training.interruption import Interruption, deferred_signals
-from mascot_jax.training.preparation import Prepared, prepare
+from mascot_jax.training.preparation import Prepared, decide_biases, prepare
 from mascot_jax.training.progress import EpochRecord, Progress
 from mascot_jax.training.scoring import HeldOut
 from mascot_jax.training.train_model import train_model
@@ -49,6 +49,7 @@ def train(params: Params, fold: int) -> None:
     settings = settings.on(device.platform)
     with jax.default_device(device):
         inputs = _read(fold, settings)
+        settings = inputs.settings
         checkpoints = _checkpoints(fold, inputs, settings)
         model, times = _train(fold, inputs, settings, checkpoints)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +74,7 @@ def _with_ids(model: Model, params: Params, fold: int) -> Model:
 
 
 class _Inputs(NamedTuple):
+    settings: TrainSettings
     prepared: Prepared
     test: HeldOut
     users: Grouping
@@ -85,6 +87,7 @@ def _read(fold: int, settings: TrainSettings) -> _Inputs:
     """Relabel the training and the test ratings by the rows that grouping gave users and items."""
     data = read_fold(paths.SPLIT, fold)
     users, items = load_groupings(paths.groups(fold))
+    settings = decide_biases(settings, users, items)
     rows = users.row_of, items.row_of
     test_rows = rows[0][data.test_user], rows[1][data.test_item]
     prepared = prepare(
@@ -94,13 +97,13 @@ def _read(fold: int, settings: TrainSettings) -> _Inputs:
         settings,
     )
     test = HeldOut(*test_rows, data.test_rating, prepared.rule)
-    return _Inputs(prepared, test, users, items, data.low, data.high)
+    return _Inputs(settings, prepared, test, users, items, data.low, data.high)
 
 
 def _checkpoints(fold: int, inputs: _Inputs, settings: TrainSettings) -> Checkpoints | None:
     if settings.checkpoint_every is None:
         return None
-    prepared, test, users, items, *_ = inputs
+    _, prepared, test, users, items, *_ = inputs
     training = fingerprint(prepared, users, items, settings, test=test)
     return Checkpoints(paths.checkpoint(fold), settings.checkpoint_every, training)
 
@@ -109,7 +112,7 @@ def _train(
     fold: int, inputs: _Inputs, settings: TrainSettings, checkpoints: Checkpoints | None
 ) -> tuple[Model, dict[str, float]]:
     """Return the model, and what it took to train it."""
-    prepared, test, users, items, low, high = inputs
+    _, prepared, test, users, items, low, high = inputs
     threads = settings.threads or usable_cores()
     start = None if checkpoints is None else _load(checkpoints)
     records = [] if start is None else list(start.records)

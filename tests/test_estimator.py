@@ -21,7 +21,7 @@ from mascot_jax.errors import DataError, ModelFileError, NotFittedError, Setting
 from mascot_jax.settings import RegroupSettings, TrainSettings
 
 USERS, ITEMS = 60, 40
-SMALL = {"factors": 8, "epochs": 40, "learning_rate": 0.05, "threads": 1}
+SMALL = {"factors": 8, "epochs": 40, "learning_rate": 0.05, "threads": 1, "biases": False}
 
 
 def make_frame(seed=0, count=1500):
@@ -52,7 +52,7 @@ def fitted(frame):
 
 @pytest.fixture(scope="module")
 def biased(frame):
-    return MatrixFactorization(biases=True, **SMALL).fit(frame)
+    return MatrixFactorization(**SMALL | {"biases": True}).fit(frame)
 
 
 def saved(estimator, path):
@@ -163,7 +163,7 @@ def test_predict_takes_one_and_many(fitted):
     assert fitted.predict([user, user], item).tolist() == [one, one]
     assert fitted.predict(pd.Series([user]), pl.Series([item])).tolist() == [one]
     assert fitted.predict([], []).shape == (0,)
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(DataError, match="give as many of each"):
         fitted.predict([user, user], [item, item, item])
 
 
@@ -495,3 +495,65 @@ def test_ctrl_c_ends_a_fit_after_the_epoch_and_leaves_its_model(frame):
 
 def test_one_id_comes_back_in_its_own_type(fitted):
     assert fitted.recommend(-7, 2).users.dtype == np.int64
+
+
+def test_what_was_loaded_follows_its_settings(frame, tmp_path):
+    MatrixFactorization(**SMALL).fit(frame).save(tmp_path / "model")
+    loaded = MatrixFactorization.load(tmp_path / "model")
+    asked = MatrixFactorization(**SMALL).get_params()
+    assert loaded.get_params() == asked
+    loaded.set_params(method="int8", epochs=2).fit(frame, checkpoint=tmp_path / "checkpoint")
+    assert list(loaded.model_.users.factors) == ["int8-32"]
+    assert (tmp_path / "checkpoint").is_file()
+    loaded.set_params(method="mascot", recipe="paper", epochs=None)
+    settings = loaded._settings()[0].resolved()
+    assert (settings.rounding, settings.threshold, settings.epochs) == ("nearest", 20, 50)
+
+
+def test_errors_name_arguments(frame):
+    with pytest.raises(SettingsError, match=r"^decay: 0.1: has no effect where schedule is linear"):
+        MatrixFactorization(schedule="linear", decay=0.1).fit(frame)
+
+
+@pytest.mark.parametrize("ids", [[[-7, 993], [1993, -7]], [[-7], [993]]])
+def test_ids_in_any_shape_are_asked_about_one_by_one(fitted, ids):
+    flat = np.ravel(ids).tolist()
+    for ask in (fitted.recommend, fitted.similar_users):
+        for found, expected in zip(ask(np.array(ids), 3), ask(flat, 3), strict=True):
+            assert found.tolist() == expected.tolist()
+
+
+def test_ids_of_a_list_come_back_as_integers(fitted):
+    assert fitted.recommend([-7, 993], 2).users.dtype == np.int64
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.0, "3", True, None])
+def test_a_wrong_number_of_items_is_refused(fitted, n):
+    for ask in (
+        lambda: fitted.recommend(-7, n),
+        lambda: fitted.recommend(10**6, n),  # whom nobody knows
+        lambda: fitted.similar_users(-7, n),
+        lambda: fitted.fold_in_user(["item 0"], [4]).recommend(n),
+    ):
+        with pytest.raises(SettingsError, match="it must be an integer, at least 1"):
+            ask()
+
+
+def test_what_does_not_fit_together_is_refused(fitted, frame):
+    with pytest.raises(DataError, match=r"users have the shape \(2,\), items \(3,\)"):
+        fitted.predict([-7, 993], ["item 0", "item 1", "item 2"])
+    with pytest.raises(DataError, match="init: 'model': must be a model"):
+        MatrixFactorization(**SMALL).fit(frame, init="model")
+    with pytest.raises(DataError, match=r"row 1 .* is inf: must be finite"):
+        fitted.fit(([1, 2], [1, 2], [3, 10**5000]))
+
+
+def test_lists_are_evaluated_beside_predictions(frame, fitted):
+    unseen = frame[frame.user == -7].assign(item="item 0", user=10**6)
+    found = fitted.evaluate(unseen, top_n=5)
+    assert {"rmse", "mae", "ratings", "precision", "recall", "ndcg"} <= set(found)
+    assert fitted.evaluate(unseen)["rmse"] == found["rmse"]
+    most_rated = fitted.recommend(10**6, 5).items
+    assert found["hit_rate"] == float("item 0" in most_rated)
+    with pytest.raises(DataError, match="relevant: 9: none of the ratings is so high"):
+        fitted.evaluate(frame, top_n=5, relevant=9)

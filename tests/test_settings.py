@@ -6,6 +6,7 @@ from ruamel.yaml import YAML
 
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings import Params, Settings, TrainSettings, validate
+from mascot_jax.settings.defaults import with_defaults, without_presets
 from mascot_jax.settings.presets import METHODS, RECIPES, Recipe, Switching
 
 PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
@@ -89,6 +90,7 @@ NULLABLE = FROM_METHOD | {
     "train.threads",
     "train.deterministic",
     "train.patience",
+    "train.biases",
     "train.checkpoint_every",
 }
 NEEDS = {"train.patience": {"train.validation": 0.1}}
@@ -174,7 +176,8 @@ def test_another_type_is_refused(path, value, rule):
 @pytest.mark.parametrize("path", sorted(NULLABLE))
 def test_null_is_allowed_where_something_else_fills_it(path):
     assert accepted(path, None) is None
-    assert DEFAULTS[path] is None or path == "train.checkpoint_every"  # null turns that off
+    # Null turns the one off, and leaves the other to the ratings.
+    assert DEFAULTS[path] is None or path in ("train.checkpoint_every", "train.biases")
 
 
 def edges(table, step):
@@ -362,7 +365,7 @@ def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
         ):
             validate(TrainSettings, {"method": method, name: value})
     validate(TrainSettings, {"method": method, "storage": own, "rounding": "nearest"})
-    with pytest.raises(SettingsError, match=f"cuda has {method} for up to 256 only"):
+    with pytest.raises(SettingsError, match=f"cuda has {method} for up to 256 factors"):
         validate(TrainSettings, {"method": method, "factors": 257, "backend": "cuda"})
 
 
@@ -519,3 +522,33 @@ def test_equal_blocks_have_equal_hashes():
 def test_settings_survive_json(changes):
     settings = validate(Params, params(**changes))
     assert validate(Params, settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"recipe": "paper"},
+        {"epochs": 7, "user_reg": 0.2, "threads": 3},
+        {"rounding": "nearest", "biases": True},
+        {"criterion": "lost-update"},
+        {"deterministic": False},
+    ],
+)
+def test_settings_can_be_had_back_as_they_were_asked_for(method, own):
+    asked = with_defaults({"method": method, **own})
+    settings = validate(TrainSettings, asked).resolved()
+    again = without_presets(settings)
+    for name, value in own.items():
+        assert again[name] in (value, None)  # None where the method says the same
+    assert validate(TrainSettings, with_defaults(again)).resolved() == settings
+    # What a preset had filled in is another's with another.
+    other = validate(TrainSettings, with_defaults(again | {"method": "fp32", "rounding": None}))
+    assert other.resolved().storage == "float32"
+
+
+def test_rounding_is_the_methods_but_for_fp16():
+    assert with_defaults({})["rounding"] == "stochastic"
+    assert with_defaults({"method": "mascot"})["rounding"] is None
+    assert with_defaults({"rounding": "nearest"})["rounding"] == "nearest"

@@ -15,8 +15,18 @@ from mascot_jax.errors import DataError
 SHOWN: Final = 5
 """Unknown ids that a warning names."""
 _BOOLEANS: Final = {"true": True, "false": False}
+
+
+def _integer(text: str) -> int:
+    """Return the integer that is written so, and no other way: "007" may be another's id."""
+    number = int(text)
+    if str(number) != text:
+        raise ValueError(text)
+    return number
+
+
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    INTEGER: int,
+    INTEGER: _integer,
     STRING: str,
     FLOAT: float,
     BOOL: lambda text: _BOOLEANS[text.lower()],

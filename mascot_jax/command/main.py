@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from mascot_jax.command.output import warn
+from mascot_jax.command.output import discard_output, warn
 from mascot_jax.command.parser import make_parser
 from mascot_jax.errors import MascotError, SettingsError
 
@@ -15,6 +15,19 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 """As a shell reports a program that SIGINT ended."""
+UNREAD = 141
+"""As a shell reports a program that wrote to a pipe which nobody reads any more."""
+
+
+def run() -> int:
+    """Run the command as a process: what ``mascot`` starts.
+
+    Ctrl-C ends it as it ends any program. Python's own way, an exception wherever the program is
+    just then, breaks what no exception may come out of: imports, and other libraries' callbacks.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         warn(_in_options(error))
         return USAGE if isinstance(error, SettingsError) else FAILED
     except BrokenPipeError:
-        # Whoever read our output has enough; what Python still wants to flush goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        discard_output()  # whoever read it has enough
+        return UNREAD
     except OSError as error:
+        discard_output()
         warn(str(error))
         return FAILED
     except KeyboardInterrupt:
@@ -57,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _in_options(error: MascotError) -> str:
-    from mascot_jax.command.options import in_options  # whose imports help must not wait for
+    from mascot_jax.command.options import option  # whose imports help must not wait for
+    from mascot_jax.settings.naming import renamed
 
-    return in_options(str(error))
+    return renamed(str(error), option)

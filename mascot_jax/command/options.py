@@ -6,29 +6,23 @@ A setting that is added to the model is an option of the command, with no word s
 from __future__ import annotations
 
 import argparse
-import re
 import types
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from mascot_jax.settings import Columns, RegroupSettings, Settings, TrainSettings
+from mascot_jax.settings import Settings
+from mascot_jax.settings.defaults import with_defaults
 from mascot_jax.settings.presets import Recipe
 
 NULL: Final = "null"
 """What stands for None, as in params.yaml."""
-DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "method": "fp16",
-        "recipe": "tuned",
-        "rounding": "stochastic",
-        "order": "runs",
-        "validation": 0.1,
-    }
-)
-"""Of the settings, where the command's defaults differ from params.yaml's.
+HELD_OUT: Final = 0.1
+"""The command's default of ``validation``, so that there is a score to show."""
 
-They are ``MatrixFactorization``'s, but ratings are held out, so that there is a score to show."""
+
+def train_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the command's defaults: ``MatrixFactorization``'s, but for ``HELD_OUT``."""
+    return with_defaults({"validation": HELD_OUT, **values})
 
 
 def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
@@ -54,7 +48,7 @@ def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
             dest=name,
             default=argparse.SUPPRESS,
             help=" ".join(text.split()).replace("%", "%%"),
-            **_arguments(field.annotation),
+            **_arguments(field.annotation, null=name in Recipe._fields),
         )
 
 
@@ -69,20 +63,6 @@ def given(args: argparse.Namespace, model: type[Settings]) -> dict[str, Any]:
     return {name: None if value == NULL else value for name, value in values.items()}
 
 
-def in_options(message: str) -> str:
-    """Name options where a message names parameters of params.yaml: --seed, not train.seed."""
-    for block, model in (
-        ("train", TrainSettings),
-        ("regroup", RegroupSettings),
-        ("data.columns", Columns),
-    ):
-        names = "|".join(model.model_fields)
-        message = re.sub(
-            rf"\b{re.escape(block)}\.({names})\b", lambda found: option(found[1]), message
-        )
-    return message
-
-
 def _is_block(annotation: Any) -> bool:
     return any(
         isinstance(kind, type) and issubclass(kind, Settings) for kind in _alternatives(annotation)
@@ -95,20 +75,25 @@ def _word(value: object) -> str:
 
 def _whose(name: str) -> str:
     """Say of a default that it is another one where another recipe is chosen."""
+    if name == "rounding":
+        return ", with fp16; others have their own"
     return ", the recipe's" if name in Recipe._fields else ""
 
 
-def _arguments(annotation: Any) -> dict[str, Any]:
-    """Return what ``add_argument`` needs to know of a field's type."""
+def _arguments(annotation: Any, *, null: bool) -> dict[str, Any]:
+    """Return what ``add_argument`` needs to know of a field's type.
+
+    ``null``: whether it can be null, although its type does not say so.
+    """
     kinds = list(_alternatives(annotation))
-    null = [NULL] if type(None) in kinds else []
+    word = [NULL] if null or type(None) in kinds else []
     if bool in kinds:
         return {"action": argparse.BooleanOptionalAction}
     words = [kind for kind in kinds if isinstance(kind, str)]
     if words:
-        return {"choices": words + null}
+        return {"choices": words + word}
     number = int if int in kinds else float
-    return {"type": _number_or_null(number) if null else number, "metavar": "N"}
+    return {"type": _number_or_null(number) if word else number, "metavar": "N"}
 
 
 def _alternatives(annotation: Any) -> Iterator[Any]:

@@ -24,15 +24,17 @@ exit codes:
   1    the work failed: bad ratings, a damaged model, a full disk; or the doctor
        found something broken
   2    the command line or a setting is wrong; nothing was started
-  130  interrupted; train has saved what it had
+  130  interrupted (143: by SIGTERM); train ends its epoch first and saves the
+       model, unless it is asked twice
+  141  whoever read the output has closed it
 
 An error is a line on stderr that begins with "mascot". docs/command.md has the
 keys of --json. Tab completion in bash: eval "$(mascot --print-completion bash)"
 """
 
 RATINGS_HELP: Final = (
-    "CSV, TSV (.tsv, .txt), ::-separated (.dat) or Parquet, or an archive with one such file in "
-    "it; MovieLens archives by their names, such as ml-1m.zip"
+    "CSV, TSV (.tsv, .txt, .data), ::-separated (.dat) or Parquet, or an archive with one such "
+    "file in it; MovieLens archives by their names, such as ml-1m.zip"
 )
 
 Fill = Callable[[argparse.ArgumentParser], None]
@@ -106,7 +108,7 @@ def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
 
 def _train(parser: argparse.ArgumentParser) -> None:
     # Only here, as pydantic takes three times as long to import as all else that help needs.
-    from mascot_jax.command.options import DEFAULTS, add_options
+    from mascot_jax.command.options import add_options, train_settings
     from mascot_jax.settings import RegroupSettings, TrainSettings
 
     _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
@@ -121,7 +123,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     settings = parser.add_argument_group(
         "settings", "those of the library; null leaves a choice to the method or the recipe"
     )
-    add_options(settings, TrainSettings(**DEFAULTS))
+    add_options(settings, TrainSettings(**train_settings({})))
     add_options(settings, RegroupSettings())
 
 
@@ -142,7 +144,7 @@ def _recommend(parser: argparse.ArgumentParser) -> None:
     _file(whom, "--users-from", metavar="FILE", help="a file with a user's id a line")
     whom.add_argument("--all", action="store_true", help="every user of the model")
     parser.add_argument(
-        "-n", type=_positive, default=10, metavar="N", help="items per user (default: 10)"
+        "-n", type=_count, default=10, metavar="N", help="items per user (default: 10)"
     )
     parser.add_argument(
         "--include-seen", action="store_true", help="items that the user has rated, too"
@@ -163,7 +165,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip", action="store_true", help="keep to the range of the ratings")
     parser.add_argument(
         "--top-n",
-        type=_positive,
+        type=_count,
         metavar="N",
         help="also compare N recommendations per user with the items that TEST has of that user",
     )
@@ -313,7 +315,7 @@ def _output(parser: argparse.ArgumentParser) -> None:
 def _columns(parser: argparse.ArgumentParser, *names: str) -> None:
     group = parser.add_argument_group(
         "columns",
-        "names in the header line, or positions from 0 in a file without one (default in .dat)",
+        "names in the header line, or positions from 0 in a file without one (.dat, .data)",
     )
     for name in names:
         group.add_argument(f"--{name}", metavar="COLUMN", help=f"(default: {name})")
@@ -324,8 +326,7 @@ def _file(parser: argparse._ActionsContainer, *names: str, **settings: Any) -> N
     parser.add_argument(*names, **settings).complete = shtab.FILE  # type: ignore[attr-defined]
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
-    return number
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    return int(text)

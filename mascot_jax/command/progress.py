@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from mascot_jax.command.output import print_json
+from mascot_jax.command.output import discard_output, print_json, warn
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.progress import EpochRecord
 
@@ -54,7 +54,7 @@ class Display:
         )
         self._bar.update()
         if self._as_json:
-            print_json(
+            self._print(
                 {
                     "event": "epoch",
                     "epoch": record.epoch,
@@ -65,6 +65,14 @@ class Display:
                     "validation_rmse": rmse,
                 }
             )
+
+    def _print(self, event: dict[str, Any]) -> None:
+        try:
+            print_json(event)
+        except OSError as error:  # the model matters more
+            self._as_json = False
+            discard_output()
+            warn(f"training goes on, but prints no more: {error}")
 
     def summary(self, epochs_trained: int) -> dict[str, Any]:
         """Return what is known of the training, and of the model after so many epochs."""

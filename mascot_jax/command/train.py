@@ -12,12 +12,12 @@ from typing import Any
 
 from mascot_jax.artefact.model import Model
 from mascot_jax.artefact.model_file import save_model
-from mascot_jax.command.options import DEFAULTS, given
+from mascot_jax.command.options import given, train_settings
 from mascot_jax.command.output import print_json, warn
 from mascot_jax.command.progress import Display
 from mascot_jax.command.tables import check_output, read_ratings
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import SaveError
+from mascot_jax.errors import SaveError, SettingsError
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.fit_model import fit_model
@@ -28,15 +28,16 @@ from mascot_jax.training.progress import EpochRecord
 
 def run(args: argparse.Namespace) -> int:
     """Train and save; return 128 + the signal that stopped it: 130 of Ctrl-C."""
-    settings = validate(TrainSettings, {**DEFAULTS, **given(args, TrainSettings)}, "train")
+    settings = validate(TrainSettings, train_settings(given(args, TrainSettings)), "train")
     groups = validate(RegroupSettings, given(args, RegroupSettings), "regroup")
     check_output(args.output)
-    ratings = read_interactions(read_ratings(args.ratings, args.user, args.item, args.rating))
     checkpoint = Path(f"{args.output}.checkpoint")
+    _check_nothing_is_lost(args, checkpoint)
+    ratings = read_interactions(read_ratings(args.ratings, args.user, args.item, args.rating))
     display = Display(ratings.ratings.size, settings, as_json=args.json)
     model, interruption = _fit(ratings, settings, groups, display, checkpoint, resume=args.resume)
     digest = _save(model, args.output, checkpoint)
-    if checkpoint.is_file() and not (interruption.requested and settings.checkpoint_every):
+    if checkpoint.is_file() and not interruption.requested:
         checkpoint.unlink()
     report = {
         "event": "model",
@@ -56,6 +57,19 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print_for_people(report)
     return 0 if interruption.signal is None else 128 + interruption.signal
+
+
+def _check_nothing_is_lost(args: argparse.Namespace, checkpoint: Path) -> None:
+    output = Path(args.output)
+    if output.exists() and Path(args.ratings).exists() and output.samefile(args.ratings):
+        raise SettingsError(
+            f"--output: {args.output!r}: these are the ratings: name another file for the model"
+        )
+    if checkpoint.is_file() and not args.resume:
+        raise SettingsError(
+            f"{checkpoint}: a training that was cut short has left this: --resume goes on from it; "
+            "remove it to start anew"
+        )
 
 
 def _fit(

@@ -55,14 +55,16 @@ class TrainSettings(Settings):
     """Regularisation of user factors (lambda_P)."""
     item_reg: Annotated[Finite, Field(ge=0)] = PAPER.item_reg
     """Regularisation of item factors (lambda_Q)."""
-    biases: bool = False
-    """Fit a mean and user and item biases first; the factors learn what these leave."""
+    biases: bool | None = False
+    """Fit a mean and user and item biases first; the factors learn what these leave. Null: where
+    there are few ratings, fewer than 20 for each user and item."""
     validation: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     """Share of the training ratings that is not trained on but scored after each epoch."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Stop after so many epochs without a better validation RMSE; the best epoch's model is kept.
 
-    Null never stops early.
+    Null never stops early. A linear schedule ends with the epochs: more of them keep its steps
+    large for longer, and a training that stops early has not had its small ones.
     """
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = 10
     """Epochs from one checkpoint to the next, where training is told where to keep them; null never
@@ -161,22 +163,22 @@ class TrainSettings(Settings):
     def _cuda_can_do_it(self) -> TrainSettings:
         reason = self._beyond_cuda()
         if self.backend == "cuda" and reason:
-            raise ValueError(f"{reason}; set backend to cpu or auto")
+            raise together(f"train.backend: 'cuda': {reason}: set train.backend to cpu or auto")
         return self
 
     def _beyond_cuda(self) -> str | None:
         """Return why a GPU cannot train with these settings, if that is so."""
         if self.deterministic:
-            return "deterministic: cuda runs Hogwild only"
+            return "cuda has no train.deterministic"
         if self.order == "group-blocks":
-            return "order: cuda has shuffled and runs"
+            return "cuda has train.order shuffled and runs only"
         method = METHODS[self.method]
         if self.factors <= MOST_HELD_FACTORS_ON_CUDA:
             return None
         if (self.storage or method.storage).startswith("int8"):
-            return f"factors: cuda trains int8 rows of up to {MOST_HELD_FACTORS_ON_CUDA} only"
+            return f"cuda trains int8 rows of up to {MOST_HELD_FACTORS_ON_CUDA} factors only"
         if method.compares:
-            return f"factors: cuda has {self.method} for up to {MOST_HELD_FACTORS_ON_CUDA} only"
+            return f"cuda has {self.method} for up to {MOST_HELD_FACTORS_ON_CUDA} factors only"
         return None
 
     @property

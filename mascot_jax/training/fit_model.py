@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import jax
 import numpy as np
@@ -19,16 +19,19 @@ from mascot_jax.engine.devices import choose_device, usable_cores
 from mascot_jax.engine.grouping import Grouping, regroup
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import relabelled_ratings
-from mascot_jax.errors import SettingsError
+from mascot_jax.errors import DivergenceError, SettingsError
 from mascot_jax.settings import RegroupSettings, TrainSettings
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
 from mascot_jax.training.fit import OnEpoch
 from mascot_jax.training.interactions import Interactions
-from mascot_jax.training.preparation import Offsets, Prepared, prepare
+from mascot_jax.training.preparation import Offsets, Prepared, decide_biases, prepare
 from mascot_jax.training.progress import Progress
 from mascot_jax.training.train_model import train_model
 from mascot_jax.training.warm_start import warm_state
+
+USUAL_RANGE: Final = 5.0
+"""Between the lowest and the highest rating, that step sizes are chosen for."""
 
 
 def fit_model(
@@ -84,7 +87,7 @@ def fit_model(
     device = choose_device(settings.device)
     settings = settings.on(device.platform)
     if earlier is not None:
-        _check_fits(earlier, settings)
+        settings = _fitting(earlier, settings)
     known = earlier if extend else None
     with jax.default_device(device):
         table = _Table(ratings, known, settings.seed)
@@ -93,11 +96,15 @@ def fit_model(
         model = _train(table, settings, groups, earlier, known, on_epoch, keep)
         del table
     if keep_seen:
-        model = dataclasses.replace(model, seen=seen_items(ratings, *ids, known))
+        seen = seen_items(ratings.users, ratings.items, *ids, known)
+        model = dataclasses.replace(model, seen=seen)
     return model
 
 
-def _check_fits(earlier: Model, settings: TrainSettings) -> None:
+def _fitting(earlier: Model, settings: TrainSettings) -> TrainSettings:
+    """Return settings with what an earlier model decides, or refuse them."""
+    if settings.biases is None:
+        settings = settings.model_copy(update={"biases": earlier.settings.biases})
     for name in ("factors", "biases"):
         wanted, there = getattr(settings, name), getattr(earlier.settings, name)
         if wanted != there:
@@ -105,6 +112,7 @@ def _check_fits(earlier: Model, settings: TrainSettings) -> None:
                 f"{name}: {wanted}: the model to start from has {there}: set {name} to that, or "
                 "start from no model"
             )
+    return settings
 
 
 class _Table:
@@ -153,7 +161,7 @@ class _Keep(NamedTuple):
         start: Progress | None,
     ) -> tuple[Checkpoints | None, Progress | None]:
         """Return them, none where none are wanted, and what to start from: ``start``, or one."""
-        if self.path is None or settings.checkpoint_every is None:
+        if self.path is None or not (settings.checkpoint_every or self.resume):
             return None, start
         origin = "seed"
         if start is not None:
@@ -174,6 +182,7 @@ def _train(
 ) -> Model:
     users = _Rows(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
     items = _Rows(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
+    settings = decide_biases(settings, users.grouping, items.grouping)
     low, high = float(table.ratings.min()), float(table.ratings.max())
     if known is not None:
         low, high = min(low, known.low), max(high, known.high)
@@ -194,18 +203,26 @@ def _train(
             )
         )
     checkpoints, start = keep.checkpoints(prepared, users.grouping, items.grouping, settings, start)
-    model = train_model(
-        prepared,
-        users.grouping,
-        items.grouping,
-        settings,
-        Execution(settings.threads or usable_cores(), writes=settings.writes),
-        low=low,
-        high=high,
-        on_epoch=on_epoch,
-        start=start,
-        checkpoints=checkpoints,
-    )
+    try:
+        model = train_model(
+            prepared,
+            users.grouping,
+            items.grouping,
+            settings,
+            Execution(settings.threads or usable_cores(), writes=settings.writes),
+            low=low,
+            high=high,
+            on_epoch=on_epoch,
+            start=start,
+            checkpoints=checkpoints,
+        )
+    except DivergenceError as error:
+        if high - low <= USUAL_RANGE:
+            raise
+        raise DivergenceError(
+            f"{error}; ratings go from {low:g} to {high:g}: step sizes suit ranges such as 1 to 5; "
+            f"divide the ratings by {(high - low) / USUAL_RANGE:.2g}"
+        ) from error
     return dataclasses.replace(
         model,
         users=model.users.named(users.ids, users.counts),

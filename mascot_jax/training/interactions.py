@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from numbers import Real
 from typing import Any, NamedTuple
@@ -159,6 +160,7 @@ def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.f
                     f"{name}: the rating in row {first + row} (counted from 0) is {number!r}: "
                     "must be a number"
                 )
+        numbers = np.fromiter(map(_as_float, numbers), dtype=np.float64, count=len(numbers))
     elif numbers.dtype.kind not in "iufb":
         raise DataError(f"{name}: ratings must be numbers, not of type {numbers.dtype}")
     with np.errstate(over="ignore"):
@@ -170,6 +172,13 @@ def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.f
             f"{numbers[bad[0]]}: must be finite as a float32"
         )
     return values
+
+
+def _as_float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # of an integer
+        return math.inf
 
 
 def is_one_id(values: Any, *, tuples: bool) -> bool:

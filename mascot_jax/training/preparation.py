@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +18,9 @@ from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.layout import lay_out
 from mascot_jax.training.scoring import HeldOut
+
+FEW_RATINGS: Final = 20
+"""For each user and item: with fewer, biases lower the test RMSE (docs/decisions.md)."""
 
 
 class Prepared(NamedTuple):
@@ -39,6 +42,14 @@ class Offsets(NamedTuple):
     """In the order of the rows; NaN for rows that the earlier one did not know."""
 
 
+def decide_biases(settings: TrainSettings, users: Grouping, items: Grouping) -> TrainSettings:
+    """Return settings that say whether to fit biases; the ratings decide where they did not."""
+    if settings.biases is not None:
+        return settings
+    ratings, rows = int(users.visits.sum()), users.warm_rows + items.warm_rows
+    return settings.model_copy(update={"biases": ratings < FEW_RATINGS * rows})
+
+
 def prepare(
     ratings: Ratings,
     users: Grouping,
@@ -55,7 +66,7 @@ def prepare(
     users, items
         Groups, made of all of them.
     settings
-        How to train.
+        How to train; ``decide_biases`` has decided.
     earlier
         A mean to use instead of these ratings', and biases that are to stay as they are.
 

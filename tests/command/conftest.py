@@ -10,7 +10,7 @@ import pytest
 from mascot_jax.command.main import main
 
 USERS, ITEMS = 60, 40
-SMALL = ("--factors", "8", "--epochs", "3")
+SMALL = ("--factors", "8", "--epochs", "3", "--no-biases")
 """Settings of trainings whose quality is of no interest: quick, and one compilation."""
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from mascot_jax import MatrixFactorization
 from mascot_jax.serving.list_metrics import list_metrics
+from mascot_jax.serving.recommendation import Ranking
 from tests.command.conftest import ITEMS
 
 
@@ -60,7 +61,8 @@ def test_unknown_items_are_missed_and_unknown_users_get_lists(model):
     best = fitted.recommend([1, 999], 2).items
     users = np.array([1, 1, 1, 999])
     items = np.array([best[0], 5000, 5000, best[2]])
-    metrics = list_metrics(fitted, users, items, np.full(4, True), 2)
+    model = fitted.model_
+    metrics = list_metrics(model, Ranking(model), users, items, np.full(4, True), 2)
     assert metrics.recall == pytest.approx((1 / 2 + 1) / 2)
     assert metrics.hit_rate == 1
     assert metrics.coverage == pytest.approx(len(set(best.tolist())) / ITEMS)

@@ -27,7 +27,7 @@ def test_inner_products_are_predictions(model, tmp_path, mascot_json, dtype):
 
 
 def test_biases_are_two_components_more(made, tmp_path, mascot):
-    train = ("train", made / "ratings.csv", "-o", tmp_path / "model", "--biases", *SMALL)
+    train = ("train", made / "ratings.csv", "-o", tmp_path / "model", *SMALL, "--biases")
     assert mascot(*train)[0] == 0
     code, out, _ = mascot("export", tmp_path / "model", tmp_path / "vectors")
     assert code == 0

@@ -42,6 +42,12 @@ def test_integers_of_a_file_are_text_where_ids_are_strings():
     assert table.encode(parse_ids(np.array([5]), table, "user"), "user").tolist() == [0]
 
 
+@pytest.mark.parametrize("text", ["007", "+7", "1_0", " 7 ", "\u0667", "7.0", ""])
+def test_an_integer_is_written_one_way_only(text):
+    with pytest.raises(DataError, match="cannot be an id"):
+        parse_ids([text], table_of(7, 10), "user")
+
+
 @pytest.mark.parametrize(
     ("ids", "text"), [([3], "three"), ([1.5], "x"), ([True], "yes"), (["2026-01-05"], None)]
 )

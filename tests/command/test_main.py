@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ def process(*argv, **settings):
 def test_help_says_what_there_is_and_what_exit_codes_mean(mascot):
     code, out, _ = mascot("--help")
     assert code == 0
-    for part in (*SUBCOMMANDS, "exit codes:", "  130  "):
+    for part in (*SUBCOMMANDS, "exit codes:", "  130  ", "  141  "):
         assert part in out
 
 
@@ -129,4 +130,21 @@ def test_a_reader_that_has_enough_is_no_traceback():
     os.close(reading)
     done = process("doctor", "--json", stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (1, b"")
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_as_a_process_ctrl_c_is_no_exception(ignored):
+    """Unless it is ignored, as for what a shell starts in the background."""
+    code = (
+        "import signal\n"
+        "from mascot_jax.command import main\n"
+        "main.main = lambda: signal.raise_signal(signal.SIGINT)\n"
+        "main.run()"
+    )
+    if ignored:
+        code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + code
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0 if ignored else -signal.SIGINT, "")

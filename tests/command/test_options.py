@@ -4,8 +4,9 @@ import argparse
 
 import pytest
 
-from mascot_jax.command.options import DEFAULTS, add_options, given, in_options, option
+from mascot_jax.command.options import add_options, given, option, train_settings
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.settings.naming import renamed
 
 VALUES = {
     "schedule": "power",
@@ -23,11 +24,11 @@ VALUES = {
 
 def parse(*argv):
     parser = argparse.ArgumentParser(exit_on_error=False)
-    add_options(parser, TrainSettings(**DEFAULTS))
+    add_options(parser, TrainSettings(**train_settings({})))
     return given(parser.parse_args(list(argv)), TrainSettings)
 
 
-@pytest.mark.parametrize("defaults", [TrainSettings(**DEFAULTS), RegroupSettings()])
+@pytest.mark.parametrize("defaults", [TrainSettings(**train_settings({})), RegroupSettings()])
 def test_every_field_is_an_option_with_its_docstring(defaults):
     parser = argparse.ArgumentParser()
     add_options(parser, defaults)
@@ -81,19 +82,20 @@ def test_what_cannot_be_a_value_is_refused(argv, message):
 
 def test_messages_name_options():
     said = "train.patience: 3: needs train.validation; train.csv, data.columns.user, training.seed"
-    assert in_options(said) == (
+    assert renamed(said, option) == (
         "--patience: 3: needs --validation; train.csv, --user, training.seed"
     )
 
 
 def test_help_shows_defaults_and_whose_they_are():
     parser = argparse.ArgumentParser()
-    add_options(parser, TrainSettings(**DEFAULTS))
+    add_options(parser, TrainSettings(**train_settings({})))
     text = " ".join(parser.format_help().split())
     for part in (
         "(T). (default: 32, the recipe's)",
         "(k). (default: 128)",
-        "what these leave. (default: no)",
+        "what these leave. Null: where there are few ratings",
+        "(default: stochastic, with fp16; others have their own)",
         "(default: fp16)",
     ):
         assert part in text

@@ -2,7 +2,6 @@
 
 import fcntl
 import gzip
-import inspect
 import json
 import os
 import pty
@@ -21,8 +20,8 @@ import pytest
 from mascot_jax import MatrixFactorization
 from mascot_jax.artefact.model_file import load_model
 from mascot_jax.command import progress, tables
-from mascot_jax.command.options import DEFAULTS
-from mascot_jax.settings import TrainSettings
+from mascot_jax.command.options import train_settings
+from mascot_jax.settings import TrainSettings, validate
 from tests.command.conftest import ITEMS, SMALL, USERS
 
 CHECKOUT = Path(__file__).parents[2]
@@ -30,13 +29,10 @@ CALL = "import sys; from mascot_jax.command.main import main; sys.exit(main(sys.
 
 
 def test_defaults_are_the_estimators_but_for_the_held_out_share():
-    parameters = inspect.signature(MatrixFactorization).parameters
-    for name, field in TrainSettings.model_fields.items():
-        if name in parameters and name != "validation":
-            # None leaves it to the recipe, as leaving the option out does.
-            assert parameters[name].default in (DEFAULTS.get(name, field.default), None), name
-    assert set(DEFAULTS) <= set(parameters)
-    assert DEFAULTS["validation"] == 0.1
+    estimators = MatrixFactorization()._settings()[0]
+    commands = validate(TrainSettings, train_settings({}))
+    assert estimators == commands.model_copy(update={"validation": 0.0})
+    assert commands.validation == 0.1
 
 
 def test_epochs_and_the_model_as_json(made, tmp_path, mascot_json):
@@ -219,29 +215,76 @@ def test_resume_without_a_checkpoint_starts_anew(made, model, tmp_path, mascot):
     assert (tmp_path / "model").read_bytes() == model.read_bytes()
 
 
-def test_a_model_that_cannot_be_saved_is_in_the_checkpoint(made, model, tmp_path, mascot):
-    (tmp_path / "model").mkdir()  # no file can take its place
-    (tmp_path / "model" / "something").touch()
+def test_a_model_that_cannot_be_saved_is_in_the_checkpoint(
+    made, model, tmp_path, mascot, monkeypatch
+):
+    add = progress.Display.add
+
+    def add_and_take_the_name(self, record):
+        add(self, record)
+        (tmp_path / "model" / "something").mkdir(parents=True, exist_ok=True)
+
     train = ("train", made / "ratings.csv", "-o", tmp_path / "model", *SMALL)
-    code, _, err = mascot(*train)
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Display, "add", add_and_take_the_name)
+        code, _, err = mascot(*train)
     assert code == 1
     assert "model: cannot be written" in err
     assert "the same command with --resume saves it" in err
-    (tmp_path / "model" / "something").unlink()
+    (tmp_path / "model" / "something").rmdir()
     (tmp_path / "model").rmdir()
     code, out, _ = mascot(*train, "--resume", "--json")
     assert (code, len(out.splitlines())) == (0, 1)  # no epoch was left
     assert (tmp_path / "model").read_bytes() == model.read_bytes()
 
 
-def test_a_checkpoint_that_cannot_be_written_is_a_line_and_no_end(made, model, tmp_path, mascot):
-    (tmp_path / "model.checkpoint" / "something").mkdir(parents=True)  # no file can take its place
+def test_a_checkpoint_that_cannot_be_written_is_a_line_and_no_end(
+    made, model, tmp_path, mascot, monkeypatch
+):
+    add = progress.Display.add
+
+    def add_and_take_the_name(self, record):
+        add(self, record)
+        (tmp_path / "model.checkpoint" / "something").mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(progress.Display, "add", add_and_take_the_name)
     code, _, err = mascot("train", made / "ratings.csv", "-o", tmp_path / "model", *SMALL)
     assert code == 0
     (line,) = err.splitlines()
     assert line.startswith("mascot: ")
     assert "model.checkpoint: cannot be written" in line
     assert "training goes on" in line
+    assert (tmp_path / "model").read_bytes() == model.read_bytes()
+
+
+def test_nothing_that_is_there_is_lost(made, tmp_path, mascot, monkeypatch):
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_bytes((made / "ratings.csv").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mascot_jax.command.train.read_ratings", None)  # nothing is begun
+    code, _, err = mascot("train", ratings, "-o", "ratings.csv", *SMALL)
+    assert (code, "these are the ratings: name another file" in err) == (2, True)
+    (tmp_path / "model.checkpoint").write_bytes(b"of hours")
+    code, _, err = mascot("train", ratings, "-o", tmp_path / "model", *SMALL)
+    assert (code, "--resume goes on from it; remove it to start anew" in err) == (2, True)
+    (tmp_path / "folder").mkdir()
+    code, _, err = mascot("train", ratings, "-o", tmp_path / "folder", *SMALL)
+    assert (code, "Is a directory: name a file in it" in err) == (1, True)
+    assert ratings.read_bytes() == (made / "ratings.csv").read_bytes()
+    assert (tmp_path / "model.checkpoint").read_bytes() == b"of hours"
+
+
+def test_a_reader_who_leaves_costs_no_model(made, model, tmp_path):
+    argv = ["train", str(made / "ratings.csv"), "-o", str(tmp_path / "model"), *SMALL, "--json"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", CALL, *argv],
+        cwd=CHECKOUT, stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.stderr == "mascot: training goes on, but prints no more: [Errno 32] Broken pipe\n"
+    assert done.returncode == 0
     assert (tmp_path / "model").read_bytes() == model.read_bytes()
 
 

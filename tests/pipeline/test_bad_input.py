@@ -1,4 +1,4 @@
-"""Design 9 at the stages: exit status 2, one line, nothing half-done."""
+"""Bad input to the stages: exit status 2, one line, nothing half-done."""
 
 import hashlib
 

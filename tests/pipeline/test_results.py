@@ -1,4 +1,4 @@
-"""What a run leaves: metrics, timings, logs (design 8)."""
+"""What a run leaves: metrics, timings, logs."""
 
 import csv
 import math

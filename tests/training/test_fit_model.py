@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mascot_jax.artefact.model_file import save_model
-from mascot_jax.errors import CheckpointError
+from mascot_jax.errors import CheckpointError, DivergenceError
 from mascot_jax.settings import RegroupSettings, TrainSettings
 from mascot_jax.training.fit_model import fit_model
 from mascot_jax.training.interactions import read_interactions
@@ -70,3 +70,42 @@ def test_null_keeps_nothing(tmp_path):
     settings = SETTINGS.model_copy(update={"checkpoint_every": None})
     fit_model(interactions(), settings, GROUPS, checkpoint=tmp_path / "checkpoint")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_null_goes_on_but_keeps_nothing(tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    fit_model(interactions(), SETTINGS, GROUPS, on_epoch=stop_after(1), checkpoint=checkpoint)
+    before, epochs = checkpoint.read_bytes(), []
+    fit_model(
+        interactions(), SETTINGS.model_copy(update={"checkpoint_every": None}), GROUPS,
+        checkpoint=checkpoint, resume=True,
+        on_epoch=lambda record, _: epochs.append(record.epoch),
+    )  # fmt: skip
+    assert epochs == [2, 3]
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize(("biases", "users", "fitted"), [
+    (None, 5, False), (None, 40, True), (False, 40, False), (True, 5, True),
+])  # fmt: skip
+def test_biases_are_fitted_where_ratings_are_few(biases, users, fitted):
+    rng = np.random.default_rng(0)
+    ratings = (rng.integers(0, users, 600), rng.integers(0, 5, 600), rng.integers(1, 6, 600))
+    settings = SETTINGS.model_copy(update={"biases": biases})
+    model = fit_model(read_interactions(ratings), settings, GROUPS)
+    assert (model.biases is not None) == fitted
+    assert model.settings.biases is fitted
+
+
+def test_an_earlier_model_decides_about_biases(earlier):
+    settings = SETTINGS.model_copy(update={"biases": None})
+    assert fit_model(interactions(), settings, GROUPS).biases is not None
+    assert earlier.biases is None
+    assert fit_model(interactions(), settings, GROUPS, earlier=earlier).biases is None
+
+
+def test_divergence_on_a_wide_scale_says_so():
+    users, items = np.arange(600) % 40, np.arange(600) % 30
+    wide = read_interactions((users, items, np.linspace(0, 1e4, 600)))
+    with pytest.raises(DivergenceError, match=r"ratings go from 0 to 10000: .* by 2e\+03$"):
+        fit_model(wide, SETTINGS, GROUPS)

@@ -1,0 +1,24 @@
+"""What parameters are called where somebody does not set them in ``params.yaml``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from mascot_jax.settings.data import Columns
+from mascot_jax.settings.train import RegroupSettings, TrainSettings
+
+_BLOCKS: Final = (("train", TrainSettings), ("regroup", RegroupSettings), ("data.columns", Columns))
+
+
+def renamed(message: str, name: Callable[[str], str]) -> str:
+    """Return a message in which each parameter of training has the name that ``name`` gives it.
+
+    Messages name parameters as ``params.yaml`` does: ``train.seed`` may be ``--seed`` elsewhere.
+    """
+    for block, model in _BLOCKS:
+        names = "|".join(model.model_fields)
+        pattern = rf"\b{re.escape(block)}\.({names})\b"
+        message = re.sub(pattern, lambda found: name(found[1]), message)
+    return message
