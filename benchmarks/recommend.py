@@ -9,23 +9,27 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.targets import Target
 from mascot_jax.data.pairs import apportion, popularity
 from mascot_jax.data.synthetic import SHAPES, USER_TAIL, Shape
 from mascot_jax.engine.pairs import Pairs
-from mascot_jax.serving.top_n import top_n
+from mascot_jax.serving.top_n import Items, top_n
 from pipeline.hardware import describe_hardware
 
 GIB = 1 << 30
 TARGETS = {"ml-1m": (1.0, 2.0), "netflix": (60.0, 2.0)}
 """Seconds and GiB of the whole process, on two cores with 128 factors and 10 items."""
+CALLS = 100
+"""For one user each; the median counts, and the first, which compiles, does not."""
 WARM_UP = 8192
 """Users asked for beforehand, so that nothing is left to compile."""
 
@@ -90,8 +94,26 @@ def _measure(shape: Shape, factors: int, wanted: int, rounds: int) -> dict[str, 
         "seconds": min(seconds),
         "cpu_seconds": min(cpu_seconds),
         "users_per_s": shape.users / min(seconds),
+        **_one_at_a_time(users, items, seen, wanted),
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB,
     }
+
+
+def _one_at_a_time(
+    users: NDArray[np.float32], items: NDArray[np.float32], seen: Pairs, wanted: int
+) -> dict[str, float]:
+    """Return what a call for one user takes: of items laid out once, and laid out by each call."""
+    ranked = Items(items)
+    took: dict[str, list[float]] = {"one_user_ms": [], "one_user_laying_out_ms": []}
+    for user in range(CALLS + 1):
+        query, own = users[user : user + 1], seen.rows(np.array([user]))
+        began = time.perf_counter()
+        ranked.best(query, wanted, own)
+        between = time.perf_counter()
+        top_n(query, items, wanted, exclude=own)
+        took["one_user_ms"].append(between - began)
+        took["one_user_laying_out_ms"].append(time.perf_counter() - between)
+    return {name: 1e3 * statistics.median(seconds[1:]) for name, seconds in took.items()}
 
 
 if __name__ == "__main__":
