@@ -187,7 +187,7 @@ def alter_contents(key: str) -> Mutation:
         end = LENGTH + int.from_bytes(data[:LENGTH], "little")
         try:
             metadata = json.loads(json.loads(data[LENGTH:end])["__metadata__"][key])
-            tensors = load(data)
+            tensors = dict(sorted(load(data).items()))  # they come in any order
             metadata.pop("sha256", None)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
             return damage(rng, data)
@@ -196,7 +196,8 @@ def alter_contents(key: str) -> Mutation:
         else:
             change_tensor(rng, tensors)
         if isinstance(metadata, dict):
-            metadata["sha256"] = tensor_file._digest(tensors, metadata)
+            # A copy: it may be one of VALUES.
+            metadata = {**metadata, "sha256": tensor_file._digest(tensors, metadata)}
         return save(tensors, {key: as_json(metadata)})
 
     return alter
