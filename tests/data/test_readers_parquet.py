@@ -1,6 +1,8 @@
 from datetime import date
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mascot_jax.data.archive import Member
@@ -86,3 +88,13 @@ def test_a_cut_file_is_refused(tmp_path, cut):
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(DataError, match=r"ratings\.parquet: not a whole Parquet file"):
         read_parquet(Member(path.name, path.name, path, "*"), Columns())
+
+
+def test_text_that_is_none_is_refused(tmp_path):
+    """Arrow reads it as it is, and polars takes Arrow's word for it."""
+    ids = pa.array([b"a", b"\xff\xfe"]).view(pa.string())
+    pq.write_table(
+        pa.table({"user": ids, "item": ids, "rating": [1.0, 2.0]}), tmp_path / "r.parquet"
+    )
+    with pytest.raises(DataError, match=r"not a whole Parquet file .*UTF8"):
+        read_parquet(Member("r", "r", tmp_path / "r.parquet", "*"), Columns())

@@ -7,6 +7,7 @@ process that grows. Exit status 1 if there is one.
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.fuzz.campaign import Report, run
@@ -20,8 +21,10 @@ def main() -> int:
     options = _parse()
     if options.replay:
         target = find_target(MODULE_OF[options.target], options.target)
-        path = Path(options.replay).absolute()
-        print(target.read(path))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, target.file)
+            path.write_bytes(Path(options.replay).read_bytes())
+            print(target.read(path))
         return 0
     names = NAMES if options.target == "all" else [options.target]
     print(

@@ -76,6 +76,7 @@ def read_columns(
         with pq.ParquetFile(path) as file:
             check(_schema(file.schema_arrow))
             table = file.read(list(dict.fromkeys(wanted.values())))
+        table.validate(full=True)  # text may be no UTF-8, which polars trusts
         return pl.DataFrame({key: pl.from_arrow(table[name]) for key, name in wanted.items()})
     except (pa.ArrowException, PolarsError, PanicException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
