@@ -68,9 +68,8 @@ class MatrixFactorization:
 
     The constructor stores settings only; ``fit`` checks them. Settings that are None get the
     recipe's value or the method's (``rounding``: stochastic with ``fp16``);
-    ``mascot_jax.settings`` documents each. What ``fit`` and
-    ``load`` learn ends in an underscore: ``model_``, ``history_``, ``user_ids_``, ``item_ids_``,
-    ``user_factors_``, ``item_factors_``.
+    ``mascot_jax.settings`` documents each. What ``fit`` and ``load`` learn ends in an underscore:
+    ``model_``, ``history_``, ``user_ids_``, ``item_ids_``, ``user_factors_``, ``item_factors_``.
 
     Ids are whatever the ratings have: integers, strings, dates, any hashable objects. Unknown ids
     are no error. Where user or item is unknown, or has no training rating, the prediction is the
@@ -276,8 +275,7 @@ class MatrixFactorization:
         learned = name.startswith("_") or name.endswith("_")
         if learned and not name.startswith("__") and "model_" not in self.__dict__:
             raise NotFittedError(
-                f"{name.lstrip('_')}: there is nothing learned yet: call fit, or "
-                "MatrixFactorization.load"
+                "nothing has been learned yet: call fit, or MatrixFactorization.load"
             )
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 

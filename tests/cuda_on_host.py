@@ -41,14 +41,18 @@ def in_runs(world, lengths):
     return world._replace(user_rows=users.astype(np.uint32))
 
 
+def compiler():
+    found = shutil.which(os.environ.get("CXX", "c++"))
+    assert found, "a C++ compiler builds the native module too"
+    return found
+
+
 def compile_kernels(folder):
     """Compile them into a shared library in ``folder`` and load it."""
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    assert compiler, "a C++ compiler builds the native module too"
     library = folder / "kernels_on_host.so"
     subprocess.run(
         [
-            compiler, "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall",
+            compiler(), "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall",
             "-Wextra", "-Werror", "-Wno-unknown-pragmas",
             # A shift too far ends the process: hosts and devices would disagree on its result.
             "-fsanitize=shift", "-fsanitize-undefined-trap-on-error",

@@ -99,8 +99,9 @@ class Ranking:
         bias
             float32 ``(b,)``: of the queries, where the model has biases.
         """
-        items = self._items
-        if candidates is not None:
+        if candidates is None:
+            items = self._items
+        else:
             items = Items(self.factors, self.bias, np.intersect1d(candidates, self._warm))
         found = items.best(queries, n, exclude)
         if bias is None:

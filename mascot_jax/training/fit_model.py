@@ -30,8 +30,8 @@ from mascot_jax.training.progress import Progress
 from mascot_jax.training.train_model import train_model
 from mascot_jax.training.warm_start import warm_state
 
-USUAL_RANGE: Final = 5.0
-"""Between the lowest and the highest rating, that step sizes are chosen for."""
+USUAL_RATING: Final = 5.0
+"""The largest one, in magnitude, that step sizes are chosen for."""
 
 
 def fit_model(
@@ -217,11 +217,12 @@ def _train(
             checkpoints=checkpoints,
         )
     except DivergenceError as error:
-        if high - low <= USUAL_RANGE:
+        largest = max(abs(low), abs(high))
+        if largest <= USUAL_RATING:
             raise
         raise DivergenceError(
             f"{error}; ratings go from {low:g} to {high:g}: step sizes suit ranges such as 1 to 5; "
-            f"divide the ratings by {(high - low) / USUAL_RANGE:.2g}"
+            f"divide the ratings by {largest / USUAL_RATING:.2g}"
         ) from error
     return dataclasses.replace(
         model,

@@ -215,19 +215,29 @@ def test_resume_without_a_checkpoint_starts_anew(made, model, tmp_path, mascot):
     assert (tmp_path / "model").read_bytes() == model.read_bytes()
 
 
+@pytest.fixture
+def taken(monkeypatch):
+    """Have a folder, which no file can replace, take a name while training goes on."""
+
+    def arrange(path):
+        add = progress.Display.add
+
+        def add_and_take_the_name(self, record):
+            add(self, record)
+            (path / "something").mkdir(parents=True, exist_ok=True)
+
+        monkeypatch.setattr(progress.Display, "add", add_and_take_the_name)
+
+    return arrange
+
+
 def test_a_model_that_cannot_be_saved_is_in_the_checkpoint(
-    made, model, tmp_path, mascot, monkeypatch
+    made, model, tmp_path, mascot, taken, monkeypatch
 ):
-    add = progress.Display.add
-
-    def add_and_take_the_name(self, record):
-        add(self, record)
-        (tmp_path / "model" / "something").mkdir(parents=True, exist_ok=True)
-
     train = ("train", made / "ratings.csv", "-o", tmp_path / "model", *SMALL)
-    with monkeypatch.context() as patch:
-        patch.setattr(progress.Display, "add", add_and_take_the_name)
-        code, _, err = mascot(*train)
+    taken(tmp_path / "model")
+    code, _, err = mascot(*train)
+    monkeypatch.undo()
     assert code == 1
     assert "model: cannot be written" in err
     assert "the same command with --resume saves it" in err
@@ -239,15 +249,9 @@ def test_a_model_that_cannot_be_saved_is_in_the_checkpoint(
 
 
 def test_a_checkpoint_that_cannot_be_written_is_a_line_and_no_end(
-    made, model, tmp_path, mascot, monkeypatch
+    made, model, tmp_path, mascot, taken
 ):
-    add = progress.Display.add
-
-    def add_and_take_the_name(self, record):
-        add(self, record)
-        (tmp_path / "model.checkpoint" / "something").mkdir(parents=True, exist_ok=True)
-
-    monkeypatch.setattr(progress.Display, "add", add_and_take_the_name)
+    taken(tmp_path / "model.checkpoint")
     code, _, err = mascot("train", made / "ratings.csv", "-o", tmp_path / "model", *SMALL)
     assert code == 0
     (line,) = err.splitlines()
