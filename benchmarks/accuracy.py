@@ -21,9 +21,9 @@ from benchmarks.folds import make_fold, read_split
 from benchmarks.intervals import Interval, mean_interval
 from benchmarks.targets import Target
 from benchmarks.trials import Outcome, Trial, run_trials
-from mascot_jax.engine.storage import STORAGES
 from mascot_jax.settings import TrainSettings, validate
-from pipeline.hardware import describe_hardware
+from mascot_jax.tables.storage import STORAGES
+from pipeline.common.hardware import describe_hardware
 
 REFERENCE = "fp32"
 STOCHASTIC, INT8 = "fp16, stochastic", "mascot-int8"

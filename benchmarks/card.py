@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import mascot_ffi
 
-from pipeline.hardware import describe_hardware
+from pipeline.common.hardware import describe_hardware
 
 ROOT = Path(__file__).resolve().parents[1]
 ATTRIBUTES = {"multiprocessors": 16, "l2_bytes": 38, "clock_khz": 13, "memory_clock_khz": 36}

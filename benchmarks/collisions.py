@@ -31,7 +31,7 @@ from mascot_jax.engine.kernels import block_size
 from mascot_jax.settings import DataSettings, SplitSettings, TrainSettings, validate
 from mascot_jax.training.initial import SCALE
 from mascot_jax.training.schedule import learning_rates
-from pipeline.hardware import describe_hardware
+from pipeline.common.hardware import describe_hardware
 
 WAYS = (
     "FP32, stored: the last one wins",

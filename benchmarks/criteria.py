@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.folds import make_fold, read_split
 from benchmarks.intervals import Interval, mean_interval
 from benchmarks.trials import Outcome, Trial, run_trials
-from mascot_jax.training.switching import GRADIENT_DIVERSITY, LOST_UPDATE
-from pipeline.hardware import describe_hardware
+from mascot_jax.methods.switching import GRADIENT_DIVERSITY, LOST_UPDATE
+from pipeline.common.hardware import describe_hardware
 
 THRESHOLDS: Mapping[str, Sequence[float]] = {
     GRADIENT_DIVERSITY: (5.0, 10.0, 20.0, 40.0),

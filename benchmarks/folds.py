@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import Split, split_ratings
-from mascot_jax.engine.grouping import Grouping, regroup
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.engine.state import TrainState
@@ -21,9 +20,10 @@ from mascot_jax.settings import (
     TrainSettings,
     validate,
 )
-from mascot_jax.training.fit import OnEpoch, fit
+from mascot_jax.tables.groups import Grouping, regroup
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.preparation import Prepared, prepare
+from mascot_jax.training.loop import OnEpoch, fit
+from mascot_jax.training.problem import Prepared, prepare
 from mascot_jax.training.scoring import HeldOut
 
 

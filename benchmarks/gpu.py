@@ -25,18 +25,19 @@ from benchmarks.card import describe_card
 from benchmarks.planted import GROUPS, Planted, make_planted, scaled_shape
 from benchmarks.rounds import Step, Variant, time_rounds
 from benchmarks.targets import Clock, Target
-from mascot_jax.data.synthetic import SHAPES
+from mascot_jax.data.synthetic.generator import SHAPES
 from mascot_jax.engine import kernels
 from mascot_jax.engine.devices import choose_device
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.state import Side, TrainState
-from mascot_jax.engine.storage import FLOAT16, FLOAT32, STORAGES, storages_of
+from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES
+from mascot_jax.tables.table import Side
+from mascot_jax.tables.traffic import Traffic
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.layout import lay_out
-from mascot_jax.training.traffic import Traffic
 
 ORDER = ("netflix", "yahoo", "ml-25m", "ml-10m")
 """The shapes with targets come first: time may run out."""
@@ -322,9 +323,7 @@ class Study:
         def codes(side: Side) -> jax.Array:
             return (jnp.arange(side.codes.size) % 2).astype(jnp.uint8)
 
-        traffic = Traffic(
-            data.users.visits, data.items.visits, storages_of(self.settings("mascot"))
-        )
+        traffic = Traffic(data.users.visits, data.items.visits, self.settings("mascot").storages)
         traffic.add_epoch(np.asarray(codes(state.users)), np.asarray(codes(state.items)))
         users, items = (promote(side, codes(side)) for side in (state.users, state.items))
         return state._replace(users=users, items=items), traffic.shares.get(FLOAT16.name, 0.0)
@@ -372,7 +371,7 @@ class Study:
             reports.append(report)
         jax.block_until_ready(state)
         seconds = time.perf_counter() - begin
-        traffic = Traffic(data.users.visits, data.items.visits, storages_of(settings))
+        traffic = Traffic(data.users.visits, data.items.visits, settings.storages)
         for user_codes, item_codes in jax.device_get(codes[:-1]):
             traffic.add_epoch(user_codes, item_codes)
         finite = [(r.users.finite, r.items.finite) for r in jax.device_get(reports)]

@@ -26,17 +26,17 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mascot_jax.artefact.model_file import load_model, save_model
-from mascot_jax.artefact.tensor_file import read_tensors
-from mascot_jax.engine.grouping import Grouping, regroup
+from mascot_jax.base.tensor_file import read_tensors
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.errors import MascotError
+from mascot_jax.mf.model_file import load_model, save_model
+from mascot_jax.mf.train import train_model
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.tables.groups import Grouping, regroup
 from mascot_jax.training import checkpoint, fingerprint
-from mascot_jax.training.preparation import Prepared, prepare
-from mascot_jax.training.train_model import train_model
-from pipeline.hardware import describe_hardware
+from mascot_jax.training.problem import Prepared, prepare
+from pipeline.common.hardware import describe_hardware
 
 USERS, ITEMS, RATINGS, GROUPS = 1000, 400, 40_000, 20
 COMMON = {"factors": 32, "epochs": 40, "deterministic": True, "checkpoint_every": 1}
@@ -62,7 +62,7 @@ EARLY = 0.25
 """Share of the kills on the way to an epoch; a training's start takes about as long as its rest."""
 CONTEXT = multiprocessing.get_context("forkserver")
 # A child then starts in no time.
-CONTEXT.set_forkserver_preload(["mascot_jax.training.train_model"])
+CONTEXT.set_forkserver_preload(["mascot_jax.mf.train"])
 
 
 class Row(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.hardware import describe_hardware
+from pipeline.common.hardware import describe_hardware
 
 USERS, ITEMS, RATINGS = 480_189, 17_770, 100_480_507
 LARGEST_ID: Final = 2_649_429

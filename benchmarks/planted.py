@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.data.pairs import popularity
-from mascot_jax.data.planted import Truth, plant
-from mascot_jax.data.synthetic import ITEM_TAIL, SHAPES, USER_TAIL, Shape
-from mascot_jax.engine.grouping import Grouping, regroup
+from mascot_jax.data.synthetic.generator import ITEM_TAIL, SHAPES, USER_TAIL, Shape
+from mascot_jax.data.synthetic.pairs import popularity
+from mascot_jax.data.synthetic.planted import Truth, plant
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import Ratings
+from mascot_jax.tables.groups import Grouping, regroup
 from mascot_jax.training.scoring import HeldOut
 
 NOISE = 0.8

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.targets import Target
-from mascot_jax.data.pairs import apportion, popularity
-from mascot_jax.data.synthetic import SHAPES, USER_TAIL, Shape
-from mascot_jax.engine.pairs import Pairs
-from mascot_jax.serving.top_n import Items, top_n
-from pipeline.hardware import describe_hardware
+from mascot_jax.data.synthetic.generator import SHAPES, USER_TAIL, Shape
+from mascot_jax.data.synthetic.pairs import apportion, popularity
+from mascot_jax.ranking.pairs import Pairs
+from mascot_jax.ranking.top_n import Items, top_n
+from pipeline.common.hardware import describe_hardware
 
 GIB = 1 << 30
 TARGETS = {"ml-1m": (1.0, 2.0), "netflix": (60.0, 2.0)}

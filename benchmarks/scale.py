@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mascot_jax.data.synthetic import SHAPES, generate
+from mascot_jax.data.synthetic.generator import SHAPES, generate
 from mascot_jax.settings import DataSettings, validate
-from pipeline.hardware import describe_hardware
+from pipeline.common.hardware import describe_hardware
 
 ROOT = Path(__file__).resolve().parents[1]
 MIB = 1 << 20

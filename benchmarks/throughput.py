@@ -32,12 +32,12 @@ from benchmarks.variants import (
     make_variants,
 )
 from benchmarks.workload import MOST_RATINGS, make_workload
-from mascot_jax.data.synthetic import SHAPES
+from mascot_jax.data.synthetic.generator import SHAPES
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.tables.traffic import relative_bytes
 from mascot_jax.training.epoch import measures
-from mascot_jax.training.traffic import relative_bytes
-from pipeline.hardware import describe_hardware
+from pipeline.common.hardware import describe_hardware
 
 FACTORS = 128
 DETERMINISTIC = "deterministic / Hogwild, fp32"

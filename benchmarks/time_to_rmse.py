@@ -27,8 +27,8 @@ from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.training.progress import EpochRecord
-from pipeline.hardware import describe_hardware
+from mascot_jax.training.records import EpochRecord
+from pipeline.common.hardware import describe_hardware
 
 GOAL_ABOVE_BEST = 0.0005
 LARGEST_BEST, MOST_SECONDS = 0.841, 0.7

@@ -11,9 +11,8 @@ from tqdm import tqdm
 from benchmarks.folds import Fold
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.storage import storages_of
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.training.traffic import Traffic, relative_bytes
+from mascot_jax.tables.traffic import Traffic, relative_bytes
 
 
 class Trial(NamedTuple):
@@ -48,7 +47,7 @@ def run_trials(trials: Sequence[Trial], folds: Mapping[int, Fold]) -> list[Outco
 def _run(trial: Trial, fold: Fold) -> Outcome:
     settings = validate(TrainSettings, {**trial.values, "deterministic": True}).resolved()
     execution = Execution(threads=1)
-    traffic = Traffic(fold.users.visits, fold.items.visits, storages_of(settings))
+    traffic = Traffic(fold.users.visits, fold.items.visits, settings.storages)
     prepared = fold.prepare(settings)
     state = fold.fit(
         prepared,

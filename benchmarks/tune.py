@@ -23,9 +23,9 @@ from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.settings.presets import RECIPES, Recipe
-from mascot_jax.training.progress import EpochRecord
-from pipeline.hardware import describe_hardware
+from mascot_jax.settings.methods import RECIPES, Recipe
+from mascot_jax.training.records import EpochRecord
+from pipeline.common.hardware import describe_hardware
 
 SHARE = 0.1
 NEAR = 0.0005

@@ -13,16 +13,17 @@ import numpy as np
 
 from benchmarks.workload import Workload
 from mascot_jax.engine import kernels
-from mascot_jax.engine.grouping import Grouping
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.state import Side, TrainState
-from mascot_jax.engine.storage import FLOAT16, FLOAT32
+from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.settings.presets import METHODS
+from mascot_jax.settings.methods import METHODS
+from mascot_jax.tables.groups import Grouping
+from mascot_jax.tables.storage import FLOAT16, FLOAT32
+from mascot_jax.tables.table import Side
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.layout import lay_out
 
 Step = Callable[[TrainState], TrainState]
 

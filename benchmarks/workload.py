@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.data.pairs import popularity
-from mascot_jax.data.synthetic import ITEM_TAIL, SHAPES, USER_TAIL
-from mascot_jax.engine.grouping import Grouping, regroup
+from mascot_jax.data.synthetic.generator import ITEM_TAIL, SHAPES, USER_TAIL
+from mascot_jax.data.synthetic.pairs import popularity
 from mascot_jax.engine.ratings import Ratings, relabelled_ratings
+from mascot_jax.tables.groups import Grouping, regroup
 
 MOST_RATINGS = 32_000_000
 """Unless asked for more: what an epoch in shuffled order needs to show. Orders that keep rows in

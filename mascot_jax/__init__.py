@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mascot_jax.estimator import MatrixFactorization
+    from mascot_jax.mf.estimator import MatrixFactorization
 
 __all__ = ["MatrixFactorization", "__version__"]
 __version__ = version("mascot-jax")
@@ -17,7 +17,7 @@ __version__ = version("mascot-jax")
 def __getattr__(name: str) -> Any:
     """Import JAX and the kernels when they are first needed, not with the package."""
     if name == "MatrixFactorization":
-        return import_module("mascot_jax.estimator").MatrixFactorization
+        return import_module("mascot_jax.mf.estimator").MatrixFactorization
     raise AttributeError(f"module 'mascot_jax' has no attribute {name!r}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline import paths
+from pipeline.common import paths
 
 LOCK = Path("dvc.lock")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from mascot_jax.base.files import atomic_write
 from mascot_jax.data.load import load_ratings
-from mascot_jax.files import atomic_write
 from mascot_jax.settings import DataSettings, Params
-from pipeline import paths
-from pipeline.stage import run_stage
+from pipeline.common import paths
+from pipeline.common.stage import run_stage
 
 
 def download(params: Params) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
-from mascot_jax.engine.grouping import Grouping
-from mascot_jax.engine.storage import Storage, storages_of
 from mascot_jax.errors import MascotError
 from mascot_jax.settings import TrainSettings
-from mascot_jax.training.progress import EpochRecord, SideRecord
-from pipeline import paths
+from mascot_jax.tables.groups import Grouping
+from mascot_jax.tables.storage import Storage
+from mascot_jax.training.records import EpochRecord, SideRecord
+from pipeline.common import paths
 
 
 class EpochLog:
@@ -25,7 +25,7 @@ class EpochLog:
     ) -> None:
         self._fold = fold
         self._rows = {"users": np.diff(users.starts), "items": np.diff(items.starts)}
-        self._storages = storages_of(settings)
+        self._storages = settings.storages
         self._factors = settings.factors
         self._q_errors: list[dict[str, Any]] = []
         self._live = _open_live(fold)

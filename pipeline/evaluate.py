@@ -6,15 +6,15 @@ from typing import Any
 
 import jax
 
-from mascot_jax.artefact.model import Model, side_to_state
-from mascot_jax.artefact.model_file import load_model, model_digest
 from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.engine.devices import device_for_use, usable_cores
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.mf.model import Model, side_to_state
+from mascot_jax.mf.model_file import load_model, model_digest
 from mascot_jax.settings import Params
 from mascot_jax.training.scoring import HeldOut
-from pipeline import paths
-from pipeline.stage import run_fold_stage
+from pipeline.common import paths
+from pipeline.common.stage import run_fold_stage
 
 
 def evaluate(params: Params, fold: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mascot_jax.data.store import count_training_ratings
-from mascot_jax.engine.grouping import regroup as group_rows
 from mascot_jax.settings import Params
-from mascot_jax.training.grouping_file import save_groupings
-from pipeline import paths
-from pipeline.stage import run_fold_stage
+from mascot_jax.tables.groups import regroup as group_rows
+from mascot_jax.tables.groups import save_groupings
+from pipeline.common import paths
+from pipeline.common.stage import run_fold_stage
 
 
 def regroup(params: Params, fold: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
+from mascot_jax.base.files import atomic_write
 from mascot_jax.data.split import report, split_ratings
 from mascot_jax.data.store import write_split
-from mascot_jax.files import atomic_write
 from mascot_jax.settings import Params, SplitSettings
-from pipeline import paths
-from pipeline.stage import run_stage
+from pipeline.common import paths
+from pipeline.common.stage import run_stage
 
 
 def split(params: Params) -> None:

@@ -9,12 +9,12 @@ import csv
 import statistics
 from typing import Any
 
-from mascot_jax.engine.storage import STORAGES
 from mascot_jax.settings import Params
-from mascot_jax.settings.presets import Recipe
-from mascot_jax.training.traffic import relative_bytes
-from pipeline import paths
-from pipeline.stage import run_stage
+from mascot_jax.settings.methods import Recipe
+from mascot_jax.tables.storage import STORAGES
+from mascot_jax.tables.traffic import relative_bytes
+from pipeline.common import paths
+from pipeline.common.stage import run_stage
 
 
 def summarize(params: Params) -> None:

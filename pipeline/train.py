@@ -16,30 +16,29 @@ import jax
 import polars as pl
 from tqdm import tqdm
 
-from mascot_jax.artefact.ids import index_ids
-from mascot_jax.artefact.model import Model
-from mascot_jax.artefact.model_file import save_model
 from mascot_jax.data.store import count_training_ratings, read_fold
 from mascot_jax.engine.devices import choose_device, usable_cores
-from mascot_jax.engine.grouping import Grouping
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import relabelled_ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import CheckpointError
+from mascot_jax.ids.table import index_ids
+from mascot_jax.ids.values import as_column
+from mascot_jax.mf.model import Model
+from mascot_jax.mf.model_file import save_model
+from mascot_jax.mf.train import train_model
 from mascot_jax.settings import Params, TrainSettings
+from mascot_jax.tables.groups import Grouping, load_groupings
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import fingerprint
-from mascot_jax.training.grouping_file import load_groupings
-from mascot_jax.training.interactions import as_column
-from mascot_jax.training.interruption import Interruption, deferred_signals
-from mascot_jax.training.preparation import Prepared, decide_biases, prepare
-from mascot_jax.training.progress import EpochRecord, Progress
+from mascot_jax.training.problem import Prepared, decide_biases, prepare
+from mascot_jax.training.records import EpochRecord, Progress
 from mascot_jax.training.scoring import HeldOut
-from mascot_jax.training.train_model import train_model
-from pipeline import paths
+from mascot_jax.training.signals import Interruption, deferred_signals
+from pipeline.common import paths
+from pipeline.common.hardware import describe_hardware
+from pipeline.common.stage import run_fold_stage
 from pipeline.epoch_log import EpochLog
-from pipeline.hardware import describe_hardware
-from pipeline.stage import run_fold_stage
 
 
 def train(params: Params, fold: int) -> None:

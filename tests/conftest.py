@@ -23,7 +23,7 @@ NEED_THE_CHECKOUT = [
     "pipeline",
     "studies",
     "engine/test_devices.py",
-    "test_settings.py",
+    "settings",
     # the sources of the kernels, of the library or of the pages
     "command/test_docs.py",
     "test_build.py",

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import NEED_THE_CHECKOUT, ONCE_IS_ENOUGH
-from tests.documents import blocks, check_page, prepare
+from tests.support.documents import blocks, check_page, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

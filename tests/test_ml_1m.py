@@ -5,10 +5,9 @@ import os
 import pytest
 
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.storage import storages_of
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.training.traffic import Traffic, relative_bytes
-from tests.movielens import make_fold, read_ml_1m
+from mascot_jax.tables.traffic import Traffic, relative_bytes
+from tests.support.movielens import make_fold, read_ml_1m
 
 pytestmark = pytest.mark.realdata
 
@@ -21,7 +20,7 @@ def outcomes(real_data):
 
     def outcome(method, **values):
         settings = validate(TrainSettings, {"method": method, "deterministic": False} | values)
-        storages = storages_of(settings.resolved())
+        storages = settings.resolved().storages
         traffic = Traffic(fold.users.visits, fold.items.visits, storages)
         rmse = fold.train(
             settings,

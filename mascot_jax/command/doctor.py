@@ -131,8 +131,8 @@ def _training() -> Check:
     from mascot_jax.engine.kernels import Execution
     from mascot_jax.engine.ratings import make_ratings
     from mascot_jax.settings import TrainSettings
-    from mascot_jax.training.fit import fit
     from mascot_jax.training.initial import initial_state
+    from mascot_jax.training.loop import fit
 
     users, items = np.array([0, 0, 1, 1], np.uint32), np.array([0, 1, 0, 1], np.uint32)
     starts = np.array([0, 2], np.uint32)

@@ -9,7 +9,7 @@ from mascot_jax.command.ids import parse_ids, warn_of_unknown
 from mascot_jax.command.output import print_json, print_table, warn
 from mascot_jax.command.tables import read_ratings
 from mascot_jax.errors import SettingsError
-from mascot_jax.estimator import MatrixFactorization
+from mascot_jax.mf.estimator import MatrixFactorization
 
 
 def run(args: argparse.Namespace) -> int:

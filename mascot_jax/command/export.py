@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from mascot_jax.artefact.export import export_dense
-from mascot_jax.artefact.model_file import load_model
 from mascot_jax.command.output import print_json
+from mascot_jax.mf.export import export_dense
+from mascot_jax.mf.model_file import load_model
 
 
 def run(args: argparse.Namespace) -> int:

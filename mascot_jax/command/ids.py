@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.artefact.ids import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, IdTable
 from mascot_jax.command.output import warn
 from mascot_jax.errors import DataError
+from mascot_jax.ids.table import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, IdTable
 
 SHOWN: Final = 5
 """Unknown ids that a warning names."""

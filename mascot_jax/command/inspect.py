@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from mascot_jax.artefact.model import Model, ModelSide
-from mascot_jax.artefact.model_file import load_model, model_facts
 from mascot_jax.command.output import print_json, print_table
-from mascot_jax.engine.storage import STORAGES
+from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.mf.model_file import load_model, model_facts
 from mascot_jax.settings import TrainSettings
-from mascot_jax.settings.presets import METHODS
+from mascot_jax.settings.methods import METHODS
+from mascot_jax.tables.storage import STORAGES
 
 EXAMPLES: Final = 3
 """Ids shown of each side."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from mascot_jax.settings import Settings
 from mascot_jax.settings.defaults import with_defaults
-from mascot_jax.settings.presets import Recipe
+from mascot_jax.settings.methods import Recipe
 
 NULL: Final = "null"
 """What stands for None, as in params.yaml."""

@@ -7,7 +7,7 @@ import argparse
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
 from mascot_jax.command.output import print_columns
 from mascot_jax.command.tables import WRITTEN, check_output, read_pairs, write_table
-from mascot_jax.estimator import MatrixFactorization
+from mascot_jax.mf.estimator import MatrixFactorization
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from mascot_jax.command.output import discard_output, print_json, warn
 from mascot_jax.settings import TrainSettings
-from mascot_jax.training.progress import EpochRecord
+from mascot_jax.training.records import EpochRecord
 
 
 class Display:

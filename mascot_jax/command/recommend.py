@@ -7,12 +7,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mascot_jax.artefact.model import Model
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
 from mascot_jax.command.output import print_columns
 from mascot_jax.command.tables import WRITTEN, check_output, read_lines, write_table
 from mascot_jax.errors import DataError
-from mascot_jax.estimator import MatrixFactorization
+from mascot_jax.mf.estimator import MatrixFactorization
+from mascot_jax.mf.model import Model
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
+from mascot_jax.base.files import atomic_write, check_writable
 from mascot_jax.errors import DataError, MissingExtraError, SettingsError
-from mascot_jax.files import atomic_write, check_writable
 from mascot_jax.settings import Columns
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
     Parameters
     ----------
     path
-        What ``mascot_jax.data.readers.by_suffix`` reads, or such as ``ml-1m.zip``.
+        What ``mascot_jax.data.formats.by_suffix`` reads, or such as ``ml-1m.zip``.
     user, item, rating
         Columns; None takes those of these names, or the first three in ``.dat`` and ``.data``,
         which have no header.
@@ -45,8 +45,8 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
         There is no polars.
     """
     _need_polars()
-    from mascot_jax.data.readers.by_suffix import read_by_suffix
-    from mascot_jax.data.registry import DATA_SETS
+    from mascot_jax.data.formats.by_suffix import read_by_suffix
+    from mascot_jax.data.sets import DATA_SETS
 
     source = _existing(path)
     known = DATA_SETS.get(source.stem) if source.is_dir() or source.suffix == ".zip" else None
@@ -97,7 +97,7 @@ def _read_columns(source: Path, names: Mapping[str, str]) -> pl.DataFrame:
     if suffix not in (*_SEPARATORS, ".parquet"):
         raise DataError(f"{source}: must end in {', '.join(_SEPARATORS)} or .parquet")
     if suffix == ".parquet":
-        from mascot_jax.data.readers.parquet import read_columns
+        from mascot_jax.data.formats.parquet import read_columns
 
         return read_columns(
             source, str(source), names, lambda schema: _check(source, names, schema)

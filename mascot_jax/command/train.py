@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mascot_jax.artefact.model import Model
-from mascot_jax.artefact.model_file import save_model
 from mascot_jax.command.options import given, train_settings
 from mascot_jax.command.output import print_json, warn
 from mascot_jax.command.progress import Display
 from mascot_jax.command.tables import check_output, read_ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import SaveError, SettingsError
+from mascot_jax.mf.fit import fit_model
+from mascot_jax.mf.interactions import Interactions, read_interactions
+from mascot_jax.mf.model import Model
+from mascot_jax.mf.model_file import save_model
 from mascot_jax.settings import RegroupSettings, TrainSettings, validate
 from mascot_jax.training.checkpoint import CheckpointWarning
-from mascot_jax.training.fit_model import fit_model
-from mascot_jax.training.interactions import Interactions, read_interactions
-from mascot_jax.training.interruption import Interruption, deferred_signals
-from mascot_jax.training.progress import EpochRecord
+from mascot_jax.training.records import EpochRecord
+from mascot_jax.training.signals import Interruption, deferred_signals
 
 
 def run(args: argparse.Namespace) -> int:

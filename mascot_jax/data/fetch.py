@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 
 import pooch
 
-from mascot_jax.data.registry import DataSet
+from mascot_jax.data.sets import DataSet
 from mascot_jax.errors import DataError
 
 RETRIES = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mascot_jax.data.fetch import fetch
 from mascot_jax.data.raw import RawRatings
-from mascot_jax.data.registry import DATA_SETS
+from mascot_jax.data.sets import DATA_SETS
 from mascot_jax.settings import DataSettings
 
 
@@ -29,7 +29,7 @@ def load_ratings(settings: DataSettings) -> RawRatings:
     """
     if settings.name == "synthetic":
         # Only this data set needs the generator, and the generator needs nothing of this module.
-        from mascot_jax.data.synthetic import generate
+        from mascot_jax.data.synthetic.generator import generate
 
         return generate(settings)
     dataset = DATA_SETS[settings.name]

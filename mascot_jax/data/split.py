@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mascot_jax.artefact.column import Column
-from mascot_jax.artefact.ids import index_ids
-from mascot_jax.engine.counting import count_each, parts
+from mascot_jax.base.arrays import count_each, parts
 from mascot_jax.errors import DataError, SettingsError
+from mascot_jax.ids.column import Column
+from mascot_jax.ids.table import index_ids
 from mascot_jax.settings import SplitSettings
 
 TRAIN_ONLY = 255

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from mascot_jax.data.columns import ColumnFile, open_columns
+from mascot_jax.base.files import atomic_write
+from mascot_jax.base.json_text import as_count, as_number, parse_json
+from mascot_jax.data.chunks import ColumnFile, open_columns
 from mascot_jax.errors import DataError, SettingsError
-from mascot_jax.files import atomic_write
-from mascot_jax.json_text import as_count, as_number, parse_json
 
 Indices = npt.NDArray[np.uint32]
 Ratings = npt.NDArray[np.float32]

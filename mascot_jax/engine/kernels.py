@@ -17,8 +17,8 @@ from jax.typing import ArrayLike
 
 from mascot_jax.engine import native  # noqa: F401  registers the targets
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.state import Side
-from mascot_jax.engine.storage import STORAGES, WHOLE_ROW, Storage, Tables
+from mascot_jax.tables.storage import STORAGES, WHOLE_ROW, Storage
+from mascot_jax.tables.table import Side, Tables
 
 STATISTICS = 4
 """Columns of the sums after the k of the gradient.

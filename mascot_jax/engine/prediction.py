@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.arrays import parts
+from mascot_jax.base.biases import Biases
 from mascot_jax.engine import kernels
-from mascot_jax.engine.biases import Biases
-from mascot_jax.engine.counting import parts
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.state import Side
+from mascot_jax.tables.table import Side
 
 PAIRS_AT_A_TIME: Final = 1 << 20
 """Bounds the memory of a prediction: 12 MiB a chunk."""

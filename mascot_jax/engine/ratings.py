@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.engine.counting import parts
+from mascot_jax.base.arrays import parts
 from mascot_jax.errors import DataError
 
 
@@ -48,7 +48,7 @@ class Ratings:
     user_count, item_count
         Every user is below the one, every item below the other.
     strata
-        The blocks that ``mascot_jax.training.layout`` put the ratings in; None for ratings in none.
+        The blocks that ``mascot_jax.engine.layout`` put the ratings in; None for ratings in none.
     order
         What it put them in (``train.order``); shuffled, as they came.
     conflict_free

@@ -7,13 +7,12 @@ never taken for a number) and complete before any work starts.
 from mascot_jax.settings.comparators import AfpSettings, Comparators, MptSettings, MuppetSettings
 from mascot_jax.settings.data import DATA_SETS, SHAPES, Columns, DataSettings, SplitSettings
 from mascot_jax.settings.params import EvaluateSettings, Params
-from mascot_jax.settings.train import STORAGES, Backend, RegroupSettings, TrainSettings
+from mascot_jax.settings.train import Backend, RegroupSettings, TrainSettings
 from mascot_jax.settings.validation import Finite, Seed, Settings, SettingsT, together, validate
 
 __all__ = [
     "DATA_SETS",
     "SHAPES",
-    "STORAGES",
     "AfpSettings",
     "Backend",
     "Columns",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from mascot_jax.settings.presets import METHODS, RECIPES, Preset, Recipe
+from mascot_jax.settings.methods import METHODS, RECIPES, Preset, Recipe
 from mascot_jax.settings.train import TrainSettings
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(

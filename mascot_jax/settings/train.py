@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from mascot_jax.settings.comparators import Comparators
-from mascot_jax.settings.presets import METHODS, PAPER, RECIPES, Schedule, Switching
+from mascot_jax.settings.methods import METHODS, PAPER, RECIPES, Schedule, Switching
 from mascot_jax.settings.validation import Finite, Seed, Settings, together
+from mascot_jax.tables.storage import FLOAT32, STORAGES, Storage, promotions
 
-STORAGES = ("float32", "float16", "int8-16", "int8-32", "int8-64", "int8-row")
 MOST_HELD_FACTORS_ON_CUDA = 256
 """Longer rows do not fit a tile's registers, and a block's largest magnitude needs all of them."""
 
@@ -69,7 +69,7 @@ class TrainSettings(Settings):
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = 10
     """Epochs from one checkpoint to the next, where training is told where to keep them; null never
     writes one. A training that is cut short goes on from the last. The model is the same."""
-    storage: Literal[STORAGES] | None = None  # type: ignore[valid-type]
+    storage: Literal[tuple(STORAGES)] | None = None  # type: ignore[valid-type]
     """Precision that rows are stored in at the start; int8 with a scale for each row, or for every
     16, 32 or 64 of its components."""
     rounding: Literal["nearest", "stochastic"] | None = None
@@ -185,6 +185,12 @@ class TrainSettings(Settings):
     def switching(self) -> Switching:
         """What is promoted at a time: nothing, a side as a whole, or a group."""
         return METHODS[self.method].switching
+
+    @property
+    def storages(self) -> tuple[Storage, ...]:
+        """What rows may be stored in: at the start, then what their groups may be promoted to."""
+        first = STORAGES[self.storage or FLOAT32.name]
+        return (first,) if self.switching is Switching.NONE else promotions(first)
 
     def on(self, platform: str) -> TrainSettings:
         """Return a copy in which the kind of device, in JAX's words, decides what was left to it.

@@ -1,7 +1,7 @@
 """Checkpoints: a training that was cut short goes on as if nothing had happened.
 
 A deterministic one ends in the bytes that it would have ended in. A checkpoint is one safetensors
-file, complete or not there at all (``mascot_jax.files``).
+file, complete or not there at all (``mascot_jax.base.files``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.artefact.tensor_file import Format, Tensors, read_tensors, write_tensors
+from mascot_jax.base.files import check_writable, saving
+from mascot_jax.base.tensor_file import Format, Tensors, read_tensors, write_tensors
 from mascot_jax.engine import kernels
-from mascot_jax.engine.state import Side, TrainState
-from mascot_jax.engine.storage import STORAGES, by_code
+from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import CheckpointError, SaveError
-from mascot_jax.files import check_writable, saving
-from mascot_jax.training.progress import EpochRecord, Progress, SideRecord
+from mascot_jax.tables.storage import STORAGES, by_code
+from mascot_jax.tables.table import Side
+from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 
 FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 1, CheckpointError)
 

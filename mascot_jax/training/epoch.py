@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.layout import is_laid_out
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.state import Side, TrainState
+from mascot_jax.engine.state import TrainState
+from mascot_jax.methods import switching
+from mascot_jax.methods.word_length import policy_of, sample_gradients, word_length
 from mascot_jax.settings import Comparators, TrainSettings
-from mascot_jax.settings.presets import METHODS, Switching
-from mascot_jax.training import switching
-from mascot_jax.training.layout import is_laid_out
+from mascot_jax.settings.methods import METHODS, Switching
+from mascot_jax.tables.table import Side
 from mascot_jax.training.schedule import learning_rates
-from mascot_jax.training.word_length import policy_of, sample_gradients, word_length
 
 
 class SideReport(NamedTuple):

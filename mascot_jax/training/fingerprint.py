@@ -1,6 +1,6 @@
 """What a training is: all that its result depends on, if it is deterministic.
 
-Of the settings nothing else; of the code more: all of the library but ``command`` and ``serving``.
+Of the settings nothing else; of the code more: all of the library but ``command`` and ``ranking``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mascot_jax
-from mascot_jax.engine.grouping import Grouping
 from mascot_jax.settings import TrainSettings
-from mascot_jax.training.preparation import Prepared
+from mascot_jax.tables.groups import Grouping
+from mascot_jax.training.problem import Prepared
 from mascot_jax.training.scoring import HeldOut
 
 OF_NO_EFFECT: Final = frozenset({"recipe", "backend", "threads", "checkpoint_every"})
@@ -89,6 +89,6 @@ def _code() -> str:
     folder = Path(mascot_jax.__file__).parent
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(folder)
-        if name.parts[0] not in ("command", "serving"):
+        if name.parts[0] not in ("command", "ranking"):
             digest.update(f"\n{name.as_posix()}\n".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.engine import kernels
-from mascot_jax.engine.state import Side, TrainState
-from mascot_jax.engine.storage import Storage, storages_of
+from mascot_jax.engine.codec import encode
+from mascot_jax.engine.state import TrainState
+from mascot_jax.methods.word_length import policy_of
 from mascot_jax.settings import TrainSettings
-from mascot_jax.training.word_length import policy_of
+from mascot_jax.tables.storage import Storage
+from mascot_jax.tables.table import Side
 
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
@@ -74,7 +76,7 @@ def _check_starts(starts: NDArray[np.uint32], side: str) -> None:
 
 def _initial_side(starts: NDArray[np.uint32], key: jax.Array, settings: TrainSettings) -> Side:
     groups, rows = len(starts) - 1, int(starts[-1])
-    storages = storages_of(settings)
+    storages = settings.storages
     tables = {s.name: kernels.allocate_table(rows, settings.factors, s) for s in storages}
     first = storages[0]
     tables[first.name] = _fill(tables[first.name], key, settings.factors, first)
@@ -93,7 +95,7 @@ def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> j
     chunk = min(ROWS_AT_A_TIME, rows)
 
     def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
-        stored = storage.encode(bell(jax.random.fold_in(key, i), (chunk, factors)))
+        stored = encode(storage, bell(jax.random.fold_in(key, i), (chunk, factors)))
         padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         # The last chunk is moved back to fit, over rows that an earlier one wrote.
         first = jnp.minimum(i * chunk, rows - chunk)

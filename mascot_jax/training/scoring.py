@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.engine import kernels, prediction
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.metrics import ErrorTotals
 from mascot_jax.engine.prediction import ColdRule, check_row
-from mascot_jax.engine.state import Side
 from mascot_jax.engine.sums import pairwise_sum, rounded
+from mascot_jax.tables.table import Side
 
 
 class HeldOut:

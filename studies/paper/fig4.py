@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.state import Side, TrainState
-from mascot_jax.engine.storage import FLOAT32
+from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainSettings
+from mascot_jax.tables.storage import FLOAT32
+from mascot_jax.tables.table import Side
 from studies.paper.core.quantities import quantity, ratio
 from studies.paper.core.race import Variant
 from studies.paper.core.stage import Case, Rows, run_figure

@@ -17,10 +17,10 @@ from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import TrainState
+from mascot_jax.methods.switching import unpack_sums
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.schedule import learning_rates
-from mascot_jax.training.switching import unpack_sums
 from studies.paper.core.quantities import quantity
 from studies.paper.core.race import Variant, variant_settings
 from studies.paper.core.stage import Case, Rows, run_figure

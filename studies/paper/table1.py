@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.arrays import count_each
 from mascot_jax.data.store import read_fold
-from mascot_jax.engine.counting import count_each
-from pipeline.paths import read_json
+from pipeline.common.paths import read_json
 from studies.paper.core.stage import Case, Rows, run_figure
 
 POINTS: Final = 101

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from mascot_jax import MatrixFactorization
-from mascot_jax.serving.list_metrics import list_metrics
-from mascot_jax.serving.recommendation import Ranking
+from mascot_jax.mf.list_metrics import list_metrics
+from mascot_jax.mf.recommend import Ranking
 from tests.command.conftest import ITEMS
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mascot_jax.artefact.ids import index_ids
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
 from mascot_jax.errors import DataError
-from mascot_jax.training.interactions import as_column
+from mascot_jax.ids.table import index_ids
+from mascot_jax.ids.values import as_column
 
 
 def table_of(*ids):

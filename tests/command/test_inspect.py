@@ -3,7 +3,7 @@
 import pytest
 
 import mascot_jax
-from mascot_jax.artefact.model_file import load_model, model_digest
+from mascot_jax.mf.model_file import load_model, model_digest
 from tests.command.conftest import ITEMS, USERS
 
 

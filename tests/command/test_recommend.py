@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from mascot_jax import MatrixFactorization
-from mascot_jax.artefact.model_file import load_model, save_model
+from mascot_jax.mf.model_file import load_model, save_model
 from tests.command.conftest import SMALL, USERS, planted
 
 

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
-from mascot_jax.artefact.model_file import load_model
 from mascot_jax.command import progress, tables
 from mascot_jax.command.options import train_settings
+from mascot_jax.mf.model_file import load_model
 from mascot_jax.settings import TrainSettings, validate
 from tests.command.conftest import ITEMS, SMALL, USERS
 

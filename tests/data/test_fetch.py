@@ -9,7 +9,7 @@ import pytest
 
 from mascot_jax.data import fetch as fetch_module
 from mascot_jax.data.fetch import fetch
-from mascot_jax.data.registry import DATA_SETS
+from mascot_jax.data.sets import DATA_SETS
 from mascot_jax.errors import DataError
 
 CONTENT = b"user,item,rating\n1,2,3\n"

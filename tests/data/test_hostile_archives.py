@@ -11,7 +11,7 @@ import pytest
 
 from mascot_jax.data import archive
 from mascot_jax.data.archive import open_members
-from mascot_jax.data.readers.netflix import read_netflix
+from mascot_jax.data.formats.netflix import read_netflix
 from mascot_jax.errors import DataError
 
 TEXT = b"".join(b"%d::%d::4::0\n" % (i, i * i) for i in range(300))

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from mascot_jax.data.archive import Member
-from mascot_jax.data.readers.delimited import Layout, read_delimited
-from mascot_jax.data.readers.parquet import read_parquet
+from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.data.split import split_ratings
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns, SplitSettings

@@ -146,9 +146,9 @@ def test_the_sets_with_their_own_test_ratings(tmp_path):
 
 def test_synthetic_comes_from_the_generator(monkeypatch):
     made = RawRatings(pl.DataFrame(), {"seed": 3})
-    generator = types.ModuleType("mascot_jax.data.synthetic")
+    generator = types.ModuleType("mascot_jax.data.synthetic.generator")
     generator.generate = lambda settings: made if settings.seed == 3 else None
-    monkeypatch.setitem(sys.modules, "mascot_jax.data.synthetic", generator)
+    monkeypatch.setitem(sys.modules, "mascot_jax.data.synthetic.generator", generator)
     assert load_ratings(DataSettings(seed=3)) is made
 
 

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mascot_jax.data.archive import Member
-from mascot_jax.data.readers import text
-from mascot_jax.data.readers.delimited import Layout, read_delimited
-from mascot_jax.data.readers.netflix import read_netflix
-from mascot_jax.data.readers.parquet import read_parquet
-from mascot_jax.data.readers.yahoo_music import read_yahoo_music
+from mascot_jax.data.formats import text
+from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.netflix import read_netflix
+from mascot_jax.data.formats.parquet import read_parquet
+from mascot_jax.data.formats.yahoo_music import read_yahoo_music
 from mascot_jax.settings import Columns
 
 few = settings(max_examples=20, deadline=None)

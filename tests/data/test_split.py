@@ -74,7 +74,7 @@ def _sort_key(value):
 
 def test_wide_integer_ids_are_searched(monkeypatch):
     """The same indices from either way, each over several chunks."""
-    monkeypatch.setattr("mascot_jax.artefact.column.ROWS_AT_A_TIME", 16)
+    monkeypatch.setattr("mascot_jax.ids.column.ROWS_AT_A_TIME", 16)
     rng = np.random.default_rng(0)
     users = rng.integers(-50, 50, 200)
     near = split_ratings(frame(users.tolist(), users.tolist()), SplitSettings())
@@ -169,7 +169,7 @@ def check_report(split):
 
 
 def test_report_over_several_chunks(monkeypatch):
-    monkeypatch.setattr("mascot_jax.engine.counting.AT_A_TIME", 16)
+    monkeypatch.setattr("mascot_jax.base.arrays.AT_A_TIME", 16)
     rng = np.random.default_rng(0)
     users, items = rng.geometric(0.02, (2, 300)).tolist()
     check_report(split_ratings(frame(users, items), SplitSettings(count=4)))

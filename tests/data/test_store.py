@@ -53,7 +53,7 @@ def test_each_fold_comes_back_in_order(tmp_path_factory, size, folds, data):
     values = columns(size, folds)
     write_split(path, **values, count=folds, low=0.5, high=5.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mascot_jax.data.columns.CHUNK", 16)
+        patch.setattr("mascot_jax.data.chunks.CHUNK", 16)
         found = read_fold(path, fold)
         users, items = count_training_ratings(path, fold)
     test = values["fold"] == fold

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mascot_jax.data.baseline import bias_rmse
-from mascot_jax.data.pairs import apportion, draw_pairs, popularity
-from mascot_jax.data.planted import Scale
 from mascot_jax.data.raw import RawRatings
-from mascot_jax.data.synthetic import HALF_STARS, SHAPES, WHOLE_STARS, generate
+from mascot_jax.data.synthetic.baseline import bias_rmse
+from mascot_jax.data.synthetic.generator import HALF_STARS, SHAPES, WHOLE_STARS, generate
+from mascot_jax.data.synthetic.pairs import apportion, draw_pairs, popularity
+from mascot_jax.data.synthetic.planted import Scale
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings import DataSettings
 
@@ -118,7 +118,7 @@ def test_shapes_are_those_of_the_paper():
 @pytest.mark.parametrize("noise", [0.3, 1.5])
 def test_floor_is_what_repeated_draws_of_the_noise_leave(noise, monkeypatch):
     """Independent of the formula: the mean of many draws stands for the expectation."""
-    import mascot_jax.data.synthetic as module
+    import mascot_jax.data.synthetic.generator as module
 
     scores = []
     inner = module.Truth.score
@@ -193,7 +193,7 @@ def test_more_ratings_than_pairs_is_refused():
 
 
 def test_chunks_join_without_gaps(monkeypatch):
-    monkeypatch.setattr("mascot_jax.data.pairs.CHUNK", 500)
+    monkeypatch.setattr("mascot_jax.data.synthetic.pairs.CHUNK", 500)
     raw = small()
     assert raw.frame.height == 6000
     assert raw.frame.select("user", "item").n_unique() == 6000
@@ -201,7 +201,7 @@ def test_chunks_join_without_gaps(monkeypatch):
 
 
 def test_users_still_short_after_the_redraws_are_completed(monkeypatch):
-    monkeypatch.setattr("mascot_jax.data.pairs._ROUNDS", 2)
+    monkeypatch.setattr("mascot_jax.data.synthetic.pairs._ROUNDS", 2)
     weights = np.full(400, 1e-9)
     weights[0] = 1.0
     wanted = np.full(20, 30)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cuda_on_host import compile_kernels
+from tests.support.cuda_on_host import compile_kernels
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests import cuda_reference, reference
-from tests.cuda_on_host import (
+from tests.support import cuda_reference, reference
+from tests.support.cuda_on_host import (
     HostWorld,
     assert_factors,
     diagonal_world,

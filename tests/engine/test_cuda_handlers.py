@@ -14,7 +14,7 @@ import pytest
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
-from tests.worlds import make_world
+from tests.support.worlds import make_world
 
 ONE = Execution()
 ACCEPTED = "platform stream"

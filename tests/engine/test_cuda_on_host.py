@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mascot_jax.engine.storage import STORAGES
-from tests import cuda_reference, reference
-from tests.cuda_on_host import (
+from mascot_jax.tables.storage import STORAGES
+from tests.support import cuda_reference, reference
+from tests.support.cuda_on_host import (
     LOOKUPS,
     HostWorld,
     assert_factors,
@@ -13,8 +13,8 @@ from tests.cuda_on_host import (
     in_runs,
     make_world,
 )
-from tests.reference import stream_key
-from tests.worlds import CODES, make_side
+from tests.support.reference import stream_key
+from tests.support.worlds import CODES, make_side
 
 FACTORS = [1, 7, 32, 33, 64, 100, 128, 200, 256]
 MORE_THAN_REGISTERS_HOLD = 300

@@ -8,20 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mascot_jax.engine import kernels
+from mascot_jax.engine import kernels, layout
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.layout import LONGEST_RUN, range_starts
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.errors import BackendError, DataError, SettingsError
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.training import layout
 from mascot_jax.training.epoch import train_epoch
-from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.layout import LONGEST_RUN, range_starts
-from tests import reference
+from mascot_jax.training.loop import fit
 from tests.engine.test_kernels import VARIANTS, run, sgd
+from tests.support import reference
+from tests.support.worlds import RATES, live_rows, make_side, make_world
 from tests.training.test_training import assert_updates_in_place, planted
-from tests.worlds import RATES, live_rows, make_side, make_world
 
 ONE = Execution(1)
 THREADS = [1, 2, 3, 8]

@@ -15,7 +15,7 @@ import pytest
 import mascot_jax
 from mascot_jax.engine.devices import choose_device, explain
 from mascot_jax.errors import BackendError
-from pipeline.hardware import describe_hardware
+from pipeline.common.hardware import describe_hardware
 
 CHECKOUT = Path(__file__).parents[2]
 BUILD = {"cuda": {"compiler": "nvcc 13.0", "architectures": [75, 80, 90, 100]}}
@@ -158,7 +158,7 @@ def test_cpu_asks_no_gpu(monkeypatch):
 
 def test_importing_the_library_starts_no_back_end():
     modules = [found.name for found in pkgutil.walk_packages(mascot_jax.__path__, "mascot_jax.")]
-    assert {"mascot_jax.data.fetch", "mascot_jax.serving.top_n"} <= set(modules)
+    assert {"mascot_jax.data.fetch", "mascot_jax.ranking.top_n"} <= set(modules)
     code = "\n".join(f"import {name}" for name in modules if not name.endswith("__main__"))
     done = subprocess.run(
         # a back end of this name cannot start

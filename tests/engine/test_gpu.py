@@ -13,15 +13,24 @@ from mascot_jax.engine.devices import choose_device
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import make_ratings
-from mascot_jax.engine.storage import STORAGES, by_code
 from mascot_jax.errors import BackendError
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.tables.storage import STORAGES, by_code
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.scoring import HeldOut
-from tests import cuda_reference
-from tests.movielens import make_fold, read_ml_1m
-from tests.worlds import CODES, RATES, live_rows, make_side, make_world, put, row_codes, visit
+from tests.support import cuda_reference
+from tests.support.movielens import make_fold, read_ml_1m
+from tests.support.worlds import (
+    CODES,
+    RATES,
+    live_rows,
+    make_side,
+    make_world,
+    put,
+    row_codes,
+    visit,
+)
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_gpu")]
 

@@ -11,11 +11,22 @@ import pytest
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.storage import FLOAT16, FLOAT32, INT8, STORAGES, by_code
-from tests import reference
-from tests.worlds import ONE, RATES, epoch, live_rows, make_side, make_world, put, row_codes, visit
+from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES, by_code
+from tests.support import reference
+from tests.support.worlds import (
+    ONE,
+    RATES,
+    epoch,
+    live_rows,
+    make_side,
+    make_world,
+    put,
+    row_codes,
+    visit,
+)
 
 VARIANTS = mascot_ffi.build_info()["instruction_sets"]
+SCALED = [storage for storage in STORAGES.values() if storage.scale_block]
 FACTORS = [1, 7, 31, 32, 33, 64, 100, 128, 200, 256]
 
 
@@ -59,7 +70,7 @@ def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, rounding, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("storage", INT8)
+@pytest.mark.parametrize("storage", SCALED)
 @pytest.mark.parametrize("factors", [1, 16, 31, 100, 128, 300])
 def test_every_block_of_int8_has_a_scale(factors, storage, variant):
     world = make_world(factors, "all", count=200, int8=storage.name)
@@ -370,7 +381,7 @@ def test_the_scales_of_int8_tell_that_a_row_is_not_finite(rounding, bad, variant
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
-@pytest.mark.parametrize("storage", INT8)
+@pytest.mark.parametrize("storage", SCALED)
 def test_an_int8_row_that_does_not_change_is_stored_as_it_was(storage, rounding, variant):
     world = make_world(100, "int8", int8=storage.name, count=2000)
     before = [np.array(side.tables[storage.name]) for side in (world.users, world.items)]
@@ -434,7 +445,7 @@ import resource
 import numpy as np
 from mascot_jax.engine.kernels import Execution
 from tests.engine.test_kernels import run
-from tests.worlds import make_world
+from tests.support.worlds import make_world
 
 world = make_world(8, count=1_100_000)
 run(world, 8)  # what compiling needs is there before memory is limited

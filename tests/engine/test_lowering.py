@@ -16,7 +16,7 @@ from mascot_jax.training import scoring
 from mascot_jax.training.epoch import _fixed, _scalars, _train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.scoring import HeldOut
-from tests.worlds import make_world
+from tests.support.worlds import make_world
 
 EXECUTION = Execution(3, lookup="search", writes="store")
 ATTRIBUTE = (

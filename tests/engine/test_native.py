@@ -256,7 +256,7 @@ rows = np.arange(3, dtype=np.uint32)
 starts = np.array([0, 3], dtype=np.uint32)
 ratings = mascot_jax.engine.ratings.make_ratings(rows, rows, rows, 3, 3)
 state = mascot_jax.training.initial.initial_state(starts, starts, settings)
-mascot_jax.training.fit.fit(state, ratings, settings, mascot_jax.engine.kernels.Execution())
+mascot_jax.training.loop.fit(state, ratings, settings, mascot_jax.engine.kernels.Execution())
 print(*(name for name, value in jax.config.values.items() if value != before[name]))
 """
     assert output(code) == []

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from tests.cuda_on_host import CHECKOUT, NATIVE, compiler
+from tests.support.cuda_on_host import CHECKOUT, NATIVE, compiler
 
 
 def test_what_a_thread_throws_reaches_the_caller(tmp_path):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from mascot_jax.base.biases import Biases
 from mascot_jax.engine import prediction
-from mascot_jax.engine.biases import Biases
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import ColdRule, predict
-from tests.reference import dot
-from tests.worlds import make_world
+from tests.support.reference import dot
+from tests.support.worlds import make_world
 
 K = 8
 WARM = ColdRule(3.25, 23, 17)

@@ -8,8 +8,8 @@ import pytest
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
-from tests import reference
-from tests.worlds import RATES, live_rows, make_world, visit
+from tests.support import reference
+from tests.support.worlds import RATES, live_rows, make_world, visit
 
 VARIANTS = mascot_ffi.build_info()["instruction_sets"]
 STORAGE = {"float16": "float16", "mixed": "float32", "fixed": "float32"}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mascot_jax.engine.kernels import Ratings
-from tests import reference
 from tests.engine.test_kernels import VARIANTS, run
-from tests.worlds import make_side, make_world
+from tests.support import reference
+from tests.support.worlds import make_side, make_world
 
 KEY = reference.stream_key(3, 2, 3)
 TIMES = 200

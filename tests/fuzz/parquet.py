@@ -10,7 +10,7 @@ import polars as pl
 
 from mascot_jax.command.tables import read_pairs
 from mascot_jax.data.archive import Member
-from mascot_jax.data.readers.parquet import read_parquet
+from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.settings import Columns
 from tests.fuzz.mutation import damage
 from tests.fuzz.target import Target

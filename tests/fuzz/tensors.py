@@ -13,18 +13,19 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mascot_jax.artefact import model_file, tensor_file
-from mascot_jax.artefact.model_file import load_model, save_model
+from mascot_jax.base import tensor_file
 from mascot_jax.data.store import count_training_ratings, read_facts, read_fold, write_split
-from mascot_jax.engine.storage import STORAGES, Storage
+from mascot_jax.mf import model_file
+from mascot_jax.mf.model_file import load_model, save_model
 from mascot_jax.settings import TrainSettings
+from mascot_jax.tables.storage import STORAGES, Storage
 from mascot_jax.training import checkpoint
 from mascot_jax.training.checkpoint import load_checkpoint, save_checkpoint
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.progress import EpochRecord, Progress, SideRecord
+from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 from tests.fuzz.mutation import BOUNDARIES, Mutation, damage, some_of
 from tests.fuzz.target import Target
-from tests.small_models import make_model
+from tests.support.small_models import make_model
 
 LENGTH = 8
 """Bytes of the header's length."""

@@ -5,10 +5,10 @@ from random import Random
 
 from mascot_jax.command.tables import read_pairs
 from mascot_jax.data.archive import Member
-from mascot_jax.data.readers import text
-from mascot_jax.data.readers.delimited import Layout, read_delimited
-from mascot_jax.data.readers.netflix import read_netflix
-from mascot_jax.data.readers.yahoo_music import read_yahoo_music
+from mascot_jax.data.formats import text
+from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.netflix import read_netflix
+from mascot_jax.data.formats.yahoo_music import read_yahoo_music
 from mascot_jax.settings import Columns
 from tests.fuzz.mutation import Mutation, damage, some_of
 from tests.fuzz.target import Target

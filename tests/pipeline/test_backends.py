@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mascot_jax.artefact.model_file import load_model, save_model
+from mascot_jax.mf.model_file import load_model, save_model
 from tests.pipeline.workspace import assert_refused
 
 MODEL = "models/0.safetensors"

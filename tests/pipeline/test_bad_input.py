@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from mascot_jax.errors import SettingsError
-from pipeline.stage import read_params
+from pipeline.common.stage import read_params
 from tests.pipeline.workspace import CHECKOUT, Workspace, assert_refused, assert_stopped
 
 RATINGS = "data/raw/ratings.parquet"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mascot_jax.artefact.model_file import load_model
+from mascot_jax.mf.model_file import load_model
 from tests.pipeline.workspace import stages_run
 
 
@@ -60,7 +60,7 @@ def test_a_queued_sweep(workspace):
 def test_a_temporary_experiment_runs_its_own_code(workspace):
     for name, line in (
         ("pipeline/train.py", "start = None if checkpoints is None else _load(checkpoints)"),
-        ("mascot_jax/training/fit.py", "jax.block_until_ready(state)"),
+        ("mascot_jax/training/loop.py", "jax.block_until_ready(state)"),
     ):
         path = workspace.path(name)
         source = path.read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mascot_jax.artefact.model_file import load_model
 from mascot_jax.data.store import count_training_ratings
-from pipeline.stage import read_params
+from mascot_jax.mf.model_file import load_model
+from pipeline.common.stage import read_params
 from pipeline.summarize import RESOLVED
 from tests.pipeline.workspace import CHECKOUT, Workspace, stages_run
 

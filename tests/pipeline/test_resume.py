@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from mascot_jax.artefact.model_file import load_model
-from mascot_jax.training.interruption import Interruption
+from mascot_jax.mf.model_file import load_model
+from mascot_jax.training.signals import Interruption
 from pipeline.train import _stop_if_asked
 from tests.pipeline.workspace import stages_run
 

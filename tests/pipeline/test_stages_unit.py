@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import pipeline
-from mascot_jax.engine.storage import FLOAT16, FLOAT32
 from mascot_jax.errors import DataError
-from mascot_jax.settings.presets import PAPER
-from mascot_jax.training.progress import SideRecord
-from pipeline import paths, stage, summarize
+from mascot_jax.settings.methods import PAPER
+from mascot_jax.tables.storage import FLOAT16, FLOAT32
+from mascot_jax.training.records import SideRecord
+from pipeline.common import paths, stage, summarize
 from pipeline.epoch_log import q_error_rows
 
 

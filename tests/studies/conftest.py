@@ -1,8 +1,8 @@
 import pytest
 
 from mascot_jax.settings import DataSettings, SplitSettings, validate
+from pipeline.common.paths import DataFolder
 from pipeline.download import download_into
-from pipeline.paths import DataFolder
 from pipeline.split import split_folder
 from studies.paper.report.__main__ import write
 from tests.studies.made_up import write_results

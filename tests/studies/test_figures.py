@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.progress import EpochRecord
+from mascot_jax.training.records import EpochRecord
 from studies.paper import fig4, fig5, fig8, table1, table2
 from studies.paper.core.quantities import difference, p_value, quantity, ratio
 from studies.paper.core.race import Outcome, Scored, Variant, race, variant_settings
 from studies.paper.core.settings import Training
 from studies.paper.core.world import World
-from tests.worlds import live_rows
+from tests.support.worlds import live_rows
 
 
 class TestQuantities:

@@ -5,8 +5,8 @@ import pytest
 
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import DivergenceError
-from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.loop import fit
 from studies.paper.core.race import Scored, Variant, race, variant_settings
 from studies.paper.core.settings import Grids, Training
 from studies.paper.core.stage import Case

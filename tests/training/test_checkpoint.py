@@ -5,9 +5,10 @@ import jax
 import numpy as np
 import pytest
 
-from mascot_jax.artefact.model_file import load_model, save_model
-from mascot_jax.artefact.tensor_file import read_tensors, write_tensors
+from mascot_jax.base.tensor_file import read_tensors, write_tensors
 from mascot_jax.errors import CheckpointError, DivergenceError, SaveError
+from mascot_jax.mf.model_file import load_model, save_model
+from mascot_jax.mf.train import train_model
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training.checkpoint import (
     FORMAT,
@@ -17,16 +18,15 @@ from mascot_jax.training.checkpoint import (
     save_checkpoint,
 )
 from mascot_jax.training.fingerprint import fingerprint
-from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.preparation import prepare
-from mascot_jax.training.progress import Progress
+from mascot_jax.training.loop import fit
+from mascot_jax.training.problem import prepare
+from mascot_jax.training.records import Progress
 from mascot_jax.training.scoring import HeldOut
-from mascot_jax.training.train_model import train_model
+from tests.support.worlds import live_rows
 from tests.test_files import files_of_at_most
 from tests.training.test_preparation import OVERFITTED, noisy
 from tests.training.test_training import ONE
-from tests.worlds import live_rows
 
 TRAININGS = {
     "fp32": {"method": "fp32", "factors": 13},

@@ -2,13 +2,13 @@ import jax
 import numpy as np
 import pytest
 
+from mascot_jax.base.biases import Biases
 from mascot_jax.engine import prediction
-from mascot_jax.engine.biases import Biases
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.training import scoring
 from mascot_jax.training.scoring import HeldOut
-from tests.worlds import aligned, make_world
+from tests.support.worlds import aligned, make_world
 
 K = 8
 WARM = ColdRule(3.25, 23, 17)

@@ -3,18 +3,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mascot_jax.engine.grouping import regroup
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings, relabelled_ratings
-from mascot_jax.engine.storage import FLOAT16, FLOAT32, INT8
 from mascot_jax.errors import DataError, DivergenceError
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.tables.groups import regroup
+from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES
+from mascot_jax.tables.traffic import Traffic, relative_bytes
 from mascot_jax.training.epoch import _fixed, _scalars, _train_epoch, measures, train_epoch
-from mascot_jax.training.fit import fit
 from mascot_jax.training.initial import bell, initial_state
+from mascot_jax.training.loop import fit
 from mascot_jax.training.schedule import learning_rates
-from mascot_jax.training.traffic import Traffic, relative_bytes
-from tests.worlds import aligned, live_rows
+from tests.support.worlds import aligned, live_rows
 
 ONE = Execution(1)
 
@@ -295,7 +295,7 @@ def test_relabelling_gives_the_regrouped_rows():
 
 
 def test_traffic_weighs_groups_by_their_visits():
-    traffic = Traffic(np.array([8, 2]), np.array([5, 5]), (INT8[1], FLOAT16, FLOAT32))
+    traffic = Traffic(np.array([8, 2]), np.array([5, 5]), (STORAGES["int8-32"], FLOAT16, FLOAT32))
     traffic.add_epoch(np.array([1, 1]), np.array([1, 1]))
     assert traffic.shares == {"float16": 1.0}
     traffic.add_epoch(np.array([0, 1]), np.array([1, 1]))

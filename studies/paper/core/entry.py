@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.stage import check_native
+from pipeline.common.stage import check_native
 from studies.paper.core.settings import Study, read_study
 
 

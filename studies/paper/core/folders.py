@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from pipeline.paths import DataFolder
+from pipeline.common.paths import DataFolder
 from studies.paper.core.settings import DataSet
 
 ROOT: Final = Path("studies/paper")

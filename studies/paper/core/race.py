@@ -12,18 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from mascot_jax.engine.devices import usable_cores
-from mascot_jax.engine.grouping import Grouping
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.engine.storage import storages_of
 from mascot_jax.errors import DivergenceError
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.training.fit import fit
+from mascot_jax.tables.groups import Grouping
+from mascot_jax.tables.traffic import Traffic, relative_bytes
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.preparation import Prepared
-from mascot_jax.training.progress import EpochRecord, Progress
+from mascot_jax.training.loop import fit
+from mascot_jax.training.problem import Prepared
+from mascot_jax.training.records import EpochRecord, Progress
 from mascot_jax.training.scoring import HeldOut
-from mascot_jax.training.traffic import Traffic, relative_bytes
 from studies.paper.core.settings import Training
 from studies.paper.core.world import World
 
@@ -215,7 +214,7 @@ class _Runner:
     @property
     def outcome(self) -> Outcome:
         """What came of it."""
-        storages = storages_of(self._settings)
+        storages = self._settings.storages
         visits = self._users.visits, self._items.visits
         traffic, switched = Traffic(*visits, storages), []
         for record in self._records:

@@ -17,7 +17,7 @@ from mascot_jax.settings import (
     SplitSettings,
     together,
 )
-from pipeline.stage import read_settings
+from pipeline.common.stage import read_settings
 
 PARAMS: Final = Path("studies/paper/params.yaml")
 

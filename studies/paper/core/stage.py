@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from mascot_jax.data.store import read_facts
 from mascot_jax.engine.devices import choose_device
-from pipeline.hardware import describe_hardware
-from pipeline.paths import DataFolder, write_json
+from pipeline.common.hardware import describe_hardware
+from pipeline.common.paths import DataFolder, write_json
 from studies.paper.core import folders
 from studies.paper.core.entry import checked_study
 from studies.paper.core.race import Outcome, Scored, Variant, race

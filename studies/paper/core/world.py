@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.arrays import count_each
 from mascot_jax.data.store import read_fold
-from mascot_jax.engine.counting import count_each
-from mascot_jax.engine.grouping import Grouping, regroup
 from mascot_jax.engine.ratings import relabelled_ratings
 from mascot_jax.settings import TrainSettings
-from mascot_jax.training.preparation import Prepared, prepare
+from mascot_jax.tables.groups import Grouping, regroup
+from mascot_jax.training.problem import Prepared, prepare
 from mascot_jax.training.scoring import HeldOut
-from pipeline.paths import DataFolder
+from pipeline.common.paths import DataFolder
 
 
 class World:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mascot_jax.files import atomic_write
+from mascot_jax.base.files import atomic_write
 from studies.paper.core import folders
 from studies.paper.core.settings import read_study
 from studies.paper.report import html, markdown

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from mascot_jax.base.json_text import parse_json
 from mascot_jax.errors import DataError
-from mascot_jax.json_text import parse_json
 from studies.paper.core.quantities import difference
 
 NAMES: Final = (

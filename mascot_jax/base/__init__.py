@@ -1,0 +1,1 @@
+"""What every room builds on: files, JSON, arrays. No JAX, no polars."""

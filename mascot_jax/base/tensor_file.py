@@ -1,0 +1,136 @@
+"""Checked files of arrays and facts: safetensors with a digest over all of it, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+import mascot_jax
+from mascot_jax.base.files import atomic_write
+from mascot_jax.base.json_text import parse_json
+from mascot_jax.errors import MascotError, printable
+
+Tensors = dict[str, NDArray[Any]]
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str
+    """In messages: ``model``."""
+    key: str
+    """Of the one metadata entry: with two or more, safetensors files are not byte-stable."""
+    version: int
+    """The newest that this library reads; what it writes."""
+    error: type[MascotError]
+    """Raised where a file cannot be used."""
+
+
+def write_tensors(
+    path: str | os.PathLike[str], form: Format, tensors: Tensors, facts: Mapping[str, Any]
+) -> str:
+    """Write a file, atomically; equal contents give equal bytes.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    form
+        Its kind.
+    tensors
+        Arrays of any shape that safetensors has a type for.
+    facts
+        What JSON can hold.
+
+    Returns
+    -------
+    str
+        SHA-256 (hex) over everything the file holds.
+
+    Raises
+    ------
+    SaveError
+        If it cannot be written.
+    """
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    metadata = {
+        **facts,
+        "format_version": form.version,
+        "library_version": mascot_jax.__version__,
+    }
+    metadata["sha256"] = digest = _digest(tensors, metadata)
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, {form.key: json.dumps(metadata, sort_keys=True)})
+    return digest
+
+
+def read_tensors(path: str | os.PathLike[str], form: Format) -> tuple[Tensors, dict[str, Any]]:
+    """Read a file: its arrays and facts, versions among these.
+
+    Raises
+    ------
+    MascotError
+        ``form.error``: it is cut, altered, of another kind, or of a newer version.
+    FileNotFoundError
+        If there is none.
+    """
+    tensors, metadata = _read(path, form)
+    version = metadata.get("format_version")
+    if type(version) is not int or not 1 <= version <= form.version:
+        raise form.error(
+            f"{path}: {form.name} format {version!r:.20} was written by mascot-jax "
+            f"{printable(metadata.get('library_version'), 40)}; this version reads up to "
+            f"{form.version}: upgrade mascot-jax"
+        )
+    if metadata.pop("sha256", None) != _digest(tensors, metadata):
+        raise form.error(f"{path}: the content does not match its checksum: altered or damaged")
+    return tensors, metadata
+
+
+def stated_digest(path: str | os.PathLike[str], form: Format) -> str:
+    """Return the SHA-256 that a file states for itself; ``read_tensors`` is what checks it."""
+    return str(stated_facts(path, form).get("sha256"))
+
+
+def stated_facts(path: str | os.PathLike[str], form: Format) -> dict[str, Any]:
+    """Return the facts of a file, versions and digest among them, without reading its arrays."""
+    return _read(path, form, with_tensors=False)[1]
+
+
+def _read(
+    path: str | os.PathLike[str], form: Format, *, with_tensors: bool = True
+) -> tuple[Tensors, dict[str, Any]]:
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            text = (file.metadata() or {}).get(form.key)
+            names = file.keys() if with_tensors else ()
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, TypeError, AttributeError, ValueError) as error:
+        # The latter three: a type or a shape that NumPy does not have.
+        raise form.error(f"{path}: cut, damaged or not a {form.name} file: {error}") from error
+    if text is None:
+        raise form.error(f"{path}: a safetensors file, but not a mascot-jax {form.name}")
+    try:
+        metadata = parse_json(text)
+    except ValueError as error:
+        raise form.error(f"{path}: the metadata is damaged: {error}") from error
+    if not isinstance(metadata, dict):
+        raise form.error(f"{path}: the metadata is damaged: not an object")
+    return tensors, metadata
+
+
+def _digest(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+        digest.update(tensor.data.cast("B") if tensor.size else b"")
+    return digest.hexdigest()

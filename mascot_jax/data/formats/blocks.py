@@ -1,0 +1,194 @@
+"""Ratings in blocks, as Netflix and Yahoo! wrote them: a line names an owner, its ratings follow.
+
+::
+
+    1:                      a Netflix movie       0|2                         a Yahoo! user
+    1488844,3,2005-09-06    one user's rating     507696 90 3811 20:03:00     one item's rating
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from polars.exceptions import PolarsError
+
+from mascot_jax.data.archive import Member
+from mascot_jax.data.formats.text import Piece, find_bad_line, read_fields, read_pieces
+from mascot_jax.data.formats.values import Bounds, parse_ratings, rating_problem, ratings_usable
+from mascot_jax.errors import DataError
+
+
+@dataclass(frozen=True)
+class BlockFormat:
+    """How blocks are written.
+
+    Attributes
+    ----------
+    mark : str
+        The character that only headings have in their first field.
+    heading : str
+        A heading as a regular expression: groups ``owner`` and, if headings state how many lines
+        follow, ``count``.
+    example : str
+        A heading, for messages.
+    separator : str
+        Between the fields of a line under a heading.
+    width : int
+        Fields of such a line: the id; the rating, if there are two or more; others are not used.
+    bounds : (float, float)
+        Lowest and highest rating allowed.
+    """
+
+    mark: str
+    heading: str
+    example: str
+    separator: str
+    width: int
+    bounds: Bounds
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The block that the last line read belongs to; it may go on in the next piece."""
+
+    owner: int
+    line: int
+    declared: int | None
+    lines: int
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """One piece: `rows` without the headings, and for each heading its place among the lines."""
+
+    rows: pl.DataFrame
+    lines: int
+    places: npt.NDArray[np.int64]
+    headings: pl.DataFrame
+
+
+def read_blocks(member: Member, layout: BlockFormat) -> Iterator[pl.DataFrame]:
+    """Read a file of blocks, piece by piece.
+
+    Parameters
+    ----------
+    member : Member
+        The file.
+    layout : BlockFormat
+        How it is written.
+
+    Yields
+    ------
+    polars.DataFrame
+        Columns ``owner`` and ``id`` (Int64) and, if the format has one, ``rating`` (Float32), in
+        file order.
+
+    Raises
+    ------
+    DataError
+        A line breaks a rule, or a block has not as many lines as its heading states.
+    """
+    block: _Block | None = None
+    for piece in read_pieces(member):
+        parsed = _parse(piece, layout)
+        if parsed is None or (block is None and parsed.places[:1].tolist() != [0]):
+            raise _refusal(member, piece, layout, started=block is not None)
+        owners = _owners(parsed, block)
+        blocks = _follow(parsed, piece.line, block)
+        for closed in blocks[:-1]:
+            _check_count(member, closed)
+        block = blocks[-1]
+        yield parsed.rows.with_columns(owner=owners)
+    if block is not None:
+        _check_count(member, block)
+
+
+def _parse(piece: Piece, layout: BlockFormat) -> _Parsed | None:
+    """Tell headings from rows, or return None if any line breaks a rule."""
+    try:
+        fields = read_fields(piece.data, layout.separator, layout.width, quoted=False)
+    except PolarsError:
+        return None
+    first, others = fields["c0"], [f"c{index}" for index in range(1, layout.width)]
+    if first.null_count():
+        return None
+    is_heading = first.str.contains(layout.mark, literal=True)
+    heads, body = fields.filter(is_heading), fields.filter(~is_heading)
+    if any(heads[c].null_count() < heads.height or body[c].null_count() for c in others):
+        return None
+    headings = heads["c0"].str.extract_groups(layout.heading).struct.unnest()
+    headings = headings.cast(pl.Int64, strict=False)
+    rows = pl.DataFrame({"id": body["c0"].cast(pl.Int64, strict=False)})
+    if layout.width > 1:
+        ratings = parse_ratings(body["c1"])
+        if not ratings_usable(ratings, layout.bounds):
+            return None
+        rows = rows.with_columns(rating=ratings)
+    if rows["id"].null_count() or any(c.null_count() for c in headings.iter_columns()):
+        return None
+    places = is_heading.arg_true().to_numpy().astype(np.int64)
+    return _Parsed(rows, fields.height, places, headings)
+
+
+def _lengths(parsed: _Parsed) -> list[int]:
+    """Count the rows of the block that was open before, then those under each heading."""
+    ends = np.append(parsed.places, parsed.lines)
+    return [int(ends[0]), *(np.diff(ends) - 1).tolist()]
+
+
+def _follow(parsed: _Parsed, line: int, block: _Block | None) -> list[_Block]:
+    """Return the blocks of this piece; only the last can go on in the next."""
+    before, *lengths = _lengths(parsed)
+    owners = parsed.headings["owner"].to_list()
+    declared: list[int | None] = [None] * len(owners)
+    if "count" in parsed.headings.columns:
+        declared = parsed.headings["count"].to_list()
+    lines = (parsed.places + line).tolist()
+    blocks = [] if block is None else [replace(block, lines=block.lines + before)]
+    return blocks + [_Block(*b) for b in zip(owners, lines, declared, lengths, strict=True)]
+
+
+def _owners(parsed: _Parsed, block: _Block | None) -> pl.Series:
+    """Repeat the owner of each block for its rows. Int64, one per row."""
+    carried = -1 if block is None else block.owner
+    owners = np.array([carried, *parsed.headings["owner"]], dtype=np.int64)
+    return pl.Series(np.repeat(owners, _lengths(parsed)))
+
+
+def _check_count(member: Member, block: _Block) -> None:
+    if block.declared is not None and block.declared != block.lines:
+        raise DataError(
+            f"{member.label}, line {block.line}: the heading of {block.owner} states "
+            f"{block.declared} lines and {block.lines} follow; the file is cut or altered"
+        )
+
+
+def _refusal(member: Member, piece: Piece, layout: BlockFormat, *, started: bool) -> DataError:
+    heading_seen = started
+
+    def problem_of(fields: list[str]) -> str | None:
+        nonlocal heading_seen
+        if layout.mark in fields[0]:
+            heading_seen = True
+            matches = re.fullmatch(layout.heading, fields[0]) is not None and len(fields) == 1
+            return None if matches else f"a heading looks like {layout.example!r}"
+        if not heading_seen:
+            return f"a heading such as {layout.example!r} must come before the first rating"
+        return _row_problem(fields, layout)
+
+    return find_bad_line(member, piece, layout.separator, problem_of, quoted=False)
+
+
+def _row_problem(fields: list[str], layout: BlockFormat) -> str | None:
+    if len(fields) != layout.width:
+        return f"{len(fields)} fields where {layout.width} are expected"
+    if re.fullmatch("[0-9]{1,18}", fields[0]) is None:
+        return f"the id {fields[0][:20]!r} is not an integer"
+    if "" in fields:
+        return f"field {fields.index('') + 1} is missing"
+    return rating_problem(fields[1], layout.bounds) if layout.width > 1 else None

@@ -1,0 +1,1 @@
+"""Synthetic ratings with a known floor."""

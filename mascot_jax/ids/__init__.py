@@ -1,0 +1,1 @@
+"""What users and items are called, and the index of each."""

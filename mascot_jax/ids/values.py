@@ -1,0 +1,92 @@
+"""Ids as people write them, one or many, and the indices that a table gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError
+from mascot_jax.ids.column import Column
+from mascot_jax.ids.table import OBJECT, IdTable
+
+
+def as_column(values: Any, name: str) -> Column:
+    """Return an array, list or series as a column.
+
+    Raises
+    ------
+    DataError
+        If it has not one dimension.
+    """
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if isinstance(series, nw.Series):
+        return Column(name, len(series), lambda part: _to_numpy(series[part]))
+    if isinstance(values, list | tuple | range):
+        # Not np.asarray, which would make strings of the numbers in a list of both.
+        array: NDArray[Any] = np.fromiter(values, dtype=object, count=len(values))
+    else:
+        array = np.asarray(values)
+    if array.ndim != 1:
+        raise DataError(f"{name}: must have one dimension, not the shape {array.shape}")
+    return Column(name, len(array), array.__getitem__)
+
+
+def _to_numpy(series: nw.Series[Any]) -> NDArray[Any]:
+    """Return a part of a series; None stays where a value is missing."""
+    if series.is_null().any():
+        return np.fromiter(series.to_list(), dtype=object, count=len(series))
+    return series.to_numpy()
+
+
+def is_one_id(values: Any, *, tuples: bool) -> bool:
+    """Return whether this is a single id, not several; ``tuples``: whether a tuple can be one."""
+    if isinstance(values, tuple):
+        return tuples
+    if isinstance(values, list | range):
+        return False
+    if isinstance(values, np.ndarray):
+        return values.ndim == 0
+    if isinstance(values, np.generic):
+        return True
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    return not isinstance(series, nw.Series) and not hasattr(values, "__array__")
+
+
+def as_ids(values: Any, name: str, *, tuples: bool = False) -> NDArray[Any]:
+    """Return one id, or several, as an array; of one, of no dimension.
+
+    Parameters
+    ----------
+    values
+        An id, or a list, array or series of ids; an array may have any number of dimensions.
+    name
+        What messages call them.
+    tuples
+        A tuple is one id, not several.
+    """
+    if is_one_id(values, tuples=tuples):
+        if isinstance(values, np.ndarray | np.generic | int | float):
+            return np.asarray(values)
+        array = np.empty((), dtype=object)
+        array[()] = values
+        return array
+    if isinstance(values, np.ndarray):
+        return values
+    return as_column(values, name).read(slice(None))
+
+
+def known_ids(table: IdTable, values: Any, name: str) -> NDArray[np.uint32] | None:
+    """Return the indices of those ids, one or many, that are in the table; None for None."""
+    if values is None:
+        return None
+    indices = np.atleast_1d(encode_ids(table, values, name))
+    return indices[indices >= 0].astype(np.uint32)
+
+
+def encode_ids(table: IdTable, values: Any, name: str) -> NDArray[np.int64]:
+    """Return the index of each id, -1 if unknown, in the shape that they come in."""
+    ids = as_ids(values, name, tuples=table.kind == OBJECT)
+    return table.encode(ids.reshape(-1), name).reshape(ids.shape)

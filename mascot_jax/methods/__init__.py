@@ -1,0 +1,1 @@
+"""What a method adds to an epoch: a state, and functions of it."""

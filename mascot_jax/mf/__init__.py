@@ -1,0 +1,1 @@
+"""Matrix factorisation: from ratings to a model, and what it answers."""

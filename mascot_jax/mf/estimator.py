@@ -1,0 +1,590 @@
+"""``MatrixFactorization``: fit ratings, predict, recommend, save."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Final, Literal, Self
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.metrics import ErrorTotals
+from mascot_jax.engine.devices import device_for_use, usable_cores
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.state import TrainState
+from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
+from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
+from mascot_jax.ids.values import as_ids, encode_ids, known_ids
+from mascot_jax.mf.export import export_dense
+from mascot_jax.mf.fit import fit_model
+from mascot_jax.mf.folded import Folded
+from mascot_jax.mf.interactions import Interactions, as_ratings, read_interactions
+from mascot_jax.mf.list_metrics import list_metrics
+from mascot_jax.mf.model import Model
+from mascot_jax.mf.model_file import load_model, save_model
+from mascot_jax.mf.predictor import Predictor
+from mascot_jax.mf.recommend import (
+    Neighbourhood,
+    Neighbours,
+    Ranking,
+    Recommendations,
+    SideName,
+    ranks_of,
+    recommend,
+)
+from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.settings.defaults import with_defaults, without_presets
+from mascot_jax.settings.naming import renamed
+from mascot_jax.training.records import EpochRecord
+from mascot_jax.training.signals import deferred_signals
+
+Record = dict[str, float | None]
+"""What is known of an epoch: plain numbers by name."""
+_CACHES: Final = ("_predictor", "_ranking", "_near_users", "_near_items")
+"""What is made of the model when it is first asked for."""
+
+
+@dataclass(kw_only=True, eq=False)
+class MatrixFactorization:
+    """A matrix of ratings in factors: k for every user and item, whose product is the rating.
+
+    The defaults store factors in FP16 with stochastic rounding and visit ratings in runs of one
+    user, by the ``tuned`` recipe: the accuracy of FP32 in half the memory (RMSE on MovieLens 1M
+    0.8385 with either, mean of five folds). Where ratings are few, biases of users and items are
+    fitted first. ``recipe="paper"``, ``method="mascot"``, ``order="shuffled"`` is what the paper
+    has.
+
+    The constructor stores settings only; ``fit`` checks them. Settings that are None get the
+    recipe's value or the method's (``rounding``: stochastic with ``fp16``);
+    ``mascot_jax.settings`` documents each. What ``fit`` and ``load`` learn ends in an underscore:
+    ``model_``, ``history_``, ``user_ids_``, ``item_ids_``, ``user_factors_``, ``item_factors_``.
+
+    Ids are whatever the ratings have: integers, strings, dates, any hashable objects. Unknown ids
+    are no error. Where user or item is unknown, or has no training rating, the prediction is the
+    mean training rating; with ``biases``, that plus the other one's bias. Unknown users are
+    recommended the items with the most ratings. Integers and strings are not mixed up: asking for
+    the user "12" where users are integers is an error, as the answer would be wrong for all.
+
+    On a CPU, the same ratings give the same model, bit for bit, in whatever order their rows come
+    and with any number of threads; unless ``deterministic=False``, which may be faster.
+    """
+
+    method: str = "fp16"
+    recipe: str = "tuned"
+    factors: int = 128
+    epochs: int | None = None
+    learning_rate: float | None = None
+    schedule: str | None = None
+    decay: float | None = None
+    user_reg: float | None = None
+    item_reg: float | None = None
+    biases: bool | None = None
+    validation: float = 0.0
+    patience: int | None = None
+    storage: str | None = None
+    rounding: str | None = None
+    criterion: str | None = None
+    threshold: float | None = None
+    period: int | None = None
+    sample_ratio: float | None = None
+    warmup: int | None = None
+    order: str = "runs"
+    deterministic: bool | None = None
+    backend: str = "auto"
+    threads: int | None = None
+    writes: str = "add"
+    checkpoint_every: int | None = 10
+    seed: int = 0
+    user_groups: int = 100
+    item_groups: int = 100
+    keep_seen: bool = True
+    """Keep which items each user has rated, which ``recommend`` leaves out: 4 bytes a rating."""
+
+    model_: Model = field(init=False, repr=False)
+    """What is saved."""
+    history_: list[Record] = field(init=False, repr=False)
+    """A record of each epoch of the last training; not saved."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings that the constructor takes."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change settings; they count from the next ``fit`` on.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such setting.
+        """
+        there = self.get_params()
+        for name, value in params.items():
+            if name not in there:
+                raise SettingsError(f"{name}: {value!r}: unknown parameter: {', '.join(there)}")
+            setattr(self, name, value)
+        return self
+
+    def fit(
+        self,
+        ratings: Any,
+        *,
+        user: str = "user",
+        item: str = "item",
+        rating: str = "rating",
+        init: MatrixFactorization | Model | None = None,
+        callbacks: Iterable[Callable[[Record], object]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Train on ratings; what was learned before is dropped.
+
+        Parameters
+        ----------
+        ratings
+            Three arrays (users, items, ratings); or a SciPy sparse matrix, users x items, whose row
+            and column numbers are the ids and whose stored entries, zeros too, are the ratings; or
+            a data frame (pandas, polars, pyarrow and what else narwhals knows). A user may rate an
+            item twice: these are two ratings.
+        user, item, rating
+            A data frame's columns.
+        init
+            A model or estimator whose factors its users and items start from, instead of random
+            ones. It must have as many factors. Its users and items without a rating here are
+            dropped; ``partial_fit`` keeps them.
+        callbacks
+            Each is called after every epoch with its record, as ``history_`` has it; if one returns
+            true, training ends there.
+        checkpoint
+            A file to keep the training's progress in, every ``checkpoint_every`` epochs and at the
+            end: killed at any moment, the same call goes on from there with ``resume``. It is yours
+            to delete once the model is saved.
+        resume
+            Go on from the checkpoint, if there is one; ``history_`` begins there.
+
+        Raises
+        ------
+        CheckpointError
+            If the one to go on from is damaged, or of another training.
+        KeyboardInterrupt
+            After Ctrl-C, at the end of the epoch, with the model so far learned; a second Ctrl-C
+            acts at once.
+        DataError
+            If ratings or ids cannot be used, with the first one's row.
+        SettingsError
+            If a setting is wrong.
+        DivergenceError
+            If factors grow beyond what their storage holds.
+        """
+        columns = {"user": user, "item": item, "rating": rating}
+        earlier = init.model_ if isinstance(init, MatrixFactorization) else init
+        if not isinstance(earlier, Model | None):
+            raise DataError(f"init: {init!r}: must be a model, or an estimator that has one")
+        keep = {"checkpoint": checkpoint, "resume": resume}
+        return self._train(ratings, columns, callbacks, earlier, extend=False, **keep)
+
+    def partial_fit(
+        self,
+        ratings: Any,
+        *,
+        user: str = "user",
+        item: str = "item",
+        rating: str = "rating",
+        callbacks: Iterable[Callable[[Record], object]] = (),
+    ) -> Self:
+        """Train the present model further on new ratings, with their new users and items.
+
+        ``epochs`` epochs visit the new ratings only, from factors as they are; those of new users
+        and items are random at first. What the new ratings do not touch stays. ``learning_rate``
+        is that of the first epoch again: set a small one first where the model should not forget.
+
+        Groups are made anew, of all ratings so far. Where the method promotes groups, one begins in
+        the most precise storage that any of its rows was in. With ``biases``, the mean and the
+        biases of known users and items stay; new ones are fitted to the new ratings.
+
+        Parameters, errors: as of ``fit``. Without a model, this is ``fit``.
+        """
+        columns = {"user": user, "item": item, "rating": rating}
+        earlier = self.__dict__.get("model_")
+        return self._train(ratings, columns, callbacks, earlier, extend=earlier is not None)
+
+    def _train(
+        self,
+        ratings: Any,
+        columns: dict[str, str],
+        callbacks: Iterable[Callable[[Record], object]],
+        earlier: Model | None,
+        *,
+        extend: bool,
+        **keep: Any,
+    ) -> Self:
+        history: list[Record] = []
+        with _parameters_as_arguments(), deferred_signals() as interruption:
+            settings, groups = self._settings()
+
+            def on_epoch(record: EpochRecord, _: TrainState) -> bool:
+                history.append(_plain(record))
+                stops = [bool(callback(history[-1])) for callback in callbacks]
+                return any(stops) or interruption.requested
+
+            model = fit_model(
+                read_interactions(ratings, **columns),
+                settings,
+                groups,
+                keep_seen=self.keep_seen,
+                earlier=earlier,
+                extend=extend,
+                on_epoch=on_epoch,
+                **keep,
+            )
+        self._become(model, history)
+        if interruption.signal is not None:  # now that nothing is lost
+            signal.raise_signal(interruption.signal)
+        return self
+
+    def _settings(self) -> tuple[TrainSettings, RegroupSettings]:
+        params = self.get_params()
+        del params["keep_seen"]
+        groups = {name: params.pop(name) for name in RegroupSettings.model_fields}
+        return validate(TrainSettings, with_defaults(params)), validate(RegroupSettings, groups)
+
+    def _become(self, model: Model, history: list[Record]) -> None:
+        self._forget_caches()
+        self.model_, self.history_ = model, history
+
+    def _forget_caches(self) -> None:
+        for name in _CACHES:
+            self.__dict__.pop(name, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in _CACHES}
+
+    def __getattr__(self, name: str) -> Any:
+        # Properties of the model come here, too, once they found none.
+        learned = name.startswith("_") or name.endswith("_")
+        if learned and not name.startswith("__") and "model_" not in self.__dict__:
+            raise NotFittedError(
+                "nothing has been learned yet: call fit, or MatrixFactorization.load"
+            )
+        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+
+    @property
+    def user_ids_(self) -> NDArray[Any]:
+        """``(users,)``: the id of each row of ``user_factors_``."""
+        return self._user_table.values
+
+    @property
+    def item_ids_(self) -> NDArray[Any]:
+        """``(items,)``: the id of each row of ``item_factors_``."""
+        return self._item_table.values
+
+    @property
+    def user_factors_(self) -> NDArray[np.float32]:
+        """float32 ``(users, k)``, decoded from their storages at every call."""
+        return self.model_.dense_users()
+
+    @property
+    def item_factors_(self) -> NDArray[np.float32]:
+        """float32 ``(items, k)``, decoded from their storages at every call."""
+        return self.model_.dense_items()
+
+    @property
+    def _user_table(self) -> IdTable:
+        return self.model_.users.id_table
+
+    @property
+    def _item_table(self) -> IdTable:
+        return self.model_.items.id_table
+
+    def predict(self, users: Any, items: Any, *, clip: bool = False) -> Any:
+        """Predict ratings.
+
+        Parameters
+        ----------
+        users, items
+            Ids, one or many: scalars, lists, arrays or series, broadcast against each other.
+        clip
+            Keep predictions within the range of the training ratings.
+
+        Returns
+        -------
+        predictions
+            float32 of the broadcast shape; a float for one user and one item.
+        """
+        user = encode_ids(self._user_table, users, "user")
+        item = encode_ids(self._item_table, items, "item")
+        try:
+            user, item = np.broadcast_arrays(user, item)
+        except ValueError as error:
+            raise DataError(
+                f"users have the shape {user.shape}, items {item.shape}: give as many of each, or "
+                "one of one of them"
+            ) from error
+        with self._on_device():
+            found = self._predictor.predict(user.reshape(-1), item.reshape(-1))
+        found = found.reshape(user.shape)
+        if clip:
+            found = found.clip(self.model_.low, self.model_.high)
+        return found if found.ndim else float(found)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return Predictor(self.model_, Execution(self.threads or usable_cores()))
+
+    @cached_property
+    def _ranking(self) -> Ranking:
+        return Ranking(self.model_)
+
+    @cached_property
+    def _near_users(self) -> Neighbourhood:
+        return Neighbourhood(self.model_, "users")
+
+    @cached_property
+    def _near_items(self) -> Neighbourhood:
+        return Neighbourhood(self.model_, "items")
+
+    def _on_device(self) -> AbstractContextManager[Any]:
+        context: AbstractContextManager[Any] = jax.default_device(
+            device_for_use(self.model_.settings)
+        )
+        return context
+
+    def recommend(
+        self,
+        users: Any,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+    ) -> Recommendations:
+        """Recommend the n items with the highest predictions.
+
+        Parameters
+        ----------
+        users
+            Ids, one or many. Unknown ones, and those without a training rating, get the items with
+            the most ratings.
+        n
+            Items for each; a user for whom fewer are left gets fewer.
+        exclude_seen
+            Leave out what a user has rated in training.
+        candidates
+            The only items to recommend; unknown ones are left out. All if None. Items without a
+            training rating are never recommended.
+
+        Returns
+        -------
+        Recommendations
+        """
+        queries = encode_ids(self._user_table, users, "user").reshape(-1)
+        names = as_ids(users, "user", tuples=self._user_table.kind == OBJECT).reshape(-1)
+        if self._user_table.kind == INTEGER and names.dtype == object:  # of a list
+            names = np.array(names.tolist())
+        chosen = known_ids(self._item_table, candidates, "item")
+        with self._on_device():
+            found = recommend(
+                self.model_,
+                self._ranking,
+                queries,
+                n,
+                exclude_seen=exclude_seen,
+                candidates=chosen,
+            )
+        items = self._item_table.decode(found.items)
+        return Recommendations(names[found.queries], items, found.scores, ranks_of(found))
+
+    def similar_items(self, items: Any, n: int = 10) -> Neighbours:
+        """Find the n items whose factors point most nearly the same way.
+
+        Parameters
+        ----------
+        items
+            Ids, one or many. Unknown ones, and those without a training rating, have no neighbours,
+            and are nobody's.
+        n
+            Neighbours of each.
+        """
+        return self._similar("items", items, n)
+
+    def similar_users(self, users: Any, n: int = 10) -> Neighbours:
+        """Find the n users whose factors point most nearly the same way, as ``similar_items``."""
+        return self._similar("users", users, n)
+
+    def _similar(self, side: SideName, ids: Any, n: int) -> Neighbours:
+        table = self._user_table if side == "users" else self._item_table
+        indices = encode_ids(table, ids, side[:-1]).reshape(-1)
+        with self._on_device():
+            found = getattr(self, f"_near_{side}").nearest(indices, n)
+        return Neighbours(
+            table.decode(indices[found.queries]),
+            table.decode(found.items),
+            found.scores,
+            ranks_of(found),
+        )
+
+    def fold_in_user(self, items: Any, ratings: Any, users: Any = None) -> Folded:
+        """Find the factors of new users from their ratings; the model stays as it is.
+
+        They minimise what training would for these ratings: a ridge solve against the items'
+        factors, with ``user_reg``; with ``biases``, after the user's own. Ratings of items that the
+        model does not know, or has no training rating of, are left out.
+
+        Parameters
+        ----------
+        items, ratings
+            Item ids and ratings, equally many.
+        users
+            Whose rating each is, where there are several new users: names of any kind.
+
+        Returns
+        -------
+        Folded
+            With ``factors``, ``predict(items)`` and ``recommend(n)``.
+        """
+        return Folded(self.model_, "users", (items, ratings), users)
+
+    def fold_in_item(self, users: Any, ratings: Any, items: Any = None) -> Folded:
+        """Find the factors of new items from their ratings, as ``fold_in_user`` does of users.
+
+        ``recommend`` of what this returns gives users for the items.
+        """
+        return Folded(self.model_, "items", (users, ratings), items)
+
+    def evaluate(
+        self,
+        ratings: Any,
+        *,
+        user: str = "user",
+        item: str = "item",
+        rating: str = "rating",
+        clip: bool = False,
+        top_n: int | None = None,
+        relevant: float | None = None,
+    ) -> dict[str, float]:
+        """Compare predictions, and lists of recommendations, with ratings not trained on.
+
+        Parameters
+        ----------
+        ratings, user, item, rating
+            As of ``fit``.
+        clip
+            Keep predictions within the range of the training ratings.
+        top_n
+            Also recommend so many items to each user, none that training has seen, and look for
+            those that the user has rated here.
+        relevant
+            Look only for items rated so high, or higher.
+
+        Returns
+        -------
+        dict
+            ``rmse``, ``mae`` and ``ratings``, their number; with ``top_n`` also the parts of
+            ``RankingMetrics``: precision, recall, NDCG and others.
+
+        Raises
+        ------
+        DataError
+            If ratings or ids cannot be used, or if none is relevant.
+        """
+        found = read_interactions(ratings, user=user, item=item, rating=rating)
+        lists = {} if top_n is None else self._evaluate_lists(found, top_n, relevant)
+        totals = ErrorTotals(0.0, 0.0, 0)
+        parts = zip(found.users.parts(), found.items.parts(), found.ratings.parts(), strict=True)
+        for (_, users), (_, items), (part, values) in parts:
+            predicted = self.predict(users, items, clip=clip)
+            errors = predicted.astype(np.float64) - as_ratings(values, rating, part.start)
+            totals = ErrorTotals(
+                totals.squared + float(np.square(errors).sum()),
+                totals.absolute + float(np.abs(errors).sum()),
+                totals.count + len(errors),
+            )
+        return {"rmse": totals.rmse, "mae": totals.mae, "ratings": totals.count, **lists}
+
+    def _evaluate_lists(
+        self, ratings: Interactions, n: int, least: float | None
+    ) -> dict[str, float]:
+        relevant = ratings.values() >= (-np.inf if least is None else least)
+        if not relevant.any():
+            raise DataError(f"relevant: {least}: none of the ratings is so high")
+        users, items = (column.read(slice(None)) for column in (ratings.users, ratings.items))
+        with self._on_device():
+            found = list_metrics(self.model_, self._ranking, users, items, relevant, n)
+        return found._asdict()
+
+    def score(
+        self, ratings: Any, *, user: str = "user", item: str = "item", rating: str = "rating"
+    ) -> float:
+        """Return minus the RMSE of predicting ratings: the higher, the better."""
+        return -self.evaluate(ratings, user=user, item=item, rating=rating)["rmse"]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model, with ids and settings, to a file: a safetensors file, never pickle.
+
+        Raises
+        ------
+        DataError
+            If ids are Python objects that no file can hold; ``fit`` strings or integers.
+        SaveError
+            If the file cannot be written; an older one is then unharmed.
+        """
+        save_model(self.model_, path)
+
+    def export(
+        self, folder: str | os.PathLike[str], dtype: Literal["float32", "float16"] = "float32"
+    ) -> None:
+        """Write dense factors and ids for a vector-search engine (``mf.export``)."""
+        export_dense(self.model_, folder, dtype)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model file that ``save`` or the pipeline wrote.
+
+        A file without ids, as of versions before 3, has indices for ids.
+
+        Raises
+        ------
+        ModelFileError
+            If it is cut, altered, not a model, or of a newer version.
+        """
+        return cls.from_model(load_model(path))
+
+    @classmethod
+    def from_model(cls, model: Model) -> Self:
+        """Return an estimator that has learned a model.
+
+        Its settings are the model's, but those that the method, the recipe or the device decided
+        are None: they follow where ``set_params`` changes one of these.
+        """
+        there = {f.name for f in fields(cls) if f.init}
+        settings = {**without_presets(model.settings), **model.regroup.model_dump()}
+        del settings["checkpoint_every"]  # no part of a model
+        estimator = cls(
+            **{name: value for name, value in settings.items() if name in there},
+            keep_seen=model.seen is not None,
+        )
+        estimator._become(model, [])
+        return estimator
+
+
+@contextmanager
+def _parameters_as_arguments() -> Iterator[None]:
+    """Let errors name parameters as the constructor does, not as ``params.yaml``."""
+    try:
+        yield
+    except MascotError as error:
+        error.args = (renamed(str(error), str),)
+        raise
+
+
+def _plain(record: EpochRecord) -> Record:
+    return {
+        "epoch": record.epoch,
+        "learning_rate": record.learning_rate,
+        "seconds": record.seconds,
+        "validation_rmse": record.validation_rmse,
+    }

@@ -1,0 +1,101 @@
+"""Plain matrices of a model, for engines that search vectors by inner product."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.files import atomic_write
+from mascot_jax.errors import SettingsError
+from mascot_jax.ids.file import check_savable
+from mascot_jax.ids.table import STRING, IdTable
+from mascot_jax.mf.model import Model
+
+
+def export_dense(
+    model: Model,
+    folder: str | os.PathLike[str],
+    dtype: Literal["float32", "float16"] = "float32",
+) -> None:
+    """Write a model's factors and ids as files that most languages can read.
+
+    ``users.npy`` and ``items.npy`` have a row for each id in ``user_ids`` and ``item_ids``: numbers
+    and dates in a ``.npy`` file, strings in a ``.json`` list, bytes in one of hexadecimal strings.
+    The inner product of a user's row and an item's is the prediction. Without biases, a row is the
+    k factors. With biases it has two components more: a user's are ``(p, mean + user bias, 1)``, an
+    item's ``(q, 1, item bias)``. Users and items without a training rating, for which predictions
+    are no such product, have no row.
+
+    Parameters
+    ----------
+    model
+        What to export.
+    folder
+        Where to; it is made where there is none, and files of these names are replaced.
+    dtype
+        Of the rows. float16 rounds to nearest; rows that were stored in it stay as they are.
+
+    Raises
+    ------
+    SettingsError
+        If dtype is another one, or float16 does not hold a component.
+    DataError
+        If ids are Python objects that no file can hold.
+    OSError
+        If a file cannot be written.
+    """
+    if dtype not in ("float32", "float16"):
+        raise SettingsError(f"dtype: {dtype!r}: must be float32 or float16")
+    check_savable(model.users.id_table)
+    check_savable(model.items.id_table)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    k = model.settings.factors
+    tail: list[NDArray[np.float32] | None] = [None, None]
+    if model.biases is not None:
+        mean = np.float32(model.mean_rating)
+        users, items = model.biases
+        tail = [
+            np.stack([mean + users, np.ones_like(users)], axis=1)[model.users.row_of],
+            np.stack([np.ones_like(items), items], axis=1)[model.items.row_of],
+        ]
+    for name, side, more in (("user", model.users, tail[0]), ("item", model.items, tail[1])):
+        warm = np.sort(side.order[: side.warm_rows])
+        rows = side.dense(k, warm)
+        if more is not None:
+            rows = np.hstack([rows, more[warm]])
+        _write(folder / f"{name}s.npy", _rounded(rows, dtype, f"{name}s"))
+        _write_ids(folder, name, side.id_table, warm)
+
+
+def _rounded(
+    rows: NDArray[np.float32], dtype: str, name: str
+) -> NDArray[np.float32] | NDArray[np.float16]:
+    if dtype == "float32":
+        return rows
+    largest = float(np.abs(rows).max(initial=0))
+    if largest > float(np.finfo(np.float16).max):
+        raise SettingsError(
+            f"dtype: float16 does not hold {largest:g}, a component of {name}: use float32"
+        )
+    return rows.astype(np.float16)
+
+
+def _write_ids(folder: Path, name: str, ids: IdTable, indices: NDArray[np.uint32]) -> None:
+    values = ids.decode(indices)
+    if not values.dtype.hasobject:
+        _write(folder / f"{name}_ids.npy", values)
+        return
+    texts = values.tolist() if ids.kind == STRING else [id_.hex() for id_ in values]
+    with atomic_write(folder / f"{name}_ids.json") as temporary:
+        temporary.write_text(json.dumps(texts), encoding="ascii")
+
+
+def _write(path: Path, array: NDArray[Any]) -> None:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)

@@ -1,0 +1,279 @@
+"""From ratings with ids to a model: indices, a random order, groups, training."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Final, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import count_each, gather, sort_by
+from mascot_jax.base.biases import Biases
+from mascot_jax.engine.devices import choose_device, usable_cores
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import relabelled_ratings
+from mascot_jax.errors import DivergenceError, SettingsError
+from mascot_jax.ids.table import INTEGER, IdTable, index_ids
+from mascot_jax.mf.interactions import Interactions
+from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.mf.seen import seen_items
+from mascot_jax.mf.train import train_model
+from mascot_jax.mf.warm_start import warm_state
+from mascot_jax.settings import RegroupSettings, TrainSettings
+from mascot_jax.tables.groups import Grouping, regroup
+from mascot_jax.training.checkpoint import Checkpoints
+from mascot_jax.training.fingerprint import digest_of, fingerprint
+from mascot_jax.training.loop import OnEpoch
+from mascot_jax.training.problem import Offsets, Prepared, decide_biases, prepare
+from mascot_jax.training.records import Progress
+
+USUAL_RATING: Final = 5.0
+"""The largest one, in magnitude, that step sizes are chosen for."""
+
+
+def fit_model(
+    ratings: Interactions,
+    settings: TrainSettings,
+    groups: RegroupSettings,
+    *,
+    keep_seen: bool = True,
+    earlier: Model | None = None,
+    extend: bool = False,
+    on_epoch: OnEpoch | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+) -> Model:
+    """Train a model on ratings, whatever order their rows are in.
+
+    They are sorted by user, item and rating and then shuffled by the seed: the same ratings in
+    another order give the same model, to the bit where the training is deterministic.
+
+    Parameters
+    ----------
+    ratings
+        What ``read_interactions`` found.
+    settings, groups
+        How to train and to group.
+    keep_seen
+        Whether the model keeps which items each user has rated.
+    earlier
+        A model whose factors its users and items start from; others start from random ones.
+    extend
+        The ratings are additional: users and items that only the earlier model knows stay, and what
+        it has seen is seen. Otherwise the ratings are all there are, and its rest is dropped.
+    on_epoch
+        As for ``fit``.
+    checkpoint
+        Where to keep what there is, every ``settings.checkpoint_every`` epochs and when training
+        ends; nowhere where that is null. The caller removes it when the model is safe.
+    resume
+        Go on from the checkpoint, if there is one.
+
+    Raises
+    ------
+    CheckpointError
+        If the one to go on from is damaged, or of another training.
+    DataError
+        If ids or ratings cannot be used.
+    SettingsError
+        If the earlier model has another number of factors.
+    DivergenceError
+        At the end of the first epoch whose factors are not all finite.
+    """
+    settings = settings.resolved()
+    device = choose_device(settings.device)
+    settings = settings.on(device.platform)
+    if earlier is not None:
+        settings = _fitting(earlier, settings)
+    known = earlier if extend else None
+    with jax.default_device(device):
+        table = _Table(ratings, known, settings.seed)
+        ids = table.user_ids, table.item_ids
+        keep = _Keep(checkpoint, resume)
+        model = _train(table, settings, groups, earlier, known, on_epoch, keep)
+        del table
+    if keep_seen:
+        seen = seen_items(ratings.users, ratings.items, *ids, known)
+        model = dataclasses.replace(model, seen=seen)
+    return model
+
+
+def _fitting(earlier: Model, settings: TrainSettings) -> TrainSettings:
+    """Return settings with what an earlier model decides, or refuse them."""
+    if settings.biases is None:
+        settings = settings.model_copy(update={"biases": earlier.settings.biases})
+    for name in ("factors", "biases"):
+        wanted, there = getattr(settings, name), getattr(earlier.settings, name)
+        if wanted != there:
+            raise SettingsError(
+                f"{name}: {wanted}: the model to start from has {there}: set {name} to that, or "
+                "start from no model"
+            )
+    return settings
+
+
+class _Table:
+    """Indexed ratings, in a random order that does not depend on the one they came in.
+
+    Attributes are replaced one at a time, so that no more than one column is there twice.
+    """
+
+    def __init__(self, ratings: Interactions, known: Model | None, seed: int) -> None:
+        users, items = ([IdTable(INTEGER, np.arange(n))] for n in ratings.shape or (0, 0))
+        if known is not None:
+            users.append(known.users.id_table)
+            items.append(known.items.id_table)
+        self.user_ids, self.users = index_ids(ratings.users, *users)
+        self.item_ids, self.items = index_ids(ratings.items, *items)
+        self.ratings = ratings.values()
+        self._shuffle(seed)
+
+    def _shuffle(self, seed: int) -> None:
+        # Ratings by their bits: any order does.
+        order = sort_by(self.users, self.items, self.ratings.view(np.uint32))
+        np.random.default_rng(seed).shuffle(order)
+        self.users = gather(self.users, order)
+        self.items = gather(self.items, order)
+        self.ratings = gather(self.ratings, order)
+
+    def release(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]:
+        """Return the columns, which are then no longer held here."""
+        columns = self.users, self.items, self.ratings
+        del self.users, self.items, self.ratings
+        return columns
+
+
+class _Keep(NamedTuple):
+    """Where checkpoints are, and whether to go on from the one there."""
+
+    path: str | os.PathLike[str] | None
+    resume: bool
+
+    def checkpoints(
+        self,
+        prepared: Prepared,
+        users: Grouping,
+        items: Grouping,
+        settings: TrainSettings,
+        start: Progress | None,
+    ) -> tuple[Checkpoints | None, Progress | None]:
+        """Return them, none where none are wanted, and what to start from: ``start``, or one."""
+        if self.path is None or not (settings.checkpoint_every or self.resume):
+            return None, start
+        origin = "seed"
+        if start is not None:
+            origin = digest_of(map(np.asarray, jax.tree.leaves(start.state)))
+        training = fingerprint(prepared, users, items, settings, origin=origin)
+        checkpoints = Checkpoints(self.path, settings.checkpoint_every, training)
+        return checkpoints, (checkpoints.load() if self.resume else None) or start
+
+
+def _train(
+    table: _Table,
+    settings: TrainSettings,
+    groups: RegroupSettings,
+    earlier: Model | None,
+    known: Model | None,
+    on_epoch: OnEpoch | None,
+    keep: _Keep,
+) -> Model:
+    users = _Rows(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
+    items = _Rows(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
+    settings = decide_biases(settings, users.grouping, items.grouping)
+    low, high = float(table.ratings.min()), float(table.ratings.max())
+    if known is not None:
+        low, high = min(low, known.low), max(high, known.high)
+    offsets = None if known is None else _offsets(known, users, items, table.ratings)
+    prepared = prepare(
+        relabelled_ratings(*table.release(), users.grouping.row_of, items.grouping.row_of),
+        users.grouping,
+        items.grouping,
+        settings,
+        offsets,
+    )
+    jax.block_until_ready(prepared.ratings)  # the ratings as they came are gone then
+    start = None
+    if earlier is not None:
+        start = Progress(
+            warm_state(
+                earlier, users.grouping, items.grouping, users.earlier, items.earlier, settings
+            )
+        )
+    checkpoints, start = keep.checkpoints(prepared, users.grouping, items.grouping, settings, start)
+    try:
+        model = train_model(
+            prepared,
+            users.grouping,
+            items.grouping,
+            settings,
+            Execution(settings.threads or usable_cores(), writes=settings.writes),
+            low=low,
+            high=high,
+            on_epoch=on_epoch,
+            start=start,
+            checkpoints=checkpoints,
+        )
+    except DivergenceError as error:
+        largest = max(abs(low), abs(high))
+        if largest <= USUAL_RATING:
+            raise
+        raise DivergenceError(
+            f"{error}; ratings go from {low:g} to {high:g}: step sizes suit ranges such as 1 to 5; "
+            f"divide the ratings by {largest / USUAL_RATING:.2g}"
+        ) from error
+    return dataclasses.replace(
+        model,
+        users=model.users.named(users.ids, users.counts),
+        items=model.items.named(items.ids, items.counts),
+        regroup=groups,
+    )
+
+
+class _Rows:
+    """One side: its groups, and which of its rows an earlier model knows."""
+
+    def __init__(
+        self,
+        indices: NDArray[np.uint32],
+        ids: IdTable,
+        groups: int,
+        earlier: Model | None,
+        known: Model | None,
+        name: str,
+    ) -> None:
+        self.ids = ids
+        self.earlier = np.full(len(ids), -1, dtype=np.int64)
+        if earlier is not None:
+            side: ModelSide = getattr(earlier, name)
+            self.earlier = side.id_table.encode(ids.values, name)
+        visits = count_each(indices, len(ids))
+        self.counts = visits.copy()
+        if known is not None:
+            there = self.earlier >= 0
+            self.counts[there] += getattr(known, name).rating_counts[self.earlier[there]]
+        grouping = regroup(self.counts, groups)
+        visits = np.add.reduceat(visits[grouping.order], grouping.starts[:-1].astype(np.intp))
+        self.grouping = grouping._replace(visits=visits)
+
+    def bias(self, earlier: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the earlier bias of each row, NaN for a new one; ``earlier`` is by index."""
+        by_index = np.append(earlier, np.float32(np.nan))[self.earlier]
+        return by_index[self.grouping.order]
+
+
+def _offsets(known: Model, users: _Rows, items: _Rows, ratings: NDArray[np.float32]) -> Offsets:
+    """Return the mean of all ratings, or where biases belong to it, the earlier one and these."""
+    if known.biases is None:
+        before = int(known.users.rating_counts.sum())
+        total = known.mean_rating * before + float(ratings.sum(dtype=np.float64))
+        return Offsets(total / (before + len(ratings)))
+    return Offsets(
+        known.mean_rating,
+        Biases(
+            users.bias(known.biases.users[known.users.row_of]),
+            items.bias(known.biases.items[known.items.row_of]),
+        ),
+    )

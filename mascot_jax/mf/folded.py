@@ -1,0 +1,171 @@
+"""New users and items: factors from their ratings, while the model stays as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import count_each
+from mascot_jax.base.biases import DAMPING
+from mascot_jax.errors import DataError
+from mascot_jax.ids.column import Column
+from mascot_jax.ids.table import index_ids
+from mascot_jax.ids.values import as_column, encode_ids, known_ids
+from mascot_jax.mf.fold_in import fold_in
+from mascot_jax.mf.interactions import as_ratings
+from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, joined, ranks_of
+from mascot_jax.ranking.pairs import Pairs
+
+
+class Folded:
+    """New users, or new items, of a model that does not know them.
+
+    Made by ``MatrixFactorization.fold_in_user`` and ``fold_in_item``. Of one, results have the
+    shapes given; of m, there is one more dimension in front.
+
+    Attributes
+    ----------
+    ids
+        ``(m,)``: what they were called, ascending; 0 of one without a name.
+    factors
+        float32 ``(k,)`` or ``(m, k)``. Zeros for one without a rating of anything that the model
+        knows, which is treated like an unknown one.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        side: SideName,
+        columns: tuple[Any, Any],
+        names: Any,
+    ) -> None:
+        """Solve for the factors; ``columns`` are ids of the other side, and ratings."""
+        self._model = model
+        self._side: SideName = side
+        self._other: SideName = "items" if side == "users" else "users"
+        self._others: ModelSide = getattr(model, self._other)
+        self._one = names is None
+        self._ranking = Ranking(model, self._other)
+        others, ratings = self._read(columns)
+        if names is None:
+            self.ids, rows = np.zeros(1, dtype=np.int64), np.zeros(len(others), dtype=np.uint32)
+        else:
+            table, rows = index_ids(_as_long(names, self._side[:-1], len(others)))
+            self.ids = table.values
+        self._solve(rows, others, ratings)
+
+    def _read(self, columns: tuple[Any, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the index of each other, -1 for one without factors, and the ratings."""
+        others = np.atleast_1d(encode_ids(self._others.id_table, columns[0], self._other[:-1]))
+        ratings = as_column(np.atleast_1d(columns[1]), "rating")
+        if others.ndim != 1 or ratings.size != len(others):
+            raise DataError(
+                f"there are {others.size} {self._other} and {ratings.size} ratings: "
+                "give one rating for each"
+            )
+        warm = self._others.rows_of(others) < self._others.warm_rows
+        return np.where(warm, others, -1), as_ratings(ratings.read(slice(None)), "rating")
+
+    def _solve(
+        self,
+        rows: NDArray[np.uint32],
+        others: NDArray[np.int64],
+        ratings: NDArray[np.float32],
+    ) -> None:
+        count = len(self.ids)
+        order = np.lexsort((others, rows))
+        order = order[others[order] >= 0]
+        rows, others, ratings = rows[order], others[order], ratings[order]
+        counts = count_each(rows, count)
+        self._known = counts > 0
+        self._rated = Pairs(np.append(0, np.cumsum(counts)), others.astype(np.uint32))
+        self._bias = np.zeros(count, dtype=np.float32)
+        if self._ranking.bias is not None:
+            ratings = ratings - self._ranking.mean - self._ranking.bias[others]
+            sums = np.bincount(rows, weights=ratings, minlength=count)
+            self._bias = (sums / (counts + DAMPING)).astype(np.float32)
+            ratings = ratings - self._bias[rows]
+        settings = self._model.settings
+        self._factors = fold_in(
+            self._ranking.factors,
+            self._rated.starts,
+            self._rated.items,
+            ratings,
+            settings.user_reg if self._side == "users" else settings.item_reg,
+        )
+
+    @property
+    def factors(self) -> NDArray[np.float32]:
+        """The rows that the ratings lead to."""
+        return self._factors[0] if self._one else self._factors
+
+    def predict(self, others: Any, *, clip: bool = False) -> Any:
+        """Predict the ratings of ids of the other side.
+
+        Parameters
+        ----------
+        others
+            Items for new users, users for new items: one or many. For unknown ones the answer is
+            that of the model's cold rule.
+        clip
+            Keep predictions within the range of the training ratings.
+
+        Returns
+        -------
+        predictions
+            float32 of the shape of ``others``, for each of m; a float for one of one.
+        """
+        indices = encode_ids(self._others.id_table, others, self._other[:-1])
+        flat = indices.reshape(-1)
+        warm = self._others.rows_of(flat) < self._others.warm_rows
+        rated = self._ranking.factors[np.where(warm, flat, 0)]
+        trained = warm[None, :] & self._known[:, None]
+        found = np.where(trained, self._factors @ rated.T, np.float32(0))  # [m, k] -> [m, n]
+        if self._ranking.bias is None:
+            found[~trained] = self._ranking.mean
+        else:
+            bias = np.where(flat >= 0, self._ranking.bias[flat], np.float32(0))
+            found += self._ranking.mean + self._bias[:, None] + bias[None, :]
+        if clip:
+            found = found.clip(self._model.low, self._model.high)
+        found = found.reshape(len(self.ids), *indices.shape)
+        if not self._one:
+            return found
+        return found[0] if indices.ndim else float(found[0])
+
+    def recommend(
+        self, n: int = 10, *, exclude_seen: bool = True, candidates: Any = None
+    ) -> Recommendations:
+        """Recommend the n items with the highest predictions; users, for new items.
+
+        Parameters
+        ----------
+        n, candidates
+            As for ``MatrixFactorization.recommend``.
+        exclude_seen
+            Leave out those whose ratings were given.
+        """
+        chosen = known_ids(self._others.id_table, candidates, self._other[:-1])
+        solved = np.flatnonzero(self._known)
+        found = self._ranking.best(
+            self._factors[solved],
+            n,
+            bias=None if self._ranking.bias is None else self._bias[solved],
+            exclude=self._rated.rows(solved) if exclude_seen else None,
+            candidates=chosen,
+        )
+        others = self._ranking.most_rated(np.flatnonzero(~self._known), n, chosen)
+        found = joined([found._replace(queries=solved[found.queries]), others])
+        own, other = self.ids[found.queries], self._others.id_table.decode(found.items)
+        users, items = (own, other) if self._side == "users" else (other, own)
+        return Recommendations(users, items, found.scores, ranks_of(found))
+
+
+def _as_long(names: Any, name: str, size: int) -> Column:
+    column = as_column(names, name)
+    if column.size != size:
+        raise DataError(f"there are {column.size} {name}s for {size} ratings: give one for each")
+    return column

@@ -1,0 +1,153 @@
+"""What ``fit`` takes as ratings: three arrays, a SciPy sparse matrix, or a data frame."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from numbers import Real
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError
+from mascot_jax.ids.column import Column
+from mascot_jax.ids.values import as_column
+
+
+class Interactions(NamedTuple):
+    """Ratings as they came: a column of users, one of items and one of ratings, equally long."""
+
+    users: Column
+    items: Column
+    ratings: Column
+    shape: tuple[int, int] | None = None
+    """Of the sparse matrix they came from: ids are 0 to this, less 1."""
+
+    def values(self) -> NDArray[np.float32]:
+        """Return the ratings, float32 ``(n,)``.
+
+        Raises
+        ------
+        DataError
+            If one is not a number, or not finite as a float32.
+        """
+        values = np.empty(self.ratings.size, dtype=np.float32)
+        for part, numbers in self.ratings.parts():
+            values[part] = as_ratings(numbers, self.ratings.name, part.start)
+        return values
+
+
+def read_interactions(
+    ratings: Any, *, user: str = "user", item: str = "item", rating: str = "rating"
+) -> Interactions:
+    """Find the three columns in whatever holds them; nothing is copied.
+
+    Parameters
+    ----------
+    ratings
+        A tuple or list of three arrays, lists or series, all equally long: users, items, ratings.
+        Or a SciPy sparse matrix or array, users x items: rows and columns are ids from 0, those
+        without ratings included; every stored entry is a rating, zeros and duplicates too. Or a
+        data frame of pandas, polars, pyarrow or another library that narwhals knows; of a lazy one
+        the three columns are collected.
+    user, item, rating
+        A data frame's columns.
+
+    Raises
+    ------
+    DataError
+        If it is none of these; if a column is missing; if lengths differ; if there is no rating.
+    """
+    if hasattr(ratings, "tocoo"):
+        found = _of_sparse(ratings)
+    elif isinstance(ratings, tuple | list):
+        found = _of_arrays(ratings)
+    else:
+        found = _of_frame(ratings, (user, item, rating))
+    sizes = [column.size for column in found[:3]]
+    if len(set(sizes)) > 1:
+        raise DataError(f"users, items and ratings must be equally many: {sizes}")
+    if not sizes[0]:
+        raise DataError("there are no ratings: at least one is needed")
+    return found
+
+
+def _of_sparse(matrix: Any) -> Interactions:
+    if matrix.ndim != 2:
+        raise DataError(f"a sparse array must be users x items, not of {matrix.ndim} dimension(s)")
+    entries = matrix.tocoo()
+    return Interactions(
+        as_column(entries.row, "row"),
+        as_column(entries.col, "column"),
+        as_column(entries.data, "data"),
+        entries.shape,
+    )
+
+
+def _of_arrays(arrays: tuple[Any, ...] | list[Any]) -> Interactions:
+    if len(arrays) != 3:
+        raise DataError(
+            f"ratings: a {type(arrays).__name__} must hold three arrays, of users, items and "
+            f"ratings; this one holds {len(arrays)}"
+        )
+    users, items, ratings = map(as_column, arrays, ("user", "item", "rating"))
+    return Interactions(users, items, ratings)
+
+
+def _of_frame(ratings: Any, names: tuple[str, str, str]) -> Interactions:
+    frame = nw.from_native(ratings, pass_through=True)
+    if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+        raise DataError(
+            f"ratings: {type(ratings).__name__} is neither a tuple of three arrays, nor a SciPy "
+            "sparse matrix, nor a data frame (pandas, polars, pyarrow, ...)"
+        )
+    there = frame.collect_schema().names()
+    for name in names:
+        if name not in there:
+            raise DataError(
+                f"there is no column {name!r} in the data frame, only "
+                f"{', '.join(map(repr, there))}: name those of users, items and ratings with "
+                "user=, item= and rating="
+            )
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.select(*dict.fromkeys(names)).collect()
+    users, items, values = (as_column(frame[name].to_native(), name) for name in names)
+    return Interactions(users, items, values)
+
+
+def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.float32]:
+    """Return numbers ``(n,)`` as float32; ``name`` and ``first``, the first row, for messages.
+
+    Raises
+    ------
+    DataError
+        If one is not a number, or not finite as a float32.
+    """
+    if numbers.dtype.kind == "O":
+        for row, number in enumerate(numbers):
+            if not isinstance(number, Real | Decimal):
+                raise DataError(
+                    f"{name}: the rating in row {first + row} (counted from 0) is {number!r}: "
+                    "must be a number"
+                )
+        numbers = np.fromiter(map(_as_float, numbers), dtype=np.float64, count=len(numbers))
+    elif numbers.dtype.kind not in "iufb":
+        raise DataError(f"{name}: ratings must be numbers, not of type {numbers.dtype}")
+    with np.errstate(over="ignore"):
+        values = numbers.astype(np.float32, copy=False)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise DataError(
+            f"{name}: the rating in row {first + int(bad[0])} (counted from 0) is "
+            f"{numbers[bad[0]]}: must be finite as a float32"
+        )
+    return values
+
+
+def _as_float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # of an integer
+        return math.inf

@@ -1,0 +1,73 @@
+"""How good a model's lists of recommendations are, by ratings that it was not trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.ids.table import IdTable, index_ids
+from mascot_jax.ids.values import as_column
+from mascot_jax.mf.model import Model
+from mascot_jax.mf.recommend import Ranking, recommend
+from mascot_jax.ranking.metrics import RankingMetrics, ranking_metrics
+from mascot_jax.ranking.pairs import Pairs
+
+
+def list_metrics(
+    model: Model,
+    ranking: Ranking,
+    users: NDArray[Any],
+    items: NDArray[Any],
+    relevant: NDArray[np.bool_],
+    n: int,
+) -> RankingMetrics:
+    """Recommend n items to every user of held-out ratings, on JAX's default device, and compare.
+
+    What a user has rated in training is not recommended, if the model has kept that. Relevant items
+    that the model does not know cannot be recommended, and count as missed.
+
+    Parameters
+    ----------
+    model, ranking
+        What recommends, and its items.
+    users, items
+        Ids ``(n,)`` of the held-out ratings, at least one.
+    relevant
+        Whether each is one that should have been recommended.
+    n
+        Items of a list.
+    """
+    queries, query_of = index_ids(as_column(users, "user"))
+    table = model.items.id_table
+    wanted, item_count = _item_indices(items, table)
+    indices = model.users.id_table.encode(queries.values, "user")
+    seen = model.seen is not None
+    metrics = ranking_metrics(
+        recommend(model, ranking, indices, n, exclude_seen=seen),
+        _in_rows(query_of[relevant], wanted[relevant], len(queries)),
+        n,
+        item_count,
+    )
+    # Of the items that the model knows: others it could not have recommended to anyone.
+    return metrics._replace(coverage=metrics.coverage * item_count / len(table))
+
+
+def _item_indices(items: NDArray[Any], table: IdTable) -> tuple[NDArray[np.uint32], int]:
+    """Return the index of each item, unknown ones behind the table's, and how many there are."""
+    indices = table.encode(items, "item")
+    unknown = indices < 0
+    others = 0
+    if unknown.any():
+        more, place = index_ids(as_column(items[unknown], "item"))
+        indices[unknown] = len(table) + place.astype(np.int64)
+        others = len(more)
+    return indices.astype(np.uint32), len(table) + others
+
+
+def _in_rows(queries: NDArray[np.uint32], items: NDArray[np.uint32], count: int) -> Pairs:
+    order = np.argsort(queries, kind="stable")
+    starts = np.zeros(count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(queries, minlength=count), out=starts[1:])
+    return Pairs(starts, items[order])

@@ -1,0 +1,221 @@
+"""Model files: safetensors, checked on loading, never pickle."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.biases import Biases
+from mascot_jax.base.json_text import as_count, as_number
+from mascot_jax.base.tensor_file import (
+    Format,
+    read_tensors,
+    stated_digest,
+    stated_facts,
+    write_tensors,
+)
+from mascot_jax.errors import ModelFileError, SettingsError, printable
+from mascot_jax.ids.file import ids_from_tensors, ids_to_tensors
+from mascot_jax.ids.table import IdTable
+from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.ranking.pairs import Pairs
+from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.tables.storage import by_code
+
+FORMAT: Final = Format("model", "mascot", 3, ModelFileError)
+"""Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups.
+Files of older versions are read."""
+
+
+def save_model(model: Model, path: str | os.PathLike[str]) -> str:
+    """Write a model file, atomically; equal models give equal bytes.
+
+    Returns
+    -------
+    str
+        SHA-256 (hex) over everything the model holds.
+    """
+    tensors = _tensors(model.users, "users") | _tensors(model.items, "items")
+    if model.biases is not None:
+        tensors |= {f"{side}.bias": bias for side, bias in model.biases._asdict().items()}
+    if model.seen is not None:
+        tensors |= {f"seen.{key}": value for key, value in model.seen._asdict().items()}
+    facts = {
+        "settings": model.settings.model_dump(mode="json"),
+        "mean_rating": model.mean_rating,
+        "low": model.low,
+        "high": model.high,
+        "traffic": model.traffic,
+        "epochs_trained": model.epochs_trained,
+        "warm_rows": [model.users.warm_rows, model.items.warm_rows],
+        "regroup": model.regroup.model_dump(mode="json"),
+        "ids": [_ids_facts(model.users.ids), _ids_facts(model.items.ids)],
+    }
+    return write_tensors(path, FORMAT, tensors, facts)
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    ModelFileError
+        If it is cut, altered, not a model, or of a newer version.
+    FileNotFoundError
+        If there is none.
+    """
+    tensors, facts = read_tensors(path, FORMAT)
+    try:
+        warm_users, warm_items = facts["warm_rows"]
+        settings = validate(TrainSettings, facts["settings"], "settings")
+        user_ids, item_ids = facts.get("ids", (None, None))
+        users = _side(tensors, "users", warm_users, user_ids, settings.factors)
+        items = _side(tensors, "items", warm_items, item_ids, settings.factors)
+        return Model(
+            settings,
+            users,
+            items,
+            as_number(facts["mean_rating"]),
+            *_range(facts),
+            {str(name): as_number(share) for name, share in facts["traffic"].items()},
+            as_count(facts.get("epochs_trained", settings.epochs), 0, settings.epochs),
+            _biases(tensors, users, items) if settings.biases else None,
+            validate(RegroupSettings, facts.get("regroup", {}), "regroup"),
+            _seen(tensors, users, items),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
+        raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
+
+
+def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a model file states of itself besides arrays; ``load_model`` is what checks it.
+
+    Among it ``format_version``, ``library_version`` and ``sha256``.
+    """
+    return stated_facts(path, FORMAT)
+
+
+def model_digest(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 that a model file states for itself; ``load_model`` is what checks it."""
+    return stated_digest(path, FORMAT)
+
+
+def _tensors(side: ModelSide, name: str) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {
+        "order": side.order,
+        "starts": side.starts,
+        "codes": side.codes,
+    }
+    tensors |= {f"factors.{storage}": rows for storage, rows in side.factors.items()}
+    if side.counts is not None:
+        tensors["counts"] = side.counts
+    if side.ids is not None:
+        tensors |= ids_to_tensors(side.ids)
+    return {f"{name}.{key}": value for key, value in tensors.items()}
+
+
+def _ids_facts(ids: IdTable | None) -> dict[str, str] | None:
+    return None if ids is None else {"kind": ids.kind, "dtype": ids.values.dtype.str}
+
+
+def _range(facts: dict[str, Any]) -> tuple[float, float]:
+    low, high = as_number(facts["low"]), as_number(facts["high"])
+    if low > high:
+        raise ValueError(f"ratings from {low} to {high}")
+    return low, high
+
+
+def _side(
+    tensors: dict[str, NDArray[Any]],
+    name: str,
+    warm_rows: object,
+    ids: dict[str, str] | None,
+    factors: int,
+) -> ModelSide:
+    own = _below(f"{name}.", tensors)
+    order = _column(own, "order", np.uint32)
+    side = ModelSide(
+        order,
+        _column(own, "starts", np.uint32),
+        _column(own, "codes", np.uint8),
+        as_count(warm_rows, 0, len(order)),
+        _below("factors.", own),
+        None if ids is None else ids_from_tensors(own, ids["kind"], ids["dtype"]),
+        _column(own, "counts", np.uint32) if "counts" in own else None,
+    )
+    _check_rows(side, name)
+    _check_factors(side, name, factors)
+    return side
+
+
+def _below(prefix: str, tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the tensors whose names begin so, by what follows."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _column(tensors: dict[str, NDArray[Any]], name: str, dtype: type) -> NDArray[Any]:
+    column = tensors[name]
+    if column.dtype != dtype or column.ndim != 1:
+        raise ValueError(f"{name} is {column.dtype} {column.shape}")
+    return column
+
+
+def _check_rows(side: ModelSide, name: str) -> None:
+    """Check what is known of a side's rows besides their factors."""
+    rows, groups = len(side.order), len(side.codes)
+    if not (
+        len(side.starts) == groups + 1 > 1
+        and side.starts[0] == 0
+        and side.starts[-1] == rows
+        and (np.diff(side.starts.astype(np.int64)) > 0).all()
+    ):
+        raise ValueError(f"{name}: the group table does not cover the rows")
+    if not np.array_equal(np.sort(side.order), np.arange(rows)):
+        raise ValueError(f"{name}: the order of rows is not a permutation")
+    for what, table in (("ids", side.ids), ("counts", side.counts)):
+        if table is not None and len(table) != rows:
+            raise ValueError(f"{name}: {len(table)} {what} for {rows} rows")
+
+
+def _check_factors(side: ModelSide, name: str, factors: int) -> None:
+    storages = by_code(side.factors)
+    for code in np.unique(side.codes):
+        storage = storages.get(int(code))
+        if storage is None:
+            raise ValueError(f"{name}: groups are in a storage that the file does not hold")
+        stored = side.factors[storage.name]
+        if (
+            stored.shape != (int(side.rows_in(storage).sum()), storage.elements(factors))
+            or stored.dtype != storage.dtype
+        ):
+            raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
+    if len(side.factors) != len(np.unique(side.codes)):
+        raise ValueError(f"{name}: no group is in some of {sorted(side.factors)}")
+
+
+def _seen(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Pairs | None:
+    if "seen.starts" not in tensors:
+        return None
+    seen = Pairs(
+        _column(tensors, "seen.starts", np.int64), _column(tensors, "seen.items", np.uint32)
+    )
+    if not (
+        len(seen.starts) == len(users) + 1
+        and seen.starts[0] == 0
+        and seen.starts[-1] == len(seen.items)
+        and (np.diff(seen.starts) >= 0).all()
+        and seen.items.max(initial=0) < len(items)
+    ):
+        raise ValueError("the table of seen items does not fit users and items")
+    return seen
+
+
+def _biases(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Biases:
+    biases = Biases(tensors["users.bias"], tensors["items.bias"])
+    for bias, side, name in zip(biases, (users, items), Biases._fields, strict=True):
+        if bias.dtype != np.float32 or bias.shape != side.order.shape:
+            raise ValueError(f"{name}: biases are {bias.dtype} {bias.shape}")
+    return biases

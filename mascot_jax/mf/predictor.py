@@ -1,0 +1,67 @@
+"""A model on a device, ready to predict whatever pairs it is asked for."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import parts
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.prediction import PAIRS_AT_A_TIME, products
+from mascot_jax.mf.model import Model, side_to_state
+
+
+class Predictor:
+    """Predicts pairs of indices with the kernels that training and the pipeline's scores use.
+
+    Parameters
+    ----------
+    model
+        Its factors are copied to JAX's default device.
+    execution
+        How to run.
+    """
+
+    def __init__(self, model: Model, execution: Execution) -> None:
+        self._model = model
+        self._execution = execution
+        self._factors = model.settings.factors
+        self._users = side_to_state(model.users, self._factors)
+        self._items = side_to_state(model.items, self._factors)
+        self._rule = model.cold_rule
+
+    def predict(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Predict pairs.
+
+        Parameters
+        ----------
+        users, items
+            ``(n,)``: indices; -1 for unknown ones, which the model's cold rule answers.
+
+        Returns
+        -------
+        predictions
+            float32 ``(n,)``.
+        """
+        user_rows = self._model.users.rows_of(users)
+        item_rows = self._model.items.rows_of(items)
+        dots = np.empty(len(users), dtype=np.float32)
+        for part in parts(len(users), PAIRS_AT_A_TIME):
+            dots[part] = self._products(user_rows[part], item_rows[part])
+        return self._rule.complete(dots, user_rows, item_rows)
+
+    def _products(
+        self, user_rows: NDArray[np.uint32], item_rows: NDArray[np.uint32]
+    ) -> NDArray[np.float32]:
+        """Return the products of rows; their number is filled up, so that few programs compile."""
+        size = 1 << max(len(user_rows) - 1, 0).bit_length()
+        sides = ((user_rows, self._model.users), (item_rows, self._model.items))
+        rows = [
+            jnp.asarray(np.pad(np.minimum(rows, len(side) - 1), (0, size - len(rows))))
+            for rows, side in sides
+        ]
+        found = products(
+            *rows, self._users, self._items, factors=self._factors, execution=self._execution
+        )
+        return np.asarray(found)[: len(user_rows)]

@@ -1,0 +1,220 @@
+"""The best items for users of a model, or users for items, by index."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError
+from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.ranking.pairs import Pairs
+from mascot_jax.ranking.similar import Directions
+from mascot_jax.ranking.top_n import Items, TopN, check_wanted
+
+SideName = Literal["users", "items"]
+
+USERS_AT_A_TIME: Final = 8192
+"""Bounds the memory of decoded rows and of what they have seen."""
+
+
+class Recommendations(NamedTuple):
+    """Items for users, one an entry: in the order they were asked for, best first.
+
+    In long form, so that ``pandas.DataFrame(recommendations._asdict())`` is a table of them.
+    """
+
+    users: NDArray[Any]
+    """``(entries,)``: ids."""
+    items: NDArray[Any]
+    """``(entries,)``: ids."""
+    scores: NDArray[np.float32]
+    """``(entries,)``: predicted ratings."""
+    ranks: NDArray[np.int64]
+    """``(entries,)``: from 1."""
+
+
+class Neighbours(NamedTuple):
+    """Similar items of items, or users of users, one an entry; in long form, as recommendations."""
+
+    ids: NDArray[Any]
+    """``(entries,)``: what was asked about."""
+    neighbours: NDArray[Any]
+    """``(entries,)``: ids, the most similar first."""
+    scores: NDArray[np.float32]
+    """``(entries,)``: cosines of their factors."""
+    ranks: NDArray[np.int64]
+    """``(entries,)``: from 1."""
+
+
+def ranks_of(found: TopN) -> NDArray[np.int64]:
+    """Return the places of a query's entries, which are neighbours, from 1."""
+    first = np.flatnonzero(np.append(True, found.queries[1:] != found.queries[:-1]))
+    lengths = np.diff(first, append=len(found.queries))
+    return np.arange(len(found.queries)) - np.repeat(first, lengths) + 1
+
+
+class Ranking:
+    """One side of a model, decoded once, ready to be ranked for rows of the other side.
+
+    Those without training ratings are never ranked.
+
+    Parameters
+    ----------
+    model
+        What to recommend from.
+    side
+        What to recommend.
+    """
+
+    def __init__(self, model: Model, side: SideName = "items") -> None:
+        ranked: ModelSide = getattr(model, side)
+        self.factors = ranked.dense(model.settings.factors)
+        """float32 ``(rows, k)``, by index."""
+        self.mean = np.float32(model.mean_rating)
+        self.bias: NDArray[np.float32] | None = None
+        """float32 ``(rows,)``, by index; None where the model has none."""
+        if model.biases is not None:
+            self.bias = getattr(model.biases, side)[ranked.row_of]
+        self._most_rated = ranked.order[: ranked.warm_rows]
+        self._warm = np.sort(self._most_rated)
+
+    def best(
+        self,
+        queries: NDArray[np.float32],
+        n: int,
+        *,
+        bias: NDArray[np.float32] | None = None,
+        exclude: Pairs | None = None,
+        candidates: NDArray[np.uint32] | None = None,
+    ) -> TopN:
+        """Return the n with the highest predictions for factors ``(b, k)``.
+
+        Parameters
+        ----------
+        queries, n, exclude, candidates
+            As for ``top_n``.
+        bias
+            float32 ``(b,)``: of the queries, where the model has biases.
+        """
+        if candidates is None:
+            items = self._items
+        else:
+            items = Items(self.factors, self.bias, np.intersect1d(candidates, self._warm))
+        found = items.best(queries, n, exclude)
+        if bias is None:
+            return found
+        return found._replace(scores=found.scores + (self.mean + bias)[found.queries])
+
+    @cached_property
+    def _items(self) -> Items:
+        """All that are ranked where nobody names candidates."""
+        all_warm = len(self._warm) == len(self.factors)
+        return Items(self.factors, self.bias, None if all_warm else self._warm)
+
+    def most_rated(
+        self, queries: NDArray[np.int64], n: int, candidates: NDArray[np.uint32] | None
+    ) -> TopN:
+        """Return the n with the most ratings for each query, scored as the cold rule does."""
+        best = self._most_rated
+        if candidates is not None:
+            best = best[np.isin(best, candidates)]
+        best = best[:n]
+        scores = np.full(len(best), self.mean)
+        if self.bias is not None:
+            scores += self.bias[best]
+        return TopN(
+            np.repeat(queries, len(best)),
+            np.tile(best, len(queries)),
+            np.tile(scores, len(queries)),
+        )
+
+
+def recommend(
+    model: Model,
+    items: Ranking,
+    users: NDArray[np.int64],
+    n: int,
+    *,
+    exclude_seen: bool,
+    candidates: NDArray[np.uint32] | None = None,
+) -> TopN:
+    """Rank items for users, as ``MatrixFactorization.recommend`` says.
+
+    Parameters
+    ----------
+    model, items
+        A model, and its items.
+    users
+        ``(b,)``: indices; -1 for unknown ones.
+    n
+        Items of each, at least 1.
+    exclude_seen
+        Leave out what a user has rated.
+    candidates
+        The only items to rank; None for all.
+
+    Raises
+    ------
+    DataError
+        If the model has not kept what users have rated.
+    SettingsError
+        If ``n`` is below 1.
+    """
+    check_wanted(n)
+    seen = model.seen if exclude_seen else None
+    if exclude_seen and seen is None:
+        raise DataError(
+            "the model has not kept which items each user has rated: fit it with keep_seen=True, "
+            "or recommend with exclude_seen=False"
+        )
+    rows = model.users.rows_of(users)
+    warm = np.flatnonzero(rows < model.users.warm_rows)
+    parts = [items.most_rated(np.setdiff1d(np.arange(len(users)), warm), n, candidates)]
+    for start in range(0, max(len(warm), 1), USERS_AT_A_TIME):
+        part = warm[start : start + USERS_AT_A_TIME]
+        found = items.best(
+            model.users.dense(model.settings.factors, users[part]),
+            n,
+            bias=None if model.biases is None else model.biases.users[rows[part]],
+            exclude=None if seen is None else seen.rows(users[part]),
+            candidates=candidates,
+        )
+        parts.append(found._replace(queries=part[found.queries]))
+    return joined(parts)
+
+
+def joined(parts: list[TopN]) -> TopN:
+    """Return the entries of all parts, ordered by query; no query is in two of them."""
+    queries = np.concatenate([part.queries for part in parts])
+    order = np.argsort(queries, kind="stable")
+    return TopN(
+        queries[order],
+        np.concatenate([part.items for part in parts])[order],
+        np.concatenate([part.scores for part in parts])[order],
+    )
+
+
+class Neighbourhood:
+    """One side of a model, its rows decoded and scaled once, ready to be searched.
+
+    Those without training ratings have no neighbours, and are nobody's.
+    """
+
+    def __init__(self, model: Model, side: SideName) -> None:
+        rows: ModelSide = getattr(model, side)
+        self._warm = np.sort(rows.order[: rows.warm_rows])
+        self._factors = rows.dense(model.settings.factors, self._warm)
+        self._directions = Directions(self._factors)
+
+    def nearest(self, indices: NDArray[np.int64], n: int) -> TopN:
+        """Return the n most similar rows, as ``MatrixFactorization.similar_items``.
+
+        ``indices`` is ``(b,)``, -1 for unknown ones.
+        """
+        asked = np.flatnonzero(np.isin(indices, self._warm))
+        place = np.searchsorted(self._warm, indices[asked]).astype(np.uint32)
+        found = self._directions.nearest(self._factors[place], n, exclude_self=place)
+        return TopN(asked[found.queries], self._warm[found.items], found.scores)

@@ -1,0 +1,67 @@
+"""Which items each user has rated: what is not recommended again."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import parts
+from mascot_jax.ids.column import Column
+from mascot_jax.ids.table import IdTable
+from mascot_jax.mf.model import Model
+from mascot_jax.ranking.pairs import Pairs
+
+
+def seen_items(
+    users: Column, items: Column, user_ids: IdTable, item_ids: IdTable, known: Model | None
+) -> Pairs:
+    """Return the items of each user, ascending, each once.
+
+    Parameters
+    ----------
+    users, items
+        Whose ratings there are, and of what: ids ``(n,)`` that the tables know.
+    user_ids, item_ids
+        Their indices are those of the result.
+    known
+        A model whose seen items are added, if it has kept them.
+    """
+    before = 0
+    pairs = np.empty(users.size, dtype=np.uint64)
+    if known is not None and known.seen is not None:
+        before = len(known.seen.items)
+        pairs = np.append(_known_pairs(known, user_ids, item_ids), pairs)
+    for (part, own), (_, other) in zip(users.parts(), items.parts(), strict=True):
+        pairs[before + part.start : before + part.stop] = _packed(
+            user_ids.encode(own, users.name), item_ids.encode(other, items.name)
+        )
+    pairs.sort()  # in place: what is sorted here is as large as the ratings
+    return _in_rows(pairs, len(user_ids))
+
+
+def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[np.uint64]:
+    """Return what a model has seen, in the indices of other tables that know all its ids."""
+    assert known.seen is not None
+    users = user_ids.encode(known.users.id_table.values, "user")
+    items = item_ids.encode(known.items.id_table.values, "item")
+    return _packed(np.repeat(users, np.diff(known.seen.starts)), items[known.seen.items])
+
+
+def _packed(users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return pairs as numbers that are in the order of users, then of items."""
+    return users.astype(np.uint64) << np.uint64(32) | items.astype(np.uint64)
+
+
+def _in_rows(pairs: NDArray[np.uint64], users: int) -> Pairs:
+    """Return sorted pairs in compressed rows, each once."""
+    lengths = np.zeros(users, dtype=np.int64)
+    items = np.empty(len(pairs), dtype=np.uint32)
+    kept = 0
+    for part in parts(len(pairs)):
+        new = pairs[part]
+        different = new[1:] != new[:-1]
+        new = new[np.append(part.start == 0 or new[0] != pairs[part.start - 1], different)]
+        lengths += np.bincount((new >> np.uint64(32)).astype(np.int64), minlength=users)
+        items[kept : kept + len(new)] = new & np.uint64(0xFFFF_FFFF)
+        kept += len(new)
+    return Pairs(np.append(0, np.cumsum(lengths)), items[:kept])

@@ -1,0 +1,1 @@
+"""Best items and nearest rows, from arrays alone."""

@@ -1,0 +1,119 @@
+"""How good lists of recommendations are, by items that were held out.
+
+An item is relevant to a query or not. Every figure but the coverage is a mean over the queries with
+a relevant item; of a query without one, no list is better than another.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError, SettingsError
+from mascot_jax.ranking.pairs import Pairs
+from mascot_jax.ranking.top_n import TopN, check_indices
+
+
+class RankingMetrics(NamedTuple):
+    """Figures of lists cut after n items, each from 0 to 1; NaN where there is nothing to average.
+
+    A hit is a relevant item in the list; ranks count from 1.
+    """
+
+    precision: float
+    """Hits / n, also where the list is shorter."""
+    recall: float
+    """Hits / relevant items."""
+    ndcg: float
+    """Sum over hits of ``1 / log2(1 + rank)``, relative to that of a list that begins with the
+    relevant items."""
+    hit_rate: float
+    """Share of the queries with a hit."""
+    reciprocal_rank: float
+    """1 / rank of the first hit, 0 without one."""
+    coverage: float
+    """Share of all items that are in a list of any query, with relevant items or without."""
+    queries: int
+    """With a relevant item."""
+
+
+def ranking_metrics(lists: TopN, relevant: Pairs, n: int, item_count: int) -> RankingMetrics:
+    """Compare lists with what is relevant.
+
+    Parameters
+    ----------
+    lists
+        As from ``top_n``: ordered by query, best first, no item twice in a list.
+    relevant
+        Relevant items of each of b queries; one twice counts once.
+    n
+        Where lists are cut, at least 1; a list may be shorter, or missing.
+    item_count
+        Items that there are: what indices are below, and what the coverage is relative to.
+
+    Raises
+    ------
+    SettingsError
+        ``n`` is below 1.
+    DataError
+        The lists are not ordered by query.
+    IndexError
+        An item does not exist, or a list is of a query that does not.
+    """
+    count = len(relevant.starts) - 1
+    _check(lists, relevant, n, item_count)
+    ranks = np.arange(len(lists.queries)) - np.searchsorted(lists.queries, lists.queries) + 1
+    kept = ranks <= n
+    queries, items, ranks = lists.queries[kept], lists.items[kept], ranks[kept]
+    owners = np.repeat(np.arange(count), np.diff(relevant.starts))
+    wanted = np.unique(_keys(owners, relevant.items, item_count))
+    hit = np.isin(_keys(queries, items, item_count), wanted, assume_unique=True)
+    hit_queries, hit_ranks = queries[hit], ranks[hit]
+    hits = np.bincount(hit_queries, minlength=count)
+    sizes = np.bincount(wanted // max(item_count, 1), minlength=count)
+    gains = np.bincount(hit_queries, _gain(hit_ranks), minlength=count)
+    # A query's hits come in the order of their ranks: the first one's is where it first occurs.
+    found, first = np.unique(hit_queries, return_index=True)
+    reciprocal = np.zeros(count)
+    reciprocal[found] = 1 / hit_ranks[first]
+    some = sizes > 0
+    most = np.minimum(sizes[some], n)
+    best = np.cumsum(_gain(np.arange(1, int(most.max(initial=0)) + 1)))
+    return RankingMetrics(
+        precision=_mean(hits[some] / n),
+        recall=_mean(hits[some] / sizes[some]),
+        ndcg=_mean(gains[some] / best[most - 1]),
+        hit_rate=_mean(hits[some] > 0),
+        reciprocal_rank=_mean(reciprocal[some]),
+        coverage=len(np.unique(items)) / item_count if item_count else np.nan,
+        queries=int(some.sum()),
+    )
+
+
+def _keys(
+    queries: NDArray[np.int64], items: NDArray[np.uint32], item_count: int
+) -> NDArray[np.int64]:
+    """Return one number for each pair, int64 ``(n,)``."""
+    return queries.astype(np.int64) * item_count + items.astype(np.int64)
+
+
+def _gain(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what a hit at each rank is worth, float64 ``(n,)``."""
+    gains: NDArray[np.float64] = 1 / np.log2(1 + ranks)
+    return gains
+
+
+def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _check(lists: TopN, relevant: Pairs, n: int, item_count: int) -> None:
+    if n < 1:
+        raise SettingsError(f"n is {n}; it must be at least 1")
+    if (np.diff(lists.queries) < 0).any():
+        raise DataError("the lists are not ordered by query; sort them, best first within one")
+    check_indices("lists.queries", lists.queries, len(relevant.starts) - 1)
+    check_indices("lists.items", lists.items, item_count)
+    check_indices("relevant", relevant.items, item_count)

@@ -1,0 +1,90 @@
+"""Neighbours by cosine: the rows that point the same way, however long they are."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.errors import DataError
+from mascot_jax.ranking.pairs import Pairs
+from mascot_jax.ranking.top_n import Items, TopN
+
+
+def similar(
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    n: int,
+    exclude_self: NDArray[np.uint32] | None = None,
+) -> TopN:
+    """Find the rows with the largest cosine to each query, on JAX's default device.
+
+    The cosine with a row of zeros, which points nowhere, is 0. Of equal ones the lower index comes
+    first.
+
+    Parameters
+    ----------
+    queries
+        float32 ``(b, k)``: factors of users, or of items.
+    rows
+        float32 ``(m, k)``: factors of the same side, one row an index.
+    n
+        Neighbours wanted for each query, at least 1; it gets fewer where there are fewer.
+    exclude_self
+        uint32 ``(b,)``: the index of each query, which is not its own neighbour; a query may be any
+        vector if None.
+
+    Returns
+    -------
+    TopN
+        Indices of ``rows``, and cosines as scores.
+
+    Raises
+    ------
+    SettingsError
+        ``n`` is below 1.
+    DataError
+        Arrays do not fit together, or hold numbers that are not finite.
+    IndexError
+        A row does not exist.
+    """
+    return Directions(rows).nearest(queries, n, exclude_self)
+
+
+class Directions:
+    """Rows scaled to length 1, ready to be searched on JAX's default device.
+
+    Parameters
+    ----------
+    rows
+        As of ``similar``.
+    """
+
+    def __init__(self, rows: NDArray[np.float32]) -> None:
+        self._rows = Items(_unit(rows))
+
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        n: int,
+        exclude_self: NDArray[np.uint32] | None = None,
+    ) -> TopN:
+        """Do what ``similar`` says."""
+        exclude = None
+        if exclude_self is not None:
+            if len(exclude_self) != len(queries):
+                raise DataError(
+                    f"exclude_self has {len(exclude_self)} indices for {len(queries)} queries; "
+                    "give one each"
+                )
+            exclude = Pairs(np.arange(len(queries) + 1), exclude_self)
+        return self._rows.best(_unit(queries), n, exclude)
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows ``(count, k)`` of length 1; those of zeros stay."""
+    # In float64: squares of float32 may be too small for it, or too large.
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    lengths[lengths == 0] = 1
+    unit = np.empty_like(rows)
+    np.divide(rows, lengths[:, None], out=unit, casting="same_kind")
+    return unit

@@ -1,1 +1,0 @@
-"""What a model is used for: predictions, lists, neighbours, new users and items."""

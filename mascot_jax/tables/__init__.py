@@ -1,0 +1,1 @@
+"""Factors whose groups of rows each have a precision."""

@@ -1,0 +1,35 @@
+import re
+
+import pytest
+
+from mascot_jax import settings
+from mascot_jax.data.sets import DATA_SETS
+
+
+def test_every_data_set_of_the_settings_is_known_except_the_generated_one():
+    assert set(DATA_SETS) == set(settings.DATA_SETS) - {"synthetic"}
+    assert all(name == dataset.name for name, dataset in DATA_SETS.items())
+
+
+@pytest.mark.parametrize("dataset", DATA_SETS.values(), ids=DATA_SETS)
+def test_a_data_set_can_be_downloaded_and_checked_or_says_how_to_get_it(dataset):
+    if dataset.url is None:
+        assert dataset.digest is None
+        assert "data.source" in dataset.how_to_get
+    else:
+        assert dataset.url == f"https://files.grouplens.org/datasets/movielens/{dataset.name}.zip"
+        assert re.fullmatch(r"md5:[0-9a-f]{32}", dataset.digest)
+    assert dataset.terms
+
+
+def test_no_two_digests_are_equal():
+    digests = [dataset.digest for dataset in DATA_SETS.values() if dataset.digest]
+    assert len(set(digests)) == len(digests) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "low"),
+    [("ml-100k", 1), ("ml-1m", 1), ("ml-10m", 0.5), ("ml-25m", 0.5), ("file", None)],
+)
+def test_rating_ranges(name, low):
+    assert DATA_SETS[name].bounds == (None if low is None else (low, 5.0))

@@ -1,0 +1,554 @@
+import math
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from mascot_jax.errors import SettingsError
+from mascot_jax.settings import Params, Settings, TrainSettings, validate
+from mascot_jax.settings.defaults import with_defaults, without_presets
+from mascot_jax.settings.methods import METHODS, RECIPES, Recipe, Switching
+
+PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
+
+BIG = 2**32
+INTEGERS = {  # lowest and highest allowed
+    "data.users": (2, BIG - 1),
+    "data.items": (2, BIG - 1),
+    "data.ratings": (4, None),
+    "data.seed": (0, BIG - 1),
+    "split.count": (1, 254),
+    "split.seed": (0, BIG - 1),
+    "regroup.user_groups": (1, 65_536),
+    "regroup.item_groups": (1, 65_536),
+    "train.factors": (1, 65_536),
+    "train.epochs": (1, 1_000_000),
+    "train.period": (1, 1_000_000),
+    "train.warmup": (0, 1_000_000),
+    "train.patience": (1, 1_000_000),
+    "train.checkpoint_every": (1, 1_000_000),
+    "train.threads": (1, 4096),
+    "train.comparators.muppet.window": (2, 1000),
+    "train.seed": (0, BIG - 1),
+}
+TINY = 5e-324
+NUMBERS = {  # lowest and highest allowed
+    "data.noise": (0.0, 10.0),
+    "train.learning_rate": (TINY, None),
+    "train.decay": (0.0, None),
+    "train.user_reg": (0.0, None),
+    "train.item_reg": (0.0, None),
+    "train.threshold": (TINY, None),
+    "train.sample_ratio": (TINY, 1.0),
+    "train.validation": (0.0, math.nextafter(1, 0)),
+    "train.comparators.mpt.loss_scale": (TINY, None),
+    "train.comparators.muppet.alpha": (0.0, None),
+    "train.comparators.muppet.beta": (0.0, None),
+    "train.comparators.muppet.decay": (0.0, None),
+    "train.comparators.afp.threshold": (TINY, None),
+    "train.comparators.afp.alpha": (TINY, 1.0),
+    "train.comparators.afp.beta": (TINY, None),
+    "train.comparators.afp.delta": (0.0, None),
+    "train.comparators.afp.gamma": (0.0, None),
+}
+WORD_LENGTHS = {"train.comparators.muppet.word_lengths", "train.comparators.afp.word_lengths"}
+TEXTS = {
+    "data.name",
+    "data.source",
+    "data.digest",
+    "data.columns.user",
+    "data.columns.item",
+    "data.columns.rating",
+    "data.shape",
+    "train.method",
+    "train.recipe",
+    "train.schedule",
+    "train.storage",
+    "train.backend",
+    "train.writes",
+    "train.rounding",
+    "train.order",
+    "train.criterion",
+}
+FLAGS = {"evaluate.clip", "train.deterministic", "train.biases"}
+FROM_METHOD = {
+    "train.storage",
+    "train.rounding",
+    "train.criterion",
+    "train.threshold",
+    "train.period",
+    "train.sample_ratio",
+    "train.warmup",
+}
+FROM_RECIPE = {f"train.{name}" for name in Recipe._fields}
+NULLABLE = FROM_METHOD | {
+    "data.source",
+    "data.digest",
+    "data.users",
+    "data.items",
+    "data.ratings",
+    "train.threads",
+    "train.deterministic",
+    "train.patience",
+    "train.biases",
+    "train.checkpoint_every",
+}
+NEEDS = {"train.patience": {"train.validation": 0.1}}
+"""What must be set beside a parameter."""
+
+
+def flat(settings: Settings, prefix=""):
+    """Path -> value of every parameter that is not itself a block."""
+    values = {}
+    for name, value in settings:
+        if isinstance(value, Settings):
+            values |= flat(value, f"{prefix}{name}.")
+        else:
+            values[prefix + name] = value
+    return values
+
+
+DEFAULTS = flat(Params(folds=[0]))
+BLOCKS = [
+    "data",
+    "data.columns",
+    "split",
+    "regroup",
+    "train",
+    "train.comparators",
+    "train.comparators.mpt",
+    "train.comparators.muppet",
+    "train.comparators.afp",
+    "evaluate",
+]
+
+
+def params(**changes):
+    """Values of params.yaml with ``folds`` and only these paths set."""
+    values = {"folds": [0]}
+    for path, value in changes.items():
+        *blocks, name = path.split(".")
+        block = values
+        for part in blocks:
+            block = block.setdefault(part, {})
+        block[name] = value
+    return values
+
+
+def accepted(path, value):
+    return flat(validate(Params, params(**NEEDS.get(path, {}), **{path: value})))[path]
+
+
+def refusal(path, value):
+    """The one line that refuses this value."""
+    with pytest.raises(SettingsError) as caught:
+        validate(Params, params(**{path: value}))
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def test_every_parameter_is_in_the_tables_above():
+    assert {*INTEGERS, *NUMBERS, *TEXTS, *FLAGS, *WORD_LENGTHS, "folds"} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        *((path, value, "integer") for path in INTEGERS for value in ("abc", "5", True, 1.5, [5])),
+        *((path, value, "number") for path in NUMBERS for value in ("abc", "1e-3", True, [0.1])),
+        *((path, value, "") for path in sorted(TEXTS) for value in (5, True, ["text"])),
+        *((path, value, "boolean") for path in sorted(FLAGS) for value in (1, "true", "no")),
+        *(
+            (path, value, "must be a block of parameters")
+            for path in BLOCKS
+            for value in (5, "text", [1], None)
+        ),
+        *(("folds", value, "list") for value in (0, "0", {"0": 1}, None)),
+        *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE - FROM_RECIPE)),
+    ],
+)
+def test_another_type_is_refused(path, value, rule):
+    line = refusal(path, value)
+    assert line.startswith(f"{path}: {value!r}: must be ")
+    assert rule in line
+
+
+@pytest.mark.parametrize("path", sorted(NULLABLE))
+def test_null_is_allowed_where_something_else_fills_it(path):
+    assert accepted(path, None) is None
+    # Null turns the one off, and leaves the other to the ratings.
+    assert DEFAULTS[path] is None or path in ("train.checkpoint_every", "train.biases")
+
+
+def edges(table, step):
+    for path, (lowest, highest) in table.items():
+        yield path, lowest, step(lowest, -1), "greater than"
+        if highest is not None:
+            yield path, highest, step(highest, 1), "less than"
+
+
+@pytest.mark.parametrize(
+    ("path", "last", "beyond", "rule"),
+    [
+        *edges(INTEGERS, lambda edge, way: edge + way),
+        *edges(NUMBERS, lambda edge, way: math.nextafter(edge, way * math.inf)),
+    ],
+)
+def test_ranges_end_where_they_say(path, last, beyond, rule):
+    assert accepted(path, last) == last
+    assert refusal(path, beyond).startswith(f"{path}: {beyond!r}: must be {rule} ")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("path", NUMBERS)
+def test_numbers_must_be_finite(path, value):
+    assert refusal(path, value).startswith(f"{path}: {value!r}: must be ")
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+def test_a_whole_number_is_a_number(path):
+    whole = 0 if path == "train.validation" else 1
+    assert accepted(path, whole) == float(whole)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "allowed"),
+    [
+        ("data.name", "ml-2m", "'file'"),
+        ("data.name", "ML-1M", "'ml-1m'"),
+        ("data.shape", "ml-100k", "'yahoo'"),
+        ("data.digest", "md5:123", "pattern"),
+        ("data.digest", "sha1:" + 40 * "0", "pattern"),
+        ("train.method", "mascot-n3", "'mascot-n2'"),
+        ("train.recipe", "tune", "'tuned'"),
+        ("train.schedule", "cosine", "'linear'"),
+        ("train.storage", "float64", "'float16'"),
+        ("train.storage", "", "'float16'"),
+        ("train.backend", "gpu", "'cuda'"),
+        ("train.writes", "overwrite", "'store'"),
+        ("train.rounding", "down", "'stochastic'"),
+        ("train.criterion", "q-error", "'lost-update'"),
+    ],
+)
+def test_another_word_is_refused(path, value, allowed):
+    line = refusal(path, value)
+    assert line.startswith(f"{path}: {value!r}: ")
+    assert allowed in line
+
+
+@pytest.mark.parametrize("digest", ["md5:" + 32 * "a", "sha256:" + 64 * "0"])
+def test_a_digest_names_its_kind(digest):
+    assert accepted("data.digest", digest) == digest
+
+
+@pytest.mark.parametrize("path", ["extra", *(f"{block}.extra" for block in BLOCKS)])
+def test_an_unknown_parameter_is_refused(path):
+    block = Params(folds=[0])
+    for name in path.split(".")[:-1]:
+        block = getattr(block, name)
+    there = ", ".join(type(block).model_fields)
+    assert refusal(path, 3) == f"{path}: 3: unknown parameter; there are {there}"
+
+
+@pytest.mark.parametrize("path", sorted(WORD_LENGTHS))
+def test_word_lengths_are_bits_below_a_float32s(path):
+    assert accepted(path, [2, 23]) == (2, 23)
+    for value, rule in (([], "at least 1"), (8, "tuple")):
+        assert refusal(path, value).startswith(f"{path}: {value!r}: ")
+        assert rule in refusal(path, value)
+    for bits, rule in ((1, "greater than"), (24, "less than"), ("x", "integer")):
+        assert refusal(path, [8, bits]).startswith(f"{path}.1: {bits!r}: must be ")
+        assert rule in refusal(path, [8, bits])
+
+
+@pytest.mark.parametrize(
+    ("folds", "line"),
+    [
+        ([], "folds: []: list should have at least 1 item"),
+        ([-1], "folds.0: -1: must be greater than or equal to 0"),
+        ([0, "1"], "folds.1: '1': must be a valid integer"),
+        ([0, 1, 0], "folds: [0, 1, 0]: must not repeat"),
+        ([4, 5], "folds: [4, 5]: must be below split.count, which is 5"),
+    ],
+)
+def test_folds_must_exist_once(folds, line):
+    assert refusal("folds", folds).startswith(line)
+
+
+def test_every_bad_parameter_has_its_line():
+    values = params(**{"data.noise": "x", "train.epochs": 0, "train.extra": 1, "split.seed": -1})
+    del values["folds"]
+    with pytest.raises(SettingsError) as caught:
+        validate(Params, values)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "folds",
+        "data.noise",
+        "split.seed",
+        "train.epochs",
+        "train.extra",
+    ]
+
+
+def test_a_value_of_several_lines_is_shown_in_one():
+    assert refusal("train.threshold", "a\nb").startswith(r"train.threshold: 'a\nb': ")
+
+
+def test_a_prefix_names_the_block():
+    with pytest.raises(SettingsError, match=r"^train\.epochs: 0: "):
+        validate(TrainSettings, {"epochs": 0}, "train")
+
+
+@pytest.mark.parametrize("value", [3.5e38, -1e39, float("inf"), float("nan")])
+def test_numbers_must_fit_a_float32(value):
+    with pytest.raises(SettingsError, match=r"train\.learning_rate: .*must"):
+        validate(TrainSettings, {"learning_rate": value}, "train")
+
+
+@pytest.mark.parametrize("value", [3, "mascot", [1]])
+def test_a_block_must_be_a_block(value):
+    with pytest.raises(SettingsError, match=r"^train: .*: must be a block of parameters$"):
+        validate(Params, {"folds": [0], "train": value})
+
+
+def listed():
+    return YAML(typ="safe").load(PARAMS_FILE)
+
+
+def test_params_yaml_lists_every_parameter():
+    def paths(values, prefix=""):
+        for name, value in values.items():
+            if isinstance(value, dict):
+                yield from paths(value, f"{prefix}{name}.")
+            else:
+                yield prefix + name
+
+    assert sorted(paths(listed())) == sorted(DEFAULTS)
+
+
+@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds"}))
+def test_params_yaml_gives_the_defaults(path):
+    assert flat(validate(Params, listed()))[path] == DEFAULTS[path]
+
+
+def test_params_yaml_runs_every_fold():
+    values = validate(Params, listed())
+    assert values.folds == list(range(values.split.count))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_fills_exactly_what_was_null(method):
+    plain = TrainSettings(method=method)
+    changed = {
+        f"train.{name}": value for name, value in plain.resolved() if value != getattr(plain, name)
+    }
+    preset = METHODS[method]._asdict()
+    preset["threshold"] = METHODS[method].thresholds.get(METHODS[method].criterion)
+    preset = {path: preset[path.removeprefix("train.")] for path in FROM_METHOD}
+    assert changed == {path: value for path, value in preset.items() if value is not None}
+
+
+COMPARED = ["half", "mpt", "muppet", "afp"]
+
+
+@pytest.mark.parametrize("method", COMPARED)
+def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
+    own = METHODS[method].storage
+    assert accepted("train.method", method) == method
+    for name, value in (
+        ("storage", "int8-32"),
+        ("storage", "float32" if own == "float16" else "float16"),
+        ("rounding", "stochastic"),
+    ):
+        with pytest.raises(
+            SettingsError, match=rf"train\.{name}: '{value}': train\.method {method}"
+        ):
+            validate(TrainSettings, {"method": method, name: value})
+    validate(TrainSettings, {"method": method, "storage": own, "rounding": "nearest"})
+    with pytest.raises(SettingsError, match=f"cuda has {method} for up to 256 factors"):
+        validate(TrainSettings, {"method": method, "factors": 257, "backend": "cuda"})
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in COMPARED])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("storage", "float16"),
+        ("storage", "float32"),
+        ("rounding", "stochastic"),
+        ("threshold", 3.5),
+        ("period", 7),
+        ("sample_ratio", 1.0),
+        ("warmup", 0),  # not null, though false
+    ],
+)
+def test_a_set_value_wins(method, name, value):
+    plain = TrainSettings(method=method).resolved()
+    changed = validate(TrainSettings, {"method": method, name: value}).resolved()
+    assert changed == plain.model_copy(update={name: value})
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "threshold"),
+    [
+        ("mascot", {}, 20.0),
+        ("mascot", {"criterion": "gradient-diversity"}, 20.0),
+        ("mascot", {"criterion": "lost-update"}, 0.3),
+        ("mascot-n2", {"criterion": "lost-update"}, 0.45),
+        ("mascot", {"criterion": "lost-update", "threshold": 0.3}, 0.3),
+        ("fp16", {"criterion": "lost-update"}, None),
+    ],
+)
+def test_a_criterion_has_a_threshold_of_its_own(method, values, threshold):
+    settings = validate(TrainSettings, {"method": method} | values).resolved()
+    assert settings.threshold == threshold
+    if "criterion" in values:
+        assert settings.criterion == values["criterion"]
+
+
+def recipe_of(settings):
+    return Recipe(*(getattr(settings, name) for name in Recipe._fields))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("given", [{}, dict.fromkeys(Recipe._fields)], ids=["missing", "null"])
+def test_a_recipe_fills_what_is_missing_or_null(recipe, given):
+    preset = RECIPES[recipe]
+    if preset.schedule == "linear":
+        preset = preset._replace(decay=None)
+    assert recipe_of(validate(TrainSettings, {"recipe": recipe} | given)) == preset
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 3), ("learning_rate", 0.5), ("user_reg", 0.0), ("item_reg", 0.0)],
+)
+def test_a_set_value_wins_over_the_recipe(recipe, name, value):
+    plain = validate(TrainSettings, {"recipe": recipe})
+    changed = validate(TrainSettings, {"recipe": recipe, name: value})
+    assert changed == plain.model_copy(update={name: value})
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_schedule_has_the_decay_that_it_needs(recipe):
+    def decay(**values):
+        return validate(TrainSettings, {"recipe": recipe, "decay": None} | values).decay
+
+    assert decay(schedule="linear") is None
+    assert decay(schedule="power") == RECIPES[recipe].decay
+    assert decay(schedule="power", decay=0.0) == 0.0
+
+
+def test_a_decay_that_nothing_uses_is_refused():
+    values = params(**{"train.schedule": "linear", "train.decay": 0.1})
+    with pytest.raises(SettingsError, match=r"^train\.decay: 0\.1: .*train\.schedule is linear"):
+        validate(Params, values)
+
+
+def test_patience_needs_validation():
+    line = refusal("train.patience", 3)
+    assert line.startswith("train.patience: 3: ")
+    assert "train.validation is 0" in line
+
+
+def test_an_unknown_recipe_is_all_that_is_complained_about():
+    nulls = {f"train.{name}": None for name in Recipe._fields}
+    with pytest.raises(SettingsError) as caught:
+        validate(Params, params(**nulls, **{"train.recipe": "best"}))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("train.recipe: 'best': must be 'paper' or 'tuned'")
+
+
+def test_resolved_settings_stay_as_they_are():
+    once = TrainSettings(threshold=2.0).resolved()
+    assert once.resolved() == once
+
+
+@pytest.mark.parametrize(
+    ("method", "storage", "switching", "threshold"),
+    [
+        ("fp32", "float32", Switching.NONE, None),
+        ("fp16", "float16", Switching.NONE, None),
+        ("mascot-n1", "float16", Switching.NONE, None),
+        ("mascot-n2", "float16", Switching.SIDE, 10.0),
+        ("mascot", "float16", Switching.GROUP, 20.0),
+    ],
+)
+def test_methods(method, storage, switching, threshold):
+    settings = TrainSettings(method=method)
+    assert settings.switching is switching
+    settings = settings.resolved()
+    assert (settings.storage, settings.threshold) == (storage, threshold)
+    measured = (settings.period, settings.sample_ratio, settings.warmup)
+    assert measured == ((None,) * 3 if switching is Switching.NONE else (2, 0.05, 5))
+
+
+def test_every_method_is_allowed_and_fp16_is_mascot_n1():
+    for method in METHODS:
+        assert accepted("train.method", method) == method
+    assert METHODS["fp16"] == METHODS["mascot-n1"]
+    with pytest.raises(TypeError):
+        METHODS["fp16"] = METHODS["fp32"]
+
+
+def blocks(settings):
+    return [value for _, value in settings if isinstance(value, Settings)]
+
+
+def test_settings_cannot_be_changed():
+    everything = Params(folds=[0])
+    for block in [everything, *blocks(everything), everything.data.columns]:
+        for name in type(block).model_fields:
+            with pytest.raises(ValueError, match="frozen"):
+                setattr(block, name, getattr(block, name))
+
+
+def test_equal_blocks_have_equal_hashes():
+    first, second = blocks(Params(folds=[0])), blocks(Params(folds=[1]))
+    assert [hash(block) for block in first] == [hash(block) for block in second]
+    assert hash(TrainSettings()) != hash(TrainSettings(seed=1))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"train.method": "fp32", "train.threshold": 3, "train.warmup": 0, "split.count": 2},
+        {"train.recipe": "tuned", "train.validation": 0.1, "train.patience": 3},
+        {"data.name": "file", "data.source": "/r.csv", "data.digest": "md5:" + 32 * "0"},
+    ],
+)
+def test_settings_survive_json(changes):
+    settings = validate(Params, params(**changes))
+    assert validate(Params, settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"recipe": "paper"},
+        {"epochs": 7, "user_reg": 0.2, "threads": 3},
+        {"rounding": "nearest", "biases": True},
+        {"criterion": "lost-update"},
+        {"deterministic": False},
+    ],
+)
+def test_settings_can_be_had_back_as_they_were_asked_for(method, own):
+    asked = with_defaults({"method": method, **own})
+    settings = validate(TrainSettings, asked).resolved()
+    again = without_presets(settings)
+    for name, value in own.items():
+        assert again[name] in (value, None)  # None where the method says the same
+    assert validate(TrainSettings, with_defaults(again)).resolved() == settings
+    # What a preset had filled in is another's with another.
+    other = validate(TrainSettings, with_defaults(again | {"method": "fp32", "rounding": None}))
+    assert other.resolved().storage == "float32"
+
+
+def test_rounding_is_the_methods_but_for_fp16():
+    assert with_defaults({})["rounding"] == "stochastic"
+    assert with_defaults({"method": "mascot"})["rounding"] is None
+    assert with_defaults({"rounding": "nearest"})["rounding"] == "nearest"

@@ -1,0 +1,270 @@
+"""The CUDA kernels compiled for the host (tests/native), as functions of NumPy arrays."""
+
+import ctypes
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mascot_jax.tables.storage import by_code
+from tests.support.worlds import make_world as make_new_world
+from tests.support.worlds import row_codes
+
+CHECKOUT = Path(__file__).parents[2]
+NATIVE = CHECKOUT / "tests" / "native"
+LOOKUPS = ["direct", "search", "per-row"]
+ARITHMETIC_CODES = ["float32", "float16", "mixed", "fixed"]
+WHOLE_ROW_BITS = 30
+
+
+make_world = functools.cache(make_new_world)
+"""The kernels work on copies."""
+
+
+def diagonal_world(factors, codes, count, groups=5):
+    """Every user and item occurs once: the order of the updates does not matter."""
+    world = make_world(factors, codes, count=count, rows=(count, count), groups=groups)
+    rng = np.random.default_rng(1)
+    users, items = (rng.permutation(count).astype(np.uint32) for _ in range(2))
+    return world._replace(user_rows=users, item_rows=items)
+
+
+def in_runs(world, lengths):
+    """The same ratings, but of users in runs of these lengths, over and over."""
+    count = len(world.values)
+    runs = np.repeat(np.arange(count), np.resize(lengths, count))[:count]
+    users = np.random.default_rng(2).integers(0, len(world.p), count)[runs]
+    return world._replace(user_rows=users.astype(np.uint32))
+
+
+def compiler():
+    found = shutil.which(os.environ.get("CXX", "c++"))
+    assert found, "a C++ compiler builds the native module too"
+    return found
+
+
+def compile_kernels(folder):
+    """Compile them into a shared library in ``folder`` and load it."""
+    library = folder / "kernels_on_host.so"
+    subprocess.run(
+        [
+            compiler(), "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall",
+            "-Wextra", "-Werror", "-Wno-unknown-pragmas",
+            # A shift too far ends the process: hosts and devices would disagree on its result.
+            "-fsanitize=shift", "-fsanitize-undefined-trap-on-error",
+            "-I", NATIVE, "-I", CHECKOUT / "ffi", NATIVE / "kernels_on_host.cc", "-o", library,
+        ],
+        check=True,
+    )  # fmt: skip
+    loaded = ctypes.CDLL(str(library))
+    loaded.mascot_sums_width.restype = ctypes.c_int64
+    return loaded
+
+
+class _Side(ctypes.Structure):
+    _fields_ = [
+        ("tables", ctypes.c_void_p * 3),
+        ("strides", ctypes.c_int64 * 3),
+        *((name, ctypes.c_void_p) for name in ("starts", "codes")),
+        *((name, ctypes.c_int64) for name in ("groups", "rows")),
+        ("metadata", ctypes.c_void_p),
+    ]
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = [("factors", ctypes.c_int), ("scale_bits", ctypes.c_int)]
+
+
+class _Pass(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("user", "item", "rating")),
+        ("count", ctypes.c_int64),
+        ("users", _Side),
+        ("items", _Side),
+        ("shape", _Shape),
+        ("block_size", ctypes.c_int64),
+        ("lookup", ctypes.c_int32),
+    ]
+
+
+def _aligned(array):
+    """Copy an array to a 64-byte boundary, as the device's allocator does."""
+    memory = np.empty(array.nbytes + 64, dtype=np.uint8)
+    offset = -memory.ctypes.data % 64
+    copy = memory[offset : offset + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+class HostSide:
+    """One side in host memory: tables by storage, groups, and metadata for the lookup per row."""
+
+    def __init__(self, library, side, factors):
+        self.kernels, self.factors = library, factors
+        self.tables = {name: _aligned(np.asarray(table)) for name, table in side.tables.items()}
+        self.starts = np.array(side.starts, dtype=np.uint32)
+        self.codes = np.array(side.codes, dtype=np.uint8)
+        self.rows = int(self.starts[-1])
+        self.metadata = np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32)
+        self.storages = by_code(side.tables)
+        self.row_codes = row_codes(side)
+
+    @property
+    def view(self):
+        tables = [self.tables[self.storages[code].name] for code in range(3)]
+        return _Side(
+            tuple(table.ctypes.data for table in tables),
+            tuple(table.shape[1] for table in tables),
+            self.starts.ctypes.data, self.codes.ctypes.data, len(self.codes), self.rows,
+            self.metadata.ctypes.data,
+        )  # fmt: skip
+
+    @property
+    def block(self):
+        """Components of int8 that share a scale."""
+        return self.storages[2].scale_block
+
+    @property
+    def shape(self):
+        whole = self.storages[2].scales(self.factors) == 1
+        return _Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
+
+    def write_metadata(self):
+        self.kernels.mascot_write_metadata(ctypes.byref(self.view))
+
+    def promote(self, new_codes):
+        new_codes = np.array(new_codes, dtype=np.uint8)
+        self.kernels.mascot_promote(
+            ctypes.byref(self.view), _pointer(new_codes), ctypes.byref(self.shape)
+        )
+
+    def check_finite(self):
+        finite = np.ones(len(self.codes), dtype=np.uint8)
+        self.kernels.mascot_check_finite(
+            ctypes.byref(self.view), ctypes.byref(self.shape), _pointer(finite)
+        )
+        return finite
+
+    def live_rows(self):
+        """Return the factors as float32 ``(rows, k)``, from wherever they are stored."""
+        rows = np.empty((self.rows, self.factors), dtype=np.float32)
+        for code, storage in self.storages.items():
+            live = self.row_codes == code
+            rows[live] = storage.decode(self.tables[storage.name][live], self.factors)
+        return rows
+
+
+def quantise(library, values, largest, bits):
+    """Quantise float32 values, each as one of a row with its own largest magnitude."""
+    out = np.empty_like(values)
+    library.mascot_quantise(
+        _pointer(values), _pointer(largest), ctypes.c_int64(len(values)), ctypes.c_int32(bits),
+        _pointer(out),
+    )  # fmt: skip
+    return out
+
+
+def half_arithmetic(library, a, b, c):
+    """Return a + b, a - b, a * b and fma(a, b, c) of float16 vectors of even length."""
+    out = np.empty((4, len(a)), dtype=np.float16)
+    library.mascot_half_arithmetic(
+        *map(_pointer, (a, b, c)), ctypes.c_int64(len(a) // 2), _pointer(out)
+    )
+    return out
+
+
+class Sums(NamedTuple):
+    users: np.ndarray
+    items: np.ndarray
+
+
+class HostWorld:
+    """A world of tests.worlds, for the kernels on the host."""
+
+    def __init__(self, library, world, factors, block_size=256, lookup="direct"):
+        self.kernels, self.factors, self.block_size = library, factors, block_size
+        self.lookup = LOOKUPS.index(lookup)
+        self.user_rows, self.item_rows = world.user_rows.copy(), world.item_rows.copy()
+        self.values = world.values.copy()
+        self.users = HostSide(library, world.users, factors)
+        self.items = HostSide(library, world.items, factors)
+        if lookup == "per-row":
+            self.users.write_metadata()
+            self.items.write_metadata()
+
+    @property
+    def view(self):
+        return _Pass(
+            self.user_rows.ctypes.data, self.item_rows.ctypes.data, self.values.ctypes.data,
+            len(self.values), self.users.view, self.items.view, self.users.shape, self.block_size,
+            self.lookup,
+        )  # fmt: skip
+
+    def update(
+        self,
+        rates,
+        seed,
+        epoch,
+        sample_ratio=0.0,
+        held=(0, 0),
+        store=False,
+        grid=1,
+        stochastic=False,
+    ):
+        """Run one epoch on ``grid`` thread blocks, in place; return the sums."""
+        rates = np.array([*rates, sample_ratio, 0], dtype=np.float32)
+        counters = np.array([seed, epoch], dtype=np.uint32)
+        groups = len(self.users.codes), len(self.items.codes)
+        width = self.kernels.mascot_sums_width(ctypes.c_int64(self.factors))
+        sums = _aligned(np.zeros((sum(groups), width), dtype=np.float32))
+        self.kernels.mascot_update(
+            ctypes.byref(self.view), _pointer(rates), _pointer(counters), _pointer(sums),
+            *(ctypes.c_uint32(n) for n in held), ctypes.c_int32(store), ctypes.c_int32(stochastic),
+            ctypes.c_uint32(grid),
+        )  # fmt: skip
+        parts = np.split(sums, [groups[0]])
+        return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))
+
+    def update_in(self, arithmetic, quantiser, rates, seed, epoch, store=False, grid=1):
+        """Run one epoch in another arithmetic than float32."""
+        rates = np.array([*rates, 0, quantiser], dtype=np.float32)
+        counters = np.array([seed, epoch], dtype=np.uint32)
+        self.kernels.mascot_update_in(
+            ctypes.byref(self.view), ctypes.c_int32(ARITHMETIC_CODES.index(arithmetic)),
+            _pointer(rates), _pointer(counters), ctypes.c_int32(store), ctypes.c_uint32(grid),
+        )  # fmt: skip
+
+    def _finished(self, sums, rates):
+        out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
+        self.kernels.mascot_finish_sums(
+            _pointer(sums), ctypes.c_int64(len(sums)), ctypes.c_int64(self.factors),
+            _pointer(rates), _pointer(out),
+        )  # fmt: skip
+        return out
+
+    def stream(self, seed, epoch):
+        counters = np.array([seed, epoch], dtype=np.uint32)
+        rates = np.zeros(5, dtype=np.float32)
+        self.kernels.mascot_stream(
+            ctypes.byref(self.view), _pointer(rates), _pointer(counters), ctypes.c_uint32(2)
+        )
+
+    def predict(self, grid=2):
+        predictions = np.full(len(self.values), np.nan, dtype=np.float32)
+        self.kernels.mascot_predict(
+            ctypes.byref(self.view), _pointer(predictions), ctypes.c_uint32(grid)
+        )
+        return predictions
+
+
+def _pointer(array):
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def assert_factors(host, p, q):
+    np.testing.assert_array_equal(host.users.live_rows(), p)
+    np.testing.assert_array_equal(host.items.live_rows(), q)

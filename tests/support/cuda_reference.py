@@ -1,0 +1,187 @@
+"""The arithmetic and order of one warp of the CUDA kernel, in plain NumPy.
+
+Four tiles of eight lanes each go through a quarter of a list of ratings, in runs of one user. On
+the host all of them read their rows before any writes, and tiles write in their order: one of the
+orders a GPU may take, which this repeats.
+"""
+
+import itertools
+from functools import partial
+
+import numpy as np
+
+from tests.support import reference
+from tests.support.reference import draws, fma, is_sampled, stored
+
+TILE, TILES, PIECE = 8, 4, 64
+FLOAT32, FLOAT16, INT8 = range(3)
+
+
+def dot(p, q, v, multiply_add=fma):
+    """Per lane four partial sums by fma, added as 0 + 2 and 1 + 3; then lanes in pairs.
+
+    The parts of a lane's components are their numbers modulo 4. All is in the rows' own type.
+    """
+    part = np.zeros((TILE, 4), dtype=p.dtype)
+    padding = (0, -len(p) % (TILE * v))
+    chunks = (np.pad(row, padding).reshape(-1, TILE, v // 4, 4) for row in (p, q))
+    for x, y in zip(*chunks, strict=True):
+        for four in range(v // 4):
+            part = multiply_add(x[:, four], y[:, four], part)
+    sums = (part[:, 0] + part[:, 2]) + (part[:, 1] + part[:, 3])
+    for distance in (4, 2, 1):
+        sums = sums + sums[np.arange(TILE) ^ distance]
+    return sums[0]
+
+
+def sections(users, user_codes, item_codes):
+    """Per list of a piece the components that a lane holds side by side, and the tiles' ratings.
+
+    Ratings with a row in float32 come first. A tile's ratings are numbers of one list, in order; it
+    begins where a run does.
+    """
+    assert len(users) <= PIECE
+    wide = (user_codes == FLOAT32) | (item_codes == FLOAT32)
+    found = []
+    for numbers, v in ((np.flatnonzero(wide), 4), (np.flatnonzero(~wide), 8)):
+        size = len(numbers)
+        starts = [i for i in range(size) if i == 0 or users[numbers[i]] != users[numbers[i - 1]]]
+        wanted = [-(-size * tile // TILES) for tile in range(TILES + 1)]
+        borders = [min((s for s in starts if s >= at), default=size) for at in wanted]
+        tiles = [numbers[a:b] for a, b in itertools.pairwise(borders)]
+        found.append((v, tiles))
+    return found
+
+
+def half_ulp(magnitude):
+    """The distance between float16 numbers at a float32 magnitude."""
+    exponent = np.maximum(np.frexp(magnitude)[1] - 1, -14)
+    return np.ldexp(np.float32(1), exponent - 10)
+
+
+def whole_ulps(own, change, draw):
+    """A change as a multiple of an ulp of what it is added to, or of the sum if that is larger."""
+    ulp = half_ulp(np.maximum(np.abs(own), np.abs(own + change)))
+    share = (draw >> 16).astype(np.float32) * np.float32(2.0**-16)
+    return np.floor(fma(change, 1 / ulp, share)) * ulp
+
+
+def write(table, row, before, after, code, store, draw, block):
+    """Write a row after its update; draw: uint32 [k], or None to round to nearest."""
+    if store or code == INT8:
+        table[row] = stored(after, code, draw, block)
+        return
+    change = after - before
+    if code == FLOAT16:
+        change = change if draw is None else whole_ulps(before, change, draw)
+        change = change.astype(np.float16).astype(np.float32)
+    table[row] = stored(table[row] + change, code, None)
+
+
+def in_float32(x, y, rating, rates, _, dot):
+    eta, user_reg, item_reg = rates
+    step = eta * (rating - dot(x, y))
+    return fma(step, y, fma(-(eta * user_reg), x, x)), fma(step, x, fma(-(eta * item_reg), y, y))
+
+
+def half_fma(a, b, c):
+    """a * b + c of float16 numbers, rounded once.
+
+    Products are exact in float64; so are sums where c is not too far from the product to matter.
+    """
+    a, b, c = (np.asarray(x).astype(np.float64) for x in (a, b, c))
+    return (a * b + c).astype(np.float16)
+
+
+def in_half(x, y, rating, rates, _, dot):
+    """As ``reference.in_half``, but a fused multiply-add is rounded once."""
+    eta, *regs = (np.float16(rate) for rate in rates)
+    x, y = x.astype(np.float16), y.astype(np.float16)
+    error = np.float16(rating) - dot(x, y, multiply_add=half_fma)
+    return [
+        half_fma(eta, half_fma(error, other, -reg * own), own).astype(np.float32)
+        for own, other, reg in ((x, y, regs[0]), (y, x, regs[1]))
+    ]
+
+
+def in_fixed(x, y, rating, rates, bits, dot):
+    update = in_float32 if bits >= 24 else reference.in_fixed
+    return update(x, y, rating, rates, bits, dot)
+
+
+UPDATES = {
+    "float32": in_float32,
+    "float16": in_half,
+    "mixed": reference.in_mixed,
+    "fixed": in_fixed,
+}
+"""Arithmetic -> new rows from the old ones: x of a user, y of an item; rating, rates, quantiser.
+
+The rows themselves where the rating is skipped.
+"""
+
+
+def epoch(
+    users, items, ratings, p, q, codes, rates, store, dither=None, block=32, first=0,
+    arithmetic="float32", quantiser=0,
+):  # fmt: skip
+    """One epoch over at most 64 ratings by one warp, on float32 copies p [m, k] and q [n, k].
+
+    codes: storages uint8 [m] and [n]; dither: key of stochastic rounding's draws; block: components
+    of int8 that share a scale; first: the number of the first rating.
+    Returns, per rating, the rows that it was computed from and the error, as in float32.
+    """
+    rates = [np.float32(r) for r in rates]
+    factors = p.shape[1]
+    details = {}
+    for v, tiles in sections(users, codes[0][users], codes[1][items]):
+        dot_in_tile = partial(dot, v=v)
+        held = [(None, None)] * TILES
+        for step in range(max(map(len, tiles))):
+            turns = [
+                (t, int(numbers[step])) for t, numbers in enumerate(tiles) if step < len(numbers)
+            ]
+            for t, i in turns:
+                if step == 0 or users[tiles[t][step - 1]] != users[i]:
+                    held[t] = p[users[i]].copy(), p[users[i]].copy()
+                y = q[items[i]].copy()
+                details[i] = held[t][1], y, np.float32(ratings[i]) - dot_in_tile(held[t][1], y)
+            writes = []
+            for t, i in turns:
+                x, y, _ = details[i]
+                drawn = draws(dither, first + i, factors) if dither else (None, None)
+                new_x, new_y = UPDATES[arithmetic](
+                    x, y, np.float32(ratings[i]), rates, quantiser, dot_in_tile
+                )
+                held[t] = held[t][0], new_x
+                last = step + 1 == len(tiles[t]) or users[tiles[t][step + 1]] != users[i]
+                if last:
+                    writes.append((p, users[i], *held[t], codes[0], drawn[0]))
+                if new_y is not y:
+                    writes.append((q, items[i], y, new_y, codes[1], drawn[1]))
+            for table, row, before, after, code, draw in writes:
+                write(table, row, before, after, code[row], store, draw, block)
+    return details
+
+
+def group_sums(
+    details, side, rows, starts, codes, rates, seed, number, ratio, dither=None, block=32
+):
+    """Return float64 ``(g, k + 4)``: what the kernel should have collected on one side."""
+    eta, regs = np.float32(rates[0]), [np.float32(r) for r in rates[1:]]
+    factors = len(details[0][0])
+    sums = np.zeros((len(starts) - 1, factors + 4))
+    for i, (p, q, error) in details.items():
+        if not is_sampled(seed, number, i, ratio):
+            continue
+        (own, other), reg = ((p, q), (q, p))[side], regs[side]
+        gradient = fma(error, other, -reg * own)
+        unrounded = fma(eta * error, other, fma(-(eta * reg), own, own))
+        draw = draws(dither, i, factors)[side] if dither else None
+        kept = stored(unrounded, codes[rows[i]], draw, block)
+        norm = np.square(gradient.astype(np.float64)).sum()
+        lost = np.square(kept.astype(np.float64) - unrounded).sum()
+        group = np.searchsorted(starts, rows[i], side="right") - 1
+        sums[group, :factors] += gradient
+        sums[group, factors:] += [norm, 1, lost, float(eta) ** 2 * norm]
+    return sums

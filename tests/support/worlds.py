@@ -1,0 +1,174 @@
+"""Small worlds of ratings, groups and factors for kernel tests."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mascot_jax.engine import kernels
+from mascot_jax.engine.codec import encode
+from mascot_jax.engine.kernels import Execution, allocate_table
+from mascot_jax.engine.ratings import Ratings, make_ratings
+from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES, by_code
+from mascot_jax.tables.table import Side
+
+ONE = Execution(1)
+RATES = (0.05, 0.01, 0.015)
+"""Learning rate and regularisation, unless a test sets its own."""
+
+
+class World(NamedTuple):
+    """Ratings, both sides for the kernel, and the same factors as plain float32 arrays."""
+
+    ratings: Ratings
+    users: Side
+    items: Side
+    p: np.ndarray
+    q: np.ndarray
+    user_rows: np.ndarray
+    item_rows: np.ndarray
+    values: np.ndarray
+
+
+@partial(jax.jit, static_argnames="storage")
+def encode(values, storage):
+    return encode(storage, values)  # compiled: int8's dozens of steps, one by one, take seconds
+
+
+def make_side(factors, starts, codes, int8="int8-32"):
+    """A Side with every storage's table: rows where their group's code says, canaries elsewhere."""
+    rows, k = factors.shape
+    code_of_row = np.repeat(codes, np.diff(starts))
+    tables = {}
+    for storage in (FLOAT32, FLOAT16, STORAGES[int8]):
+        table = np.full((rows, storage.stride(k)), 77, dtype=storage.dtype)
+        live = code_of_row == storage.code
+        table[live] = 0
+        table[live, : storage.elements(k)] = np.asarray(encode(factors, storage))[live]
+        tables[storage.name] = put(table, k, storage)
+    return Side(
+        dict(sorted(tables.items())),
+        jnp.asarray(starts, dtype=jnp.uint32),
+        jnp.asarray(codes, dtype=jnp.uint8),
+        jnp.full(len(codes), jnp.nan, dtype=jnp.float32),
+    )
+
+
+def put(table, factors, storage):
+    """Copy a NumPy table into one that the library allocated: rows are aligned as in training."""
+    return allocate_table(table.shape[0], factors, storage).at[:].set(jnp.asarray(table))
+
+
+def live_rows(side, factors):
+    """Back to one float32 array [rows, k]."""
+    codes = np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
+    out = np.empty((len(codes), factors), dtype=np.float32)
+    for code, storage in by_code(side.tables).items():
+        live = codes == code
+        out[live] = storage.decode(np.asarray(side.tables[storage.name])[live], factors)
+    return out
+
+
+CODES = {
+    "float32": [0],
+    "float16": [1],
+    "int8": [2],
+    "mixed": [0, 1],
+    "all": [2, 0, 1],
+}
+"""Storages of the groups, in turn."""
+
+
+def make_world(
+    factors, codes="mixed", count=300, rows=(23, 17), groups=5, seed=0, scale=0.3, int8="int8-32"
+):
+    """A random world; codes: a key of CODES."""
+    rng = np.random.default_rng(seed)
+
+    def side(rows):
+        starts = np.concatenate(
+            [[0], np.sort(rng.choice(rows - 1, groups - 1, replace=False)) + 1, [rows]]
+        )
+        chosen = np.resize(CODES[codes], groups)
+        drawn = rng.normal(0, scale, (rows, factors)).astype(np.float32)
+        made = make_side(drawn, starts.astype(np.uint32), chosen.astype(np.uint8), int8)
+        return made, live_rows(made, factors)
+
+    (users, p), (items, q) = side(rows[0]), side(rows[1])
+    user_rows = rng.integers(0, rows[0], count).astype(np.uint32)
+    item_rows = rng.integers(0, rows[1], count).astype(np.uint32)
+    values = rng.integers(1, 6, count).astype(np.float32)
+    ratings = make_ratings(user_rows, item_rows, values, *rows)
+    return World(ratings, users, items, p, q, user_rows, item_rows, values)
+
+
+def row_codes(side):
+    """uint8 [rows]: the storage of each."""
+    return np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
+
+
+@partial(
+    jax.jit,
+    static_argnames=("factors", "rounding", "arithmetic", "execution"),
+    donate_argnames=("users", "items"),
+)
+def epoch(
+    ratings,
+    users,
+    items,
+    rates,
+    counters,
+    factors,
+    execution,
+    rounding="nearest",
+    arithmetic="float32",
+):
+    return kernels.run_epoch(
+        ratings,
+        users,
+        items,
+        rates,
+        counters,
+        factors=factors,
+        rounding=rounding,
+        arithmetic=arithmetic,
+        execution=execution,
+    )
+
+
+def visit(
+    world,
+    factors,
+    execution=ONE,
+    seed=3,
+    number=2,
+    sample_ratio=0.0,
+    rates=RATES,
+    rounding="nearest",
+    arithmetic="float32",
+    quantiser=0.0,
+):
+    """Run an epoch over a world, whose tables are then its own no more."""
+    return epoch(
+        world.ratings,
+        world.users,
+        world.items,
+        jnp.array([*rates, sample_ratio, quantiser], dtype=jnp.float32),
+        jnp.array([seed, number], dtype=jnp.uint32),
+        factors,
+        execution,
+        rounding,
+        arithmetic,
+    )
+
+
+def aligned(values, dtype):
+    """Values in memory that JAX would share rather than copy."""
+    bytes_ = np.empty(len(values) * np.dtype(dtype).itemsize + 64, dtype=np.uint8)
+    start = -bytes_.ctypes.data % 64
+    array = bytes_[start : start + bytes_.size - 64].view(dtype)
+    array[:] = values
+    assert array.ctypes.data % 64 == 0
+    return array
