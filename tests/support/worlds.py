@@ -32,9 +32,8 @@ class World(NamedTuple):
     values: np.ndarray
 
 
-@partial(jax.jit, static_argnames="storage")
-def encode(values, storage):
-    return encode(storage, values)  # compiled: int8's dozens of steps, one by one, take seconds
+# Compiled: int8's dozens of steps, one by one, take seconds.
+encode_rows = partial(jax.jit, static_argnames="storage")(encode)
 
 
 def make_side(factors, starts, codes, int8="int8-32"):
@@ -46,7 +45,7 @@ def make_side(factors, starts, codes, int8="int8-32"):
         table = np.full((rows, storage.stride(k)), 77, dtype=storage.dtype)
         live = code_of_row == storage.code
         table[live] = 0
-        table[live, : storage.elements(k)] = np.asarray(encode(factors, storage))[live]
+        table[live, : storage.elements(k)] = np.asarray(encode_rows(storage, factors))[live]
         tables[storage.name] = put(table, k, storage)
     return Side(
         dict(sorted(tables.items())),
