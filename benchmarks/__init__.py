@@ -1,4 +1,1 @@
-"""Programs that print figures.
-
-Each times its variants interleaved in one process and reports medians.
-"""
+"""Programs that print figures; what they share is in ``harness``."""

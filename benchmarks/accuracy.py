@@ -8,19 +8,18 @@ row visits of a training, relative to float32. Exit status 1 says that a target 
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.folds import make_fold, read_split
-from benchmarks.intervals import Interval, mean_interval
-from benchmarks.targets import Target
-from benchmarks.trials import Outcome, Trial, run_trials
+from benchmarks.harness.folds import make_fold, read_split
+from benchmarks.harness.intervals import Interval, mean_interval
+from benchmarks.harness.program import make_parser, write_result
+from benchmarks.harness.targets import Target, exit_if_missed
+from benchmarks.harness.trials import Outcome, Trial, run_trials
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.storage import STORAGES
 from pipeline.common.hardware import describe_hardware
@@ -49,13 +48,12 @@ Pair = tuple[int, int]
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the archive ml-1m.zip")
     parser.add_argument("--factors", type=int, nargs="+", default=[128, 64])
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     names = list(dict.fromkeys([REFERENCE, *options.variants]))
     split = read_split(options.data)
@@ -74,18 +72,16 @@ def main() -> None:
         _print(rows)
         reports = [target.report() for target in targets(rows)]
         tables.append({"factors": factors, "variants": rows, "targets": reports})
-    if options.json:
-        result = {
-            "data": "ml-1m",
-            "folds": options.folds,
-            "seeds": options.seeds,
-            "settings": {name: _settings(name) for name in names},
-            "hardware": describe_hardware(),
-            "tables": tables,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    if not all(report["met"] for table in tables for report in table["targets"]):
-        raise SystemExit(1)
+    result = {
+        "data": "ml-1m",
+        "folds": options.folds,
+        "seeds": options.seeds,
+        "settings": {name: _settings(name) for name in names},
+        "hardware": describe_hardware(),
+        "tables": tables,
+    }
+    write_result(options.json, result)
+    exit_if_missed(report for table in tables for report in table["targets"])
 
 
 def _settings(name: str) -> dict[str, Any]:

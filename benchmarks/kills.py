@@ -8,14 +8,13 @@ corrupt, that bytes differed or that something was left behind.
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import signal
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -26,6 +25,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.harness.program import make_parser, write_result
 from mascot_jax.base.tensor_file import read_tensors
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
@@ -41,22 +41,14 @@ from pipeline.common.hardware import describe_hardware
 USERS, ITEMS, RATINGS, GROUPS = 1000, 400, 40_000, 20
 COMMON = {"factors": 32, "epochs": 40, "deterministic": True, "checkpoint_every": 1}
 MEASURED = {"sample_ratio": 1.0, "warmup": 2, "period": 3}
+SWITCHING = {"method": "mascot", "threshold": 1.2, **MEASURED}
+OVERFITTING = {"learning_rate": 0.02, "decay": 0.0, "user_reg": 0.0, "item_reg": 0.0}
+STOPPING = {"biases": True, "validation": 0.1, "patience": 12}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "mascot": {"method": "mascot", "threshold": 1.2, **MEASURED},
+    "mascot": SWITCHING,
     "mascot-int8": {"method": "mascot-int8", **MEASURED},
     "fp16, stochastic, runs": {"method": "fp16", "rounding": "stochastic", "order": "runs"},
-    "mascot, biases, validation, patience": {
-        "method": "mascot",
-        "threshold": 1.2,
-        **MEASURED,
-        "biases": True,
-        "validation": 0.1,
-        "patience": 12,
-        "learning_rate": 0.02,
-        "decay": 0.0,
-        "user_reg": 0.0,
-        "item_reg": 0.0,
-    },
+    "mascot, biases, validation, patience": SWITCHING | OVERFITTING | STOPPING,
 }
 EARLY = 0.25
 """Share of the kills on the way to an epoch; a training's start takes about as long as its rest."""
@@ -82,28 +74,24 @@ class Row(NamedTuple):
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--kills", type=int, default=200, help="in all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     wanted = np.diff(np.arange(len(VARIANTS) + 1) * options.kills // len(VARIANTS)).tolist()
     seeds = np.random.SeedSequence(options.seed).spawn(len(VARIANTS))
-    with (
-        tqdm(total=options.kills, desc="kills", disable=None) as bar,
-        ThreadPoolExecutor(2) as pool,
-    ):
+    bar = tqdm(total=options.kills, desc="kills", disable=None)
+    with bar, ThreadPoolExecutor(2) as pool:
         rows = list(pool.map(partial(_torment, bar=bar), VARIANTS, wanted, seeds))
     for row in rows:
         figures = (f"{value} {name.replace('_', ' ')}" for name, value in row._asdict().items())
         sys.stdout.write(f"{row.variant}: {', '.join(list(figures)[1:])}\n")
-    if options.json:
-        result = {
-            "ratings": RATINGS,
-            "hardware": describe_hardware(jax.local_devices(backend="cpu")[0]),
-            "variants": [row._asdict() for row in rows],
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    result = {
+        "ratings": RATINGS,
+        "hardware": describe_hardware(jax.local_devices(backend="cpu")[0]),
+        "variants": [row._asdict() for row in rows],
+    }
+    write_result(options.json, result)
     if any(row.corrupt_files or row.different_models or row.leftovers for row in rows):
         raise SystemExit(1)
 
@@ -195,11 +183,9 @@ def _start(variant: str, folder: Path) -> tuple[ForkServerProcess, Connection]:
 
 def _wait_for(word: str, said: Connection) -> None:
     """Wait until the process has said it, or is gone."""
-    try:
+    with suppress(EOFError):
         while said.recv() != word:
             pass
-    except EOFError:
-        pass
 
 
 def _corrupt_files(folder: Path) -> int:

@@ -6,19 +6,17 @@ users. Exit status 1 says that a target was missed.
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
-import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.targets import Target
+from benchmarks.harness.program import make_parser, write_result
+from benchmarks.harness.targets import Target, exit_if_missed
+from benchmarks.harness.timing import Variant, time_rounds, timed
 from mascot_jax.data.synthetic.generator import SHAPES, USER_TAIL, Shape
 from mascot_jax.data.synthetic.pairs import apportion, popularity
 from mascot_jax.ranking.pairs import Pairs
@@ -29,19 +27,18 @@ GIB = 1 << 30
 TARGETS = {"ml-1m": (1.0, 2.0), "netflix": (60.0, 2.0)}
 """Seconds and GiB of the whole process, on two cores with 128 factors and 10 items."""
 CALLS = 100
-"""For one user each; the median counts, and the first, which compiles, does not."""
+"""For one user each."""
 WARM_UP = 8192
 """Users asked for beforehand, so that nothing is left to compile."""
 
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--shape", choices=SHAPES, default="netflix")
     parser.add_argument("--factors", type=int, default=128)
     parser.add_argument("--items", type=int, default=10, help="wanted for each user")
     parser.add_argument("--rounds", type=int, default=1, help="the fastest counts")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     figures = _measure(SHAPES[options.shape], options.factors, options.items, options.rounds)
     for name, value in figures.items():
@@ -54,19 +51,17 @@ def main() -> None:
             Target("peak_gib", figures["peak_gib"], gib),
         ]
     reports = [target.report() for target in targets]
-    if options.json:
-        result = {
-            "shape": options.shape,
-            "factors": options.factors,
-            "items": options.items,
-            "rounds": options.rounds,
-            "hardware": describe_hardware(),
-            **figures,
-            "targets": reports,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    if not all(target.met for target in targets):
-        raise SystemExit(1)
+    result = {
+        "shape": options.shape,
+        "factors": options.factors,
+        "items": options.items,
+        "rounds": options.rounds,
+        "hardware": describe_hardware(),
+        **figures,
+        "targets": reports,
+    }
+    write_result(options.json, result)
+    exit_if_missed(reports)
 
 
 def _measure(shape: Shape, factors: int, wanted: int, rounds: int) -> dict[str, Any]:
@@ -78,14 +73,13 @@ def _measure(shape: Shape, factors: int, wanted: int, rounds: int) -> dict[str, 
     starts = np.concatenate([[0], np.cumsum(rng.permutation(counts))])
     seen = Pairs(starts, rng.integers(0, shape.items, shape.ratings, dtype=np.uint32))
     first = min(WARM_UP, shape.users)
-    began = time.perf_counter()
-    top_n(users[:first], items, wanted, exclude=Pairs(starts[: first + 1], seen.items))
-    warm_up = time.perf_counter() - began
+    seen_first = Pairs(starts[: first + 1], seen.items)
+    warm_up, _ = timed(lambda: top_n(users[:first], items, wanted, exclude=seen_first))
     seconds, cpu_seconds = [], []
     for _ in range(rounds):
-        began, cpu_began = time.perf_counter(), time.process_time()
-        found = top_n(users, items, wanted, exclude=seen)
-        seconds.append(time.perf_counter() - began)
+        cpu_began = time.process_time()
+        took, found = timed(lambda: top_n(users, items, wanted, exclude=seen))
+        seconds.append(took)
         cpu_seconds.append(time.process_time() - cpu_began)
     return {
         "users": shape.users,
@@ -104,16 +98,24 @@ def _one_at_a_time(
 ) -> dict[str, float]:
     """Return what a call for one user takes: of items laid out once, and laid out by each call."""
     ranked = Items(items)
-    took: dict[str, list[float]] = {"one_user_ms": [], "one_user_laying_out_ms": []}
-    for user in range(CALLS + 1):
-        query, own = users[user : user + 1], seen.rows(np.array([user]))
-        began = time.perf_counter()
+    queries = [(users[u : u + 1], seen.rows(np.array([u]))) for u in range(CALLS + 1)]
+
+    def best(user: int) -> int:
+        query, own = queries[user]
         ranked.best(query, wanted, own)
-        between = time.perf_counter()
+        return user + 1
+
+    def lay_out_and_best(user: int) -> int:
+        query, own = queries[user]
         top_n(query, items, wanted, exclude=own)
-        took["one_user_ms"].append(between - began)
-        took["one_user_laying_out_ms"].append(time.perf_counter() - between)
-    return {name: 1e3 * statistics.median(seconds[1:]) for name, seconds in took.items()}
+        return user + 1
+
+    variants = (
+        Variant("one_user_ms", 0, best),
+        Variant("one_user_laying_out_ms", 0, lay_out_and_best),
+    )
+    timings = time_rounds(variants, CALLS)
+    return {name: 1e3 * timings.median(name) for name in timings.seconds}
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 The goal is, on each of the pipeline's five folds, the test RMSE of the tuned ``fp32`` recipe at its
 best epoch plus 0.0005. Every variant runs on every fold and in every repetition in turn; times are
 of training only, medians over repetitions, then folds. The recipe was chosen on held-out training
-ratings (``benchmarks.tune``). Exit status 1 says that a target was missed.
+ratings (``studies.notes.tune``). Exit status 1 says that a target was missed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Mapping
@@ -17,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from benchmarks.curve import Curve
-from benchmarks.folds import Fold, make_fold, read_split
-from benchmarks.peers import PEERS, installed
-from benchmarks.targets import Target
+from benchmarks.harness.curve import Curve
+from benchmarks.harness.folds import Fold, make_fold, read_split
+from benchmarks.harness.peers import PEERS, installed
+from benchmarks.harness.program import make_parser, write_result
+from benchmarks.harness.targets import Target, exit_if_missed
+from benchmarks.harness.timing import in_turn
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
@@ -48,13 +48,12 @@ Curves = Mapping[str, list[list[Curve]]]
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the archive ml-1m.zip")
     parser.add_argument("--factors", type=int, default=128)
     parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     split = read_split(options.data)
     folds = [make_fold(split, number) for number in options.folds]
@@ -69,23 +68,21 @@ def main() -> None:
     peers = [_peer(name, folds, curves, goals, options) for name in installed()]
     for name in PEERS.keys() - installed():
         sys.stdout.write(f"left out: {name} is not installed (pip install '.[peers]')\n")
-    if options.json:
-        result = {
-            "data": "ml-1m",
-            "factors": options.factors,
-            "threads": options.threads,
-            "folds": options.folds,
-            "repetitions": options.repetitions,
-            "settings": _settings(REFERENCE, options.factors).model_dump(mode="json"),
-            "hardware": describe_hardware(),
-            "goals": goals,
-            "variants": rows,
-            "peers": peers,
-            "targets": reports,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    if not all(target.met for target in targets):
-        raise SystemExit(1)
+    result = {
+        "data": "ml-1m",
+        "factors": options.factors,
+        "threads": options.threads,
+        "folds": options.folds,
+        "repetitions": options.repetitions,
+        "settings": _settings(REFERENCE, options.factors).model_dump(mode="json"),
+        "hardware": describe_hardware(),
+        "goals": goals,
+        "variants": rows,
+        "peers": peers,
+        "targets": reports,
+    }
+    write_result(options.json, result)
+    exit_if_missed(reports)
 
 
 def _settings(variant: str, factors: int) -> TrainSettings:
@@ -99,12 +96,11 @@ def _train(
     """Return every variant's curves, and each fold's goal."""
     curves: dict[str, list[list[Curve]]] = {name: [[] for _ in folds] for name in VARIANTS}
     goals = []
-    for number, fold in enumerate(tqdm(folds, desc="folds", disable=None)):
-        for repetition in range(repetitions + 1):
-            for name in VARIANTS:
-                curve = _curve(fold, _settings(name, factors), Execution(threads))
-                if repetition:  # before, programs were compiled
-                    curves[name][number].append(curve)
+    for number, fold in enumerate(folds):
+        for name, counts in in_turn(VARIANTS, repetitions):
+            curve = _curve(fold, _settings(name, factors), Execution(threads))
+            if counts:
+                curves[name][number].append(curve)
         goals.append(curves[REFERENCE][number][0].best + GOAL_ABOVE_BEST)
     return curves, goals
 

@@ -1,5 +1,6 @@
 """What README.md and docs/ show runs, and prints what they say."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def test_every_page_is_in_the_index():
     index = read(ROOT / "docs/index.md")
     listed = set(re.findall(r"^\w+$", index, re.MULTILINE))
     assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / ".ci/gpu"], ids=lambda page: page.name)
+def test_programs_that_are_named_exist(page):
+    for module in re.findall(r"\b(?:benchmarks|pipeline|studies)(?:\.[a-z]\w*)+", read(page)):
+        assert importlib.util.find_spec(module) is not None, module
 
 
 def test_parameters_that_are_named_exist():

@@ -26,7 +26,7 @@ PAPER = Recipe(50, 0.01, "power", 0.1, 0.01, 0.015)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "paper": PAPER,
-        # The best RMSE on MovieLens 1M, soonest (benchmarks.tune, docs/decisions.md).
+        # The best RMSE on MovieLens 1M, soonest (studies.notes.tune, docs/decisions.md).
         "tuned": Recipe(32, 0.015, "linear", 0.045, 0.05, 0.035),
     }
 )

@@ -1,4 +1,4 @@
-"""The tables of ``benchmarks.accuracy`` and ``benchmarks.criteria``, and the trainings behind."""
+"""The tables of ``benchmarks.accuracy``, and the trainings behind."""
 
 import math
 
@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 
 from benchmarks.accuracy import VARIANTS, make_row, targets
-from benchmarks.criteria import Point, loss_at
-from benchmarks.folds import make_fold
-from benchmarks.trials import Outcome, Trial, run_trials
+from benchmarks.harness.folds import make_fold
+from benchmarks.harness.trials import Outcome, Trial, run_trials
 from mascot_jax.data.split import split_ratings
 from mascot_jax.settings import SplitSettings
 
@@ -48,18 +47,6 @@ def test_loss_and_bytes_of_int8_are_held_to_targets():
         ("mascot-int8: loss to fp32", 0.0008, False),
         ("mascot-int8: bytes", 0.42, True),
     ]
-
-
-def test_a_loss_between_two_points_lies_on_their_line():
-    points = [Point(0.9, 0.004), Point(0.5, 0.001), Point(0.7, 0.002)]
-    assert loss_at(points, 0.6) == pytest.approx(0.0015)
-    assert loss_at(points, 0.7) == pytest.approx(0.002)
-    assert loss_at(points, 0.85) == pytest.approx(0.0035)
-
-
-@pytest.mark.parametrize("share", [0.49, 0.91])
-def test_beyond_the_points_nothing_is_known(share):
-    assert math.isnan(loss_at([Point(0.5, 0.001), Point(0.9, 0.004)], share))
 
 
 @pytest.fixture(scope="module")

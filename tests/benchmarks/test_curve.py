@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmarks.curve import Curve
+from benchmarks.harness.curve import Curve
 
 CURVE = Curve(np.array([0.5, 1.0, 1.5, 2.0]), np.array([0.95, 0.85, 0.84, 0.845]))
 

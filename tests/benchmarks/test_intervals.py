@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.intervals import Interval, mean_interval
+from benchmarks.harness.intervals import Interval, mean_interval
 
 
 def test_the_interval_is_students():

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from mascot_jax.data.raw import RawRatings
 from mascot_jax.data.synthetic.baseline import bias_rmse
@@ -72,6 +71,8 @@ def generate(settings: DataSettings) -> RawRatings:
     SettingsError
         More ratings than pairs of users and items.
     """
+    import polars as pl  # here: shapes are there without the extra `data`
+
     shape = _resolve(settings)
     user = np.empty(shape.ratings, dtype=np.uint32)
     item = np.empty(shape.ratings, dtype=np.uint32)
@@ -93,7 +94,7 @@ def generate(settings: DataSettings) -> RawRatings:
         "rmse_floor": round(math.sqrt(squares / shape.ratings), 6),
         "rmse_bias_only": round(bias_rmse(user, item, rating, shape.users, shape.items), 6),
     }
-    columns = [_ids("user", user), _ids("item", item), pl.Series("rating", rating)]
+    columns = {"user": _ids(user), "item": _ids(item), "rating": rating}
     return RawRatings(frame=pl.DataFrame(columns), facts=facts)
 
 
@@ -146,7 +147,7 @@ def _rate(
     return rating, float(np.sum(error * error))
 
 
-def _ids(name: str, index: npt.NDArray[np.uint32]) -> pl.Series:
+def _ids(index: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
     ids = index.astype(np.int64)
     ids += 1
-    return pl.Series(name, ids)
+    return ids

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from benchmarks.intervals import mean_interval
+from benchmarks.harness.intervals import mean_interval
 
 SIGNIFICANT: Final = 0.05
 """Below this p-value, as in the paper."""

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from benchmarks.curve import Curve
-from benchmarks.folds import Columns, Fold
+from benchmarks.harness.curve import Curve
+from benchmarks.harness.folds import Columns, Fold
+from benchmarks.harness.timing import timed
 
 PATIENCE = 5
 """Epochs without a lower test RMSE after which a peer has shown its best."""
@@ -42,9 +43,8 @@ def train_cornac(
         model = cornac.models.MF(
             k=factors, max_iter=1, num_threads=threads, init_params=parameters, **settings
         )
-        begin = time.perf_counter()
-        model.fit(data)
-        total += time.perf_counter() - begin
+        took, _ = timed(partial(model.fit, data))
+        total += took
         parameters = {
             "U": model.u_factors,
             "V": model.i_factors,

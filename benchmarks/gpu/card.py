@@ -14,7 +14,7 @@ import mascot_ffi
 
 from pipeline.common.hardware import describe_hardware
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ATTRIBUTES = {"multiprocessors": 16, "l2_bytes": 38, "clock_khz": 13, "memory_clock_khz": 36}
 """``CUdevice_attribute`` of the driver's interface."""
 PACKAGES = ("jax", "jaxlib", "jax-cuda13-plugin", "jax-cuda12-plugin", "numpy")

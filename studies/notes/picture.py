@@ -1,4 +1,4 @@
-"""Draw the mean test RMSE per epoch of experiments: ``python -m benchmarks.picture --help``.
+"""Draw the mean test RMSE per epoch of experiments: ``python -m studies.notes.picture --help``.
 
 Needs the extra ``report``; reads what ``dvc plots diff`` shows, so that the experiments need not be
 checked out.

@@ -1,4 +1,4 @@
-"""RMSE of settings on held-out training ratings: ``python -m benchmarks.tune --help``.
+"""RMSE of settings on held-out training ratings: ``python -m studies.notes.tune --help``.
 
 Trains on MovieLens 1M with every combination of the values given, without a tenth of the training
 ratings of each fold, and scores the epochs on this tenth: never on the ratings that test the fold.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.folds import Fold, make_fold, read_split
+from benchmarks.harness.folds import Fold, make_fold, read_split
+from benchmarks.harness.program import make_parser, write_result
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
@@ -44,10 +44,14 @@ class Cell(NamedTuple):
     near: float
     """Epochs until near it."""
 
+    def row(self) -> dict[str, Any]:
+        """Return values and figures side by side."""
+        return self.values | {"rmse": self.rmse, "best": self.best, "near": self.near}
+
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the archive ml-1m.zip")
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--share", type=float, default=1.0, help="of the training ratings to use")
@@ -60,7 +64,6 @@ def main() -> None:
     parser.add_argument("--decay", type=float, nargs="+", default=[None])
     parser.add_argument("--biases", type=int, choices=(0, 1), nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=usable_cores())
-    parser.add_argument("--json", type=Path, help="also write the table to this file")
     options = parser.parse_args()
     split = read_split(options.data)
     folds = [make_fold(split, number, options.share) for number in options.folds]
@@ -70,15 +73,13 @@ def main() -> None:
     ]
     cells.sort(key=lambda cell: cell.rmse)
     _print(cells)
-    if options.json:
-        rows = [
-            cell.values | {k: v for k, v in cell._asdict().items() if k != "values"}
-            for cell in cells
-        ]
-        result = {"folds": options.folds, "share": options.share, "hardware": describe_hardware()}
-        options.json.write_text(
-            json.dumps(result | {"cells": rows}, indent=2) + "\n", encoding="utf-8"
-        )
+    result = {
+        "folds": options.folds,
+        "share": options.share,
+        "hardware": describe_hardware(),
+        "cells": [cell.row() for cell in cells],
+    }
+    write_result(options.json, result)
 
 
 def _grid(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

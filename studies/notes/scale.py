@@ -1,4 +1,4 @@
-"""Time and peak memory of each stage on a large CSV: ``python -m benchmarks.scale --help``.
+"""Time and peak memory of each stage on a large CSV: ``python -m studies.notes.scale --help``.
 
 Exit status 1 says that a target was missed: for the shape ml-25m 90 s and 4 GiB from the CSV to the
 groups, for every shape a bound on the memory of training.
@@ -9,8 +9,8 @@ in a process of its own, as DVC does.
 
 from __future__ import annotations
 
-import argparse
 import json
+import math
 import multiprocessing
 import os
 import subprocess
@@ -18,73 +18,49 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from benchmarks.harness.program import make_parser, write_result
+from benchmarks.harness.targets import Target, exit_if_missed
 from mascot_jax.data.synthetic.generator import SHAPES, generate
 from mascot_jax.settings import DataSettings, validate
 from pipeline.common.hardware import describe_hardware
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 PREPARATION = ("download", "split", "regroup")
-TARGET_SHAPE, TARGET_SECONDS, TARGET_MIB = "ml-25m", 90.0, 4096.0
-"""From the CSV to the groups, and where that holds."""
+MOST = {"ml-25m": (90.0, 4096.0)}
+"""Seconds and MiB from the CSV to the groups, by shape."""
 
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--shape", choices=SHAPES, default="ml-25m")
     parser.add_argument("--factors", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = _run(Path(folder), options.shape, options.factors, options.epochs)
     for row in rows:
         sys.stdout.write(f"{row['stage']:24}{row['seconds']:8.1f} s{row['peak_mib']:8.0f} MiB\n")
-    figures = _figures(rows, options.shape, options.factors)
-    for figure in figures:
-        sys.stdout.write(f"{figure.text()}\n")
-    if options.json:
-        result = vars(options) | {"hardware": describe_hardware(), "stages": rows}
-        options.json.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
-    if any(figure.missed for figure in figures):
-        raise SystemExit(1)
+    reports = [t.report() for t in _targets(rows, options.shape, options.factors)]
+    asked = {name: value for name, value in vars(options).items() if name != "json"}
+    write_result(options.json, asked | {"hardware": describe_hardware(), "stages": rows})
+    exit_if_missed(reports)
 
 
-class Figure(NamedTuple):
-    """A sum or maximum over stages, and what it may be at most."""
-
-    name: str
-    value: float
-    unit: str
-    target: float | None
-
-    @property
-    def missed(self) -> bool:
-        """Whether there is a target and the value is above it."""
-        return self.target is not None and self.value > self.target
-
-    def text(self) -> str:
-        """Return one line."""
-        line = f"{self.name:32}{self.value:8.1f} {self.unit}"
-        if self.target is None:
-            return line
-        return f"{line}, at most {self.target:.0f}: {'missed' if self.missed else 'met'}"
-
-
-def _figures(rows: list[dict[str, Any]], shape: str, factors: int) -> list[Figure]:
+def _targets(rows: list[dict[str, Any]], shape: str, factors: int) -> list[Target]:
     preparation = [row for row in rows if row["stage"].split()[0] in PREPARATION]
     training = [row for row in rows if row["stage"].split()[0] == "train"]
     size = SHAPES[shape]
     data = 12 * size.ratings + (size.users + size.items) * factors * 4
-    bound = 1.5 * data / MIB + 500  # one and a half times ratings and factors, and 500 MiB
-    seconds, mib = (TARGET_SECONDS, TARGET_MIB) if shape == TARGET_SHAPE else (None, None)
+    bound = round(1.5 * data / MIB + 500)  # one and a half times ratings and factors, and 500 MiB
+    seconds, mib = MOST.get(shape, (math.inf, math.inf))
     return [
-        Figure("preparation, total", sum(row["seconds"] for row in preparation), "s", seconds),
-        Figure("preparation, peak", max(row["peak_mib"] for row in preparation), "MiB", mib),
-        Figure("training, peak", max(row["peak_mib"] for row in training), "MiB", bound),
+        Target("preparation, total s", sum(row["seconds"] for row in preparation), seconds),
+        Target("preparation, peak MiB", max(row["peak_mib"] for row in preparation), mib),
+        Target("training, peak MiB", max(row["peak_mib"] for row in training), bound),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which criterion promotes the right groups: ``python -m benchmarks.criteria --help``.
+"""Which criterion promotes the right groups: ``python -m studies.notes.criteria --help``.
 
 Trains ``mascot``, its float16 rows rounded to nearest, on MovieLens 1M with several thresholds of
 each criterion and several seeds, in a deterministic order. Each threshold is a point: the share of
@@ -9,9 +9,7 @@ between the two points beside it. Intervals are Student's, over the (fold, seed)
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.folds import make_fold, read_split
-from benchmarks.intervals import Interval, mean_interval
-from benchmarks.trials import Outcome, Trial, run_trials
+from benchmarks.harness.folds import make_fold, read_split
+from benchmarks.harness.intervals import Interval, mean_interval
+from benchmarks.harness.program import make_parser, write_result
+from benchmarks.harness.trials import Outcome, Trial, run_trials
 from mascot_jax.methods.switching import GRADIENT_DIVERSITY, LOST_UPDATE
 from pipeline.common.hardware import describe_hardware
 
@@ -44,7 +43,7 @@ class Point(NamedTuple):
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the archive ml-1m.zip")
     parser.add_argument("--factors", type=int, default=128)
     parser.add_argument("--folds", type=int, nargs="+", default=[0])
@@ -52,7 +51,6 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
     for name, default in THRESHOLDS.items():
         parser.add_argument(f"--{name}", type=float, nargs="+", default=default)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     thresholds = {name: getattr(options, name.replace("-", "_")) for name in THRESHOLDS}
     pairs = list(itertools.product(options.folds, options.seeds))
@@ -69,17 +67,16 @@ def main() -> None:
     ]
     comparisons = [_compare(points, share) for share in options.shares]
     _print(rows, comparisons)
-    if options.json:
-        result = {
-            "data": "ml-1m",
-            "factors": options.factors,
-            "folds": options.folds,
-            "seeds": options.seeds,
-            "hardware": describe_hardware(),
-            "thresholds": rows,
-            "equal_traffic": comparisons,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    result = {
+        "data": "ml-1m",
+        "factors": options.factors,
+        "folds": options.folds,
+        "seeds": options.seeds,
+        "hardware": describe_hardware(),
+        "thresholds": rows,
+        "equal_traffic": comparisons,
+    }
+    write_result(options.json, result)
 
 
 def _train(

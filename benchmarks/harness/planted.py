@@ -14,17 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.workload import GROUPS, Workload
 from mascot_jax.data.synthetic.generator import ITEM_TAIL, SHAPES, USER_TAIL, Shape
 from mascot_jax.data.synthetic.pairs import popularity
 from mascot_jax.data.synthetic.planted import Truth, plant
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.tables.groups import Grouping, regroup
+from mascot_jax.tables.groups import regroup
 from mascot_jax.training.scoring import HeldOut
 
 NOISE = 0.8
 """Standard deviation, in stars, before rounding."""
-GROUPS = 100
 LEAST_ROWS = 200
 """Of a side of a shape that is scaled down."""
 LEAST_TESTED = 1000
@@ -33,24 +33,18 @@ LEAST_TESTED = 1000
 class Planted(NamedTuple):
     """What a training starts from and is scored on."""
 
-    ratings: Ratings
-    users: Grouping
-    items: Grouping
+    workload: Workload
     held_out: HeldOut
     floor: float
     """About the least RMSE that the held-out ratings allow: that of the unrounded truth."""
 
-    def regrouped(self, groups: int) -> Planted:
-        """Return the same in another number of groups; rows keep their places."""
-        counts = (
-            _visits(ids, rows)
-            for ids, rows in (
-                (self.ratings.users, self.ratings.user_count),
-                (self.ratings.items, self.ratings.item_count),
-            )
-        )
-        users, items = (regroup(count, groups) for count in counts)
-        return self._replace(users=users, items=items)
+
+def regrouped(workload: Workload, groups: int) -> Workload:
+    """Return the same in another number of groups; rows keep their places."""
+    ratings = workload.ratings
+    users = regroup(_visits(ratings.users, ratings.user_count), groups)
+    items = regroup(_visits(ratings.items, ratings.item_count), groups)
+    return Workload(ratings, users, items)
 
 
 def scaled_shape(name: str, count: int | None) -> Shape:
@@ -63,7 +57,7 @@ def scaled_shape(name: str, count: int | None) -> Shape:
     return shape._replace(users=users, items=items, ratings=count)
 
 
-def make_planted(shape: Shape, groups: int = GROUPS, seed: int = 0) -> Planted:
+def make_planted(shape: Shape, seed: int = 0) -> Planted:
     """Draw users and items independently by popularity, and rate them by a truth of low rank."""
     rng = np.random.default_rng(seed)
     truth = jax.tree.map(jnp.asarray, vars(plant(shape.users, shape.items, rng)))
@@ -74,8 +68,8 @@ def make_planted(shape: Shape, groups: int = GROUPS, seed: int = 0) -> Planted:
     key, test_key = jax.random.split(jax.random.key(seed))
     scale = jnp.array([shape.scale.low, shape.scale.high, shape.scale.step], jnp.float32)
     user, item, rating, _ = _draw(key, edges, truth, scale, shape.ratings)
-    users = regroup(_visits(user, shape.users), groups)
-    items = regroup(_visits(item, shape.items), groups)
+    users = regroup(_visits(user, shape.users), GROUPS)
+    items = regroup(_visits(item, shape.items), GROUPS)
     user_row_of, item_row_of = jnp.asarray(users.row_of), jnp.asarray(items.row_of)
     rows = _relabel(user_row_of, user), _relabel(item_row_of, item)
     ratings = Ratings(*rows, rating, shape.users, shape.items)
@@ -89,7 +83,7 @@ def make_planted(shape: Shape, groups: int = GROUPS, seed: int = 0) -> Planted:
         rule,
     )
     floor = float(jnp.sqrt(_mean(jnp.square(rating - score))))
-    return Planted(ratings, users, items, held_out, floor)
+    return Planted(Workload(ratings, users, items), held_out, floor)
 
 
 def _edges(weights: NDArray[np.float64]) -> jax.Array:

@@ -1,4 +1,4 @@
-"""What ratings in flight at once cost: ``python -m benchmarks.collisions --data ml-1m.zip``.
+"""What ratings in flight at once cost: ``python -m studies.notes.collisions --data ml-1m.zip``.
 
 Trains on MovieLens 1M in synchronous batches, whose ratings do not see each other's updates, and
 writes rows in each of the ways that a GPU could. The worst case of a GPU with as many ratings in
@@ -7,10 +7,8 @@ flight: there, some updates are seen before the batch is over.
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import itertools
-import json
 import os
 import subprocess
 import sys
@@ -24,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mascot_jax.data.load import load_ratings
-from mascot_jax.data.split import split_ratings
+from benchmarks.harness.folds import read_split
+from benchmarks.harness.program import make_parser, write_result
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import block_size
-from mascot_jax.settings import DataSettings, SplitSettings, TrainSettings, validate
+from mascot_jax.settings import TrainSettings
 from mascot_jax.training.initial import SCALE
 from mascot_jax.training.schedule import learning_rates
 from pipeline.common.hardware import describe_hardware
@@ -69,14 +67,13 @@ class Data(NamedTuple):
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the archive ml-1m.zip")
     parser.add_argument("--all", action="store_true", help="more numbers of ratings in flight")
     parser.add_argument("--batches", type=int, nargs="+", help="these instead")
     parser.add_argument("--ways", type=int, nargs="+", default=range(len(WAYS)), metavar="WAY")
     parser.add_argument("--epochs", type=int, default=TrainSettings().epochs)
     parser.add_argument("--learning-rate", type=float, default=TrainSettings().learning_rate)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     data = _read(options.data)
     settings = TrainSettings(epochs=options.epochs, learning_rate=options.learning_rate)
@@ -94,24 +91,22 @@ def main() -> None:
     ]
     hottest = max(int(np.bincount(ids).max()) for ids in (data.user, data.item))
     _print(rows, batches, hottest / len(data.rating))
-    if options.json:
-        result = {
-            "data": "ml-1m, fold 0",
-            "ratings": len(data.rating),
-            "ratings_of_the_most_rated_row": hottest,
-            "settings": settings.resolved().model_dump(mode="json", include=_SETTINGS),
-            "hardware": describe_hardware(jax.local_devices(backend="cpu")[0]),
-            "ways": rows,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    result = {
+        "data": "ml-1m, fold 0",
+        "ratings": len(data.rating),
+        "ratings_of_the_most_rated_row": hottest,
+        "settings": settings.resolved().model_dump(mode="json", include=_SETTINGS),
+        "hardware": describe_hardware(jax.local_devices(backend="cpu")[0]),
+        "ways": rows,
+    }
+    write_result(options.json, result)
 
 
 _SETTINGS = {"factors", "epochs", "learning_rate", "decay", "user_reg", "item_reg", "seed"}
 
 
 def _read(archive: Path) -> Data:
-    source = validate(DataSettings, {"name": "ml-1m", "source": str(archive.resolve())})
-    split = split_ratings(load_ratings(source).frame, SplitSettings())
+    split = read_split(archive)
     train, test = split.fold != 0, split.fold == 0
     seen_users, seen_items = np.unique(split.user[train]), np.unique(split.item[train])
     warm = np.isin(split.user[test], seen_users) & np.isin(split.item[test], seen_items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -41,3 +42,9 @@ class Target(NamedTuple):
         side, verdict = "most" if self.at_most else "least", "met" if self.met else "MISSED"
         sys.stdout.write(f"  {self.name:44}{self.value:10.4g}, at {side} {self.bound}: {verdict}\n")
         return {**self._asdict(), "met": self.met}
+
+
+def exit_if_missed(reports: Iterable[Mapping[str, Any]]) -> None:
+    """Leave with status 1 if one of these targets was missed."""
+    if not all(report["met"] for report in reports):
+        raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""What the CUDA kernels take of a multiprocessor: ``python -m benchmarks.resources --help``.
+"""What the CUDA kernels take of a multiprocessor: ``python -m studies.notes.resources --help``.
 
 Compiles ``ffi/cuda`` and prints registers, stack and spilled bytes of each kernel; with cuobjdump
 on the PATH also how wide its accesses to global memory are. Needs no GPU. Exit status 1 says that a
@@ -7,8 +7,6 @@ kernel for k up to 256 keeps more in memory than what its loop over ratings can 
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -19,7 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.harness.program import make_parser, write_result
+
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
     *("epoch", "tables", "update_nearest", "update_stochastic"),
     *("update_in_fixed", "update_in_half", "update_in_mixed"),
@@ -60,10 +60,9 @@ class Kernel(NamedTuple):
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--architectures", nargs="+", type=int, default=[90, 80])
     parser.add_argument("--nvcc", default="nvcc")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = {}
     spilled = False
@@ -74,10 +73,8 @@ def main() -> None:
         spilled |= any(
             kernel.spilled > MOST_SPILLED and kernel.factors is not None for kernel in kernels
         )
-    if options.json:
-        compiler = _output(options.nvcc, "--version").strip().splitlines()[-1]
-        text = json.dumps({"compiler": compiler, "kernels": found}, indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
+    compiler = _output(options.nvcc, "--version").strip().splitlines()[-1]
+    write_result(options.json, {"compiler": compiler, "kernels": found})
     if spilled:
         raise SystemExit(1)
 

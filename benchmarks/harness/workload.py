@@ -12,13 +12,15 @@ from mascot_jax.data.synthetic.pairs import popularity
 from mascot_jax.engine.ratings import Ratings, relabelled_ratings
 from mascot_jax.tables.groups import Grouping, regroup
 
+GROUPS = 100
+"""Of users, and of items."""
 MOST_RATINGS = 32_000_000
 """Unless asked for more: what an epoch in shuffled order needs to show. Orders that keep rows in
 caches gain from ratings per row, and so from all of them."""
 
 
 class Workload(NamedTuple):
-    """What a training starts from."""
+    """What a training starts from; rows are regrouped."""
 
     ratings: Ratings
     users: Grouping
@@ -33,8 +35,8 @@ def make_workload(shape: str, seed: int = 0, most: int = MOST_RATINGS) -> Worklo
     users = _draw(popularity(size.users, USER_TAIL), count, rng)
     items = _draw(popularity(size.items, ITEM_TAIL), count, rng)
     values = rng.integers(1, 6, count, dtype=np.int8).astype(np.float32)
-    user_groups = regroup(np.bincount(users, minlength=size.users), 100)
-    item_groups = regroup(np.bincount(items, minlength=size.items), 100)
+    user_groups = regroup(np.bincount(users, minlength=size.users), GROUPS)
+    item_groups = regroup(np.bincount(items, minlength=size.items), GROUPS)
     ratings = relabelled_ratings(users, items, values, user_groups.row_of, item_groups.row_of)
     return Workload(ratings, user_groups, item_groups)
 

@@ -1,0 +1,1 @@
+"""What training takes on one GPU, beside what its memory can do."""
