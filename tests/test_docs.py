@@ -72,9 +72,10 @@ def test_every_page_is_in_the_index():
     assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
 
 
-def test_parameters_that_are_named_exist():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_parameters_that_are_named_exist(page):
     params = YAML(typ="safe").load(ROOT / "params.yaml")
-    for path in re.findall(r"-S '?([a-z_.]+)=", read(README)):
+    for path in re.findall(r"-S '?([a-z_.]+)=", read(page)):
         block = params
         for part in path.split("."):
             assert part in block, path
