@@ -73,15 +73,10 @@ def test_every_page_is_in_the_index():
     assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / ".ci/gpu"], ids=lambda page: page.name)
-def test_programs_that_are_named_exist(page):
-    for module in re.findall(r"\b(?:benchmarks|pipeline|studies)(?:\.[a-z]\w*)+", read(page)):
-        assert importlib.util.find_spec(module) is not None, module
-
-
-def test_parameters_that_are_named_exist():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_parameters_that_are_named_exist(page):
     params = YAML(typ="safe").load(ROOT / "params.yaml")
-    for path in re.findall(r"-S '?([a-z_.]+)=", read(README)):
+    for path in re.findall(r"-S '?([a-z_.]+)=", read(page)):
         block = params
         for part in path.split("."):
             assert part in block, path

@@ -22,7 +22,7 @@ PATIENCE = 5
 MOST_EPOCHS = 300
 
 CORNAC: Mapping[str, float] = MappingProxyType({"learning_rate": 0.005, "lambda_reg": 0.04})
-"""Tuned as ours, on a tenth of the training ratings (docs/decisions.md); the rest are defaults."""
+"""Tuned as ours, on a tenth of the training ratings (docs/recipes.md); the rest are defaults."""
 
 
 def train_cornac(

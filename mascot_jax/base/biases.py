@@ -18,7 +18,7 @@ SWEEPS: Final = 6
 DAMPING: Final = 5.0
 """Ratings of bias 0 that each row is given besides its own, which keep rare rows' biases small.
 
-Of 0, 2, 5, 10 and 25, the best on held-out training ratings (docs/decisions.md).
+Of 0, 2, 5, 10 and 25, the best on held-out training ratings (docs/recipes.md).
 """
 
 

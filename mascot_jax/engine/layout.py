@@ -2,7 +2,7 @@
 
 Epochs shuffle blocks of ratings; what is in a block, and in which order, is
 decided here: ``train.order``, and ``train.deterministic``, which needs blocks that share no row
-(figures in docs/decisions.md).
+(figures in docs/orders.md).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEAST_SWEEPS: Final = 256
 """Parts of an epoch that runs are dealt to; more where a user has more runs, so that no two of a
 user's follow one another. Within one they lie in the order of their users, so that a sweep goes
 through the users' table from page to page: no less accurate than a full shuffle
-(docs/decisions.md)."""
+(docs/orders.md)."""
 
 
 def lay_out(

@@ -26,7 +26,7 @@ PAPER = Recipe(50, 0.01, "power", 0.1, 0.01, 0.015)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "paper": PAPER,
-        # The best RMSE on MovieLens 1M, soonest (studies.notes.tune, docs/decisions.md).
+        # The best RMSE on MovieLens 1M, soonest (studies.notes.tune, docs/recipes.md).
         "tuned": Recipe(32, 0.015, "linear", 0.045, 0.05, 0.035),
     }
 )
@@ -91,7 +91,7 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
         # A quarter of float32's bytes, and a scale for every 32 components.
         "int8": Preset("int8-32", rounding="stochastic"),
         # After the first epoch, and only then, groups whose int8 stores add too much noise go to
-        # float16: the most-rated ones. The others stay in int8 (docs/decisions.md).
+        # float16: the most-rated ones. The others stay in int8 (docs/precision.md).
         "mascot-int8": _MASCOT._replace(
             storage="int8-32",
             rounding="stochastic",

@@ -20,7 +20,7 @@ from mascot_jax.tables.groups import Grouping
 from mascot_jax.training.scoring import HeldOut
 
 FEW_RATINGS: Final = 20
-"""For each user and item: with fewer, biases lower the test RMSE (docs/decisions.md)."""
+"""For each user and item: with fewer, biases lower the test RMSE (docs/recipes.md)."""
 
 
 class Prepared(NamedTuple):
