@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml
 
-.PHONY: repro check-lock test report-test wheel-test docs lint format clean
+.PHONY: repro check-lock test wheel-test docs lint format clean
 
 repro: $(VENV)/.pipeline
 	dvc repro
@@ -20,10 +20,6 @@ check-lock: $(VENV)/.pipeline
 
 test: $(VENV)/.test
 	pytest -n auto --dist loadgroup
-
-# The study's report, in a real browser; `.ci/browser` installs one.
-report-test: $(VENV)/.test
-	pytest -m browser tests/studies
 
 # Against what users install, without the sources.
 wheel-test: $(VENV)/.package

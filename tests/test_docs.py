@@ -1,6 +1,5 @@
 """What README.md and docs/ show runs, and prints what they say."""
 
-import importlib.util
 import re
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Ratings with a real data set's sizes and popularity and a planted truth, made on the device.
 
-Unlike ``mascot_jax.data.synthetic.generator``, pairs may repeat and other devices draw other ratings; but
+Unlike ``mascot_jax.data.synthetic``, pairs may repeat and other devices draw other ratings; but
 256 M of them take seconds.
 """
 

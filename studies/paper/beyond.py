@@ -34,7 +34,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     outcomes = case.race(variants, Scored.LAST)
     rows = [
         {
-            "data": case.data,
             "name": name,
             "settings": dict(VARIANTS[name]),
             **scored(runs, outcomes["fp32"]),

@@ -24,7 +24,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     outcomes = case.race(variants)
     rows = [
         {
-            "data": case.data,
             "lookup": name,
             "groups": count,
             **timed(outcomes[f"{name} {count}"], outcomes[f"naive {count}"]),

@@ -16,7 +16,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     outcomes = case.race(variants, Scored.LAST)
     rows = [
         {
-            "data": case.data,
             "groups": count,
             "seconds": quantity([run.seconds for run in outcomes[str(count)]]),
             "rmse": quantity([run.rmse for run in outcomes[str(count)]]),

@@ -34,7 +34,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     }
     rows = [
         {
-            "data": case.data,
             "half_share": share,
             "seconds": quantity(seconds[share]),
             "relative_time": ratio(seconds[share], seconds[0.0]),

@@ -47,7 +47,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
                 bar.update()
     rows = [
         {
-            "data": case.data,
             "side": side,
             "quartile": quartile,
             "epoch": epoch,

@@ -23,7 +23,6 @@ def _rows(case: Case, factors: int) -> Rows:
     outcomes = case.race(variants)
     return [
         {
-            "data": case.data,
             "factors": factors,
             "method": method,
             **timed(runs, outcomes["fp32"]),

@@ -30,7 +30,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     outcomes = case.race(variants, Scored.EACH)
     rows = [
         {
-            "data": case.data,
             "method": method,
             "epoch": epoch,
             "rmse": quantity([run.rmses[epoch] for run in runs]),
@@ -40,7 +39,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     ]
     final = [
         {
-            "data": case.data,
             "method": method,
             **scored(runs, outcomes["fp32"]),
             "relative_bytes": quantity([run.relative_bytes for run in runs]),

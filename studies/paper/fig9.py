@@ -19,7 +19,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     reference = outcomes["fp32"]
     rows = [
         {
-            "data": case.data,
             "variant": method,
             **timed(runs, reference),
             **scored(runs, reference),

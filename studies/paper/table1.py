@@ -22,7 +22,6 @@ def measure(case: Case) -> Mapping[str, Rows]:
     report = read_json(case.folder.report)
     users, items, ratings = (report[name] for name in ("users", "items", "ratings"))
     row = {
-        "data": case.data,
         "users": users,
         "items": items,
         "ratings": ratings,
@@ -32,7 +31,7 @@ def measure(case: Case) -> Mapping[str, Rows]:
     user_counts = count_each(data.train_user, users) + count_each(data.test_user, users)
     item_counts = count_each(data.train_item, items) + count_each(data.test_item, items)
     points = [
-        {"data": case.data, "side": side, **point}
+        {"side": side, **point}
         for side, counts in (("users", user_counts), ("items", item_counts))
         for point in distribution(counts)
     ]

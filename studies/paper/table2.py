@@ -25,14 +25,13 @@ def measure(case: Case) -> Mapping[str, Rows]:
     }
     rows = [
         {
-            "data": case.data,
             **_named(cell),
             **{name: quantity(of_cells[cell]) for name, of_cells in values.items()},
         }
         for cell in cells
     ]
     tests = [
-        {"data": case.data, "quantity": name, **compare(of_cells[CHOSEN], of_cells[NAIVE])}
+        {"quantity": name, **compare(of_cells[CHOSEN], of_cells[NAIVE])}
         for name, of_cells in values.items()
     ]
     return {"rows": rows, "tests": tests}

@@ -12,10 +12,11 @@ from tqdm import tqdm
 from mascot_jax.data.store import read_facts
 from mascot_jax.engine.devices import choose_device
 from pipeline.common.hardware import describe_hardware
-from pipeline.common.paths import DataFolder, write_json
+from pipeline.common.paths import DataFolder
 from studies.paper.core import folders
 from studies.paper.core.entry import checked_study
 from studies.paper.core.race import Outcome, Scored, Variant, race
+from studies.paper.core.records import write_records
 from studies.paper.core.settings import DataSet, Grids, Profile, Training
 from studies.paper.core.world import World
 
@@ -60,7 +61,7 @@ class Case(NamedTuple):
 
 
 Measure = Callable[[Case], Mapping[str, Rows]]
-"""Measures one data set; ``rows``, and what else the figure shows, by name."""
+"""Measures one data set; ``rows``, and what else the figure shows, without the data set's name."""
 
 
 def run_figure(figure: str, measure: Measure) -> None:
@@ -72,14 +73,14 @@ def run_figure(figure: str, measure: Measure) -> None:
     with jax.default_device(device):
         for data_set in profile.sets:
             for name, rows in measure(_case(figure, study.profile, profile, data_set)).items():
-                tables.setdefault(name, []).extend(rows)
+                tables.setdefault(name, []).extend({"data": data_set.name, **row} for row in rows)
     about = {
         "figure": figure,
         "profile": study.profile,
         "hardware": describe_hardware(device),
         "settings": _shown(profile),
     }
-    write_json(folders.result(study.profile, figure), about | tables)
+    write_records(folders.result(study.profile, figure), about | tables)
 
 
 def _case(figure: str, profile_name: str, profile: Profile, data_set: DataSet) -> Case:

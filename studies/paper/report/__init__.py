@@ -1,5 +1,4 @@
-"""The study's report: one page, and the same in Markdown, from the files of its measurements.
+"""The report of a profile's results: every table and figure of the paper, its values beside ours.
 
-``results`` reads the files, ``tables``, ``figures``, ``answers`` and ``findings`` say what is in
-them, ``sections`` puts these in order, ``html`` and ``markdown`` write them down.
+``report.md`` is its text. ``results`` reads what was measured, ``tables`` and ``figures`` show it.
 """

@@ -1,59 +1,72 @@
-"""Write the report of the profile's results: ``python -m studies.paper.report``, from the root."""
+"""Write the report of a profile's results; the working directory must be the repository's root."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from string import Template
+from typing import Final
+
+from markdown_it import MarkdownIt
 
 from mascot_jax.base.files import atomic_write
 from studies.paper.core import folders
 from studies.paper.core.settings import read_study
-from studies.paper.report import html, markdown
-from studies.paper.report.document import Figure, Report
-from studies.paper.report.results import load
-from studies.paper.report.sections import report
+from studies.paper.report.figures import CHARTS, draw, svg
+from studies.paper.report.results import SHOWN, Result, load, shown_rows
+from studies.paper.report.tables import table
+
+HERE: Final = Path(__file__).parent
 
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.paper.report", description=__doc__)
     parser.add_argument(
         "results", type=Path, nargs="?", help="a folder of results; by default the profile's"
     )
     options = parser.parse_args()
-    folder = options.results or folders.results(read_study().profile)
-    write(folder, folder / "report")
+    write(options.results or folders.results(read_study().profile))
 
 
-def write(folder: Path, output: Path) -> None:
-    """Write the report of a folder of results, which has the profile's name.
-
-    Parameters
-    ----------
-    folder
-        Holds ``fig7.json`` and the others; what is missing is said to be.
-    output
-        Gets ``report.html``, ``report.md`` and ``figures/``.
-    """
-    whole = report(load(folder, folder.name))
-    pictures = output / markdown.FIGURES
-    pictures.mkdir(parents=True, exist_ok=True)
-    for old in pictures.glob("*.svg"):
-        old.unlink()
-    for figure in _figures(whole):
-        _write(pictures / f"{figure.name}.svg", figure.svg)
-    _write(output / "report.md", markdown.write(whole))
-    _write(output / "report.html", html.write(whole))
-
-
-def _figures(whole: Report) -> list[Figure]:
-    blocks = (block for section in whole.sections for block in section.blocks)
-    return [block for block in blocks if isinstance(block, Figure)]
+def write(folder: Path) -> None:
+    """Write ``report/report.html``, ``report.md`` and ``figures/`` into a folder of results."""
+    results = load(folder, dict.fromkeys(shown.figure for shown in SHOWN.values()))
+    template = Template((HERE / "report.md").read_text(encoding="utf-8"))
+    parts = {"conditions": _conditions(results)}
+    for name in set(template.get_identifiers()) - set(parts):
+        parts[name] = table(SHOWN[name], shown_rows(SHOWN[name], results))
+    text = template.substitute(parts)
+    body = MarkdownIt().enable("table").render(text).replace("<th ", '<th scope="col" ')
+    body = re.sub(r"\n(?=<t[dh] |</tr>)", "", body)  # a row a line
+    page = Template((HERE / "report.html").read_text(encoding="utf-8")).substitute(report=body)
+    files = {"report.md": text, "report.html": page}
+    for name, chart in CHARTS.items():
+        files[f"figures/{name}.svg"] = svg(draw(chart, shown_rows(SHOWN[chart.shown], results)))
+    (folder / "report/figures").mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        with atomic_write(folder / "report" / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
 
 
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def _conditions(results: Mapping[str, Result]) -> str:
+    """Say on what data, how and on what machine the figures were measured, each text once."""
+    return "\n\n".join(dict.fromkeys(map(_condition, results.values())))
+
+
+def _condition(result: Result) -> str:
+    settings, hardware = result["settings"], result["hardware"]
+    data = ", ".join(dict.fromkeys(row["data"] for row in result["rows"]))
+    train, n = settings["train"], settings["repetitions"]
+    machine = ", ".join(f"{name.replace('_', ' ')}: {hardware[name]}" for name in hardware)
+    return (
+        f"- Data of profile {result['profile']}: {data}\n"
+        f"- {train['epochs']} epochs; k = {train['factors']} where nothing else is said\n"
+        f"- n = {n} repetitions, each on another fold with another seed\n"
+        f"- Hardware: {machine}"
+    )
 
 
 if __name__ == "__main__":

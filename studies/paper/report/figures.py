@@ -1,239 +1,203 @@
-"""The paper's figures of methods, drawn from our results."""
+"""The report's figures, as SVG: a panel for each data set and quantity.
+
+Colours are mostly Okabe and Ito's, which people who confuse hues can tell apart; marks and dashes
+tell series apart in grey print.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
-import altair as alt
+import vl_convert
 
-from studies.paper import published
-from studies.paper.report import draw, panels
-from studies.paper.report.document import Figure
-from studies.paper.report.methods import NAMES, name_of
-from studies.paper.report.panels import BANDS, BARS
-from studies.paper.report.results import Results, Row, by_data, names, paired
-from studies.paper.report.style import HEIGHT, SERIES, looks
-from studies.paper.report.tables import spread
+from studies.paper.report.results import Rows
+from studies.paper.report.tables import NAMES, TITLES
 
-TICKS: Final = "Black ticks are the paper's, of its own data sets and its GPU"
+Spec = dict[str, Any]
+"""A part of a Vega-Lite specification."""
+Points = list[dict[str, Any]]
+"""``panel``, ``series``, ``x``, ``y`` and its interval, ``low`` and ``high``."""
 
 
-def methods_time(results: Results) -> Figure:
-    """Draw Fig. 1 and 7: each method's time, relative to FP32."""
-    rows = results.rows("fig7")
-    order = [name_of(method) for method in NAMES if method in names(rows, "method")]
-    most = max(1.1, *(row.quantity("relative_time").mean for row in rows))
-    ends = [0.0, most * 1.08]
-    x = alt.X("value:Q", title="time relative to FP32").scale(domain=ends)
-    drawn = []
-    for data, of_data in by_data(rows).items():
-        for factors in names(of_data, "factors"):
-            chosen = [row for row in of_data if row["factors"] == factors]
-            values = panels.finite(
-                panels.point(row.quantity("relative_time"), method=name_of(row["method"]))
-                for row in chosen
-            )
-            for row in chosen:
-                value = _published_time(row["method"], factors)
-                if value is not None:
-                    values.append({"method": name_of(row["method"]), "value": value, "paper": True})
-            shown = looks(names(chosen, "method"))
-            panel = panels.dots(panels.cut(values, ends), "method", shown, x, order)
-            panel = alt.layer(panels.reference(1.0, x["title"]), panel)
-            drawn.append(panels.sized(panel, f"{data}, k = {factors}", 205, 190))
-    return Figure(
-        "fig7",
-        draw.svg(panels.arrange(drawn, 110)),
-        "Dot plot: training time of each method relative to FP32, by data set and factors.",
-        f"Fig. 1 and 7. Training time relative to FP32 of the same repetition; left is faster. "
-        f"{spread(rows, 'relative_time')}, {BARS}. {TICKS}, where its text gives a figure: MASCOT "
-        f"at k = 128, MuPPET at k = 64, and FP16, which it takes for the ideal.",
+class Chart(NamedTuple):
+    """How rows are drawn."""
+
+    shown: str
+    """Which rows, of ``results.SHOWN``."""
+    series: str
+    y: tuple[str, ...]
+    """Quantities, a panel each."""
+    x: str | None = None
+    """What they are drawn over; None gives each of the series a line of its own."""
+    panel: str | None = None
+    """A field with a panel for each of its values."""
+    front: bool = False
+    """A line joins what no other point beats in both x and y, instead of one each series."""
+
+
+CHARTS: Final = {
+    "fig4": Chart("fig4", "data", ("relative_time",), "half_share"),
+    "fig5a": Chart("distribution", "side", ("ratings",), "share"),
+    "fig5b": Chart("gradients", "quartile", ("gradient",), "epoch", "side"),
+    "fig7": Chart("fig7", "method", ("relative_time",), panel="factors"),
+    "fig8": Chart("curves", "method", ("rmse", "loss"), "epoch"),
+    "fig9": Chart("fig9", "variant", ("relative_time", "loss")),
+    "fig10": Chart("fig10", "lookup", ("relative_time",), "groups"),
+    "fig11": Chart("fig11", "data", ("seconds", "rmse"), "groups"),
+    "table2": Chart("table2", "period", ("relative_time",), "sample_ratio"),
+    "pareto": Chart("beyond", "name", ("loss",), "relative_bytes", front=True),
+}
+"""By the names of their files."""
+
+REACH: Final = 0.02
+"""RMSE above the least up to which a panel shows what is there."""
+GREY: Final = "#8a8a8a"
+_COLOURS: Final = (
+    "#1b1b1b", "#56B4E9", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#B3A000", GREY,
+    "#7a4a1d",
+)  # fmt: skip
+_SHAPES: Final = (
+    "circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right",
+)  # fmt: skip
+_DASHES: Final = ([1, 0], [7, 3], [3, 2], [9, 3, 2, 3], [1, 2])
+_TICKS: Final = {"x": "vertical", "y": "horizontal"}
+
+
+def svg(specification: Spec) -> str:
+    """Draw a chart, without a network."""
+    drawn: str = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[])
+    return drawn
+
+
+def draw(chart: Chart, rows: Rows) -> Spec:
+    """Return the specification of a chart of its rows (``results.shown_rows``)."""
+    panels: dict[tuple[str, str], Points] = {}
+    for row in rows:
+        part = f", {TITLES[chart.panel]} {row[chart.panel]}" if chart.panel else ""
+        for field in chart.y:
+            point = _point(chart, row, field)
+            if math.isfinite(point["y"]):
+                panels.setdefault((row["data"] + part, field), []).append(point)
+    series = list(dict.fromkeys(point["series"] for mine in panels.values() for point in mine))
+    looks = _looks(series, TITLES[chart.series], legend=chart.x is not None and len(series) > 1)
+    return {
+        "concat": [
+            {"title": title, **_panel(chart, field, points, looks)}
+            for (title, field), points in panels.items()
+        ],
+        "columns": 2,
+        "resolve": {"scale": dict.fromkeys(looks, "shared")},
+        "background": "#fefefe",
+        # Pages describe a figure, not its thousand marks.
+        "config": {"aria": False, "axis": {"labelFontSize": 12, "titleFontSize": 12}},
+    }
+
+
+def front(points: Points) -> Points:
+    """Return the points that no other one beats in x or y without losing in the other, by x."""
+    places = [(point["x"], point["y"]) for point in points]
+    kept = [
+        point
+        for point, (x, y) in zip(points, places, strict=True)
+        if not any(a <= x and b <= y and (a, b) != (x, y) for a, b in places)
+    ]
+    return sorted(kept, key=lambda point: float(point["x"]))
+
+
+def _point(chart: Chart, row: dict[str, Any], field: str) -> dict[str, Any]:
+    value, x = (_mean(row[name]) if name else None for name in (field, chart.x))
+    key = str(row[chart.series])
+    point = {"series": NAMES.get(key, key), "x": x, "y": value}
+    if isinstance(row[field], dict) and row[field]["low"] is not None:
+        point |= {end: row[field][end] for end in ("low", "high")}
+    paper = row["paper"].get(field)
+    return point | ({"paper": paper} if isinstance(paper, float) else {})
+
+
+def _mean(value: Any) -> float:
+    return float(value["mean"] if isinstance(value, dict) else value)
+
+
+def _panel(chart: Chart, field: str, points: Points, looks: Spec) -> Spec:
+    """Return intervals, lines, marks, and the paper's values as ticks, one over the other."""
+    places = sorted({point["x"] for point in points}) if chart.x else []
+    across = (
+        _x_axis(chart.x, places) if chart.x else {"field": "series", "sort": None, "title": None}
     )
+    along, other = ("y", "x") if chart.x else ("x", "y")
+    axis = {"type": "quantitative", "title": TITLES[field], "scale": _scale(field, points)}
+
+    def layer(value: str, shown: Points, *named: str, **mark: Any) -> Spec:
+        encoding = {along: {"field": value, **axis}, other: across}
+        if value == "low":
+            encoding[f"{along}2"] = {"field": "high"}
+        return {
+            "data": {"values": [point for point in shown if value in point]},
+            "mark": {"clip": True, **mark},
+            "encoding": encoding | {name: looks[name] for name in named},
+        }
+
+    bars = layer("low", points, "color", type="rule", strokeWidth=2)
+    step = 1
+    if chart.x is None:
+        under = [bars]
+    elif chart.front:
+        line = layer("y", front(points), type="line", interpolate="step-after", color=GREY)
+        under = [bars, line]
+    else:
+        bands = layer("low", points, "color", type="area", opacity=0.12)
+        under = [bands, layer("y", points, "color", "strokeDash", type="line")]
+        step = max(1, len(places) // 7)  # marks tell lines apart, and need not be everywhere
+    dots = [point for point in points if chart.x is None or point["x"] in places[::step]]
+    marks = layer("y", dots, "color", "shape", type="point", filled=True, size=70, opacity=1)
+    ticks = layer("paper", points, "color", type="tick", thickness=3, size=18, orient=_TICKS[along])
+    width, height = (420, 330) if chart.front else (270, 220)
+    return {"layer": [*under, marks, ticks], "width": width, "height": height}
 
 
-def _published_time(method: str, factors: int) -> float | None:
-    for path in (f"fig7/{method}/{factors}/relative_time", f"fig7/{method}/relative_time"):
-        value = published.VALUES.get(path)
-        if value is not None and isinstance(value.value, float) and method != "fp32":
-            return value.value
-    return None
+def _scale(field: str, points: Points) -> Spec:
+    """Return a scale with room for all values, and for their intervals as far as is worth it.
+
+    Intervals count only as far as they reach beyond all values by no more than these lie apart:
+    those of two or three repetitions can be so wide that nothing else would be seen.
+    """
+    if field == "ratings":
+        return {"type": "log"}
+    inner = [point[name] for point in points for name in ("y", "paper") if name in point]
+    outer = [point[end] for point in points for end in ("low", "high") if end in point] + inner
+    reach = max(inner) - min(inner) or 0.05 * abs(max(inner)) or 1.0
+    low, high = max(min(outer), min(inner) - reach), min(max(outer), max(inner) + reach)
+    if field in ("rmse", "loss"):
+        high = min(high, min(inner) + REACH)
+    room = 0.06 * (high - low)
+    return {"domain": [low - room, high + room], "nice": False, "zero": False}
 
 
-def half_shares(results: Results) -> Figure:
-    """Draw Fig. 4: time by the share of rows in FP16."""
-    rows = results.rows("fig4")
-    x = alt.X("share:Q", title="rows in FP16").axis(format="%", values=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    of_sets = by_data(rows)
-    drawn = []
-    for data, of_data in of_sets.items():
-        measured = [
-            panels.point(row.quantity("relative_time"), share=row["half_share"], what="ours")
-            for row in of_data
-        ]
-        bytes_only = [
-            {"share": row["half_share"], "value": 1 - row["half_share"] / 2, "what": "bytes alone"}
-            for row in of_data
-        ]
-        shown = {"ours": SERIES["ours"], "bytes alone": SERIES["naive"]}
-        values = panels.finite(measured + bytes_only)
-        values, y = panels.fitted(values, "time relative to FP32")
-        panel = panels.lines(values, "what", shown, x, y)
-        drawn.append(panels.sized(panel, data, panels.width_of(len(of_sets))))
-    return Figure(
-        "fig4",
-        draw.svg(panels.arrange(drawn)),
-        "Lines: time of an epoch relative to FP32 against the share of rows stored in FP16.",
-        f"Fig. 4. Time of an epoch by the share of randomly chosen rows in FP16, "
-        f"k = {results.factors}. {spread(rows, 'relative_time')}, {BANDS}. Dashed: if "
-        f"time followed the bytes moved. The paper's time falls with every step; its text gives no "
-        f"figures.",
-    )
+def _x_axis(field: str, places: Sequence[float]) -> Spec:
+    axis: Spec = {"tickCount": 8}
+    if field in ("share", "half_share", "sample_ratio"):
+        axis["format"] = "~%"
+    if field in ("groups", "sample_ratio"):
+        axis["values"] = places
+    kind = "log" if field == "sample_ratio" else "linear"
+    scale = {"type": kind, "zero": False, "nice": False, "padding": 8}
+    title = TITLES[field]
+    return {"field": "x", "type": "quantitative", "title": title, "scale": scale, "axis": axis}
 
 
-def distribution(results: Results) -> Figure:
-    """Draw Fig. 5(a): how ratings are spread over users and items."""
-    rows = results.rows("table1", "distribution")
-    x = alt.X("share:Q", title="rows, most-rated first").axis(format="%")
-    y = alt.Y("value:Q", title="ratings of a row").scale(type="log")
-    y = y.axis(values=[10**power for power in range(8)], format="~s")
-    of_sets = by_data(rows)
-    drawn = []
-    for data, of_data in of_sets.items():
-        values = [
-            {"share": row["share"], "value": row["ratings"], "side": row["side"]}
-            for row in of_data
-            if row["ratings"] > 0
-        ]
-        shown = {side: SERIES[side] for side in ("users", "items")}
-        marked = sorted({value["share"] for value in values})[::20]
-        panel = panels.lines(values, "side", shown, x, y, marked=marked)
-        drawn.append(panels.sized(panel, data, panels.width_of(len(of_sets))))
-    return Figure(
-        "fig5a",
-        draw.svg(panels.arrange(drawn)),
-        "Lines: number of ratings of users and of items, from the most-rated to the least-rated.",
-        "Fig. 5(a). A few users and items have most of the ratings. Counted, not measured: no "
-        "interval.",
-    )
-
-
-def gradients(results: Results) -> Figure:
-    """Draw Fig. 5(b): the scale of the gradients per quartile of rating counts."""
-    rows = results.rows("fig5")
-    shown = {name: SERIES[name] for name in SERIES if name.startswith("G")}
-    labels = {int(name[1]): name for name in shown}
-    last = max(row["epoch"] for row in rows)
-    x = panels.epochs(0, last)
-    marked = list(range(0, last + 1, max(1, last // 6)))
-    drawn = []
-    for data, of_data in by_data(rows).items():
-        for side in names(of_data, "side"):
-            values = panels.finite(
-                panels.point(
-                    row.quantity("gradient"), epoch=row["epoch"], quartile=labels[row["quartile"]]
-                )
-                for row in of_data
-                if row["side"] == side
-            )
-            values, y = panels.fitted(values, "gradient, root mean square")
-            panel = panels.lines(values, "quartile", shown, x, y, marked=marked)
-            drawn.append(panels.sized(panel, f"{data}, {side}", panels.width_of(2)))
-    return Figure(
-        "fig5b",
-        draw.svg(panels.arrange(drawn)),
-        "Lines: scale of the gradients over the epochs for four quartiles of users and of items.",
-        f"Fig. 5(b). Root mean square norm of the gradients, FP32, by quartile of the number of "
-        f"ratings. {spread(rows, 'gradient')}, {BANDS}. In the paper the most-rated quartile "
-        f"falls fastest; its text gives no figures.",
-    )
-
-
-def errors(results: Results) -> Figure:
-    """Draw Fig. 8: RMSE of each method over the epochs."""
-    rows = results.rows("fig8")
-    shown = looks([method for method in NAMES if method in names(rows, "method")])
-    last = max(row["epoch"] for row in rows)
-    first = -(-last // 5)
-    x = panels.epochs(first, last)
-    marked = list(range(last, -1, -max(1, last // 6)))
-    drawn = []
-    for data, of_data in by_data(rows).items():
-        late = [row for row in of_data if row["epoch"] >= first]
-        for title, values, reach in (
-            ("test RMSE", _errors(late), 0.12),
-            ("test RMSE over FP32's", _losses(late), 0.03),
-        ):
-            low, high = _worth_seeing(values, reach)
-            y = alt.Y("value:Q", title=title).scale(domain=[low, high], zero=False, nice=False)
-            seen = panels.cut([value for value in values if value["value"] <= high], (low, high))
-            panel = panels.lines(seen, "method", shown, x, y, marked=marked)
-            drawn.append(panels.sized(panel, data, panels.width_of(2), HEIGHT + 30))
-    return Figure(
-        "fig8",
-        draw.svg(panels.arrange(drawn)),
-        "Lines: test RMSE of each method over the epochs, and how far it lies above FP32's.",
-        f"Fig. 8. Test RMSE over the epochs, k = {results.factors}, without the steep start, and "
-        f"how far it lies above FP32's in the same repetition. {spread(rows, 'rmse')}, {BANDS}. "
-        f"What lies far above the best is cut off; the table has all ends.",
-    )
-
-
-def _errors(rows: list[Row]) -> panels.Values:
-    return panels.finite(
-        panels.point(row.quantity("rmse"), epoch=row["epoch"], method=name_of(row["method"]))
-        for row in rows
-    )
-
-
-def _losses(rows: list[Row]) -> panels.Values:
-    """Return RMSE less FP32's in the same epoch and repetition."""
-    reference = {row["epoch"]: row.quantity("rmse") for row in rows if row["method"] == "fp32"}
-    return panels.finite(
-        panels.point(
-            paired(row.quantity("rmse"), reference[row["epoch"]]),
-            epoch=row["epoch"],
-            method=name_of(row["method"]),
-        )
-        for row in rows
-        if row["epoch"] in reference
-    )
-
-
-def _worth_seeing(values: panels.Values, reach: float) -> tuple[float, float]:
-    """Return the range of RMSE from the least to the most, but no more than a reach above."""
-    errors = [value["value"] for value in values]
-    low = min(errors, default=0.0)
-    high = min(max(errors, default=0.0), low + reach)
-    room = max(0.001, 0.05 * (high - low))
-    return low - room, high + room
-
-
-def strategies(results: Results) -> Figure:
-    """Draw Fig. 9: time and error of the strategies."""
-    rows = results.rows("fig9")
-    order = [name_of(name) for name in names(rows, "variant")]
-    drawn = []
-    for data, of_data in by_data(rows).items():
-        shown = looks(names(of_data, "variant"))
-        for kind, title, unit in (
-            ("relative_time", "time relative to FP32", 1.0),
-            ("loss", "RMSE over FP32's", 0.0),
-        ):
-            values = panels.finite(
-                panels.point(row.quantity(kind), variant=name_of(row["variant"])) for row in of_data
-            )
-            if kind == "relative_time":
-                paper = published.number("fig9/mascot/relative_time")
-                values.append({"variant": name_of("mascot"), "value": paper, "paper": True})
-            values, x = panels.fitted(values, title, unit, channel=alt.X)
-            x = x.axis(tickCount=5)
-            panel = panels.dots(values, "variant", shown, x, order)
-            panel = alt.layer(panels.reference(unit, title), panel)
-            drawn.append(panels.sized(panel, data, 195, 130))
-    return Figure(
-        "fig9",
-        draw.svg(panels.arrange(drawn, 110)),
-        "Dot plots: time relative to FP32, and RMSE over FP32's, of MASCOT and its two ablations.",
-        f"Fig. 9. N1 stores FP16 and never switches, N2 switches a side as a whole, MASCOT group "
-        f"by group. {spread(rows, 'loss')}, {BARS}. {TICKS}.",
-    )
+def _looks(series: Sequence[str], title: str, legend: bool) -> Spec:
+    """Return the encodings of series, the same in all panels; methods have theirs everywhere."""
+    known = list(dict.fromkeys(NAMES.values()))
+    places = [known.index(name) if name in known else at for at, name in enumerate(series)]
+    style = {"title": title, "orient": "bottom", "columns": 4, "symbolOpacity": 1}
+    ranges = {"color": _COLOURS, "shape": _SHAPES, "strokeDash": _DASHES}
+    return {
+        name: {
+            "field": "series",
+            "legend": style if legend and name != "strokeDash" else None,
+            "scale": {"domain": series, "range": [values[at % len(values)] for at in places]},
+        }
+        for name, values in ranges.items()
+    }

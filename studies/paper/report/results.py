@@ -1,153 +1,39 @@
-"""Read the files that the study's stages have written.
-
-Every measured quantity knows where it stands (``fig7.json#/rows/3/seconds``), so that a number in
-the report can be held against it.
-"""
+"""Read the files that the stages have written; add what follows from them, and the paper's."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from mascot_jax.base.json_text import parse_json
 from mascot_jax.errors import DataError
-from studies.paper.core.quantities import difference
+from studies.paper import published
+from studies.paper.core.quantities import difference, ratio
+from studies.paper.core.settings import NAIVE
 
-NAMES: Final = (
-    "table1", "fig7", "fig4", "fig5", "fig8", "fig9", "fig10", "fig11", "table2", "beyond",
-)  # fmt: skip
-
-
-class Quantity(NamedTuple):
-    """A measured quantity: mean, and 95 % interval over the repetitions."""
-
-    mean: float
-    """NaN where nothing could be measured."""
-    low: float | None
-    high: float | None
-    """None of a single repetition."""
-    values: tuple[float, ...]
-    """One a repetition."""
-    source: str = ""
-    """Where it stands; empty if it was worked out from others."""
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return its ends; without an interval, it may be anything."""
-        if self.low is None or self.high is None or not math.isfinite(self.high - self.low):
-            return (-math.inf, math.inf)
-        return (self.low, self.high)
-
-    def below(self, other: Quantity | float) -> bool:
-        """Tell whether it lies below, its interval and the other's not touching."""
-        least = other.interval[0] if isinstance(other, Quantity) else other
-        return self.interval[1] < least
-
-    def above(self, other: Quantity | float) -> bool:
-        """Tell whether it lies above, its interval and the other's not touching."""
-        most = other.interval[1] if isinstance(other, Quantity) else other
-        return self.interval[0] > most
+Rows = Sequence[dict[str, Any]]
+Result = Mapping[str, Any]
+"""One file: ``rows``, other lists of rows, ``hardware`` and ``settings``."""
 
 
-def _quantity(value: Mapping[str, Any], source: str = "") -> Quantity:
-    mean = math.nan if value["mean"] is None else value["mean"]
-    return Quantity(mean, value["low"], value["high"], tuple(value["values"]), source)
-
-
-def paired(one: Quantity, other: Quantity) -> Quantity:
-    """Return by how much one lies above another in the same repetitions."""
-    return _quantity(difference(one.values, other.values))
-
-
-class Row:
-    """One row of a result file."""
-
-    def __init__(self, values: Mapping[str, Any], source: str) -> None:
-        self._values = values
-        self._source = source
-
-    def __getitem__(self, name: str) -> Any:
-        """Return what identifies the row: a name or a setting."""
-        try:
-            return self._values[name]
-        except KeyError:
-            raise DataError(f"{self._source}: has no {name!r}; repeat the stage") from None
-
-    def get(self, name: str, otherwise: Any = None) -> Any:
-        """Return what may be missing."""
-        return self._values.get(name, otherwise)
-
-    def source(self, name: str) -> str:
-        """Return where a value stands."""
-        return f"{self._source}/{name}"
-
-    def quantity(self, name: str) -> Quantity:
-        """Return a measured quantity."""
-        value = self[name]
-        try:
-            return _quantity(value, self.source(name))
-        except (KeyError, TypeError):
-            raise DataError(
-                f"{self.source(name)}: is no measured quantity: {value!r:.60}"
-            ) from None
-
-
-class Result(NamedTuple):
-    """One result file."""
-
-    hardware: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    lists: Mapping[str, tuple[Row, ...]]
-    """``rows``, and what else there is."""
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """Return the rows that every file has."""
-        return self.lists["rows"]
-
-
-class Results(NamedTuple):
-    """What has been measured of a profile."""
-
-    profile: str
-    files: Mapping[str, Result]
-    """By name, ``fig7`` say; those missing have not been run."""
-
-    @property
-    def factors(self) -> int:
-        """Return k of all that does not say otherwise."""
-        found = (file.settings.get("train", {}).get("factors") for file in self.files.values())
-        return next(filter(None, found), 128)
-
-    def rows(self, name: str, part: str = "rows") -> tuple[Row, ...]:
-        """Return a file's rows, none where it has not been run."""
-        return self.files[name].lists.get(part, ()) if name in self.files else ()
-
-
-def load(folder: Path, profile: str) -> Results:
-    """Read what is there of a profile's results.
-
-    Parameters
-    ----------
-    folder
-        Holds ``fig7.json`` and the others.
-    profile
-        Its name, which every file must have.
+def load(folder: Path, figures: Iterable[str]) -> dict[str, Result]:
+    """Read the results of the profile that the folder is named after, by figure.
 
     Raises
     ------
     DataError
-        A file is no result of this profile.
+        A file is missing, or is no result of this profile.
     """
-    found = (name for name in NAMES if (folder / f"{name}.json").is_file())
-    return Results(profile, {name: _read(folder / f"{name}.json", profile) for name in found})
+    return {name: _read(folder / f"{name}.json", folder.name) for name in figures}
 
 
 def _read(path: Path, profile: str) -> Result:
     try:
         content = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path}: is missing; run its stage of studies/paper/dvc.yaml") from None
     except ValueError as error:
         raise DataError(f"{path}: is no JSON ({error}); repeat the stage") from None
     if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
@@ -156,30 +42,120 @@ def _read(path: Path, profile: str) -> Result:
         raise DataError(
             f"{path}: is of profile {content.get('profile')!r}, not {profile!r}; repeat the stage"
         )
-    lists = {
-        name: tuple(
-            Row(row, f"{path.name}#/{name}/{place}")
-            for place, row in enumerate(rows)
-            if isinstance(row, dict)
-        )
-        for name, rows in content.items()
-        if isinstance(rows, list)
-    }
-    return Result(content.get("hardware", {}), content.get("settings", {}), lists)
+    return content
 
 
-def names(rows: Sequence[Row], field: str) -> list[Any]:
-    """Return a field's values, each once, in the order of the rows."""
-    return list(dict.fromkeys(row[field] for row in rows))
-
-
-def by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the rows of each data set, in their order."""
-    return {data: [row for row in rows if row["data"] == data] for data in names(rows, "data")}
-
-
-def pick(rows: Sequence[Row], **fields: Any) -> Row | None:
-    """Return the first row with these values, or None."""
-    return next(
-        (row for row in rows if all(row.get(name) == value for name, value in fields.items())), None
+def _data_sets(result: Result) -> Rows:
+    """Return the rows of Table I, ours and the paper's."""
+    kinds = ("users", "items", "ratings", "sparsity")
+    theirs = (
+        {"data": f"{name} (paper)", **dict(zip(kinds, published.TABLE1[data], strict=True))}
+        for data, name in published.DATA.items()
     )
+    return [*result["rows"], *theirs]
+
+
+def _first_and_last(result: Result) -> Rows:
+    last = max(row["epoch"] for row in result["rows"])
+    return [row for row in result["rows"] if row["epoch"] in (0, last)]
+
+
+def _with_losses(result: Result) -> Rows:
+    """Return errors by epoch, and by how much they exceed FP32's: their ``loss``."""
+    reference = {
+        (row["data"], row["epoch"]): row["rmse"]["values"]
+        for row in result["rows"]
+        if row["method"] == "fp32"
+    }
+    return [
+        {**row, "loss": difference(row["rmse"]["values"], reference[row["data"], row["epoch"]])}
+        for row in result["rows"]
+    ]
+
+
+def _ends(result: Result) -> Rows:
+    """Return errors after the last epoch, and in words when precision changed."""
+    return [{**row, "switched": _in_words(row["events"])} for row in result["final"]]
+
+
+def _in_words(events: Rows) -> str:
+    if not events or "word_length" in events[0]:
+        return ", ".join(
+            f"{each['word_length']} bits from epoch {each['epoch']}" for each in events
+        )
+    last = events[-1]
+    return f"{100 * last['switched']:.0f} % of row visits switched by epoch {last['epoch']}"
+
+
+def _relative(result: Result, field: str, **unit: Any) -> Rows:
+    """Return rows whose ``field`` is their time to that of the row with the values of ``unit``."""
+    units = {row["data"]: row["seconds"] for row in result["rows"] if unit.items() <= row.items()}
+    return [
+        {**row, field: ratio(row["seconds"]["values"], units[row["data"]]["values"])}
+        for row in result["rows"]
+    ]
+
+
+class Shown(NamedTuple):
+    """Rows of one result file that a table or a figure shows."""
+
+    figure: str
+    names: tuple[str, ...]
+    """Fields that tell the rows of a data set apart."""
+    fields: tuple[str, ...]
+    """What was measured."""
+    rows: Callable[[Result], Rows] = itemgetter("rows")
+
+
+SHOWN: Final = {
+    "table1": Shown("table1", (), ("users", "items", "ratings", "sparsity"), _data_sets),
+    "distribution": Shown("table1", ("side",), ("ratings",), itemgetter("distribution")),
+    "fig4": Shown("fig4", ("half_share",), ("seconds", "relative_time")),
+    "fig5": Shown("fig5", ("side", "quartile", "epoch"), ("gradient",), _first_and_last),
+    "gradients": Shown("fig5", ("side", "quartile", "epoch"), ("gradient",)),
+    "fig7": Shown("fig7", ("method", "factors"), ("seconds", "relative_time")),
+    "fig8": Shown("fig8", ("method",), ("rmse", "loss", "relative_bytes", "switched"), _ends),
+    "curves": Shown("fig8", ("method",), ("rmse", "loss"), _with_losses),
+    "fig9": Shown(
+        "fig9",
+        ("variant",),
+        ("seconds", "relative_time", "over_n1", "rmse", "loss"),
+        lambda result: _relative(result, "over_n1", variant="mascot-n1"),
+    ),
+    "fig10": Shown("fig10", ("lookup", "groups"), ("seconds", "relative_time")),
+    "fig11": Shown("fig11", ("groups",), ("seconds", "rmse")),
+    "table2": Shown(
+        "table2",
+        ("period", "sample_ratio"),
+        ("rmse", "seconds", "relative_time"),
+        lambda result: _relative(result, "relative_time", period=NAIVE[0], sample_ratio=NAIVE[1]),
+    ),
+    "tests": Shown(
+        "table2",
+        ("quantity",),
+        ("difference", "p_value", "significant"),
+        itemgetter("tests"),
+    ),
+    "beyond": Shown("beyond", ("name",), ("rmse", "loss", "relative_bytes", "relative_time")),
+}
+"""By the names of the tables in ``report.md``; and what figures alone show."""
+
+
+def shown_rows(shown: Shown, results: Mapping[str, Result]) -> Rows:
+    """Return the rows to show, each with what the paper says of its fields as ``paper``.
+
+    Raises
+    ------
+    DataError
+        A row lacks a field.
+    """
+    try:
+        return [{**row, "paper": _paper(shown, row)} for row in shown.rows(results[shown.figure])]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{shown.figure}.json: lacks {error}; repeat the stage") from error
+
+
+def _paper(shown: Shown, row: Mapping[str, Any]) -> dict[str, float | str | None]:
+    values = {field: row[field] for field in shown.fields}
+    path = "/".join([shown.figure, *(str(row[name]) for name in shown.names)])
+    return {field: published.find(path, row["data"], field) for field in values}
