@@ -10,9 +10,8 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 
 from mascot_jax.errors import MascotError
-from mascot_jax.settings import TrainSettings
-from mascot_jax.tables.groups import Grouping
 from mascot_jax.tables.storage import Storage
+from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord, SideRecord
 from pipeline.common import paths
 
@@ -20,13 +19,12 @@ from pipeline.common import paths
 class EpochLog:
     """Logs one fold's training; a context manager."""
 
-    def __init__(
-        self, fold: int, users: Grouping, items: Grouping, settings: TrainSettings
-    ) -> None:
+    def __init__(self, fold: int, prepared: Prepared) -> None:
         self._fold = fold
-        self._rows = {"users": np.diff(users.starts), "items": np.diff(items.starts)}
-        self._storages = settings.storages
-        self._factors = settings.factors
+        sides = {"users": prepared.users, "items": prepared.items}
+        self._rows = {name: np.diff(side.starts) for name, side in sides.items()}
+        self._storages = prepared.plan.storages
+        self._factors = prepared.plan.factors
         self._q_errors: list[dict[str, Any]] = []
         self._live = _open_live(fold)
 

@@ -7,9 +7,10 @@ from typing import Any
 import jax
 
 from mascot_jax.data.store import FoldRatings, read_fold
-from mascot_jax.engine.devices import device_for_use, usable_cores
+from mascot_jax.engine.devices import device_for_use, execution_of
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.mf.model import Model, side_to_state
+from mascot_jax.engine.tables import to_device
+from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, model_digest
 from mascot_jax.settings import Params
 from mascot_jax.training.scoring import HeldOut
@@ -20,24 +21,27 @@ from pipeline.common.stage import run_fold_stage
 def evaluate(params: Params, fold: int) -> None:
     """Score the fold's model on the ratings that it was not trained on."""
     model = load_model(paths.model(fold))
-    with jax.default_device(device_for_use(model.settings)):
-        scores = _scores(model, read_fold(paths.SPLIT, fold), clip=params.evaluate.clip)
+    with jax.default_device(device_for_use(model.settings, params.run.backend)):
+        scores = _scores(
+            model,
+            read_fold(paths.SPLIT, fold),
+            execution_of(model.settings, params.run),
+            clip=params.evaluate.clip,
+        )
     paths.write_json(paths.scores(fold), scores | {"model": model_digest(paths.model(fold))})
 
 
-def _scores(model: Model, data: FoldRatings, *, clip: bool) -> dict[str, Any]:
+def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool) -> dict[str, Any]:
     held_out = HeldOut(
         model.users.row_of[data.test_user],
         model.items.row_of[data.test_item],
         data.test_rating,
         model.cold_rule,
     )
-    factors = model.settings.factors
     totals = held_out.score(
-        side_to_state(model.users, factors),
-        side_to_state(model.items, factors),
-        factors,
-        Execution(usable_cores()),
+        to_device(model.users.table),
+        to_device(model.items.table),
+        execution,
         (model.low, model.high) if clip else None,
     )
     return {

@@ -10,16 +10,14 @@ import os
 import resource
 import signal
 import sys
-from typing import NamedTuple
 
 import jax
 import polars as pl
 from tqdm import tqdm
 
 from mascot_jax.data.store import count_training_ratings, read_fold
-from mascot_jax.engine.devices import choose_device, usable_cores
+from mascot_jax.engine.devices import choose_device, execution_of
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import relabelled_ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import CheckpointError
 from mascot_jax.ids.table import index_ids
@@ -27,13 +25,12 @@ from mascot_jax.ids.values import as_column
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.mf.train import train_model
-from mascot_jax.settings import Params, TrainSettings
-from mascot_jax.tables.groups import Grouping, load_groupings
+from mascot_jax.settings import Params, backend_for
+from mascot_jax.tables.groups import load_groupings
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import fingerprint
-from mascot_jax.training.problem import Prepared, decide_biases, prepare
+from mascot_jax.training.problem import Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import EpochRecord, Progress
-from mascot_jax.training.scoring import HeldOut
 from mascot_jax.training.signals import Interruption, deferred_signals
 from pipeline.common import paths
 from pipeline.common.hardware import describe_hardware
@@ -43,14 +40,15 @@ from pipeline.epoch_log import EpochLog
 
 def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging after each epoch the error on that one."""
-    settings = params.train.resolved()
-    device = choose_device(settings.device)
-    settings = settings.on(device.platform)
+    device = choose_device(backend_for(params.train, params.run))
     with jax.default_device(device):
-        inputs = _read(fold, settings)
-        settings = inputs.settings
-        checkpoints = _checkpoints(fold, inputs, settings)
-        model, times = _train(fold, inputs, settings, checkpoints)
+        problem = _read(fold)
+        plan = params.train.plan(device.platform, few_ratings=problem.few_ratings)
+        execution = execution_of(plan, params.run)
+        prepared = prepare(problem, plan, execution)
+        del problem  # its ratings are in ``prepared`` now, in another order
+        checkpoints = _checkpoints(fold, prepared, params.run.checkpoint_every)
+        model, times = _train(fold, prepared, execution, checkpoints)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
     digest = save_model(_with_ids(model, params, fold), paths.model(fold))
     paths.write_json(paths.timing(fold), {"model": digest, **times, **describe_hardware(device)})
@@ -72,53 +70,33 @@ def _with_ids(model: Model, params: Params, fold: int) -> Model:
     return dataclasses.replace(model, users=sides[0], items=sides[1], regroup=params.regroup)
 
 
-class _Inputs(NamedTuple):
-    settings: TrainSettings
-    prepared: Prepared
-    test: HeldOut
-    users: Grouping
-    items: Grouping
-    low: float
-    high: float
-
-
-def _read(fold: int, settings: TrainSettings) -> _Inputs:
-    """Relabel the training and the test ratings by the rows that grouping gave users and items."""
+def _read(fold: int) -> Problem:
     data = read_fold(paths.SPLIT, fold)
-    users, items = load_groupings(paths.groups(fold))
-    settings = decide_biases(settings, users, items)
-    rows = users.row_of, items.row_of
-    test_rows = rows[0][data.test_user], rows[1][data.test_item]
-    prepared = prepare(
-        relabelled_ratings(data.train_user, data.train_item, data.train_rating, *rows),
-        users,
-        items,
-        settings,
+    return make_problem(
+        (data.train_user, data.train_item, data.train_rating),
+        *load_groupings(paths.groups(fold)),
+        test=(data.test_user, data.test_item, data.test_rating),
+        low=data.low,
+        high=data.high,
     )
-    test = HeldOut(*test_rows, data.test_rating, prepared.rule)
-    return _Inputs(settings, prepared, test, users, items, data.low, data.high)
 
 
-def _checkpoints(fold: int, inputs: _Inputs, settings: TrainSettings) -> Checkpoints | None:
-    if settings.checkpoint_every is None:
+def _checkpoints(fold: int, prepared: Prepared, every: int | None) -> Checkpoints | None:
+    if every is None:
         return None
-    _, prepared, test, users, items, *_ = inputs
-    training = fingerprint(prepared, users, items, settings, test=test)
-    return Checkpoints(paths.checkpoint(fold), settings.checkpoint_every, training)
+    return Checkpoints(paths.checkpoint(fold), every, fingerprint(prepared))
 
 
 def _train(
-    fold: int, inputs: _Inputs, settings: TrainSettings, checkpoints: Checkpoints | None
+    fold: int, prepared: Prepared, execution: Execution, checkpoints: Checkpoints | None
 ) -> tuple[Model, dict[str, float]]:
     """Return the model, and what it took to train it."""
-    _, prepared, test, users, items, low, high = inputs
-    threads = settings.threads or usable_cores()
     start = None if checkpoints is None else _load(checkpoints)
     records = [] if start is None else list(start.records)
     with (
-        EpochLog(fold, users, items, settings) as log,
+        EpochLog(fold, prepared) as log,
         tqdm(
-            total=settings.epochs,
+            total=prepared.plan.epochs,
             initial=len(records),
             desc=f"fold {fold}",
             unit="epoch",
@@ -136,25 +114,13 @@ def _train(
             bar.update()
             return interruption.requested
 
-        model = train_model(
-            prepared,
-            users,
-            items,
-            settings,
-            Execution(threads, writes=settings.writes),
-            low=low,
-            high=high,
-            on_epoch=on_epoch,
-            test=test,
-            start=start,
-            checkpoints=checkpoints,
-        )
+        model = train_model(prepared, execution, on_epoch, start=start, checkpoints=checkpoints)
     _stop_if_asked(interruption, checkpoints)
     return model, {
         "train_seconds": sum(record.seconds for record in records),
         "updates": len(prepared.ratings) * len(records),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "threads": threads,
+        "threads": execution.threads,
     }
 
 
@@ -178,7 +144,7 @@ def _stop_if_asked(interruption: Interruption, checkpoints: Checkpoints | None) 
     if interruption.signal is None:
         return
     if checkpoints is None:
-        kept = "nothing is kept, as train.checkpoint_every is null"
+        kept = "nothing is kept, as run.checkpoint_every is null"
     elif checkpoints.failure is not None:
         kept = str(checkpoints.failure)
     else:

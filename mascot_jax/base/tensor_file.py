@@ -6,19 +6,22 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from importlib.metadata import version
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-import mascot_jax
 from mascot_jax.base.files import atomic_write
 from mascot_jax.base.json_text import parse_json
 from mascot_jax.errors import MascotError, printable
 
 Tensors = dict[str, NDArray[Any]]
+
+
+_VERSION: Final = version("mascot-jax")
 
 
 class Format(NamedTuple):
@@ -32,6 +35,8 @@ class Format(NamedTuple):
     """The newest that this library reads; what it writes."""
     error: type[MascotError]
     """Raised where a file cannot be used."""
+    oldest: int = 1
+    """The oldest version that this library reads."""
 
 
 def write_tensors(
@@ -64,7 +69,7 @@ def write_tensors(
     metadata = {
         **facts,
         "format_version": form.version,
-        "library_version": mascot_jax.__version__,
+        "library_version": _VERSION,
     }
     metadata["sha256"] = digest = _digest(tensors, metadata)
     with atomic_write(path) as temporary:
@@ -89,6 +94,12 @@ def read_tensors(path: str | os.PathLike[str], form: Format) -> tuple[Tensors, d
             f"{path}: {form.name} format {version!r:.20} was written by mascot-jax "
             f"{printable(metadata.get('library_version'), 40)}; this version reads up to "
             f"{form.version}: upgrade mascot-jax"
+        )
+    if version < form.oldest:
+        raise form.error(
+            f"{path}: {form.name} format {version} was written by mascot-jax "
+            f"{printable(metadata.get('library_version'), 40)}, which is too old for this version "
+            f"({_VERSION}): go on with that one, or remove the file to start from the beginning"
         )
     if metadata.pop("sha256", None) != _digest(tensors, metadata):
         raise form.error(f"{path}: the content does not match its checksum: altered or damaged")

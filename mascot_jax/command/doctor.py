@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-import mascot_jax
 from mascot_jax.command.output import print_json, print_table
 from mascot_jax.errors import MascotError
 
@@ -21,7 +20,7 @@ NOTE: Final = "note"
 BROKEN: Final = "broken"
 
 HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-_CHECKOUT: Final = Path(mascot_jax.__file__).parents[1]
+_CHECKOUT: Final = Path(__file__).parents[2]
 
 
 class Check(NamedTuple):
@@ -75,7 +74,7 @@ def _python() -> Check:
 
 def _packages() -> Iterator[Check]:
     names = ["jaxlib", *(name for name, extra in _requirements() if not extra)]
-    yield Check("mascot-jax", OK, mascot_jax.__version__)
+    yield Check("mascot-jax", OK, version("mascot-jax"))
     for name in names:
         found = _version(name)
         remedy = "" if found else f"run `pip install {name}`"
@@ -129,18 +128,17 @@ def _training() -> Check:
 
     from mascot_jax.engine.devices import choose_device
     from mascot_jax.engine.kernels import Execution
-    from mascot_jax.engine.ratings import make_ratings
     from mascot_jax.settings import TrainSettings
-    from mascot_jax.training.initial import initial_state
-    from mascot_jax.training.loop import fit
+    from mascot_jax.tables.groups import regroup
+    from mascot_jax.training.loop import train_state
+    from mascot_jax.training.problem import make_problem, prepare
 
     users, items = np.array([0, 0, 1, 1], np.uint32), np.array([0, 1, 0, 1], np.uint32)
-    starts = np.array([0, 2], np.uint32)
-    settings = TrainSettings(factors=8, epochs=1, backend="cpu", deterministic=True)
+    groups = regroup(np.array([2, 2]), 1)
+    problem = make_problem((users, items, np.ones(4, np.float32)), groups, groups)
+    plan = TrainSettings(factors=8, epochs=1).plan()
     with jax.default_device(choose_device("cpu")):
-        state = initial_state(starts, starts, settings)
-        ratings = make_ratings(users, items, np.ones(4, np.float32), 2, 2)
-        state = fit(state, ratings, settings, Execution())
+        state = train_state(prepare(problem, plan, Execution()), Execution())
     return Check("training", OK, f"{int(state.epoch)} epoch of a tiny model on the CPU")
 
 

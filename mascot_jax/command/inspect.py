@@ -84,9 +84,9 @@ def _side(side: ModelSide) -> dict[str, Any]:
                 "storage": name,
                 "rows": len(rows),
                 "bytes": rows.nbytes,
-                "groups": int((side.codes == STORAGES[name].code).sum()),
+                "groups": int((side.table.codes == STORAGES[name].code).sum()),
             }
-            for name, rows in side.factors.items()
+            for name, rows in side.table.stored.items()
         ],
     }
 

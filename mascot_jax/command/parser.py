@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 import shtab
-
-import mascot_jax
 
 DESCRIPTION: Final = """\
 Train recommender models on ratings, and use them: predict, recommend, evaluate.
@@ -78,7 +77,7 @@ def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=mascot_jax.__version__)
+    parser.add_argument("--version", action="version", version=version("mascot-jax"))
     parser.add_argument(
         "--print-completion",
         action=_PrintCompletion,
@@ -109,7 +108,7 @@ def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
 def _train(parser: argparse.ArgumentParser) -> None:
     # Only here, as pydantic takes three times as long to import as all else that help needs.
     from mascot_jax.command.options import add_options, train_settings
-    from mascot_jax.settings import RegroupSettings, TrainSettings
+    from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 
     _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
     _file(parser, "-o", "--output", metavar="MODEL", required=True, help="the model file to write")
@@ -125,6 +124,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     )
     add_options(settings, TrainSettings(**train_settings({})))
     add_options(settings, RegroupSettings())
+    add_options(settings, RunSettings())
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:

@@ -16,11 +16,11 @@ from mascot_jax.command.progress import Display
 from mascot_jax.command.tables import check_output, read_ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import SaveError, SettingsError
-from mascot_jax.mf.fit import fit_model
+from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import Interactions, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
-from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import Interruption, deferred_signals
@@ -30,12 +30,15 @@ def run(args: argparse.Namespace) -> int:
     """Train and save; return 128 + the signal that stopped it: 130 of Ctrl-C."""
     settings = validate(TrainSettings, train_settings(given(args, TrainSettings)), "train")
     groups = validate(RegroupSettings, given(args, RegroupSettings), "regroup")
+    how = validate(RunSettings, given(args, RunSettings), "run")
     check_output(args.output)
     checkpoint = Path(f"{args.output}.checkpoint")
     _check_nothing_is_lost(args, checkpoint)
     ratings = read_interactions(read_ratings(args.ratings, args.user, args.item, args.rating))
     display = Display(ratings.ratings.size, settings, as_json=args.json)
-    model, interruption = _fit(ratings, settings, groups, display, checkpoint, resume=args.resume)
+    model, interruption = _fit(
+        ratings, settings, groups, how, display, checkpoint, resume=args.resume
+    )
     digest = _save(model, args.output, checkpoint)
     if checkpoint.is_file() and not interruption.requested:
         checkpoint.unlink()
@@ -76,6 +79,7 @@ def _fit(
     ratings: Interactions,
     settings: TrainSettings,
     groups: RegroupSettings,
+    how: RunSettings,
     display: Display,
     checkpoint: Path,
     *,
@@ -87,10 +91,11 @@ def _fit(
             display.add(record)
             return interruption.requested
 
-        model = fit_model(
+        model = fit_ratings(
             ratings,
             settings,
             groups,
+            how,
             on_epoch=on_epoch,
             checkpoint=checkpoint,
             resume=resume,

@@ -11,8 +11,9 @@ from typing import Any
 import jax
 
 from mascot_jax.engine import native  # noqa: F401  says what is wrong where mascot_ffi does not load
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import BackendError
-from mascot_jax.settings import Backend, TrainSettings
+from mascot_jax.settings import Backend, RunSettings, TrainPlan
 
 
 def usable_cores() -> int:
@@ -20,12 +21,18 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def device_for_use(settings: TrainSettings) -> jax.Device:
-    """Return where to use a model that was trained with these settings.
+def execution_of(plan: TrainPlan, run: RunSettings) -> Execution:
+    """Return how the kernels of a training run."""
+    threads = usable_cores() if run.threads is None else run.threads
+    return Execution(threads, writes=plan.writes)
+
+
+def device_for_use(plan: TrainPlan, backend: Backend = "auto") -> jax.Device:
+    """Return where to use a model that was trained by this plan.
 
     Trained on a GPU, it can still be used where there is none.
     """
-    return choose_device("cpu" if settings.device == "cpu" else "auto")
+    return choose_device("cpu" if plan.beyond_cuda or backend == "cpu" else "auto")
 
 
 def choose_device(backend: Backend) -> jax.Device:

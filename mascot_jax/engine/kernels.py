@@ -1,11 +1,12 @@
 """The native kernels as JAX functions, one per FFI target.
 
 Operand order is that of ``ffi/bind/signatures.h``. Tables are updated in place where the caller's
-jit donates them. Shapes: n ratings, g groups of a side, k factors.
+jit donates them. Shapes: n ratings, g groups, k factors.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -17,8 +18,8 @@ from jax.typing import ArrayLike
 
 from mascot_jax.engine import native  # noqa: F401  registers the targets
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.tables.storage import STORAGES, WHOLE_ROW, Storage
-from mascot_jax.tables.table import Side, Tables
+from mascot_jax.tables.storage import STORAGES, WHOLE_ROW
+from mascot_jax.tables.table import Table
 
 STATISTICS = 4
 """Columns of the sums after the k of the gradient.
@@ -64,27 +65,6 @@ def block_size(count: int) -> int:
     """
     wanted = max(count // 1024, 1)
     return min(max(1 << (wanted.bit_length() - 1), 256), LARGEST_BLOCK)
-
-
-def allocate_table(rows: int, factors: int, storage: Storage) -> jax.Array:
-    """Return an uninitialised table ``(rows, stride)`` on huge pages.
-
-    Rows never touched cost no memory.
-    """
-    shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
-    table: jax.Array = jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
-    return table
-
-
-@partial(jax.jit, donate_argnames="table")
-def put_rows(table: jax.Array, rows: jax.Array, values: jax.Array) -> jax.Array:
-    """Write rows ``(n, stride)`` into a table, in place: a copy would not lie on huge pages.
-
-    ``rows`` is uint32 ``(n,)``, rising, each a row of the table.
-    """
-    return table.at[rows].set(
-        values, mode="promise_in_bounds", indices_are_sorted=True, unique_indices=True
-    )
 
 
 @partial(jax.jit, static_argnames=("blocks", "longest_run", "least_sweeps", "threads"))
@@ -146,16 +126,15 @@ def lay_out(
 
 def run_epoch(
     ratings: Ratings,
-    users: Side,
-    items: Side,
+    users: Table,
+    items: Table,
     rates: jax.Array,
     counters: jax.Array,
     *,
-    factors: int,
     rounding: str = "nearest",
     arithmetic: str = "float32",
     execution: Execution,
-) -> tuple[Side, Side, jax.Array, jax.Array]:
+) -> tuple[Table, Table, jax.Array, jax.Array]:
     """Visit every rating once, updating both its rows in place (Eq. 2, 3; Algorithm 1, l. 4-13).
 
     Parameters
@@ -165,69 +144,65 @@ def run_epoch(
         row, and each row's updates come in an order that the threads have no part in: results are
         the same bits for every number of threads.
     users, items
-        Tables and groups; every group's storage has a table.
+        Every group's storage has an array.
     rates
         float32 ``(5,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums), quantiser.
     counters
         uint32 ``(2,)``: seed, epoch.
-    factors
-        Components in use of each row (k).
     rounding
         How rows of fewer than 32 bits are stored: ``nearest`` or ``stochastic``.
     arithmetic
         What updates are computed in: ``float32``; or, of methods to be compared with, ``float16``
         (all rows in float16), ``mixed`` (all in float32; the quantiser is the loss scale) or
         ``fixed`` (all in float32; the quantiser is the word length in bits, from 24 on as float32).
-        These three sample nothing. ``ffi/core/kernel_quantised.h`` defines them.
+        These three sample nothing. ``ffi/core/update/arithmetic.h`` defines them.
     execution
         How to run.
 
     Returns
     -------
     users, items, user sums, item sums
-        The updated sides, and per group of each the sums over its sampled ratings, float32
+        The updated tables, and per group of each the sums over its sampled ratings, float32
         ``(g, k + 4)``.
     """
     sums = [
-        jax.ShapeDtypeStruct((side.codes.shape[0], factors + STATISTICS), jnp.float32)
-        for side in (users, items)
+        jax.ShapeDtypeStruct((table.groups, table.factors + STATISTICS), jnp.float32)
+        for table in (users, items)
     ]
-    user_sums, item_sums, *tables = _walk(
+    user_sums, item_sums, *arrays = _walk(
         "mascot_epoch" if ratings.strata is None else "mascot_strata_epoch",
         ratings,
         users,
         items,
         rates,
         counters,
-        factors,
         execution,
         sums,
         rounding=rounding,
         arithmetic=arithmetic,
         **({} if ratings.strata is None else {"conflict_free": ratings.conflict_free}),
     )
-    return *_with_tables(users, items, tables), user_sums, item_sums
+    return *_renewed(users, items, arrays), user_sums, item_sums
 
 
 def run_stream(
     ratings: Ratings,
-    users: Side,
-    items: Side,
+    users: Table,
+    items: Table,
     rates: jax.Array,
     counters: jax.Array,
     *,
-    factors: int,
     execution: Execution,
-) -> tuple[Side, Side]:
+) -> tuple[Table, Table]:
     """Load and store the rows that ``run_epoch`` would, in its order: its bound.
 
     Nothing is computed.
     """
-    tables = _walk("mascot_stream", ratings, users, items, rates, counters, factors, execution, [])
-    return _with_tables(users, items, tables)
+    arrays = _walk("mascot_stream", ratings, users, items, rates, counters, execution, [])
+    return _renewed(users, items, arrays)
 
 
-def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execution) -> Side:
+def promote(table: Table, new_codes: jax.Array, *, execution: Execution) -> Table:
     """Convert, in place, the rows of groups that have a lower code in ``new_codes``.
 
     That is uint8 ``(g,)``. Rows stay what they are, but from int8 to float16 they are rounded to
@@ -235,29 +210,28 @@ def promote(side: Side, new_codes: jax.Array, *, factors: int, execution: Execut
     """
     call = jax.ffi.ffi_call(
         "mascot_promote",
-        [_like(table) for table in side.tables.values()],
-        input_output_aliases={3 + i: i for i in range(len(side.tables))},
+        _like(table),
+        input_output_aliases={3 + i: i for i in range(len(table.stored))},
     )
-    tables = call(
-        side.starts,
-        side.codes,
+    arrays = call(
+        table.starts,
+        table.codes,
         new_codes,
-        *side.tables.values(),
-        row=_row(factors, side),
+        *table.stored.values(),
+        row=_row(table),
         execution=execution.attribute(),
     )
-    return side._replace(tables=dict(zip(side.tables, tables, strict=True)), codes=new_codes)
+    return dataclasses.replace(_with_arrays(table, arrays), codes=new_codes)
 
 
-def check_finite(side: Side, *, factors: int, execution: Execution) -> jax.Array:
+def check_finite(table: Table, *, execution: Execution) -> jax.Array:
     """Return uint8 ``(g,)``: 1 where all factors of a group are finite."""
-    return jax.ffi.ffi_call(
-        "mascot_check_finite", jax.ShapeDtypeStruct(side.codes.shape, jnp.uint8)
-    )(
-        side.starts,
-        side.codes,
-        *side.tables.values(),
-        row=_row(factors, side),
+    shape = jax.ShapeDtypeStruct((table.groups,), jnp.uint8)
+    return jax.ffi.ffi_call("mascot_check_finite", shape)(
+        table.starts,
+        table.codes,
+        *table.stored.values(),
+        row=_row(table),
         execution=execution.attribute(),
     )
 
@@ -265,24 +239,23 @@ def check_finite(side: Side, *, factors: int, execution: Execution) -> jax.Array
 def predict(
     users: jax.Array,
     items: jax.Array,
-    user_side: Side,
-    item_side: Side,
+    user_table: Table,
+    item_table: Table,
     *,
-    factors: int,
     execution: Execution,
 ) -> jax.Array:
     """Return float32 ``(n,)``: p_u . q_i for each pair of rows.
 
-    ``users`` and ``items`` are uint32 ids that are known to be in range.
+    ``users`` and ``items`` are uint32 rows that are known to be in range.
     """
     return jax.ffi.ffi_call("mascot_predict", jax.ShapeDtypeStruct(users.shape, jnp.float32))(
         users,
         items,
-        *_groups(user_side, item_side),
-        *user_side.tables.values(),
-        *item_side.tables.values(),
-        row=_row(factors, user_side, item_side),
-        user_tables=np.int64(len(user_side.tables)),
+        *_groups(user_table, item_table),
+        *user_table.stored.values(),
+        *item_table.stored.values(),
+        row=_row(user_table, item_table),
+        user_tables=np.int64(len(user_table.stored)),
         block_size=np.int64(block_size(users.shape[0])),
         execution=execution.attribute(),
     )
@@ -291,34 +264,33 @@ def predict(
 def _walk(
     target: str,
     ratings: Ratings,
-    users: Side,
-    items: Side,
+    users: Table,
+    items: Table,
     rates: jax.Array,
     counters: jax.Array,
-    factors: int,
     execution: Execution,
     results: Sequence[jax.ShapeDtypeStruct],
     **attributes: str | bool,
 ) -> list[jax.Array]:
     """Call a target that goes over the ratings.
 
-    Returns its results, then the tables, aliased to the operands.
+    Returns its results, then the arrays of both tables, aliased to the operands.
     """
     data = (ratings.users, ratings.items, ratings.ratings)
     strata = ratings.strata if target == "mascot_strata_epoch" else None
     operands = [*data, *_groups(users, items), rates, counters, *(strata or ())]
-    tables = [*users.tables.values(), *items.tables.values()]
+    arrays = [*users.stored.values(), *items.stored.values()]
     call = jax.ffi.ffi_call(
         target,
-        [*results, *(_like(table) for table in tables)],
-        input_output_aliases={len(operands) + i: len(results) + i for i in range(len(tables))},
+        [*results, *_like(users), *_like(items)],
+        input_output_aliases={len(operands) + i: len(results) + i for i in range(len(arrays))},
     )
     return list(
         call(
             *operands,
-            *tables,
-            row=_row(factors, users, items),
-            user_tables=np.int64(len(users.tables)),
+            *arrays,
+            row=_row(users, items),
+            user_tables=np.int64(len(users.stored)),
             block_size=np.int64(block_size(len(ratings)) if strata is None else LARGEST_BLOCK),
             execution=execution.attribute(),
             **attributes,
@@ -326,24 +298,27 @@ def _walk(
     )
 
 
-def _row(factors: int, *sides: Side) -> dict[str, np.int64]:
-    """Return the FFI attribute ``row``: what the rows of these sides' tables hold."""
-    blocks = {STORAGES[name].scale_block for side in sides for name in side.tables} - {0}
-    return {"factors": np.int64(factors), "scale_block": np.int64(max(blocks, default=WHOLE_ROW))}
+def _row(*tables: Table) -> dict[str, np.int64]:
+    """Return the FFI attribute ``row``: what the rows of these tables hold."""
+    blocks = {STORAGES[name].scale_block for table in tables for name in table.stored} - {0}
+    return {
+        "factors": np.int64(tables[0].factors),
+        "scale_block": np.int64(max(blocks, default=WHOLE_ROW)),
+    }
 
 
-def _groups(users: Side, items: Side) -> tuple[jax.Array, ...]:
+def _groups(users: Table, items: Table) -> tuple[jax.Array, ...]:
     return users.starts, users.codes, items.starts, items.codes
 
 
-def _like(table: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(table.shape, table.dtype)
+def _like(table: Table) -> list[jax.ShapeDtypeStruct]:
+    return [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in table.stored.values()]
 
 
-def _with_tables(users: Side, items: Side, tables: Sequence[jax.Array]) -> tuple[Side, Side]:
-    def renew(side: Side, new: Sequence[jax.Array]) -> Side:
-        fresh: Tables = dict(zip(side.tables, new, strict=True))
-        return side._replace(tables=fresh)
+def _with_arrays(table: Table, arrays: Sequence[jax.Array]) -> Table:
+    return dataclasses.replace(table, stored=dict(zip(table.stored, arrays, strict=True)))
 
-    count = len(users.tables)
-    return renew(users, tables[:count]), renew(items, tables[count:])
+
+def _renewed(users: Table, items: Table, arrays: Sequence[jax.Array]) -> tuple[Table, Table]:
+    count = len(users.stored)
+    return _with_arrays(users, arrays[:count]), _with_arrays(items, arrays[count:])

@@ -8,7 +8,8 @@ decided here: ``train.order``, and ``train.deterministic``, which needs blocks t
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mascot_jax.base.arrays import count_each
 from mascot_jax.engine import kernels
-from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.ratings import Ratings, Strata
 from mascot_jax.errors import BackendError, DataError
-from mascot_jax.settings import TrainSettings
+from mascot_jax.settings import TrainPlan
 
 MOST_RANGES: Final = 64
 """Of users, and of items; fewer only where there are fewer rows. The data fix them: were they as
@@ -42,95 +42,90 @@ through the users' table from page to page: no less accurate than a full shuffle
 
 def lay_out(
     ratings: Ratings,
-    settings: TrainSettings,
+    plan: TrainPlan,
     user_starts: NDArray[np.uint32],
     item_starts: NDArray[np.uint32],
+    threads: int,
 ) -> Ratings:
-    """Return ratings in the order in which training numbers them.
+    """Return ratings on the device, in the order in which training numbers them.
 
     Parameters
     ----------
     ratings
-        As they came, in their seeded order; or laid out by this function for the same settings,
-        which are returned as they are.
-    settings
+        As they came, in their seeded order. Those on the host go to JAX's default device.
+    plan
         ``order``, ``deterministic`` and ``seed`` count. ``shuffled`` keeps the seeded order,
         ``runs`` puts up to 8 ratings of a user one after the other and deals these runs out at
         random, ``group-blocks`` makes a block of the ratings of each pair of a user group and an
-        item group. Where they ask for a deterministic training, or leave that to the device and it
-        is a CPU, ratings of ``shuffled`` and ``runs`` are first put into blocks of ranges of users
-        and items; within these they lie as without.
+        item group. Where training is to be deterministic, ratings of ``shuffled`` and ``runs`` are
+        first put into blocks of ranges of users and items; within these they lie as without.
     user_starts, item_starts
         uint32 ``(g + 1,)``: group tables.
+    threads
+        The result does not depend on their number.
 
     Raises
     ------
     BackendError
-        If the settings ask for what only the CPU can do, and the ratings are elsewhere.
+        If the plan asks for what only the CPU can do, and the device is another one.
     DataError
         If there are too many ratings to be laid out.
-    ValueError
-        If the ratings have been laid out for other settings.
     """
-    if is_laid_out(ratings, settings):
-        return ratings
-    if (ratings.order, ratings.conflict_free) != ("shuffled", False):
-        raise ValueError("the ratings have been laid out for other settings already")
-    settings = settings.on(_platform(ratings))
-    _check_platform(ratings, settings)
-    if settings.order == "shuffled" and not settings.deterministic:
-        return dataclasses.replace(ratings, order=settings.order, conflict_free=False)
+    _check_platform(ratings.platform, plan)
+    if plan.order == "shuffled" and not plan.deterministic:
+        columns = jax.device_put(ratings.host(), ratings.device)
+        return _with_columns(ratings, columns, order=plan.order)
     if len(ratings) > MOST_PLACES:
         raise DataError(
             f"{len(ratings)} ratings: there are {MOST_PLACES} places at most; with train.order "
             "shuffled and train.deterministic false, which lay nothing out, there is no limit"
         )
-    in_blocks = settings.order == "group-blocks" or bool(settings.deterministic)
-    if settings.order == "group-blocks":
+    in_blocks = plan.order == "group-blocks" or plan.deterministic
+    if plan.order == "group-blocks":
         starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
     else:
+        ranges = MOST_RANGES if in_blocks else 1
+        rows = ratings.host()
         starts = (
-            range_starts(ratings.users, ratings.user_count, MOST_RANGES if in_blocks else 1),
-            range_starts(ratings.items, ratings.item_count, MOST_RANGES if in_blocks else 1),
+            range_starts(rows[0], ratings.user_count, ranges),
+            range_starts(rows[1], ratings.item_count, ranges),
         )
-    laid_out, begin = _lay_out(ratings, settings, *starts)
-    user_ranges, item_ranges = (jnp.asarray(x.astype(np.uint32)) for x in starts)
-    return dataclasses.replace(
-        laid_out,
-        strata=Strata(user_ranges, item_ranges, begin) if in_blocks else None,
-        order=settings.order,
-        conflict_free=bool(settings.deterministic),
+    columns, begin = _sort(ratings, plan, *starts, threads)
+    strata = None
+    if in_blocks:
+        user_ranges, item_ranges = (jnp.asarray(x.astype(np.uint32)) for x in starts)
+        strata = Strata(user_ranges, item_ranges, begin)
+    return _with_columns(
+        ratings, columns, strata=strata, order=plan.order, conflict_free=plan.deterministic
     )
 
 
-def is_laid_out(ratings: Ratings, settings: TrainSettings) -> bool:
-    """Return whether ratings lie as ``lay_out`` would put them for these settings."""
-    wanted = settings.on(_platform(ratings))
-    return (ratings.order, ratings.conflict_free) == (wanted.order, bool(wanted.deterministic))
+def is_laid_out(ratings: Ratings, plan: TrainPlan) -> bool:
+    """Return whether ratings lie as ``lay_out`` would put them for this plan."""
+    return (ratings.order, ratings.conflict_free) == (plan.order, plan.deterministic)
 
 
-def _platform(ratings: Ratings) -> str:
-    platform: str = next(iter(ratings.users.devices())).platform
-    return platform
+def _with_columns(ratings: Ratings, columns: Sequence[jax.Array], **layout: Any) -> Ratings:
+    users, items, values = columns
+    return dataclasses.replace(ratings, users=users, items=items, ratings=values, **layout)
 
 
-def _check_platform(ratings: Ratings, settings: TrainSettings) -> None:
-    platform = _platform(ratings)
+def _check_platform(platform: str, plan: TrainPlan) -> None:
     if platform == "cpu":
         return
-    if settings.deterministic:
+    if plan.deterministic:
         raise BackendError(
-            f"train.deterministic: {platform} runs Hogwild only; set train.backend to cpu"
+            f"train.deterministic: {platform} runs Hogwild only; set run.backend to cpu"
         )
-    if settings.order == "group-blocks":
+    if plan.order == "group-blocks":
         raise BackendError(
             f"train.order: {platform} has no group-blocks, only shuffled and runs; "
-            "set train.backend to cpu"
+            "set run.backend to cpu"
         )
 
 
 def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArray[np.int64]:
-    """Divide a side's rows into contiguous ranges with about equally many ratings.
+    """Divide a table's rows into contiguous ranges with about equally many ratings.
 
     Parameters
     ----------
@@ -156,28 +151,29 @@ def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArra
     return starts
 
 
-def _lay_out(
+def _sort(
     ratings: Ratings,
-    settings: TrainSettings,
+    plan: TrainPlan,
     user_starts: NDArray[np.int64],
     item_starts: NDArray[np.int64],
-) -> tuple[Ratings, jax.Array]:
-    """Sort by pair of ranges, then into runs where these are the order.
+    threads: int,
+) -> tuple[list[jax.Array], jax.Array]:
+    """Sort by pair of ranges, then into runs where these are the order, on the CPU.
 
-    Returns the ratings, and uint32 ``(user ranges x item ranges,)``: each block's first.
+    Returns the three columns on the ratings' device, and uint32 ``(user ranges x item ranges,)``:
+    the number of each block's first rating.
     """
     item_ranges = len(item_starts) - 1
     blocks = (len(user_starts) - 1) * item_ranges
-    device, host = next(iter(ratings.users.devices())), jax.local_devices(backend="cpu")[0]
-    columns = kernels.lay_out(
-        *(jax.device_put(x, host) for x in (ratings.users, ratings.items, ratings.ratings)),
+    host = jax.local_devices(backend="cpu")[0]
+    *columns, begin = kernels.lay_out(
+        *jax.device_put(ratings.host(), host),
         np.repeat(np.arange(0, blocks, item_ranges, dtype=np.uint32), np.diff(user_starts)),
         np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts)),
-        np.uint32(settings.seed),
+        np.uint32(plan.seed),
         blocks=blocks,
-        longest_run=LONGEST_RUN if settings.order == "runs" else 0,
+        longest_run=LONGEST_RUN if plan.order == "runs" else 0,
         least_sweeps=LEAST_SWEEPS,
-        threads=settings.threads or usable_cores(),
+        threads=threads,
     )
-    users, items, values, begin = (jax.device_put(x, device) for x in columns)
-    return dataclasses.replace(ratings, users=users, items=items, ratings=values), begin
+    return jax.device_put((columns, begin), ratings.device)  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ from mascot_jax.base.arrays import parts
 from mascot_jax.base.biases import Biases
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.tables.table import Side
+from mascot_jax.tables.table import Table
 
 PAIRS_AT_A_TIME: Final = 1 << 20
 """Bounds the memory of a prediction: 12 MiB a chunk."""
@@ -59,13 +59,12 @@ class ColdRule(NamedTuple):
 
 
 def predict(
-    users: Side,
-    items: Side,
+    users: Table,
+    items: Table,
     user_rows: NDArray[np.uint32],
     item_rows: NDArray[np.uint32],
     rule: ColdRule,
     *,
-    factors: int,
     execution: Execution,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Predict pairs in chunks.
@@ -78,8 +77,8 @@ def predict(
         uint32 ``(n,)``: regrouped rows.
     rule
         Answers for cold pairs, and biases.
-    factors, execution
-        k, and how to run.
+    execution
+        How to run.
 
     Yields
     ------
@@ -91,26 +90,24 @@ def predict(
     IndexError
         If a row does not exist.
     """
-    for rows, side, kind in ((user_rows, users, "user"), (item_rows, items, "item")):
+    for rows, table, kind in ((user_rows, users, "user"), (item_rows, items, "item")):
         if len(rows):
-            check_row(int(rows.max()), side, kind)
+            check_row(int(rows.max()), table, kind)
     for part in parts(len(user_rows), PAIRS_AT_A_TIME):
         dots = products(
             jnp.asarray(user_rows[part]),
             jnp.asarray(item_rows[part]),
             users,
             items,
-            factors=factors,
             execution=execution,
         )
         yield part, rule.complete(np.asarray(dots), user_rows[part], item_rows[part])
 
 
-products = partial(jax.jit, static_argnames=("factors", "execution"))(kernels.predict)
+products = partial(jax.jit, static_argnames="execution")(kernels.predict)
 
 
-def check_row(row: int, side: Side, kind: str) -> None:
-    """Raise an IndexError if a side has no such row; the kernel trusts what it is given."""
-    count = next(iter(side.tables.values())).shape[0]
-    if row >= count:
-        raise IndexError(f"{kind} row {row} does not exist: there are {count}")
+def check_row(row: int, table: Table, kind: str) -> None:
+    """Raise an IndexError if a table has no such row; the kernel trusts what it is given."""
+    if row >= len(table):
+        raise IndexError(f"{kind} row {row} does not exist: there are {len(table)}")

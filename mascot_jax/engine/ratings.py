@@ -1,4 +1,4 @@
-"""Training ratings on the device, checked once so that the kernel need not."""
+"""Ratings by row, checked once so that the kernel need not."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Ratings:
     users, items
         uint32 ``(n,)``: rows of the factor tables.
     ratings
-        float32 ``(n,)``.
+        float32 ``(n,)``. All three are on the host as ``make_ratings`` makes them, and on a device
+        once they are laid out.
     user_count, item_count
         Every user is below the one, every item below the other.
     strata
@@ -55,9 +56,9 @@ class Ratings:
         Blocks are visited so that no two threads ever work on the same row.
     """
 
-    users: jax.Array
-    items: jax.Array
-    ratings: jax.Array
+    users: jax.Array | NDArray[np.uint32]
+    items: jax.Array | NDArray[np.uint32]
+    ratings: jax.Array | NDArray[np.float32]
     user_count: int
     item_count: int
     strata: Strata | None = None
@@ -67,6 +68,30 @@ class Ratings:
     def __len__(self) -> int:
         return int(self.users.shape[0])
 
+    def host(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]:
+        """Return users, items and ratings as NumPy arrays."""
+        return np.asarray(self.users), np.asarray(self.items), np.asarray(self.ratings)
+
+    @property
+    def platform(self) -> str:
+        """Where they are, or will be put: the kind of device, in JAX's words."""
+        platform: str = self.device.platform
+        return platform
+
+    @property
+    def device(self) -> jax.Device:
+        """Where they are; JAX's default device for those on the host."""
+        if isinstance(self.users, jax.Array):
+            return next(iter(self.users.devices()))
+        return next(iter(jnp.zeros(()).devices()))
+
+    def where(self, chosen: NDArray[np.bool_]) -> Ratings:
+        """Return some of them, on the host."""
+        users, items, ratings = self.host()
+        return dataclasses.replace(
+            self, users=users[chosen], items=items[chosen], ratings=ratings[chosen]
+        )
+
 
 def make_ratings(
     users: NDArray[Any],
@@ -75,7 +100,7 @@ def make_ratings(
     user_count: int,
     item_count: int,
 ) -> Ratings:
-    """Check ratings and put a copy of them on the device.
+    """Check ratings by row and copy them; they stay on the host.
 
     Parameters
     ----------
@@ -89,10 +114,12 @@ def make_ratings(
     Raises
     ------
     DataError
-        If lengths differ, there is no rating, an id is out of range or a rating is not finite as a
+        If lengths differ, there is no rating, a row is out of range or a rating is not finite as a
         float32.
     """
-    return _checked(users, items, ratings, user_count, item_count, copy=True)
+    # The kernel trusts the rows, so nobody else may write to them from here on.
+    own = np.array(users), np.array(items), np.array(ratings)
+    return _checked(*own, user_count, item_count)
 
 
 def _checked(
@@ -101,10 +128,8 @@ def _checked(
     ratings: NDArray[Any],
     user_count: int,
     item_count: int,
-    *,
-    copy: bool,
 ) -> Ratings:
-    """Do what ``make_ratings`` says; without ``copy``, JAX may go on using the caller's memory."""
+    """Do what ``make_ratings`` says in the memory that is given."""
     if not len(users) == len(items) == len(ratings):
         raise DataError(
             "users, items and ratings must be equally many: "
@@ -112,23 +137,15 @@ def _checked(
         )
     if len(users) == 0:
         raise DataError("there are no training ratings: at least one is needed")
-    _check_ids(users, user_count, "user")
-    _check_ids(items, item_count, "item")
+    _check_rows(users, user_count, "user")
+    _check_rows(items, item_count, "item")
     with np.errstate(over="ignore"):
         values = ratings.astype(np.float32, copy=False)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise DataError(f"rating number {bad[0]} is {ratings[bad[0]]}: must be finite as a float32")
-    # The kernel trusts the ids, so nobody else may write to them from here on. JAX shares a NumPy
-    # array's memory if that is aligned and dtype is given.
-    own = True if copy else None
-    return Ratings(
-        jnp.asarray(np.array(users, dtype=np.uint32, copy=own), dtype=jnp.uint32),
-        jnp.asarray(np.array(items, dtype=np.uint32, copy=own), dtype=jnp.uint32),
-        jnp.asarray(np.array(values, copy=own), dtype=jnp.float32),
-        user_count,
-        item_count,
-    )
+    users, items = users.astype(np.uint32, copy=False), items.astype(np.uint32, copy=False)
+    return Ratings(users, items, values, user_count, item_count)
 
 
 def relabelled_ratings(
@@ -138,15 +155,15 @@ def relabelled_ratings(
     user_row_of: NDArray[np.uint32],
     item_row_of: NDArray[np.uint32],
 ) -> Ratings:
-    """Replace indices by regrouped rows and put the ratings on the device.
+    """Replace indices by regrouped rows.
 
     Parameters
     ----------
     users, items
         uint32 ``(n,)``: indices; overwritten with rows, so that large data need no second copy.
     ratings
-        float32 ``(n,)``. None of the three may be written to afterwards: the result may share
-        their memory.
+        float32 ``(n,)``. None of the three may be written to afterwards: the result shares their
+        memory.
     user_row_of, item_row_of
         uint32 ``(user_count,)`` and ``(item_count,)``: the row of each index.
 
@@ -157,13 +174,13 @@ def relabelled_ratings(
     """
     for ids, row_of, kind in ((users, user_row_of, "user"), (items, item_row_of, "item")):
         if len(ids):
-            _check_ids(ids, len(row_of), kind)
+            _check_rows(ids, len(row_of), kind)
         for part in parts(len(ids)):
             ids[part] = row_of[ids[part]]
-    return _checked(users, items, ratings, len(user_row_of), len(item_row_of), copy=False)
+    return _checked(users, items, ratings, len(user_row_of), len(item_row_of))
 
 
-def _check_ids(ids: NDArray[Any], count: int, kind: str) -> None:
+def _check_rows(ids: NDArray[Any], count: int, kind: str) -> None:
     if not np.issubdtype(ids.dtype, np.integer):
         raise DataError(f"{kind} indices must be integers, not {ids.dtype}")
     low, high = int(ids.min()), int(ids.max())

@@ -6,20 +6,20 @@ from typing import NamedTuple
 
 import jax
 
-from mascot_jax.tables.table import Side
+from mascot_jax.tables.table import Table
 
 Memory = dict[str, jax.Array]
-"""Small arrays by name."""
+"""What a method remembers from epoch to epoch: small arrays by name."""
 
 
 class TrainState(NamedTuple):
     """Everything that an epoch changes, and what its randomness is keyed by."""
 
-    users: Side
-    items: Side
+    users: Table
+    items: Table
     epoch: jax.Array
     """uint32 ``()``: epochs done."""
     seed: jax.Array
     """uint32 ``()``."""
-    memory: Memory
-    """What ``training.word_length`` remembers of earlier epochs; empty but for its methods."""
+    methods: dict[str, Memory]
+    """Of each method by its name (``mascot_jax.methods``); empty where there is none."""

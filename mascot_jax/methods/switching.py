@@ -6,20 +6,116 @@ q-error (Eq. 4), the share of an update that a store loses, and precision switch
 
 from __future__ import annotations
 
+import dataclasses
+from functools import partial
 from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from mascot_jax.engine import kernels
+from mascot_jax.engine.state import Memory
 from mascot_jax.engine.sums import pairwise_sum, rounded
-from mascot_jax.tables.storage import FLOAT32
+from mascot_jax.methods.method import Done, Judged, Operands
+from mascot_jax.settings import TrainPlan
+from mascot_jax.settings.methods import Unit
+from mascot_jax.tables.storage import STORAGES, Storage
+from mascot_jax.tables.table import Table
 
 GRADIENT_DIVERSITY: Final = "gradient-diversity"
 LOST_UPDATE: Final = "lost-update"
 
 LEAST_SAMPLES: Final = 32
 """A q-error of fewer samples says too little to found a baseline or a decision on."""
+
+
+def _wider(storage: Storage) -> int:
+    return storage.code if storage.wider is None else STORAGES[storage.wider].code
+
+
+_CODES: Final = {storage.code: _wider(storage) for storage in STORAGES.values()}
+_WIDER: Final = np.array([_CODES[code] for code in sorted(_CODES)], dtype=np.uint8)
+"""The code of each storage's next wider one; of the widest, its own."""
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["threshold", "sample_ratio", "warmup", "period", "epochs"],
+    meta_fields=["unit", "criterion"],
+)
+@dataclasses.dataclass(frozen=True)
+class Switching:
+    """Measures an error of groups every so often, and promotes those in which it has grown."""
+
+    unit: Unit
+    criterion: str
+    threshold: np.float32
+    sample_ratio: np.float32
+    warmup: np.int32
+    period: np.int32
+    epochs: np.int32
+
+    @classmethod
+    def of(cls, plan: TrainPlan) -> Switching:
+        """Return the switching of a method that has one."""
+        assert plan.criterion is not None
+        assert plan.threshold is not None
+        assert plan.sample_ratio is not None
+        assert plan.warmup is not None
+        assert plan.period is not None
+        return cls(
+            plan.unit,
+            plan.criterion,
+            np.float32(plan.threshold),
+            np.float32(plan.sample_ratio),
+            np.int32(plan.warmup),
+            np.int32(plan.period),
+            np.int32(plan.epochs),
+        )
+
+    def init(self, users: Table, items: Table) -> Memory:
+        """Return baselines, float32 ``(g,)`` of both tables: NaN, as nothing is measured yet."""
+        return {
+            name: jnp.full(table.groups, jnp.nan, dtype=jnp.float32)
+            for name, table in (("users", users), ("items", items))
+        }
+
+    def operands(self, memory: Memory, epoch: jax.Array, before: Operands) -> Operands:
+        """Sample ratings in an epoch that measures."""
+        measured = measures(epoch, self.warmup, self.period, self.epochs)
+        ratio = jnp.where(measured, jnp.asarray(self.sample_ratio), jnp.float32(0))
+        return before._replace(sample_ratio=ratio)
+
+    def update(self, memory: Memory, done: Done) -> tuple[Memory, Done]:
+        """Measure, and promote groups."""
+        users, user_judged = self._judge(done.users, memory["users"], done.sums[0], done.execution)
+        items, item_judged = self._judge(done.items, memory["items"], done.sums[1], done.execution)
+        memory = {"users": user_judged.baseline, "items": item_judged.baseline}
+        return memory, done._replace(users=users, items=items, judged=(user_judged, item_judged))
+
+    def _judge(
+        self, table: Table, baseline: jax.Array, raw_sums: jax.Array, execution: kernels.Execution
+    ) -> tuple[Table, Judged]:
+        sums = unpack_sums(raw_sums)
+        sums = pool(sums) if self.unit is Unit.SIDE else sums
+        error = measure(sums, self.criterion)
+        new = decide(table.codes, baseline, error, sums.samples, self.threshold, self.criterion)
+        table = kernels.promote(table, new.codes, execution=execution)
+        return table, Judged(error, new.baseline)
+
+
+def measures(
+    epoch: jax.Array, warmup: ArrayLike, period: ArrayLike, epochs: ArrayLike
+) -> jax.Array:
+    """Return whether an epoch counted from 0 measures q-error.
+
+    ``warmup`` and every ``period`` from there do, but never the last one, whose decisions nothing
+    would use.
+    """
+    t = epoch.astype(jnp.int32)
+    return (t >= warmup) & ((t - warmup) % period == 0) & (t + 1 < epochs)
 
 
 class Sums(NamedTuple):
@@ -88,9 +184,7 @@ def decide(
     threshold: ArrayLike,
     criterion: str = GRADIENT_DIVERSITY,
 ) -> Decision:
-    """Promote by one storage each group whose error has grown past ``threshold``.
-
-    From int8 to float16, from float16 to float32.
+    """Promote to the next wider storage each group whose error has grown past ``threshold``.
 
     A group's baseline is its first error from at least 32 samples; a measurement from fewer changes
     nothing. Promotion is never undone.
@@ -114,8 +208,7 @@ def decide(
     valid = (count >= LEAST_SAMPLES) & ~jnp.isnan(error)
     limit = baseline * threshold if criterion == GRADIENT_DIVERSITY else threshold
     grown = error > limit  # false while the baseline is NaN
-    promoted = valid & grown & (codes > FLOAT32.code)
     return Decision(
-        jnp.where(promoted, codes - jnp.uint8(1), codes),
+        jnp.where(valid & grown, jnp.asarray(_WIDER)[codes], codes),
         jnp.where(valid & jnp.isnan(baseline), error, baseline),
     )

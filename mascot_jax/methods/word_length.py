@@ -8,16 +8,19 @@ the factors after the epoch, that of a batch.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+import abc
+import dataclasses
+from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.state import Memory, TrainState
+from mascot_jax.engine.state import Memory
 from mascot_jax.engine.sums import pairwise_sum, rounded
-from mascot_jax.settings import AfpSettings, Comparators, MuppetSettings
+from mascot_jax.methods.method import Done, Operands
+from mascot_jax.settings import AfpSettings, MuppetSettings
 from mascot_jax.tables.storage import FLOAT32
+from mascot_jax.tables.table import Table
 
 FULL: Final = 32
 """The word length, in bits, that stands for float32."""
@@ -33,32 +36,44 @@ class Gradients(NamedTuple):
     items: jax.Array
 
 
-class Policy(Protocol):
+class WordLength(abc.ABC):
     """Chooses the word length of each epoch from the gradients after the one before."""
 
-    def begin(self, factors: int) -> Memory:
-        """Return what to remember before the first epoch; ``stage`` is among it."""
-
     @property
+    @abc.abstractmethod
     def bits(self) -> tuple[int, ...]:
         """The word length of each stage."""
 
+    @abc.abstractmethod
+    def begin(self, factors: int) -> Memory:
+        """Return what to remember before the first epoch; ``stage`` is among it."""
+
+    @abc.abstractmethod
     def advance(self, memory: Memory, gradients: Gradients, epoch: jax.Array) -> Memory:
         """Return what to remember after an epoch, counted from 0, with these gradients."""
 
+    def init(self, users: Table, items: Table) -> Memory:
+        """Return what to remember before the first epoch."""
+        return self.begin(users.factors)
 
-def policy_of(method: str, constants: Comparators) -> Policy | None:
-    """Return a method's policy; None where it has none."""
-    policies: dict[str, Policy] = {"muppet": Muppet(constants.muppet), "afp": Afp(constants.afp)}
-    return policies.get(method)
+    def operands(self, memory: Memory, epoch: jax.Array, before: Operands) -> Operands:
+        """Return the bits as the quantiser of the arithmetic ``fixed``."""
+        return before._replace(quantiser=self.chosen(memory).astype(jnp.float32))
+
+    def update(self, memory: Memory, done: Done) -> tuple[Memory, Done]:
+        """Judge the epoch by gradients of a sample."""
+        bits = self.chosen(memory)
+        memory = self.advance(memory, sample_gradients(done), done.number)
+        return memory, done._replace(word_length=bits)
+
+    def chosen(self, memory: Memory) -> jax.Array:
+        """Return the bits to compute in, int32 ``()``."""
+        return jnp.asarray(self.bits, dtype=jnp.int32)[memory["stage"]]
 
 
-def word_length(policy: Policy, memory: Memory) -> jax.Array:
-    """Return the bits to compute in, int32 ``()``."""
-    return jnp.asarray(policy.bits, dtype=jnp.int32)[memory["stage"]]
-
-
-class Muppet:
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Muppet(WordLength):
     """MuPPET's: longer words once gradients stop telling epochs apart as well as they did.
 
     The diversity of the last epochs' gradients, of each side, is the sum of their squared norms
@@ -66,25 +81,24 @@ class Muppet:
     present one, the word grows, and the largest begins anew.
     """
 
-    def __init__(self, constants: MuppetSettings) -> None:
-        self._constants = constants
+    constants: MuppetSettings
 
     @property
     def bits(self) -> tuple[int, ...]:
         """The published words, then float32."""
-        return (*self._constants.word_lengths, FULL)
+        return (*self.constants.word_lengths, FULL)
 
     def begin(self, factors: int) -> Memory:
         """No gradients, and no largest diversity."""
         return {
             "stage": jnp.int32(0),
-            "gradients": jnp.zeros((self._constants.window, 2, factors), dtype=jnp.float32),
+            "gradients": jnp.zeros((self.constants.window, 2, factors), dtype=jnp.float32),
             "largest": jnp.float32(0),
         }
 
     def advance(self, memory: Memory, gradients: Gradients, epoch: jax.Array) -> Memory:
         """Judge the last epochs by their gradients."""
-        c = self._constants
+        c = self.constants
         sides = jnp.stack([pairwise_sum(side) for side in gradients])
         window = jnp.concatenate([memory["gradients"][1:], sides[None]])  # [window, 2, k]
         diversity = gradient_diversity(window)
@@ -113,19 +127,20 @@ def gradient_diversity(window: jax.Array) -> jax.Array:
     return pairwise_sum(diversities) / 2
 
 
-class Afp:
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Afp(WordLength):
     """AFP's: longer words where quantisation moves the mean magnitude of gradients too far.
 
     It looks again the sooner, the more they moved and the more the range of gradients did.
     """
 
-    def __init__(self, constants: AfpSettings) -> None:
-        self._constants = constants
+    constants: AfpSettings
 
     @property
     def bits(self) -> tuple[int, ...]:
         """The published words."""
-        return self._constants.word_lengths
+        return self.constants.word_lengths
 
     def begin(self, factors: int) -> Memory:
         """No range; the first measurement is due."""
@@ -133,9 +148,9 @@ class Afp:
 
     def advance(self, memory: Memory, gradients: Gradients, epoch: jax.Array) -> Memory:
         """Measure, if it is due."""
-        c, now = self._constants, epoch.astype(jnp.int32)
+        c, now = self.constants, epoch.astype(jnp.int32)
         values = jnp.concatenate(gradients)
-        change = mean_change(values, word_length(self, memory))
+        change = mean_change(values, self.chosen(memory))
         newest, earlier = jnp.abs(values).max(), memory["range"]
         earlier = jnp.where(jnp.isnan(earlier), newest, earlier)
         average = c.alpha * newest + (1 - c.alpha) * earlier
@@ -174,21 +189,20 @@ def quantise(values: jax.Array, bits: jax.Array) -> jax.Array:
     return jnp.where(largest < 2.0**-100, jnp.float32(0), jnp.rint(values / step) * step)
 
 
-def sample_gradients(
-    state: TrainState, ratings: Ratings, regs: tuple[jax.Array, jax.Array], factors: int
-) -> Gradients:
+def sample_gradients(done: Done) -> Gradients:
     """Return the gradients of random training ratings, other ones after every epoch.
 
-    Rows are in float32; ``regs`` are both sides' regularisation.
+    Rows are in float32.
     """
-    key = jax.random.fold_in(jax.random.key(state.seed), state.epoch)
+    key = jax.random.fold_in(jax.random.key(done.seed), done.number)
+    ratings = done.ratings
     drawn = jax.random.bits(key, (SAMPLED,), jnp.uint32) % jnp.uint32(len(ratings))
     p, q = (
-        side.tables[FLOAT32.name][rows[drawn], :factors]
-        for side, rows in ((state.users, ratings.users), (state.items, ratings.items))
+        table.stored[FLOAT32.name][jnp.asarray(rows)[drawn], : table.factors]
+        for table, rows in ((done.users, ratings.users), (done.items, ratings.items))
     )
-    errors = (ratings.ratings[drawn] - pairwise_sum(rounded(p * q).T))[:, None]
-    user_reg, item_reg = regs
+    errors = (jnp.asarray(ratings.ratings)[drawn] - pairwise_sum(rounded(p * q).T))[:, None]
+    user_reg, item_reg = done.regs
     return Gradients(
         rounded(errors * q) - rounded(user_reg * p), rounded(errors * p) - rounded(item_reg * q)
     )

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.metrics import ErrorTotals
-from mascot_jax.engine.devices import device_for_use, usable_cores
-from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.devices import device_for_use, execution_of
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
 from mascot_jax.ids.values import as_ids, encode_ids, known_ids
 from mascot_jax.mf.export import export_dense
-from mascot_jax.mf.fit import fit_model
+from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.folded import Folded
 from mascot_jax.mf.interactions import Interactions, as_ratings, read_interactions
 from mascot_jax.mf.list_metrics import list_metrics
@@ -38,7 +37,7 @@ from mascot_jax.mf.recommend import (
     ranks_of,
     recommend,
 )
-from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
 from mascot_jax.settings.defaults import with_defaults, without_presets
 from mascot_jax.settings.naming import renamed
 from mascot_jax.training.records import EpochRecord
@@ -225,17 +224,18 @@ class MatrixFactorization:
     ) -> Self:
         history: list[Record] = []
         with _parameters_as_arguments(), deferred_signals() as interruption:
-            settings, groups = self._settings()
+            settings, groups, run = self._settings()
 
             def on_epoch(record: EpochRecord, _: TrainState) -> bool:
                 history.append(_plain(record))
                 stops = [bool(callback(history[-1])) for callback in callbacks]
                 return any(stops) or interruption.requested
 
-            model = fit_model(
+            model = fit_ratings(
                 read_interactions(ratings, **columns),
                 settings,
                 groups,
+                run,
                 keep_seen=self.keep_seen,
                 earlier=earlier,
                 extend=extend,
@@ -247,11 +247,23 @@ class MatrixFactorization:
             signal.raise_signal(interruption.signal)
         return self
 
-    def _settings(self) -> tuple[TrainSettings, RegroupSettings]:
+    def _settings(self) -> tuple[TrainSettings, RegroupSettings, RunSettings]:
         params = self.get_params()
         del params["keep_seen"]
         groups = {name: params.pop(name) for name in RegroupSettings.model_fields}
-        return validate(TrainSettings, with_defaults(params)), validate(RegroupSettings, groups)
+        run = self._run()
+        for name in RunSettings.model_fields:
+            del params[name]
+        return (
+            validate(TrainSettings, with_defaults(params)),
+            validate(RegroupSettings, groups),
+            run,
+        )
+
+    def _run(self) -> RunSettings:
+        return validate(
+            RunSettings, {name: getattr(self, name) for name in RunSettings.model_fields}
+        )
 
     def _become(self, model: Model, history: list[Record]) -> None:
         self._forget_caches()
@@ -334,7 +346,7 @@ class MatrixFactorization:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        return Predictor(self.model_, Execution(self.threads or usable_cores()))
+        return Predictor(self.model_, execution_of(self.model_.settings, self._run()))
 
     @cached_property
     def _ranking(self) -> Ranking:
@@ -350,7 +362,7 @@ class MatrixFactorization:
 
     def _on_device(self) -> AbstractContextManager[Any]:
         context: AbstractContextManager[Any] = jax.default_device(
-            device_for_use(self.model_.settings)
+            device_for_use(self.model_.settings, self._run().backend)
         )
         return context
 
@@ -562,7 +574,6 @@ class MatrixFactorization:
         """
         there = {f.name for f in fields(cls) if f.init}
         settings = {**without_presets(model.settings), **model.regroup.model_dump()}
-        del settings["checkpoint_every"]  # no part of a model
         estimator = cls(
             **{name: value for name, value in settings.items() if name in there},
             keep_seen=model.seen is not None,

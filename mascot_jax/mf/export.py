@@ -55,7 +55,6 @@ def export_dense(
     check_savable(model.items.id_table)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    k = model.settings.factors
     tail: list[NDArray[np.float32] | None] = [None, None]
     if model.biases is not None:
         mean = np.float32(model.mean_rating)
@@ -66,7 +65,7 @@ def export_dense(
         ]
     for name, side, more in (("user", model.users, tail[0]), ("item", model.items, tail[1])):
         warm = np.sort(side.order[: side.warm_rows])
-        rows = side.dense(k, warm)
+        rows = side.dense(warm)
         if more is not None:
             rows = np.hstack([rows, more[warm]])
         _write(folder / f"{name}s.npy", _rounded(rows, dtype, f"{name}s"))

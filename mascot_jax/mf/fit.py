@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import jax
@@ -12,9 +14,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
-from mascot_jax.engine.devices import choose_device, usable_cores
-from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import relabelled_ratings
+from mascot_jax.engine.devices import choose_device, execution_of
 from mascot_jax.errors import DivergenceError, SettingsError
 from mascot_jax.ids.table import INTEGER, IdTable, index_ids
 from mascot_jax.mf.interactions import Interactions
@@ -22,22 +22,29 @@ from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.seen import seen_items
 from mascot_jax.mf.train import train_model
 from mascot_jax.mf.warm_start import warm_state
-from mascot_jax.settings import RegroupSettings, TrainSettings
-from mascot_jax.tables.groups import Grouping, regroup
+from mascot_jax.settings import (
+    RegroupSettings,
+    RunSettings,
+    TrainPlan,
+    TrainSettings,
+    backend_for,
+)
+from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
 from mascot_jax.training.loop import OnEpoch
-from mascot_jax.training.problem import Offsets, Prepared, decide_biases, prepare
+from mascot_jax.training.problem import Columns, Offsets, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
 
 USUAL_RATING: Final = 5.0
 """The largest one, in magnitude, that step sizes are chosen for."""
 
 
-def fit_model(
+def fit_ratings(
     ratings: Interactions,
     settings: TrainSettings,
     groups: RegroupSettings,
+    run: RunSettings,
     *,
     keep_seen: bool = True,
     earlier: Model | None = None,
@@ -55,8 +62,8 @@ def fit_model(
     ----------
     ratings
         What ``read_interactions`` found.
-    settings, groups
-        How to train and to group.
+    settings, groups, run
+        How to train, to group and to run.
     keep_seen
         Whether the model keeps which items each user has rated.
     earlier
@@ -65,9 +72,9 @@ def fit_model(
         The ratings are additional: users and items that only the earlier model knows stay, and what
         it has seen is seen. Otherwise the ratings are all there are, and its rest is dropped.
     on_epoch
-        As for ``fit``.
+        As for ``training.loop.train_state``.
     checkpoint
-        Where to keep what there is, every ``settings.checkpoint_every`` epochs and when training
+        Where to keep what there is, every ``run.checkpoint_every`` epochs and when training
         ends; nowhere where that is null. The caller removes it when the model is safe.
     resume
         Go on from the checkpoint, if there is one.
@@ -83,18 +90,33 @@ def fit_model(
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
-    settings = settings.resolved()
-    device = choose_device(settings.device)
-    settings = settings.on(device.platform)
+    device = choose_device(backend_for(settings, run))
     if earlier is not None:
         settings = _fitting(earlier, settings)
     known = earlier if extend else None
     with jax.default_device(device):
         table = _Table(ratings, known, settings.seed)
         ids = table.user_ids, table.item_ids
-        keep = _Keep(checkpoint, resume)
-        model = _train(table, settings, groups, earlier, known, on_epoch, keep)
-        del table
+        users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
+        items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
+        offsets = None if known is None else _offsets(known, users, items, table.ratings)
+        problem = _problem(table.release(), users, items, known)
+        plan = settings.plan(device.platform, few_ratings=problem.few_ratings)
+        execution = execution_of(plan, run)
+        prepared = prepare(problem, plan, execution, offsets)
+        jax.block_until_ready(prepared.ratings)
+        del problem  # its ratings are in ``prepared`` now, in another order
+        start = None if earlier is None else _warm(earlier, users, items, plan)
+        keep = _Keep(checkpoint, run.checkpoint_every, resume)
+        checkpoints, start = keep.checkpoints(prepared, start)
+        with _scale_in_words(prepared):
+            model = train_model(prepared, execution, on_epoch, start=start, checkpoints=checkpoints)
+    model = dataclasses.replace(
+        model,
+        users=model.users.named(users.ids, users.counts),
+        items=model.items.named(items.ids, items.counts),
+        regroup=groups,
+    )
     if keep_seen:
         seen = seen_items(ratings.users, ratings.items, *ids, known)
         model = dataclasses.replace(model, seen=seen)
@@ -139,100 +161,61 @@ class _Table:
         self.items = gather(self.items, order)
         self.ratings = gather(self.ratings, order)
 
-    def release(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]:
+    def release(self) -> Columns:
         """Return the columns, which are then no longer held here."""
         columns = self.users, self.items, self.ratings
         del self.users, self.items, self.ratings
         return columns
 
 
+def _problem(columns: Columns, users: _Side, items: _Side, known: Model | None) -> Problem:
+    problem = make_problem(columns, users.grouping, items.grouping)
+    if known is None:
+        return problem
+    return problem._replace(low=min(problem.low, known.low), high=max(problem.high, known.high))
+
+
+def _warm(earlier: Model, users: _Side, items: _Side, plan: TrainPlan) -> Progress:
+    groupings = users.grouping, items.grouping
+    return Progress(warm_state(earlier, *groupings, users.earlier, items.earlier, plan))
+
+
+@contextmanager
+def _scale_in_words(prepared: Prepared) -> Iterator[None]:
+    """Say of a training that diverges that its ratings are on too wide a scale, if they are."""
+    try:
+        yield
+    except DivergenceError as error:
+        largest = max(abs(prepared.low), abs(prepared.high))
+        if largest <= USUAL_RATING:
+            raise
+        raise DivergenceError(
+            f"{error}; ratings go from {prepared.low:g} to {prepared.high:g}: step sizes suit "
+            f"ranges such as 1 to 5; divide the ratings by {largest / USUAL_RATING:.2g}"
+        ) from error
+
+
 class _Keep(NamedTuple):
-    """Where checkpoints are, and whether to go on from the one there."""
+    """Where checkpoints are, how often to write them, and whether to go on from the one there."""
 
     path: str | os.PathLike[str] | None
+    every: int | None
     resume: bool
 
     def checkpoints(
-        self,
-        prepared: Prepared,
-        users: Grouping,
-        items: Grouping,
-        settings: TrainSettings,
-        start: Progress | None,
+        self, prepared: Prepared, start: Progress | None
     ) -> tuple[Checkpoints | None, Progress | None]:
         """Return them, none where none are wanted, and what to start from: ``start``, or one."""
-        if self.path is None or not (settings.checkpoint_every or self.resume):
+        if self.path is None or not (self.every or self.resume):
             return None, start
         origin = "seed"
         if start is not None:
             origin = digest_of(map(np.asarray, jax.tree.leaves(start.state)))
-        training = fingerprint(prepared, users, items, settings, origin=origin)
-        checkpoints = Checkpoints(self.path, settings.checkpoint_every, training)
+        checkpoints = Checkpoints(self.path, self.every, fingerprint(prepared, origin=origin))
         return checkpoints, (checkpoints.load() if self.resume else None) or start
 
 
-def _train(
-    table: _Table,
-    settings: TrainSettings,
-    groups: RegroupSettings,
-    earlier: Model | None,
-    known: Model | None,
-    on_epoch: OnEpoch | None,
-    keep: _Keep,
-) -> Model:
-    users = _Rows(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
-    items = _Rows(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
-    settings = decide_biases(settings, users.grouping, items.grouping)
-    low, high = float(table.ratings.min()), float(table.ratings.max())
-    if known is not None:
-        low, high = min(low, known.low), max(high, known.high)
-    offsets = None if known is None else _offsets(known, users, items, table.ratings)
-    prepared = prepare(
-        relabelled_ratings(*table.release(), users.grouping.row_of, items.grouping.row_of),
-        users.grouping,
-        items.grouping,
-        settings,
-        offsets,
-    )
-    jax.block_until_ready(prepared.ratings)  # the ratings as they came are gone then
-    start = None
-    if earlier is not None:
-        start = Progress(
-            warm_state(
-                earlier, users.grouping, items.grouping, users.earlier, items.earlier, settings
-            )
-        )
-    checkpoints, start = keep.checkpoints(prepared, users.grouping, items.grouping, settings, start)
-    try:
-        model = train_model(
-            prepared,
-            users.grouping,
-            items.grouping,
-            settings,
-            Execution(settings.threads or usable_cores(), writes=settings.writes),
-            low=low,
-            high=high,
-            on_epoch=on_epoch,
-            start=start,
-            checkpoints=checkpoints,
-        )
-    except DivergenceError as error:
-        largest = max(abs(low), abs(high))
-        if largest <= USUAL_RATING:
-            raise
-        raise DivergenceError(
-            f"{error}; ratings go from {low:g} to {high:g}: step sizes suit ranges such as 1 to 5; "
-            f"divide the ratings by {largest / USUAL_RATING:.2g}"
-        ) from error
-    return dataclasses.replace(
-        model,
-        users=model.users.named(users.ids, users.counts),
-        items=model.items.named(items.ids, items.counts),
-        regroup=groups,
-    )
-
-
-class _Rows:
+class _Side:
     """One side: its groups, and which of its rows an earlier model knows."""
 
     def __init__(
@@ -264,7 +247,7 @@ class _Rows:
         return by_index[self.grouping.order]
 
 
-def _offsets(known: Model, users: _Rows, items: _Rows, ratings: NDArray[np.float32]) -> Offsets:
+def _offsets(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Offsets:
     """Return the mean of all ratings, or where biases belong to it, the earlier one and these."""
     if known.biases is None:
         before = int(known.users.rating_counts.sum())

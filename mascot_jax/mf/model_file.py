@@ -22,12 +22,14 @@ from mascot_jax.ids.file import ids_from_tensors, ids_to_tensors
 from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.ranking.pairs import Pairs
-from mascot_jax.settings import RegroupSettings, TrainSettings, validate
-from mascot_jax.tables.storage import by_code
+from mascot_jax.settings import RegroupSettings, TrainPlan, validate
+from mascot_jax.tables.rows import Rows
 
-FORMAT: Final = Format("model", "mascot", 3, ModelFileError)
-"""Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups.
-Files of older versions are read."""
+FORMAT: Final = Format("model", "mascot", 4, ModelFileError)
+"""Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups;
+4 took out how the training ran. Files of older versions are read."""
+_HOW_IT_RAN: Final = ("backend", "threads", "checkpoint_every")
+"""Settings in files before version 4."""
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> str:
@@ -70,7 +72,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     tensors, facts = read_tensors(path, FORMAT)
     try:
         warm_users, warm_items = facts["warm_rows"]
-        settings = validate(TrainSettings, facts["settings"], "settings")
+        settings = _settings(facts)
         user_ids, item_ids = facts.get("ids", (None, None))
         users = _side(tensors, "users", warm_users, user_ids, settings.factors)
         items = _side(tensors, "items", warm_items, item_ids, settings.factors)
@@ -90,6 +92,17 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
 
 
+def _settings(facts: dict[str, Any]) -> TrainPlan:
+    values = dict(facts["settings"])
+    if facts["format_version"] < 4:
+        for name in _HOW_IT_RAN:
+            values.pop(name, None)
+        # Nobody but a device decided what was null, and only a CPU's made files that anyone has.
+        values["deterministic"] = bool(values.get("deterministic"))
+        values["biases"] = bool(values.get("biases"))
+    return validate(TrainPlan, values, "settings")
+
+
 def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what a model file states of itself besides arrays; ``load_model`` is what checks it.
 
@@ -106,10 +119,10 @@ def model_digest(path: str | os.PathLike[str]) -> str:
 def _tensors(side: ModelSide, name: str) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {
         "order": side.order,
-        "starts": side.starts,
-        "codes": side.codes,
+        "starts": side.table.starts,
+        "codes": side.table.codes,
     }
-    tensors |= {f"factors.{storage}": rows for storage, rows in side.factors.items()}
+    tensors |= {f"factors.{storage}": rows for storage, rows in side.table.stored.items()}
     if side.counts is not None:
         tensors["counts"] = side.counts
     if side.ids is not None:
@@ -138,16 +151,13 @@ def _side(
     own = _below(f"{name}.", tensors)
     order = _column(own, "order", np.uint32)
     side = ModelSide(
+        Rows(factors, _below("factors.", own), own["starts"], own["codes"]),
         order,
-        _column(own, "starts", np.uint32),
-        _column(own, "codes", np.uint8),
         as_count(warm_rows, 0, len(order)),
-        _below("factors.", own),
         None if ids is None else ids_from_tensors(own, ids["kind"], ids["dtype"]),
         _column(own, "counts", np.uint32) if "counts" in own else None,
     )
-    _check_rows(side, name)
-    _check_factors(side, name, factors)
+    _check(side, name)
     return side
 
 
@@ -163,37 +173,16 @@ def _column(tensors: dict[str, NDArray[Any]], name: str, dtype: type) -> NDArray
     return column
 
 
-def _check_rows(side: ModelSide, name: str) -> None:
-    """Check what is known of a side's rows besides their factors."""
-    rows, groups = len(side.order), len(side.codes)
-    if not (
-        len(side.starts) == groups + 1 > 1
-        and side.starts[0] == 0
-        and side.starts[-1] == rows
-        and (np.diff(side.starts.astype(np.int64)) > 0).all()
-    ):
-        raise ValueError(f"{name}: the group table does not cover the rows")
+def _check(side: ModelSide, name: str) -> None:
+    side.table.check(name)
+    if len(side.table.stored) != len(np.unique(side.table.codes)):
+        raise ValueError(f"{name}: no group is in some of {sorted(side.table.stored)}")
+    rows = len(side.table)
     if not np.array_equal(np.sort(side.order), np.arange(rows)):
         raise ValueError(f"{name}: the order of rows is not a permutation")
     for what, table in (("ids", side.ids), ("counts", side.counts)):
         if table is not None and len(table) != rows:
             raise ValueError(f"{name}: {len(table)} {what} for {rows} rows")
-
-
-def _check_factors(side: ModelSide, name: str, factors: int) -> None:
-    storages = by_code(side.factors)
-    for code in np.unique(side.codes):
-        storage = storages.get(int(code))
-        if storage is None:
-            raise ValueError(f"{name}: groups are in a storage that the file does not hold")
-        stored = side.factors[storage.name]
-        if (
-            stored.shape != (int(side.rows_in(storage).sum()), storage.elements(factors))
-            or stored.dtype != storage.dtype
-        ):
-            raise ValueError(f"{name}: {storage.name} factors are {stored.dtype} {stored.shape}")
-    if len(side.factors) != len(np.unique(side.codes)):
-        raise ValueError(f"{name}: no group is in some of {sorted(side.factors)}")
 
 
 def _seen(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Pairs | None:

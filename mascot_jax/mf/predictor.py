@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import parts
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import PAIRS_AT_A_TIME, products
-from mascot_jax.mf.model import Model, side_to_state
+from mascot_jax.engine.tables import to_device
+from mascot_jax.mf.model import Model
 
 
 class Predictor:
@@ -26,9 +27,8 @@ class Predictor:
     def __init__(self, model: Model, execution: Execution) -> None:
         self._model = model
         self._execution = execution
-        self._factors = model.settings.factors
-        self._users = side_to_state(model.users, self._factors)
-        self._items = side_to_state(model.items, self._factors)
+        self._users = to_device(model.users.table)
+        self._items = to_device(model.items.table)
         self._rule = model.cold_rule
 
     def predict(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -61,7 +61,5 @@ class Predictor:
             jnp.asarray(np.pad(np.minimum(rows, len(side) - 1), (0, size - len(rows))))
             for rows, side in sides
         ]
-        found = products(
-            *rows, self._users, self._items, factors=self._factors, execution=self._execution
-        )
+        found = products(*rows, self._users, self._items, execution=self._execution)
         return np.asarray(found)[: len(user_rows)]

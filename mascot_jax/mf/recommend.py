@@ -71,7 +71,7 @@ class Ranking:
 
     def __init__(self, model: Model, side: SideName = "items") -> None:
         ranked: ModelSide = getattr(model, side)
-        self.factors = ranked.dense(model.settings.factors)
+        self.factors = ranked.dense()
         """float32 ``(rows, k)``, by index."""
         self.mean = np.float32(model.mean_rating)
         self.bias: NDArray[np.float32] | None = None
@@ -176,7 +176,7 @@ def recommend(
     for start in range(0, max(len(warm), 1), USERS_AT_A_TIME):
         part = warm[start : start + USERS_AT_A_TIME]
         found = items.best(
-            model.users.dense(model.settings.factors, users[part]),
+            model.users.dense(users[part]),
             n,
             bias=None if model.biases is None else model.biases.users[rows[part]],
             exclude=None if seen is None else seen.rows(users[part]),
@@ -206,7 +206,7 @@ class Neighbourhood:
     def __init__(self, model: Model, side: SideName) -> None:
         rows: ModelSide = getattr(model, side)
         self._warm = np.sort(rows.order[: rows.warm_rows])
-        self._factors = rows.dense(model.settings.factors, self._warm)
+        self._factors = rows.dense(self._warm)
         self._directions = Directions(self._factors)
 
     def nearest(self, indices: NDArray[np.int64], n: int) -> TopN:

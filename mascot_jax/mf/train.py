@@ -1,32 +1,25 @@
-"""From prepared ratings to a model: initial factors, the training loop, what it moved."""
+"""From prepared ratings to a model: the training loop, and what it moved."""
 
 from __future__ import annotations
 
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.mf.model import Model, model_from_state
-from mascot_jax.settings import TrainSettings
+from mascot_jax.engine.tables import to_host
+from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.tables.groups import Grouping
+from mascot_jax.tables.table import Table
 from mascot_jax.tables.traffic import Traffic
 from mascot_jax.training.checkpoint import Checkpoints
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import OnEpoch, fit
+from mascot_jax.training.loop import OnEpoch, begin, train_state
 from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord, Progress
-from mascot_jax.training.scoring import HeldOut
 
 
 def train_model(
     prepared: Prepared,
-    users: Grouping,
-    items: Grouping,
-    settings: TrainSettings,
     execution: Execution,
-    *,
-    low: float,
-    high: float,
     on_epoch: OnEpoch | None = None,
-    test: HeldOut | None = None,
+    *,
     start: Progress | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Model:
@@ -34,45 +27,37 @@ def train_model(
 
     Parameters
     ----------
-    prepared
-        What ``preparation.prepare`` made for the same groups and settings.
-    users, items
-        Groups of the rows.
-    settings, execution
-        How to train, and how to run.
-    low, high
-        The range that ratings are given on.
-    on_epoch, test, checkpoints
-        As for ``fit``.
-    start
-        What ``checkpoints.load`` returned, or a state to begin with; None begins with the seed's
-        factors.
+    prepared, execution, on_epoch, start, checkpoints
+        As of ``training.loop.train_state``.
 
     Raises
     ------
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
-    settings = settings.resolved()
-    traffic = Traffic(users.visits, items.visits, settings.storages)
+    plan = prepared.plan
+    traffic = Traffic(prepared.users.visits, prepared.items.visits, plan.storages)
 
     def count(record: EpochRecord, state: TrainState) -> bool:
         traffic.add_epoch(record.users.codes, record.items.codes)
         return on_epoch is not None and bool(on_epoch(record, state))
 
-    if start is None:
-        start = Progress(initial_state(users.starts, items.starts, settings))
+    start = start or begin(prepared)
     for record in start.records:
         traffic.add_epoch(record.users.codes, record.items.codes)
-    state = fit(start, prepared, settings, execution, count, test=test, checkpoints=checkpoints)
-    return model_from_state(
-        state,
-        users,
-        items,
-        # How often it was saved on the way is no part of what it is.
-        settings.model_copy(update={"checkpoint_every": None}),
-        rule=prepared.rule,
-        low=low,
-        high=high,
-        traffic=traffic.shares,
+    state = train_state(prepared, execution, count, start=start, checkpoints=checkpoints)
+    return Model(
+        plan,
+        _side(state.users, prepared.users),
+        _side(state.items, prepared.items),
+        prepared.rule.mean_rating,
+        prepared.low,
+        prepared.high,
+        traffic.shares,
+        int(state.epoch),
+        prepared.rule.biases,
     )
+
+
+def _side(table: Table, grouping: Grouping) -> ModelSide:
+    return ModelSide(to_host(table), grouping.order, grouping.warm_rows)

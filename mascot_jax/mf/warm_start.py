@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.arrays import parts
-from mascot_jax.engine import kernels
-from mascot_jax.engine.codec import encode
 from mascot_jax.engine.state import TrainState
-from mascot_jax.mf.model import ROWS_AT_A_TIME, Model, ModelSide
-from mascot_jax.settings import TrainSettings
+from mascot_jax.engine.tables import encoded, to_device
+from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import Grouping
-from mascot_jax.tables.storage import Storage
-from mascot_jax.tables.table import Side
+from mascot_jax.tables.table import Table
 from mascot_jax.training.initial import initial_state
 
 
@@ -24,7 +20,7 @@ def warm_state(
     items: Grouping,
     earlier_users: NDArray[np.int64],
     earlier_items: NDArray[np.int64],
-    settings: TrainSettings,
+    plan: TrainPlan,
 ) -> TrainState:
     """Return a state in which known rows have the factors that the earlier model gave them.
 
@@ -42,44 +38,26 @@ def warm_state(
         The new groups.
     earlier_users, earlier_items
         int64 ``(rows,)``: the earlier model's index of each index; -1 for a new one.
-    settings
+    plan
         How to train.
     """
-    settings = settings.resolved()
-    state = initial_state(users.starts, items.starts, settings)
+    state = initial_state(users.starts, items.starts, plan)
     return state._replace(
-        users=_warm_side(state.users, earlier.users, earlier_users[users.order], settings),
-        items=_warm_side(state.items, earlier.items, earlier_items[items.order], settings),
+        users=_warm(state.users, earlier.users, earlier_users[users.order], plan),
+        items=_warm(state.items, earlier.items, earlier_items[items.order], plan),
     )
 
 
-def _warm_side(
-    side: Side, earlier: ModelSide, indices: NDArray[np.int64], settings: TrainSettings
-) -> Side:
+def _warm(table: Table, earlier: ModelSide, indices: NDArray[np.int64], plan: TrainPlan) -> Table:
     """Put an earlier side's rows in; ``indices`` has the earlier index of each row, or -1."""
-    k = settings.factors
-    storages = settings.storages
+    first, *others = plan.storages
     known = indices >= 0
-    dense = storages[0].decode(np.asarray(side.tables[storages[0].name]), k)
-    dense[known] = earlier.dense(k, indices[known])
-    starts = np.asarray(side.starts)
-    codes = np.full(len(known), storages[0].code, dtype=np.uint8)
-    if len(storages) > 1:
-        row_codes = np.repeat(earlier.codes, np.diff(earlier.starts))
+    dense = first.decode(np.asarray(table.stored[first.name]), table.factors)
+    dense[known] = earlier.dense(indices[known])
+    starts = np.array(table.starts)
+    codes = np.full(len(known), first.code, dtype=np.uint8)
+    if others:
+        row_codes = np.repeat(earlier.table.codes, np.diff(earlier.table.starts))
         codes[known] = np.minimum(codes[known], row_codes[earlier.row_of[indices[known]]])
     codes = np.minimum.reduceat(codes, starts[:-1].astype(np.intp))
-    code_of_row = np.repeat(codes, np.diff(starts))
-    tables = {s.name: _table(dense, code_of_row == s.code, s) for s in storages}
-    return side._replace(tables=dict(sorted(tables.items())), codes=jnp.asarray(codes))
-
-
-def _table(dense: NDArray[np.float32], live: NDArray[np.bool_], storage: Storage) -> jnp.ndarray:
-    """Encode the live rows of ``(rows, k)`` into a table ``(rows, stride)``; others are zeros."""
-    rows, k = dense.shape
-    table = kernels.allocate_table(rows, k, storage)
-    for part in parts(rows, ROWS_AT_A_TIME):
-        encoded = np.asarray(encode(storage, jnp.asarray(dense[part])))
-        stored = np.zeros((len(encoded), storage.stride(k)), dtype=storage.dtype)
-        stored[:, : storage.elements(k)] = np.where(live[part, None], encoded, 0)
-        table = kernels.put_rows(table, np.arange(part.start, part.stop, dtype=np.uint32), stored)
-    return table
+    return to_device(encoded(dense, starts, codes, plan.storages), plan.storages)

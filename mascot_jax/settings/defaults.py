@@ -26,7 +26,7 @@ def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_presets(settings: TrainSettings) -> dict[str, Any]:
-    """Return values that ``with_defaults`` makes these settings of again, when resolved.
+    """Return values of which ``with_defaults`` makes the same plan again.
 
     What the method, the recipe or the device has filled in is null, so that it follows when one of
     these is changed.

@@ -32,7 +32,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-class Switching(enum.Enum):
+class Unit(enum.Enum):
     """The unit of precision switching."""
 
     NONE = "none"
@@ -44,7 +44,7 @@ class Preset(NamedTuple):
     """What a method's name stands for; a method that never switches does not measure either."""
 
     storage: str
-    switching: Switching = Switching.NONE
+    unit: Unit = Unit.NONE
     rounding: str = "nearest"
     criterion: str | None = None
     thresholds: Mapping[str, float] = MappingProxyType({})
@@ -67,7 +67,7 @@ ONCE = 1_000_000
 # m-quantization and g-switching.
 _MASCOT = Preset(
     "float16",
-    Switching.GROUP,
+    Unit.GROUP,
     criterion="gradient-diversity",
     thresholds=MappingProxyType({"gradient-diversity": 20.0, "lost-update": 0.3}),
     period=2,
@@ -84,7 +84,7 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
         "mascot-n1": Preset("float16"),
         # One q-error per side: the paper's MASCOT-N2, with the authors' threshold for ML10M.
         "mascot-n2": _MASCOT._replace(
-            switching=Switching.SIDE,
+            unit=Unit.SIDE,
             thresholds=MappingProxyType({"gradient-diversity": 10.0, "lost-update": 0.45}),
         ),
         "mascot": _MASCOT,

@@ -7,9 +7,15 @@ from collections.abc import Callable
 from typing import Final
 
 from mascot_jax.settings.data import Columns
+from mascot_jax.settings.run import RunSettings
 from mascot_jax.settings.train import RegroupSettings, TrainSettings
 
-_BLOCKS: Final = (("train", TrainSettings), ("regroup", RegroupSettings), ("data.columns", Columns))
+_BLOCKS: Final = (
+    ("train", TrainSettings),
+    ("run", RunSettings),
+    ("regroup", RegroupSettings),
+    ("data.columns", Columns),
+)
 
 
 def renamed(message: str, name: Callable[[str], str]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from mascot_jax.settings.data import DataSettings, SplitSettings
+from mascot_jax.settings.run import RunSettings, conflict
 from mascot_jax.settings.train import RegroupSettings, TrainSettings
 from mascot_jax.settings.validation import Settings, together
 
@@ -27,7 +28,15 @@ class Params(Settings):
     split: SplitSettings = SplitSettings()
     regroup: RegroupSettings = RegroupSettings()
     train: TrainSettings = TrainSettings()
+    run: RunSettings = RunSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+
+    @model_validator(mode="after")
+    def _the_back_end_can_do_it(self) -> Params:
+        line = conflict(self.train, self.run)
+        if line is not None:
+            raise together(line)
+        return self
 
     @model_validator(mode="after")
     def _folds_exist(self) -> Params:

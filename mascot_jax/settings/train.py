@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
 from mascot_jax.settings.comparators import Comparators
-from mascot_jax.settings.methods import METHODS, PAPER, RECIPES, Schedule, Switching
+from mascot_jax.settings.methods import METHODS, PAPER, RECIPES, Schedule, Unit
 from mascot_jax.settings.validation import Finite, Seed, Settings, together
-from mascot_jax.tables.storage import FLOAT32, STORAGES, Storage, promotions
+from mascot_jax.tables.storage import STORAGES, Storage, promotions
 
-MOST_HELD_FACTORS_ON_CUDA = 256
+FEW_RATINGS: Final = 20
+"""For each user and item: with fewer, biases lower the test RMSE (docs/recipes.md)."""
+MOST_HELD_FACTORS_ON_CUDA: Final = 256
 """Longer rows do not fit a tile's registers, and a block's largest magnitude needs all of them."""
-
-Backend = Literal["auto", "cpu", "cuda"]
 
 
 class RegroupSettings(Settings):
@@ -66,9 +66,6 @@ class TrainSettings(Settings):
     Null never stops early. A linear schedule ends with the epochs: more of them keep its steps
     large for longer, and a training that stops early has not had its small ones.
     """
-    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = 10
-    """Epochs from one checkpoint to the next, where training is told where to keep them; null never
-    writes one. A training that is cut short goes on from the last. The model is the same."""
     storage: Literal[tuple(STORAGES)] | None = None  # type: ignore[valid-type]
     """Precision that rows are stored in at the start; int8 with a scale for each row, or for every
     16, 32 or 64 of its components."""
@@ -95,10 +92,6 @@ class TrainSettings(Settings):
     deterministic: bool | None = None
     """CPU only: the same bits on every run and for every number of threads; null: true on a CPU,
     false on a GPU."""
-    backend: Backend = "auto"
-    """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
-    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """CPU only: threads; null takes every core the process may use."""
     comparators: Comparators = Comparators()
     """Constants of ``mpt``, ``muppet`` and ``afp``; others have no use for them."""
     writes: Literal["add", "store"] = "add"
@@ -155,19 +148,8 @@ class TrainSettings(Settings):
         return self
 
     @property
-    def device(self) -> Backend:
-        """The back end to choose from: ``backend``, less what cannot do what is asked."""
-        return "cpu" if self._beyond_cuda() else self.backend
-
-    @model_validator(mode="after")
-    def _cuda_can_do_it(self) -> TrainSettings:
-        reason = self._beyond_cuda()
-        if self.backend == "cuda" and reason:
-            raise together(f"train.backend: 'cuda': {reason}: set train.backend to cpu or auto")
-        return self
-
-    def _beyond_cuda(self) -> str | None:
-        """Return why a GPU cannot train with these settings, if that is so."""
+    def beyond_cuda(self) -> str | None:
+        """Why a GPU cannot train with these settings; None if it can."""
         if self.deterministic:
             return "cuda has no train.deterministic"
         if self.order == "group-blocks":
@@ -181,29 +163,46 @@ class TrainSettings(Settings):
             return f"cuda has {self.method} for up to {MOST_HELD_FACTORS_ON_CUDA} factors only"
         return None
 
-    @property
-    def switching(self) -> Switching:
-        """What is promoted at a time: nothing, a side as a whole, or a group."""
-        return METHODS[self.method].switching
+    def plan(self, platform: str = "cpu", *, few_ratings: bool = False) -> TrainPlan:
+        """Return these settings with nothing left open.
+
+        Parameters
+        ----------
+        platform
+            The kind of device, in JAX's words; it decides ``deterministic`` where that is null.
+        few_ratings
+            Whether there are few ratings (``FEW_RATINGS``); it decides ``biases`` likewise.
+        """
+        method = METHODS[self.method]
+        filled = method._asdict() | {
+            "threshold": method.thresholds.get(self.criterion or method.criterion or ""),
+            "deterministic": platform == "cpu",
+            "biases": few_ratings,
+        }
+        given = {name: value for name, value in self if value is not None}
+        names = set(type(self).model_fields)
+        values = {name: value for name, value in filled.items() if name in names} | given
+        return TrainPlan.model_validate(values)
+
+
+class TrainPlan(TrainSettings):
+    """Settings of a training with nothing left open: what all code behind the door takes.
+
+    ``criterion`` and what follows it are None for a method that never measures.
+    """
+
+    biases: bool
+    storage: Literal[tuple(STORAGES)]  # type: ignore[valid-type]
+    rounding: Literal["nearest", "stochastic"]
+    deterministic: bool
 
     @property
     def storages(self) -> tuple[Storage, ...]:
-        """What rows may be stored in: at the start, then what their groups may be promoted to."""
-        first = STORAGES[self.storage or FLOAT32.name]
-        return (first,) if self.switching is Switching.NONE else promotions(first)
+        """What rows may be stored in: at the start, then what their groups are promoted to."""
+        first = STORAGES[self.storage]
+        return (first,) if self.unit is Unit.NONE else promotions(first)
 
-    def on(self, platform: str) -> TrainSettings:
-        """Return a copy in which the kind of device, in JAX's words, decides what was left to it.
-
-        That is ``deterministic``, where it was null.
-        """
-        chosen = platform == "cpu" if self.deterministic is None else self.deterministic
-        return self.model_copy(update={"deterministic": chosen})
-
-    def resolved(self) -> TrainSettings:
-        """Return a copy in which the method has filled what was null."""
-        method = METHODS[self.method]
-        threshold = method.thresholds.get(self.criterion or method.criterion or "")
-        preset = method._asdict() | {"threshold": threshold}
-        filled = {name: preset[name] for name, value in self if value is None and name in preset}
-        return self.model_copy(update=filled)
+    @property
+    def unit(self) -> Unit:
+        """What is promoted at a time: nothing, a side as a whole, or a group."""
+        return METHODS[self.method].unit

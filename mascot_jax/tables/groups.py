@@ -6,7 +6,7 @@ Rows of one group are one range, so what is known per group costs O(groups), not
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,37 @@ class Grouping(NamedTuple):
     def row_of(self) -> NDArray[np.uint32]:
         """uint32 ``(rows,)``: the regrouped row of each original index, ``order``'s inverse."""
         return inverse(self.order)
+
+
+MOST_GROUPS: Final = 65_536
+"""Of a table: as many as the kernels can number."""
+
+
+def check_groups(starts: NDArray[Any], codes: NDArray[Any], name: str) -> None:
+    """Check a group table once, on the host: kernels on a device cannot refuse it.
+
+    Parameters
+    ----------
+    starts, codes
+        As of ``tables.rows.Rows``.
+    name
+        What messages call the table.
+
+    Raises
+    ------
+    ValueError
+        If types, lengths or the starts are not those of groups.
+    """
+    types = str(starts.dtype), str(codes.dtype), starts.ndim, codes.ndim
+    if types != ("uint32", "uint8", 1, 1):
+        raise ValueError(f"{name}: groups are {starts.dtype} {starts.shape}, {codes.dtype}")
+    if not 1 <= len(codes) <= MOST_GROUPS or len(starts) != len(codes) + 1:
+        raise ValueError(
+            f"{name}: {len(codes)} groups with {len(starts)} starts: there must be 1 to "
+            f"{MOST_GROUPS} groups, and a start more"
+        )
+    if starts[0] != 0 or (np.diff(starts.astype(np.int64)) <= 0).any():
+        raise ValueError(f"{name}: the starts of groups must be 0, then rise: {starts}")
 
 
 def inverse(order: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+from functools import partial
 
 import jax
 
-Tables = dict[str, jax.Array]
-"""Storage name -> factor table [rows, stride]; a row has the same index in each."""
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["stored", "starts", "codes"],
+    meta_fields=["factors"],
+)
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The users' factors, or the items': g groups of rows of k components.
 
-class Side(NamedTuple):
-    """The users, or the items: g groups over the rows of the tables."""
-
-    tables: Tables
-    """Factor tables ``(rows, stride)`` by storage name.
-
-    A row lives in the one its group's code names; elsewhere it is never touched.
+    Attributes
+    ----------
+    factors
+        k.
+    stored
+        Storage name -> array ``(rows, stride)``. A row has the same place in each; it lives in the
+        one its group's code names, and is never touched elsewhere.
+    starts
+        uint32 ``(g + 1,)``: group j holds rows ``starts[j]`` to ``starts[j + 1] - 1``.
+    codes
+        uint8 ``(g,)``: the storage of each group's rows (``Storage.code``).
     """
+
+    factors: int
+    stored: dict[str, jax.Array]
     starts: jax.Array
-    """uint32 ``(g + 1,)``: group j holds rows ``starts[j]`` to ``starts[j + 1] - 1``."""
     codes: jax.Array
-    """uint8 ``(g,)``: the storage of each group's rows (``Storage.code``)."""
-    baseline: jax.Array
-    """float32 ``(g,)``: the first error measured of each group; NaN until then."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        rows: int = next(iter(self.stored.values())).shape[0]
+        return rows
+
+    @property
+    def groups(self) -> int:
+        """Return the number of groups (g)."""
+        count: int = self.codes.shape[0]
+        return count

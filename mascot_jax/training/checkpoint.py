@@ -15,18 +15,19 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
 from mascot_jax.base.files import check_writable, saving
 from mascot_jax.base.tensor_file import Format, Tensors, read_tensors, write_tensors
-from mascot_jax.engine import kernels
-from mascot_jax.engine.state import TrainState
+from mascot_jax.engine.state import Memory, TrainState
+from mascot_jax.engine.tables import to_device, to_host
 from mascot_jax.errors import CheckpointError, SaveError
-from mascot_jax.tables.storage import STORAGES, by_code
-from mascot_jax.tables.table import Side
+from mascot_jax.settings import TrainPlan, validate
+from mascot_jax.tables.rows import Rows
+from mascot_jax.tables.table import Table
+from mascot_jax.training.initial import memories
 from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 
-FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 1, CheckpointError)
+FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 2, CheckpointError, oldest=2)
 
 _SIDES: Final = ("users", "items")
 _NUMBERS: Final = tuple(name for name in EpochRecord._fields if name not in _SIDES)
@@ -146,9 +147,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, A
     tensors, facts = read_tensors(path, FORMAT)
     try:
         fingerprint = facts["fingerprint"]
-        factors = int(fingerprint["settings"]["factors"])
-        best = _state("best", tensors, factors) if "best.epoch" in tensors else None
-        progress = Progress(_state("state", tensors, factors), _records(tensors), best)
+        plan = validate(TrainPlan, fingerprint["settings"], "settings")
+        best = _state("best", tensors, plan) if "best.epoch" in tensors else None
+        progress = Progress(_state("state", tensors, plan), _records(tensors), best)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a complete checkpoint: {error}") from error
     return progress, fingerprint
@@ -171,91 +172,58 @@ def _state_tensors(name: str, state: TrainState) -> Tensors:
     tensors: Tensors = {
         f"{name}.epoch": np.array([int(state.epoch)], dtype=np.uint32),
         f"{name}.seed": np.array([int(state.seed)], dtype=np.uint32),
-        **{f"{name}.memory.{key}": np.array(value) for key, value in state.memory.items()},
     }
-    for side_name in _SIDES:
-        side: Side = getattr(state, side_name)
-        codes = np.array(side.codes)
-        prefix = f"{name}.{side_name}"
-        tensors[f"{prefix}.starts"] = np.array(side.starts)
-        tensors[f"{prefix}.codes"] = codes
-        tensors[f"{prefix}.baseline"] = np.array(side.baseline)
-        for storage, table in side.tables.items():
-            live = _live(tensors[f"{prefix}.starts"], codes, STORAGES[storage].code)
-            # Padding included. A copy: with a view of the table alive, the next epoch could not
-            # update it in place.
-            rows = np.asarray(table)[live] if len(live) else np.empty((0, table.shape[1]))
-            tensors[f"{prefix}.rows.{storage}"] = rows.astype(table.dtype, copy=False)
+    for method, memory in state.methods.items():
+        for key, value in memory.items():
+            tensors[f"{name}.methods.{method}.{key}"] = np.atleast_1d(np.array(value))
+    for table_name in _SIDES:
+        rows = to_host(getattr(state, table_name))
+        prefix = f"{name}.{table_name}"
+        tensors |= {f"{prefix}.starts": rows.starts, f"{prefix}.codes": rows.codes}
+        tensors |= {f"{prefix}.rows.{key}": stored for key, stored in rows.stored.items()}
     return tensors
 
 
-def _state(name: str, tensors: Tensors, factors: int) -> TrainState:
+def _state(name: str, tensors: Tensors, plan: TrainPlan) -> TrainState:
     epoch, seed = (tensors[f"{name}.{key}"] for key in ("epoch", "seed"))
     if {(str(x.dtype), x.shape) for x in (epoch, seed)} != {("uint32", (1,))}:
         raise ValueError(f"{name}: epoch and seed are {epoch.dtype} {epoch.shape}, {seed.dtype}")
+    users, items = (_table(f"{name}.{table}", tensors, plan) for table in _SIDES)
     return TrainState(
-        _side(f"{name}.users", tensors, factors),
-        _side(f"{name}.items", tensors, factors),
+        users,
+        items,
         jnp.asarray(epoch.reshape(())),
         jnp.asarray(seed.reshape(())),
-        {
-            key.removeprefix(f"{name}.memory."): _as_it_was(value)
-            for key, value in tensors.items()
-            if key.startswith(f"{name}.memory.")
-        },
+        _methods(name, tensors, memories(plan, users, items)),
     )
 
 
-def _as_it_was(value: NDArray[Any]) -> jax.Array:
-    """Return an array of a state's memory: a scalar is written with one dimension."""
-    return jnp.asarray(value[0] if value.shape == (1,) else value)
+def _methods(
+    name: str, tensors: Tensors, initial: Mapping[str, Memory]
+) -> dict[str, dict[str, jax.Array]]:
+    """Return what methods remember; it must be like what they do at first."""
+    found: dict[str, dict[str, jax.Array]] = {}
+    for method, memory in initial.items():
+        found[method] = {}
+        for key, first in memory.items():
+            value = tensors[f"{name}.methods.{method}.{key}"]
+            if value.dtype != first.dtype or value.shape != (first.shape or (1,)):
+                raise ValueError(f"{name}: {key} of {method} is {value.dtype} {value.shape}")
+            found[method][key] = jnp.asarray(value.reshape(first.shape))
+    return found
 
 
-def _side(prefix: str, tensors: Tensors, factors: int) -> Side:
-    """Put the live rows back into tables like those that training began with."""
-    starts, codes, baseline = (tensors[f"{prefix}.{k}"] for k in ("starts", "codes", "baseline"))
+def _table(prefix: str, tensors: Tensors, plan: TrainPlan) -> Table:
+    """Put the live rows back into a table like the one that training began with."""
+    marker = f"{prefix}.rows."
     stored = {
-        name.removeprefix(f"{prefix}.rows."): rows
-        for name, rows in tensors.items()
-        if name.startswith(f"{prefix}.rows.")
+        name.removeprefix(marker): rows for name, rows in tensors.items() if name.startswith(marker)
     }
-    _check_groups(prefix, starts, codes, baseline, stored)
-    tables = {}
-    for name, rows in sorted(stored.items()):
-        storage = STORAGES[name]
-        live = _live(starts, codes, storage.code)
-        if rows.dtype != storage.dtype or rows.shape != (len(live), storage.stride(factors)):
-            raise ValueError(f"{prefix}: {name} rows are {rows.dtype} {rows.shape}")
-        table = kernels.allocate_table(int(starts[-1]), factors, storage)
-        tables[name] = kernels.put_rows(table, live, rows)
-    return Side(tables, *(jnp.asarray(x) for x in (starts, codes, baseline)))
-
-
-def _check_groups(
-    prefix: str,
-    starts: NDArray[Any],
-    codes: NDArray[Any],
-    baseline: NDArray[Any],
-    stored: Mapping[str, NDArray[Any]],
-) -> None:
-    """Check what the kernels trust."""
-    types = [str(x.dtype) for x in (starts, codes, baseline)]
-    if types != ["uint32", "uint8", "float32"] or codes.ndim != 1 or len(codes) == 0:
-        raise ValueError(f"{prefix}: groups are {', '.join(types)}")
-    if starts.shape != (len(codes) + 1,) or baseline.shape != codes.shape:
-        raise ValueError(f"{prefix}: the group table has other lengths than the groups")
-    if starts[0] != 0 or (np.diff(starts.astype(np.int64)) <= 0).any():
-        raise ValueError(f"{prefix}: the group table does not rise from 0")
-    if starts[-1] != sum(len(rows) for rows in stored.values()):
-        raise ValueError(f"{prefix}: the group table does not cover the rows")
-    if not set(stored) <= set(STORAGES) or not set(codes.tolist()) <= set(by_code(stored)):
-        raise ValueError(f"{prefix}: groups are in a storage that the file does not hold")
-
-
-def _live(starts: NDArray[np.uint32], codes: NDArray[np.uint8], code: int) -> NDArray[np.uint32]:
-    """Return the rows, rising, whose groups are in the storage of this code."""
-    rows = np.flatnonzero(np.repeat(codes == code, np.diff(starts)))
-    return rows.astype(np.uint32)
+    rows = Rows(plan.factors, stored, tensors[f"{prefix}.starts"], tensors[f"{prefix}.codes"])
+    rows.check(prefix)
+    if not set(stored) <= {storage.name for storage in plan.storages}:
+        raise ValueError(f"{prefix}: rows are in {sorted(stored)}")
+    return to_device(rows, plan.storages)
 
 
 def _record_tensors(records: tuple[EpochRecord, ...]) -> Tensors:

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.engine import kernels
 from mascot_jax.engine.codec import encode
-from mascot_jax.engine.state import TrainState
-from mascot_jax.methods.word_length import policy_of
-from mascot_jax.settings import TrainSettings
+from mascot_jax.engine.state import Memory, TrainState
+from mascot_jax.engine.tables import allocate
+from mascot_jax.methods import methods_of
+from mascot_jax.settings import TrainPlan
+from mascot_jax.tables.groups import check_groups
 from mascot_jax.tables.storage import Storage
-from mascot_jax.tables.table import Side
+from mascot_jax.tables.table import Table
 
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
@@ -29,12 +30,8 @@ ROWS_AT_A_TIME: Final = 16_384
 """Bounds the memory for random numbers on their way into a table: 16 MiB at k = 128."""
 
 
-MOST_GROUPS: Final = 65_536
-"""Of a side: as regroup's settings allow, and as many as the kernels can number."""
-
-
 def initial_state(
-    user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], settings: TrainSettings
+    user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], plan: TrainPlan
 ) -> TrainState:
     """Return random factors, rounded to the storage, every group in the same one.
 
@@ -44,7 +41,7 @@ def initial_state(
     ----------
     user_starts, item_starts
         uint32 ``(g + 1,)``: group tables of the regrouped rows.
-    settings
+    plan
         Method, factors and seed count.
 
     Raises
@@ -52,39 +49,28 @@ def initial_state(
     ValueError
         If starts are not those of groups: 0 first, then rising.
     """
-    settings = settings.resolved()
-    for starts, side in ((user_starts, "user"), (item_starts, "item")):
-        _check_starts(starts, side)
-    users, items = jax.random.split(jax.random.key(settings.seed))
-    policy = policy_of(settings.method, settings.comparators)
+    user_key, item_key = jax.random.split(jax.random.key(plan.seed))
+    users = _initial_table(user_starts, user_key, plan, "users")
+    items = _initial_table(item_starts, item_key, plan, "items")
     return TrainState(
-        _initial_side(user_starts, users, settings),
-        _initial_side(item_starts, items, settings),
-        epoch=jnp.uint32(0),
-        seed=jnp.uint32(settings.seed),
-        memory={} if policy is None else policy.begin(settings.factors),
+        users, items, jnp.uint32(0), jnp.uint32(plan.seed), memories(plan, users, items)
     )
 
 
-def _check_starts(starts: NDArray[np.uint32], side: str) -> None:
-    """Check a group table once, on the host: kernels on a device cannot refuse it."""
-    if len(starts) < 2 or starts[0] != 0 or (np.diff(starts.astype(np.int64)) <= 0).any():
-        raise ValueError(f"{side} group starts must be 0, then rise: {starts}")
-    if len(starts) - 1 > MOST_GROUPS:
-        raise ValueError(f"{len(starts) - 1} {side} groups: must be at most {MOST_GROUPS}")
+def memories(plan: TrainPlan, users: Table, items: Table) -> dict[str, Memory]:
+    """Return what each method remembers before the first epoch."""
+    return {name: method.init(users, items) for name, method in methods_of(plan).items()}
 
 
-def _initial_side(starts: NDArray[np.uint32], key: jax.Array, settings: TrainSettings) -> Side:
-    groups, rows = len(starts) - 1, int(starts[-1])
-    storages = settings.storages
-    tables = {s.name: kernels.allocate_table(rows, settings.factors, s) for s in storages}
-    first = storages[0]
-    tables[first.name] = _fill(tables[first.name], key, settings.factors, first)
-    return Side(
-        dict(sorted(tables.items())),
-        starts=jnp.asarray(starts, dtype=jnp.uint32),
-        codes=jnp.full(groups, first.code, dtype=jnp.uint8),
-        baseline=jnp.full(groups, jnp.nan, dtype=jnp.float32),
+def _initial_table(starts: NDArray[np.uint32], key: jax.Array, plan: TrainPlan, name: str) -> Table:
+    first, *others = plan.storages
+    codes = np.full(len(starts) - 1, first.code, dtype=np.uint8)
+    check_groups(starts, codes, name)
+    rows = int(starts[-1])
+    stored = {s.name: allocate(rows, plan.factors, s) for s in (first, *others)}
+    stored[first.name] = _fill(stored[first.name], key, plan.factors, first)
+    return Table(
+        plan.factors, dict(sorted(stored.items())), jnp.asarray(starts), jnp.asarray(codes)
     )
 
 

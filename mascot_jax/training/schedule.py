@@ -7,22 +7,22 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.settings import TrainSettings
+from mascot_jax.settings import TrainPlan
 
 
 @lru_cache(maxsize=16)
-def learning_rates(settings: TrainSettings) -> NDArray[np.float32]:
+def learning_rates(plan: TrainPlan) -> NDArray[np.float32]:
     """Return the step sizes of epochs 0, 1, ..., float32 ``(epochs,)``, read-only.
 
     ``power`` is eta / (1 + decay t^1.5), the paper's; ``linear`` is eta (1 - t / epochs), which
     would be 0 in the epoch after the last one. Computed in float64 with nothing but + - * / and
     square roots, so that every machine gives the same bits.
     """
-    t = np.arange(settings.epochs, dtype=np.float64)
-    if settings.schedule == "linear":
-        share = 1.0 - t / settings.epochs
+    t = np.arange(plan.epochs, dtype=np.float64)
+    if plan.schedule == "linear":
+        share = 1.0 - t / plan.epochs
     else:
-        share = 1.0 / (1.0 + (settings.decay or 0.0) * (t * np.sqrt(t)))
-    rates = (settings.learning_rate * share).astype(np.float32)
+        share = 1.0 / (1.0 + (plan.decay or 0.0) * (t * np.sqrt(t)))
+    rates = (plan.learning_rate * share).astype(np.float32)
     rates.flags.writeable = False
     return rates

@@ -16,7 +16,7 @@ from mascot_jax.engine import kernels, prediction
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import ColdRule, check_row
 from mascot_jax.engine.sums import pairwise_sum, rounded
-from mascot_jax.tables.table import Side
+from mascot_jax.tables.table import Table
 
 
 class HeldOut:
@@ -57,9 +57,8 @@ class HeldOut:
 
     def score(
         self,
-        users: Side,
-        items: Side,
-        factors: int,
+        users: Table,
+        items: Table,
         execution: Execution,
         clip: tuple[float, float] | None = None,
     ) -> ErrorTotals:
@@ -69,8 +68,8 @@ class HeldOut:
         ----------
         users, items
             Factors and groups, on the device of the ratings.
-        factors, execution
-            k, and how to run.
+        execution
+            How to run.
         clip
             Lowest and highest prediction; none if None.
 
@@ -83,10 +82,7 @@ class HeldOut:
         check_row(self._highest_item, items, "item")
         low, high = clip or (-np.inf, np.inf)
         bounds = np.array([low, high], dtype=np.float32)
-        sums = [
-            _error_sums(chunk, users, items, bounds, factors=factors, execution=execution)
-            for chunk in self._chunks
-        ]
+        sums = [_error_sums(chunk, users, items, bounds, execution) for chunk in self._chunks]
         squared, absolute = np.array(jax.device_get(sums), np.float64).reshape(-1, 2).sum(axis=0)
         return ErrorTotals(float(squared), float(absolute), self._count)
 
@@ -122,18 +118,16 @@ def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
     return [cut(start) for start in range(0, count, max(size, 1))]
 
 
-@partial(jax.jit, static_argnames=("factors", "execution"))
+@partial(jax.jit, static_argnames="execution")
 def _error_sums(
-    chunk: _Chunk, users: Side, items: Side, bounds: jax.Array, factors: int, execution: Execution
+    chunk: _Chunk, users: Table, items: Table, bounds: jax.Array, execution: Execution
 ) -> tuple[jax.Array, jax.Array]:
     """Return the sums of a chunk's squared and absolute errors, float32 ``()``.
 
     ``bounds`` is float32 ``(2,)``: the lowest and the highest prediction.
     """
     low, high = bounds
-    dots = kernels.predict(
-        chunk.user_rows, chunk.item_rows, users, items, factors=factors, execution=execution
-    )
+    dots = kernels.predict(chunk.user_rows, chunk.item_rows, users, items, execution=execution)
     products = jnp.where(chunk.cold, jnp.float32(0), dots)
     predictions = jnp.clip(products + chunk.offset, low, high)
     counted = jnp.arange(dots.shape[0]) < chunk.used

@@ -6,28 +6,33 @@ import numpy as np
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import split_ratings
-from mascot_jax.engine.prediction import ColdRule
-from mascot_jax.engine.ratings import Ratings, make_ratings
 from mascot_jax.settings import DataSettings, SplitSettings, validate
 from mascot_jax.tables.groups import Grouping, regroup
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import fit
-from mascot_jax.training.scoring import HeldOut
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.problem import Columns, make_problem, prepare
 
 
 class Fold(NamedTuple):
-    """Ratings to train on and to score, on JAX's default device."""
+    """A fold's training and test ratings, by index, and groups."""
 
+    train: Columns
+    test: Columns
     users: Grouping
     items: Grouping
-    ratings: Ratings
-    held_out: HeldOut
 
-    def train(self, settings, execution, on_epoch=None):
-        """The test RMSE after a training."""
-        state = initial_state(self.users.starts, self.items.starts, settings)
-        state = fit(state, self.ratings, settings, execution, on_epoch)
-        return self.held_out.score(state.users, state.items, settings.factors, execution).rmse
+    @property
+    def problem(self):
+        """One's own copy, as a training is given it."""
+        train = tuple(column.copy() for column in self.train)
+        return make_problem(train, self.users, self.items, test=self.test)
+
+
+def final_rmse(problem, settings, execution, on_epoch=None):
+    """The test RMSE after a training."""
+    plan = settings.plan(few_ratings=problem.few_ratings)
+    prepared = prepare(problem, plan, execution)
+    state = train_state(prepared, execution, on_epoch)
+    return prepared.test.score(state.users, state.items, execution).rmse
 
 
 def read_ml_1m(folder):
@@ -41,13 +46,12 @@ def make_fold(split):
     """Fold 0, in 100 groups a side."""
     train, test = split.fold != 0, split.fold == 0
     counts = len(split.user_ids), len(split.item_ids)
+    columns = (split.user, split.item, split.rating)
     users = regroup(np.bincount(split.user[train], minlength=counts[0]), 100)
     items = regroup(np.bincount(split.item[train], minlength=counts[1]), 100)
-    user_rows, item_rows = users.row_of[split.user], items.row_of[split.item]
-    rule = ColdRule(float(split.rating[train].mean()), users.warm_rows, items.warm_rows)
     return Fold(
+        tuple(column[train] for column in columns),
+        tuple(column[test] for column in columns),
         users,
         items,
-        make_ratings(user_rows[train], item_rows[train], split.rating[train], *counts),
-        HeldOut(user_rows[test], item_rows[test], split.rating[test], rule),
     )

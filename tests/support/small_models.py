@@ -6,6 +6,7 @@ from mascot_jax.base.biases import Biases
 from mascot_jax.engine.codec import encode
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.settings import TrainSettings
+from mascot_jax.tables.rows import Rows
 from mascot_jax.tables.storage import STORAGES, by_code
 
 FACTORS = 5
@@ -25,7 +26,8 @@ def make_side(rng, storages, sizes, factors=FACTORS):
         if (live := code_of_row == code).any()
     }
     order = rng.permutation(rows).astype(np.uint32)
-    return ModelSide(order, starts, codes, int(rng.integers(0, rows + 1)), factor_rows)
+    table = Rows(factors, factor_rows, starts, codes)
+    return ModelSide(table, order, int(rng.integers(0, rows + 1)))
 
 
 def make_model(
@@ -43,7 +45,7 @@ def make_model(
     items = make_side(rng, storages, item_sizes, factors)
     offsets = [rng.normal(0, 1, len(side.order)).astype(np.float32) for side in (users, items)]
     return Model(
-        settings.resolved(),
+        settings.plan(),
         users,
         items,
         3.5,

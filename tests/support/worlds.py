@@ -9,10 +9,13 @@ import numpy as np
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.codec import encode
-from mascot_jax.engine.kernels import Execution, allocate_table
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings, make_ratings
-from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES, by_code
-from mascot_jax.tables.table import Side
+from mascot_jax.engine.tables import allocate, to_host
+from mascot_jax.tables.groups import Grouping
+from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES
+from mascot_jax.tables.table import Table
+from mascot_jax.training.problem import Problem, prepare
 
 ONE = Execution(1)
 RATES = (0.05, 0.01, 0.015)
@@ -23,8 +26,8 @@ class World(NamedTuple):
     """Ratings, both sides for the kernel, and the same factors as plain float32 arrays."""
 
     ratings: Ratings
-    users: Side
-    items: Side
+    users: Table
+    items: Table
     p: np.ndarray
     q: np.ndarray
     user_rows: np.ndarray
@@ -36,38 +39,33 @@ class World(NamedTuple):
 encode_rows = partial(jax.jit, static_argnames="storage")(encode)
 
 
-def make_side(factors, starts, codes, int8="int8-32"):
-    """A Side with every storage's table: rows where their group's code says, canaries elsewhere."""
+def make_table(factors, starts, codes, int8="int8-32"):
+    """A Table with every storage's array: rows where their group's code says, canaries elsewhere."""
     rows, k = factors.shape
     code_of_row = np.repeat(codes, np.diff(starts))
-    tables = {}
+    stored = {}
     for storage in (FLOAT32, FLOAT16, STORAGES[int8]):
         table = np.full((rows, storage.stride(k)), 77, dtype=storage.dtype)
         live = code_of_row == storage.code
         table[live] = 0
         table[live, : storage.elements(k)] = np.asarray(encode_rows(storage, factors))[live]
-        tables[storage.name] = put(table, k, storage)
-    return Side(
-        dict(sorted(tables.items())),
+        stored[storage.name] = put(table, k, storage)
+    return Table(
+        k,
+        dict(sorted(stored.items())),
         jnp.asarray(starts, dtype=jnp.uint32),
         jnp.asarray(codes, dtype=jnp.uint8),
-        jnp.full(len(codes), jnp.nan, dtype=jnp.float32),
     )
 
 
 def put(table, factors, storage):
     """Copy a NumPy table into one that the library allocated: rows are aligned as in training."""
-    return allocate_table(table.shape[0], factors, storage).at[:].set(jnp.asarray(table))
+    return allocate(table.shape[0], factors, storage).at[:].set(jnp.asarray(table))
 
 
-def live_rows(side, factors):
+def live_rows(table):
     """Back to one float32 array [rows, k]."""
-    codes = np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
-    out = np.empty((len(codes), factors), dtype=np.float32)
-    for code, storage in by_code(side.tables).items():
-        live = codes == code
-        out[live] = storage.decode(np.asarray(side.tables[storage.name])[live], factors)
-    return out
+    return to_host(table).dense()
 
 
 CODES = {
@@ -92,8 +90,8 @@ def make_world(
         )
         chosen = np.resize(CODES[codes], groups)
         drawn = rng.normal(0, scale, (rows, factors)).astype(np.float32)
-        made = make_side(drawn, starts.astype(np.uint32), chosen.astype(np.uint8), int8)
-        return made, live_rows(made, factors)
+        made = make_table(drawn, starts.astype(np.uint32), chosen.astype(np.uint8), int8)
+        return made, live_rows(made)
 
     (users, p), (items, q) = side(rows[0]), side(rows[1])
     user_rows = rng.integers(0, rows[0], count).astype(np.uint32)
@@ -103,14 +101,14 @@ def make_world(
     return World(ratings, users, items, p, q, user_rows, item_rows, values)
 
 
-def row_codes(side):
+def row_codes(table):
     """uint8 [rows]: the storage of each."""
-    return np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
+    return np.repeat(np.asarray(table.codes), np.diff(np.asarray(table.starts)))
 
 
 @partial(
     jax.jit,
-    static_argnames=("factors", "rounding", "arithmetic", "execution"),
+    static_argnames=("rounding", "arithmetic", "execution"),
     donate_argnames=("users", "items"),
 )
 def epoch(
@@ -119,7 +117,6 @@ def epoch(
     items,
     rates,
     counters,
-    factors,
     execution,
     rounding="nearest",
     arithmetic="float32",
@@ -130,7 +127,6 @@ def epoch(
         items,
         rates,
         counters,
-        factors=factors,
         rounding=rounding,
         arithmetic=arithmetic,
         execution=execution,
@@ -139,7 +135,6 @@ def epoch(
 
 def visit(
     world,
-    factors,
     execution=ONE,
     seed=3,
     number=2,
@@ -156,7 +151,6 @@ def visit(
         world.items,
         jnp.array([*rates, sample_ratio, quantiser], dtype=jnp.float32),
         jnp.array([seed, number], dtype=jnp.uint32),
-        factors,
         execution,
         rounding,
         arithmetic,
@@ -171,3 +165,25 @@ def aligned(values, dtype):
     array[:] = values
     assert array.ctypes.data % 64 == 0
     return array
+
+
+def prepared(ratings, users, items, settings, execution=ONE, test=None):
+    """Ratings by row, in groups with these starts or Groupings, ready for a training."""
+
+    def grouping(groups, rows, count):
+        if isinstance(groups, Grouping):
+            return groups
+        starts = np.asarray(groups, dtype=np.uint32)
+        visits = np.add.reduceat(np.bincount(rows, minlength=count), starts[:-1].astype(np.intp))
+        return Grouping(np.arange(count, dtype=np.uint32), starts, visits, count)
+
+    rows = ratings.host()
+    problem = Problem(
+        ratings,
+        grouping(users, rows[0], ratings.user_count),
+        grouping(items, rows[1], ratings.item_count),
+        1.0,
+        5.0,
+        test,
+    )
+    return prepare(problem, settings.plan(few_ratings=problem.few_ratings), execution)

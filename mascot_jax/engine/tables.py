@@ -1,0 +1,101 @@
+"""Tables of factors between host and device, in the one layout that the kernels take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import parts
+from mascot_jax.engine.codec import encode
+from mascot_jax.tables.rows import AT_A_TIME, Rows
+from mascot_jax.tables.storage import STORAGES, Storage
+from mascot_jax.tables.table import Table
+
+
+def allocate(rows: int, factors: int, storage: Storage) -> jax.Array:
+    """Return an uninitialised array ``(rows, stride)`` on huge pages.
+
+    Rows never touched cost no memory.
+    """
+    shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
+    array: jax.Array = jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
+    return array
+
+
+def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
+    """Return a table on JAX's default device.
+
+    Parameters
+    ----------
+    rows
+        The factors; their groups are known to be in order (``Rows.check``).
+    storages
+        Others that groups may be promoted to.
+    """
+    names = {*rows.stored, *(storage.name for storage in storages)}
+    return Table(
+        rows.factors,
+        {name: _fill(rows, STORAGES[name]) for name in sorted(names)},
+        jnp.asarray(rows.starts),
+        jnp.asarray(rows.codes),
+    )
+
+
+def to_host(table: Table) -> Rows:
+    """Return the live rows of a table; nothing of it is kept, so that it may be updated again."""
+    rows = Rows(table.factors, {}, np.array(table.starts), np.array(table.codes))
+    for name, array in table.stored.items():
+        live = rows.in_storage(STORAGES[name])
+        if live.any():
+            # A copy: with a view of the array alive, the next epoch could not update it in place.
+            rows.stored[name] = np.asarray(array)[live, : STORAGES[name].elements(table.factors)]
+    return rows
+
+
+def encoded(
+    dense: NDArray[np.float32],
+    starts: NDArray[np.uint32],
+    codes: NDArray[np.uint8],
+    storages: Iterable[Storage],
+) -> Rows:
+    """Return factors float32 ``(rows, k)`` in the storages of their groups, rounded to nearest."""
+    rows = Rows(dense.shape[1], {}, starts, codes)
+    for storage in storages:
+        live = np.flatnonzero(rows.in_storage(storage))
+        if live.size:
+            rows.stored[storage.name] = np.concatenate(
+                [
+                    np.asarray(encode(storage, jnp.asarray(dense[live[part]])))
+                    for part in parts(live.size, AT_A_TIME)
+                ]
+            )
+    return rows
+
+
+def _fill(rows: Rows, storage: Storage) -> jax.Array:
+    array = allocate(len(rows), rows.factors, storage)
+    if storage.name not in rows.stored:
+        return array
+    stored, live = rows.stored[storage.name], np.flatnonzero(rows.in_storage(storage))
+    width = storage.stride(rows.factors) - storage.elements(rows.factors)
+    for part in parts(live.size, AT_A_TIME):
+        padded = np.pad(stored[part], ((0, 0), (0, width)))
+        array = _put(array, live[part].astype(np.uint32), padded)
+    return array
+
+
+@partial(jax.jit, donate_argnames="array")
+def _put(array: jax.Array, places: NDArray[np.uint32], values: NDArray[Any]) -> jax.Array:
+    """Write rows ``(n, stride)`` in place: a copy would not lie on huge pages.
+
+    ``places`` is uint32 ``(n,)``, rising, each a row of the array.
+    """
+    return array.at[places].set(
+        values, mode="promise_in_bounds", indices_are_sorted=True, unique_indices=True
+    )
