@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml
 
-.PHONY: repro check-lock test wheel-test docs lint format clean
+.PHONY: repro check-lock test hardening hardening-short wheel-test docs lint format clean
 
 repro: $(VENV)/.pipeline
 	dvc repro
@@ -20,6 +20,18 @@ check-lock: $(VENV)/.pipeline
 
 test: $(VENV)/.test
 	pytest -n auto --dist loadgroup
+
+# What takes long: whole pipelines again and again, the study, all sanitizers, kills, fuzzers (an hour).
+hardening: $(VENV)/.test
+	pytest -n auto --dist loadgroup -m hardening
+	.ci/sanitize
+	python -m benchmarks.kills --kills 200
+	python -m tests.fuzz --inputs 10000
+
+# The same in short, for every change.
+hardening-short: $(VENV)/.test
+	.ci/sanitize memory
+	python -m tests.fuzz --inputs 500
 
 # Against what users install, without the sources.
 wheel-test: $(VENV)/.package

@@ -85,8 +85,8 @@ def main() -> None:
 
 
 def _settings(name: str) -> dict[str, Any]:
-    settings = validate(TrainSettings, {**VARIANTS[name], "deterministic": True})
-    return settings.resolved().model_dump(mode="json", exclude={"factors", "seed"})
+    plan = validate(TrainSettings, {**VARIANTS[name], "deterministic": True}).plan()
+    return plan.model_dump(mode="json", exclude={"factors", "seed"})
 
 
 def make_row(

@@ -25,21 +25,21 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.harness.problems import groupings
 from benchmarks.harness.program import make_parser, write_result
 from mascot_jax.base.tensor_file import read_tensors
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.errors import MascotError
 from mascot_jax.mf.model_file import load_model, save_model
 from mascot_jax.mf.train import train_model
 from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.tables.groups import Grouping, regroup
-from mascot_jax.training import checkpoint, fingerprint
-from mascot_jax.training.problem import Prepared, prepare
+from mascot_jax.training.checkpoint import FORMAT, Checkpoints
+from mascot_jax.training.fingerprint import fingerprint
+from mascot_jax.training.problem import Problem, make_problem, prepare
 from pipeline.common.hardware import describe_hardware
 
 USERS, ITEMS, RATINGS, GROUPS = 1000, 400, 40_000, 20
-COMMON = {"factors": 32, "epochs": 40, "deterministic": True, "checkpoint_every": 1}
+COMMON = {"factors": 32, "epochs": 40, "deterministic": True}
 MEASURED = {"sample_ratio": 1.0, "warmup": 2, "period": 3}
 SWITCHING = {"method": "mascot", "threshold": 1.2, **MEASURED}
 OVERFITTING = {"learning_rate": 0.02, "decay": 0.0, "user_reg": 0.0, "item_reg": 0.0}
@@ -195,7 +195,7 @@ def _corrupt_files(folder: Path) -> int:
         path = folder / name
         try:
             if path.exists():
-                load_model(path) if name == "model" else read_tensors(path, checkpoint.FORMAT)
+                load_model(path) if name == "model" else read_tensors(path, FORMAT)
         except MascotError as error:
             sys.stderr.write(f"{error}\n")
             found += 1
@@ -205,21 +205,15 @@ def _corrupt_files(folder: Path) -> int:
 def _train(variant: str, folder: Path, say: Connection) -> None:
     """Train from the checkpoint in the folder, if there is one, to the model."""
     _keep_compiled(folder.parent / "compiled", write=folder.name == "whole")
-    settings = validate(TrainSettings, {**COMMON, **VARIANTS[variant]})
-    prepared, users, items = _ratings(settings)
+    plan = validate(TrainSettings, {**COMMON, **VARIANTS[variant]}).plan()
+    execution = Execution(threads=1)
+    prepared = prepare(_problem(), plan, execution)
     say.send("begun")
-    checkpoints = checkpoint.Checkpoints(
-        folder / "checkpoint", 1, fingerprint.fingerprint(prepared, users, items, settings)
-    )
+    checkpoints = Checkpoints(folder / "checkpoint", 1, fingerprint(prepared))
     model = train_model(
         prepared,
-        users,
-        items,
-        settings,
-        Execution(threads=1),
-        low=1,
-        high=5,
-        on_epoch=lambda *_: say.send("trained"),
+        execution,
+        lambda *_: say.send("trained"),
         start=checkpoints.load(),
         checkpoints=checkpoints,
     )
@@ -227,16 +221,14 @@ def _train(variant: str, folder: Path, say: Connection) -> None:
     checkpoints.remove()
 
 
-def _ratings(settings: TrainSettings) -> tuple[Prepared, Grouping, Grouping]:
-    """Return the ratings of a planted truth of rank four, with noise, and groups."""
+def _problem() -> Problem:
+    """Return the ratings of a planted truth of rank four, with noise."""
     rng = np.random.default_rng(0)
-    ids = [(count * rng.random(RATINGS) ** 2).astype(np.uint32) for count in (USERS, ITEMS)]
+    users, items = ((n * rng.random(RATINGS) ** 2).astype(np.uint32) for n in (USERS, ITEMS))
     p, q = rng.uniform(0, 1.1, (2, USERS, 4))
-    values = (p[ids[0]] * q[ids[1]]).sum(axis=1) + rng.normal(0, 0.5, RATINGS)
-    users = regroup(np.bincount(ids[0], minlength=USERS), GROUPS)
-    items = regroup(np.bincount(ids[1], minlength=ITEMS), GROUPS)
-    ratings = make_ratings(users.row_of[ids[0]], items.row_of[ids[1]], values, USERS, ITEMS)
-    return prepare(ratings, users, items, settings), users, items
+    values = (p[users] * q[items]).sum(axis=1) + rng.normal(0, 0.5, RATINGS)
+    ratings = users, items, values.astype(np.float32)
+    return make_problem(ratings, *groupings(ratings, USERS, ITEMS, GROUPS), low=1, high=5)
 
 
 def _keep_compiled(folder: Path, *, write: bool) -> None:

@@ -22,7 +22,7 @@ from benchmarks.harness.workload import MOST_RATINGS, make_workload
 from mascot_jax.data.synthetic.generator import SHAPES
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.training.epoch import measures
+from mascot_jax.methods.switching import measures
 from pipeline.common.hardware import describe_hardware
 
 FACTORS = 128
@@ -76,16 +76,16 @@ def main() -> None:
     parser.add_argument("--instruction-set", default="auto")
     options = parser.parse_args()
     execution = Execution(options.threads, options.instruction_set)
-    workload = make_workload(options.shape, most=options.ratings)
-    variants = _variants(Maker(workload, options.factors, execution), options.variants or ())
+    problem = make_workload(options.shape, most=options.ratings)
+    variants = _variants(Maker(problem, options.factors, execution), options.variants or ())
     timings = time_rounds(variants, options.rounds)
-    rows = _rows(variants, timings, len(workload.ratings), options.threads)
+    rows = _rows(variants, timings, len(problem.ratings), options.threads)
     targets = TARGETS.get((options.shape, options.threads), {})
     _print(rows, targets if options.factors == FACTORS else {})
     result = {
         "shape": options.shape,
         "factors": options.factors,
-        "ratings": len(workload.ratings),
+        "ratings": len(problem.ratings),
         "rounds": options.rounds,
         "hardware": describe_hardware(),
         "variants": rows,
@@ -115,14 +115,14 @@ def _rows(
     variants: Sequence[Epoch], timings: Timings, count: int, threads: int
 ) -> list[dict[str, Any]]:
     def row(variant: Epoch, method: str, seconds: float) -> dict[str, Any]:
-        settings = variant.settings
+        plan = variant.plan
         moved = count * (2 * 2 * variant.row_bytes + 12)  # two rows both ways, one rating read
         return {
             "method": method,
             "storage": "+".join(variant.shares),
-            "rounding": settings.rounding,
-            "order": settings.order,
-            "deterministic": settings.deterministic,
+            "rounding": plan.rounding,
+            "order": plan.order,
+            "deterministic": plan.deterministic,
             "threads": threads,
             "traffic_float16": variant.shares.get("float16", 0.0),
             "updates_per_s": count / seconds,

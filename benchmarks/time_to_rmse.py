@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.curve import Curve
-from benchmarks.harness.folds import Fold, make_fold, read_split
+from benchmarks.harness.folds import make_fold, read_split
 from benchmarks.harness.peers import PEERS, installed
 from benchmarks.harness.program import make_parser, write_result
 from benchmarks.harness.targets import Target, exit_if_missed
 from benchmarks.harness.timing import in_turn
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.state import TrainState
-from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings import TrainPlan, TrainSettings, validate
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.problem import Problem, prepare
 from mascot_jax.training.records import EpochRecord
 from pipeline.common.hardware import describe_hardware
 
@@ -74,7 +75,7 @@ def main() -> None:
         "threads": options.threads,
         "folds": options.folds,
         "repetitions": options.repetitions,
-        "settings": _settings(REFERENCE, options.factors).model_dump(mode="json"),
+        "settings": _plan(REFERENCE, options.factors).model_dump(mode="json"),
         "hardware": describe_hardware(),
         "goals": goals,
         "variants": rows,
@@ -85,37 +86,32 @@ def main() -> None:
     exit_if_missed(reports)
 
 
-def _settings(variant: str, factors: int) -> TrainSettings:
+def _plan(variant: str, factors: int) -> TrainPlan:
     values = {"recipe": "tuned", "factors": factors} | VARIANTS[variant]
-    return validate(TrainSettings, values)
+    return validate(TrainSettings, values).plan()
 
 
 def _train(
-    folds: list[Fold], factors: int, threads: int, repetitions: int
+    folds: list[Problem], factors: int, threads: int, repetitions: int
 ) -> tuple[Curves, list[float]]:
     """Return every variant's curves, and each fold's goal."""
     curves: dict[str, list[list[Curve]]] = {name: [[] for _ in folds] for name in VARIANTS}
     goals = []
     for number, fold in enumerate(folds):
         for name, counts in in_turn(VARIANTS, repetitions):
-            curve = _curve(fold, _settings(name, factors), Execution(threads))
+            curve = _curve(fold, _plan(name, factors), Execution(threads))
             if counts:
                 curves[name][number].append(curve)
         goals.append(curves[REFERENCE][number][0].best + GOAL_ABOVE_BEST)
     return curves, goals
 
 
-def _curve(fold: Fold, settings: TrainSettings, execution: Execution) -> Curve:
-    prepared = fold.prepare(settings)
-    held_out = fold.held_out(prepared)
-    seconds, rmses = [], []
-
-    def note(record: EpochRecord, state: TrainState) -> None:
-        seconds.append(record.seconds)
-        rmses.append(held_out.score(state.users, state.items, settings.factors, execution).rmse)
-
-    fold.fit(prepared, settings, execution, note)
-    return Curve(np.cumsum(seconds), np.array(rmses))
+def _curve(fold: Problem, plan: TrainPlan, execution: Execution) -> Curve:
+    records: list[EpochRecord] = []
+    prepared = prepare(fold, plan, execution)
+    train_state(prepared, execution, lambda record, _: records.append(record))
+    rmses = np.array([record.test_rmse for record in records], dtype=np.float64)
+    return Curve(np.cumsum([record.seconds for record in records]), rmses)
 
 
 def _row(name: str, runs: list[list[Curve]], goals: list[float]) -> dict[str, Any]:
@@ -156,7 +152,7 @@ def _print(rows: list[dict[str, Any]], goals: list[float]) -> None:
 
 
 def _peer(
-    name: str, folds: list[Fold], curves: Curves, goals: list[float], options: argparse.Namespace
+    name: str, folds: list[Problem], curves: Curves, goals: list[float], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Train a peer once a fold; compare times to the goal and to the peer's own best RMSE."""
     runs = [[PEERS[name](fold, options.factors, options.threads)] for fold in folds]

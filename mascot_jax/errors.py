@@ -1,16 +1,16 @@
-"""The errors a user can cause: each message says what was found, what is allowed and what to do."""
+"""Errors that a user can cause. Messages say what was found, what is allowed and what to do."""
 
 
 def printable(text: object, most: int = 300) -> str:
-    """Return text out of a file as every terminal can show it, cut to ``most`` characters.
+    """Return text from a file in a form every terminal can show, cut to ``most`` characters.
 
-    Names in a tar, or strings in JSON, may hold halves of characters that no encoding has.
+    Names in a tar and strings in JSON may hold lone surrogates, which no encoding has.
     """
     return str(text)[:most].encode(errors="backslashreplace").decode()
 
 
 class MascotError(Exception):
-    """Base of all errors below; the command line prints its message without a traceback."""
+    """Base of all errors below; the command prints their message without a traceback."""
 
 
 class SettingsError(MascotError, ValueError):
@@ -18,7 +18,7 @@ class SettingsError(MascotError, ValueError):
 
 
 class DataError(MascotError, ValueError):
-    """Ratings, or the archive or file they come from, cannot be used."""
+    """Ratings, or the archive or file that holds them, cannot be used."""
 
 
 class ModelFileError(MascotError, ValueError):
@@ -26,7 +26,7 @@ class ModelFileError(MascotError, ValueError):
 
 
 class NotFittedError(MascotError, ValueError, AttributeError):
-    """An estimator was asked for what only ``fit`` or ``load`` give it."""
+    """An estimator was used before ``fit`` or ``load``."""
 
 
 class DivergenceError(MascotError, ArithmeticError):
@@ -38,11 +38,11 @@ class BuildError(MascotError, ImportError):
 
 
 class BackendError(MascotError, RuntimeError):
-    """The wanted back end cannot be used: something is missing, or too old."""
+    """The requested back end cannot be used: something is missing or too old."""
 
 
 class MissingExtraError(MascotError, ImportError):
-    """A package is missing that an extra installs."""
+    """A package that an optional extra installs is missing."""
 
 
 class CheckpointError(MascotError, ValueError):
@@ -50,4 +50,4 @@ class CheckpointError(MascotError, ValueError):
 
 
 class SaveError(MascotError, OSError):
-    """A file cannot be written; what was there before is as it was."""
+    """A file cannot be written; an existing file is unchanged."""

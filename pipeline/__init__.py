@@ -1,8 +1,8 @@
-"""The DVC stages: thin modules that read inputs, call mascot_jax and write outputs.
+"""DVC stages: thin modules that read inputs, call mascot_jax and write outputs.
 
-A stage runs as ``python -m pipeline.<stage> [fold]``. What the user can put right ends it with one
-line and exit status 2. That is arranged here, as this runs before the stage's own imports, which
-fail where the native module is missing or was built for another jaxlib.
+A stage runs as ``python -m pipeline.<stage> [fold]``. An error that the user can fix ends the stage
+with one line and exit status 2. The hook is set here, before the stage's own imports, which fail if
+the native module is missing or was built for another jaxlib.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from types import TracebackType
 from mascot_jax.errors import MascotError
 
 BAD_INPUT = 2
-"""Exit status for anything that the user can put right."""
+"""Exit status for errors that the user can fix."""
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print what the user can put right, a missing file or full disk included, in one line."""
+    """Print errors that the user can fix, such as a missing file or a full disk, in one line."""
     if not issubclass(kind, MascotError | OSError):
         sys.__excepthook__(kind, error, trace)
         return
@@ -25,7 +25,6 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     raise SystemExit(BAD_INPUT)
 
 
-if (
-    sys.argv[0] == "-m"
-):  # Python is about to run one of these modules; importing them changes nothing
+# Only if Python is about to run one of these modules; importing them changes nothing.
+if sys.argv[0] == "-m":
     sys.excepthook = _report

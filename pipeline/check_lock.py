@@ -1,7 +1,7 @@
-"""Whether ``dvc repro`` made here, bit for bit, what the last commit's dvc.lock says.
+"""Check that ``dvc repro`` reproduced the outputs of the last commit's dvc.lock bit for bit.
 
-``python -m pipeline.check_lock`` compares the hashes of all outputs but timings.json, which differs
-on every run, and names those that are not the same; the exit status is then 1.
+``python -m pipeline.check_lock`` compares the hashes of all outputs except timings.json, which
+differs on every run. It lists the outputs that differ and then exits with status 1.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ LOCK = Path("dvc.lock")
 
 
 def output_hashes(lock: str) -> dict[str, str]:
-    """Return path -> MD5 of every reproducible output that the text of a dvc.lock names."""
+    """Return path -> MD5 of every reproducible output in the text of a dvc.lock."""
     stages = YAML(typ="safe").load(lock)["stages"].values()
     outs = [out for stage in stages for out in stage.get("outs", ())]
     return {out["path"]: out["md5"] for out in outs if out["path"] != paths.TIMINGS.as_posix()}
 
 
 def differences(committed: dict[str, str], made: dict[str, str]) -> list[str]:
-    """Return a line for each output that was not made as committed."""
+    """Return one line for each output that differs from the committed one."""
     return [
         f"{path}: {made.get(path, 'nothing')} was made, {committed.get(path, 'nothing')} committed"
         for path in sorted(committed.keys() | made.keys())

@@ -1,4 +1,4 @@
-"""Stage ``download``: the ratings of a data set, with their original ids, in one Parquet file."""
+"""Stage ``download``: write a data set's ratings, with original ids, to one Parquet file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def download(params: Params) -> None:
 
 
 def download_into(folder: paths.DataFolder, settings: DataSettings) -> None:
-    """Do so for a data set that is kept there."""
+    """Write the ratings and the facts of a data set to ``folder``."""
     raw = load_ratings(settings)
     folder.raw.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder.raw) as temporary:

@@ -1,4 +1,4 @@
-"""What is logged per epoch: DVCLive metrics, and rows for the plot of q-errors."""
+"""Log each epoch: DVCLive metrics, and rows for the plot of q-errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.common import paths
 
 
 class EpochLog:
-    """Logs one fold's training; a context manager."""
+    """Log of one fold's training; a context manager."""
 
     def __init__(self, fold: int, prepared: Prepared) -> None:
         self._fold = fold
@@ -41,7 +41,7 @@ class EpochLog:
         paths.write_json(paths.q_errors(self._fold), self._q_errors)
 
     def add(self, record: EpochRecord) -> None:
-        """Log an epoch: one that has just passed, or one that a checkpoint remembers."""
+        """Log an epoch that has just finished or that a checkpoint holds."""
         self._live.log_metric("rmse", record.test_rmse)
         if record.validation_rmse is not None:
             self._live.log_metric("validation_rmse", record.validation_rmse)
@@ -67,17 +67,17 @@ def q_error_rows(
     record: SideRecord,
     storages: tuple[Storage, ...],
 ) -> list[dict[str, Any]]:
-    """Give one row per group that was measured in this epoch.
+    """Return one row per group that was measured in this epoch.
 
     Parameters
     ----------
     epoch, side
         Written to every row.
     record
-        The side during the epoch. A group that had too few samples so far has no baseline; its
-        growth is null.
+        The side's record of the epoch. The growth of a group is null while it has had too few
+        samples for a baseline.
     storages
-        Those that groups may be in.
+        Storages that a group may have.
     """
     names = {storage.code: storage.name for storage in storages}
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -88,7 +88,7 @@ def q_error_rows(
             "epoch": epoch,
             "group": int(group),
             "q_error": float(record.q_error[group]),
-            # Rounded: NumPy's logarithm is not the same to the last bit on every CPU.
+            # Rounded: the last bits of NumPy's logarithm differ between CPUs.
             "log2_growth": round(float(growth[group]), 6) if np.isfinite(growth[group]) else None,
             "storage": names[int(record.codes[group])],
         }
@@ -98,7 +98,7 @@ def q_error_rows(
 
 def _open_live(fold: int) -> Live:
     try:
-        # The stage belongs to dvc.yaml: DVCLive must neither write one nor save experiments.
+        # dvc.yaml defines the stage: DVCLive must neither write a dvc.yaml nor save experiments.
         return Live(
             str(paths.epochs(fold)),
             save_dvc_exp=False,

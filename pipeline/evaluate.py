@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: one fold's errors on its test ratings, from the split's indices."""
+"""Stage ``evaluate``: compute one fold's errors on its test ratings, by the split's indices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.common.stage import run_fold_stage
 
 
 def evaluate(params: Params, fold: int) -> None:
-    """Score the fold's model on the ratings that it was not trained on."""
+    """Score the fold's model on the fold's test ratings."""
     model = load_model(paths.model(fold))
     with jax.default_device(device_for_use(model.settings, params.run.backend)):
         scores = _scores(

@@ -1,4 +1,4 @@
-"""Stage ``regroup``: a fold's groups of users and of items, from its training ratings only."""
+"""Stage ``regroup``: group the users and the items of a fold by its training ratings only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage ``split``: dense indices, a seeded order and a fold for every rating."""
+"""Stage ``split``: give every rating dense indices, a place in a seeded order, and a fold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def split(params: Params) -> None:
 
 
 def split_folder(folder: paths.DataFolder, settings: SplitSettings) -> None:
-    """Do so for the data set that is kept there."""
+    """Divide the ratings of the data set in ``folder`` into folds."""
     facts = paths.read_json(folder.facts)
     result = split_ratings(pl.read_parquet(folder.raw), settings)
     folder.split.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Stage ``summarize``: mean error in metrics.json, times in timings.json, data of the plots.
+"""Stage ``summarize``: write mean errors to metrics.json, times to timings.json, and plot data.
 
-Reads exactly the folds named in params.yaml: other folds' files may lie about from an earlier run.
+Only the folds named in params.yaml are read: an earlier run may have left files of other folds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.common.stage import run_stage
 
 
 def summarize(params: Params) -> None:
-    """Bring the folds together."""
+    """Combine the results of the folds."""
     scores = {fold: paths.read_json(paths.scores(fold)) for fold in params.folds}
     paths.write_json(paths.METRICS, metrics(scores))
     paths.write_json(paths.TIMINGS, timings(scores))
@@ -32,7 +32,7 @@ RESOLVED = (*FROM_METHOD, "recipe", *Recipe._fields)
 
 
 def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """Return flat, reproducible values, as ``dvc metrics diff`` and ``dvc exp show`` want them."""
+    """Return flat, reproducible values for ``dvc metrics diff`` and ``dvc exp show``."""
     folds = list(scores.values())
     facts = paths.read_json(paths.RAW_FACTS)
     rmses = [fold["rmse"] for fold in folds]
@@ -43,7 +43,7 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "rmse_std": statistics.stdev(rmses) if len(rmses) > 1 else 0.0,
         "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
         "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
-        # Of the models: where training stopped early, more epochs ran.
+        # Epochs of the saved models; after early stopping, more epochs ran.
         "epochs_trained": statistics.mean(fold["epochs_trained"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
@@ -66,9 +66,9 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
 
 
 def timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """Average the times of the trainings that made these very models.
+    """Average the times of the trainings that made these models.
 
-    A model that DVC took from its cache was not trained here, so that no time belongs to it.
+    A model from DVC's cache was not trained here, so it has no time.
     """
     models = {fold["model"] for fold in scores.values()}
     files = [path for path in map(paths.timing, scores) if path.is_file()]
@@ -102,7 +102,7 @@ def _plots(folds: list[int]) -> dict[str, list[dict[str, Any]]]:
     return {
         "convergence": convergence,
         "switched": switched,
-        # Of one fold: groups are not the same rows in another.
+        # Only of one fold: in another, a group holds other rows.
         "q_error": paths.read_json(paths.q_errors(folds[0])),
     }
 

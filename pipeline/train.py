@@ -1,6 +1,6 @@
-"""Stage ``train``: one fold's model, its epochs logged as they pass.
+"""Stage ``train``: train one fold's model and log each epoch.
 
-Cut short, by whatever it may be, the same command goes on from the last checkpoint.
+After any interruption, the same command continues from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from pipeline.epoch_log import EpochLog
 
 
 def train(params: Params, fold: int) -> None:
-    """Train on all folds but one, logging after each epoch the error on that one."""
+    """Train on all folds but one, logging the error on that fold after each epoch."""
     device = choose_device(backend_for(params.train, params.run))
     with jax.default_device(device):
         problem = _read(fold)
         plan = params.train.plan(device.platform, few_ratings=problem.few_ratings)
         execution = execution_of(plan, params.run)
         prepared = prepare(problem, plan, execution)
-        del problem  # its ratings are in ``prepared`` now, in another order
+        del problem  # ``prepared`` holds its ratings in another order
         checkpoints = _checkpoints(fold, prepared, params.run.checkpoint_every)
         model, times = _train(fold, prepared, execution, checkpoints)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def train(params: Params, fold: int) -> None:
 
 
 def _with_ids(model: Model, params: Params, fold: int) -> Model:
-    """Return the model with what makes it usable without the data: ids, and rating counts."""
+    """Return the model with ids and rating counts, which make it usable without the data."""
     sides = []
     for side, path, counts in zip(
         (model.users, model.items),
@@ -90,7 +90,7 @@ def _checkpoints(fold: int, prepared: Prepared, every: int | None) -> Checkpoint
 def _train(
     fold: int, prepared: Prepared, execution: Execution, checkpoints: Checkpoints | None
 ) -> tuple[Model, dict[str, float]]:
-    """Return the model, and what it took to train it."""
+    """Return the model, and the seconds, updates, peak bytes and threads of its training."""
     start = None if checkpoints is None else _load(checkpoints)
     records = [] if start is None else list(start.records)
     with (
@@ -127,7 +127,7 @@ def _train(
 def _load(checkpoints: Checkpoints) -> Progress | None:
     try:
         start = checkpoints.load()
-    except CheckpointError as error:  # parameters or data have changed since: that is no mistake
+    except CheckpointError as error:  # changed parameters or data are no mistake
         sys.stderr.write(f"{error}\ntraining starts from the beginning\n")
         return None
     if start is not None:
@@ -140,7 +140,7 @@ def _announce() -> None:
 
 
 def _stop_if_asked(interruption: Interruption, checkpoints: Checkpoints | None) -> None:
-    """End with the status of a program that the signal killed, so that DVC stops, too."""
+    """Exit with the status of a program killed by the signal, so that DVC stops, too."""
     if interruption.signal is None:
         return
     if checkpoints is None:
@@ -154,6 +154,6 @@ def _stop_if_asked(interruption: Interruption, checkpoints: Checkpoints | None) 
 
 
 if __name__ == "__main__":
-    # A second Ctrl-C ends the process even within an epoch, which Python's own handler would not.
+    # A second Ctrl-C ends the process even within an epoch; Python's own handler would not.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     run_fold_stage(train)

@@ -1,6 +1,7 @@
 """What README.md and docs/ show runs, and prints what they say."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,24 @@ def test_a_page_that_says_something_else_is_found_out(tmp_path):
     page.write_text("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n")
     with pytest.raises(AssertionError, match=r"page\.md, line 2: prints\n2"):
         check_page(page, {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_imports_rooms_and_nothing_deeper(page):
+    code = "\n".join(block.code for block in blocks(page))
+    for module in re.findall(r"^(?:from|import) (mascot_jax[\w.]*)", code, re.MULTILINE):
+        assert module.count(".") <= 1, module
+
+
+def test_the_reference_has_what_the_rooms_offer():
+    documented = set(re.findall(r"mascot_jax\.(\w+)\.(\w+)", read(ROOT / "docs/api.md")))
+    rooms = {room: import_module(f"mascot_jax.{room}") for room, _ in documented}
+    offered = {(room, name) for room, module in rooms.items() for name in module.__all__}
+    for room, name in offered:
+        assert hasattr(rooms[room], name), (room, name)
+    assert documented <= offered
+    missing = {(room, name) for room, name in offered - documented if room != "settings"}
+    assert missing == {("mf", "MatrixFactorization")}  # there as the package's own
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,7 +7,7 @@ import pytest
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.traffic import Traffic, relative_bytes
-from tests.support.movielens import make_fold, read_ml_1m
+from tests.support.movielens import final_rmse, make_fold, read_ml_1m
 
 pytestmark = pytest.mark.realdata
 
@@ -20,9 +20,9 @@ def outcomes(real_data):
 
     def outcome(method, **values):
         settings = validate(TrainSettings, {"method": method, "deterministic": False} | values)
-        storages = settings.resolved().storages
-        traffic = Traffic(fold.users.visits, fold.items.visits, storages)
-        rmse = fold.train(
+        traffic = Traffic(fold.users.visits, fold.items.visits, settings.plan().storages)
+        rmse = final_rmse(
+            fold.problem,
             settings,
             execution,
             lambda record, _: traffic.add_epoch(record.users.codes, record.items.codes),

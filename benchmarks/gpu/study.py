@@ -17,11 +17,11 @@ from benchmarks.gpu.trainings import (
     Method,
     train_all,
 )
-from benchmarks.harness.planted import Planted, regrouped
+from benchmarks.harness.planted import Planted
+from benchmarks.harness.problems import GROUPS, regrouped
 from benchmarks.harness.targets import Clock, Target
 from benchmarks.harness.timing import Timings, time_rounds
 from benchmarks.harness.variants import MEASURED_EPOCH, Epoch, Maker
-from benchmarks.harness.workload import GROUPS
 from mascot_jax.tables.storage import FLOAT16, FLOAT32
 
 MORE_GROUPS = 500
@@ -34,15 +34,15 @@ class Study:
     def __init__(self, name: str, factors: int, data: Planted, clock: Clock) -> None:
         self.name, self.factors, self.data, self.clock = name, factors, data, clock
         self.label = f"{name}, k = {factors}"
-        self.make = Maker(data.workload, factors, DIRECT)
-        self.count = len(data.workload.ratings)
-        runs = self.make.ratings(self.make.settings("fp32", **RUNS))
+        self.make = Maker(data.problem, factors, DIRECT)
+        self.count = len(data.problem.ratings)
+        runs = self.make.prepared("fp32", **RUNS).ratings
         starts = runs.users[1:] != runs.users[:-1]
         self.runs_per_rating = (int(starts.sum()) + 1) / self.count
 
     def run(self, copy: float) -> dict[str, Any]:
         """Time everything that there is time for; ``copy`` is the copy bandwidth in bytes/s."""
-        ratings = self.data.workload.ratings
+        ratings = self.data.problem.ratings
         rows = ratings.user_count, ratings.item_count
         sys.stdout.write(f"\n{self.label}: {self.count} ratings, {rows[0]} x {rows[1]} rows\n")
         variants = self.variants()
@@ -111,7 +111,7 @@ class Study:
         for variant in variants:
             seconds, half = timings.median(variant.name), variant.shares.get(FLOAT16.name, 0.0)
             # Two rows, read and written, and the rating, read. A run moves its user's row once.
-            runs = self.runs_per_rating if variant.settings.order == "runs" else 1.0
+            runs = self.runs_per_rating if variant.plan.order == "runs" else 1.0
             moved = self.count * (2 * (runs + 1) * variant.row_bytes + 12) / seconds
             row = {
                 "name": variant.name,
@@ -135,7 +135,7 @@ class Study:
             return []
         if not self.clock.allows(f"{self.label}: g = {MORE_GROUPS}", 20):
             return []
-        make = Maker(regrouped(self.data.workload, MORE_GROUPS), self.factors, DIRECT)
+        make = Maker(regrouped(self.data.problem, MORE_GROUPS), self.factors, DIRECT)
         ways = {"direct": DIRECT, "opt": OPT, "naive": NAIVE}
         timings = self.time(
             [make.epoch(n, "mascot", execution=way, half_promoted=True) for n, way in ways.items()]

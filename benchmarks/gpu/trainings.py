@@ -18,6 +18,7 @@ from mascot_jax.engine.state import TrainState
 from mascot_jax.tables.storage import FLOAT16
 from mascot_jax.tables.traffic import Traffic
 from mascot_jax.training.epoch import EpochReport, train_epoch
+from mascot_jax.training.loop import begin
 
 DIRECT, OPT, NAIVE = Execution(), Execution(lookup="search"), Execution(lookup="per-row")
 STORE = Execution(writes="store")
@@ -56,7 +57,7 @@ def train_all(
     """Train with every method that ``allows`` says there is time for."""
     rows: list[dict[str, Any]] = []
     for method in filter(allows, METHODS):
-        row = _train(method, data, make)
+        row = _train(method, make)
         if not rows:
             sys.stdout.write(
                 f"  {EPOCHS} epochs (the paper's on an RTX 2070, k = 128: "
@@ -73,29 +74,30 @@ def train_all(
     return rows
 
 
-def _train(method: Method, data: Planted, make: Maker) -> dict[str, Any]:
+def _train(method: Method, make: Maker) -> dict[str, Any]:
     """Train once; nothing waits for the device before the last epoch is queued."""
-    settings = make.settings(method.method, **method.values)
-    ratings = make.ratings(settings)
-    state = make.state(settings)
+    prepared = make.prepared(method.method, **method.values)
+    plan, ratings, held_out = prepared.plan, prepared.ratings, prepared.test
+    assert held_out is not None
+    state = begin(prepared).state
     for _ in range(2):  # compiles
-        state, _ = train_epoch(state, ratings, settings, method.execution)
-    state = make.state(settings)
+        state, _ = train_epoch(state, ratings, plan, method.execution)
+    state = begin(prepared).state
     codes, reports = [_codes(state)], []
     jax.block_until_ready((state, codes))
 
     def run(state: TrainState) -> TrainState:
         for _ in range(EPOCHS):
-            state, report = train_epoch(state, ratings, settings, method.execution)
+            state, report = train_epoch(state, ratings, plan, method.execution)
             codes.append(_codes(state))
             reports.append(report)
         return state
 
     seconds, state = timed(lambda: run(state))
-    traffic = Traffic(data.workload.users.visits, data.workload.items.visits, settings.storages)
+    traffic = Traffic(prepared.users.visits, prepared.items.visits, plan.storages)
     for user_codes, item_codes in jax.device_get(codes[:-1]):
         traffic.add_epoch(user_codes, item_codes)
-    score = data.held_out.score(state.users, state.items, make.factors, method.execution)
+    score = held_out.score(state.users, state.items, method.execution)
     return {
         "name": method.name,
         "seconds": seconds,
@@ -116,4 +118,4 @@ _copy = jax.jit(lambda arrays: tuple(map(jnp.copy, arrays)))
 
 
 def _finite(report: EpochReport) -> bool:
-    return bool(report.users.finite.all() and report.items.finite.all())
+    return bool(report.user_finite.all() and report.item_finite.all())

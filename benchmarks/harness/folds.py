@@ -3,65 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.problems import groupings
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import Split, split_ratings
-from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import make_ratings
-from mascot_jax.engine.state import TrainState
-from mascot_jax.settings import (
-    DataSettings,
-    RegroupSettings,
-    SplitSettings,
-    TrainSettings,
-    validate,
-)
-from mascot_jax.tables.groups import Grouping, regroup
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import OnEpoch, fit
-from mascot_jax.training.problem import Prepared, prepare
-from mascot_jax.training.scoring import HeldOut
-
-
-class Columns(NamedTuple):
-    """Ratings with regrouped rows, in the split's order; arrays ``(n,)``."""
-
-    users: NDArray[np.uint32]
-    items: NDArray[np.uint32]
-    ratings: NDArray[np.float32]
-
-
-class Fold(NamedTuple):
-    """One fold's training and test ratings."""
-
-    users: Grouping
-    items: Grouping
-    train: Columns
-    test: Columns
-
-    def prepare(self, settings: TrainSettings) -> Prepared:
-        """Return what training with these settings starts from."""
-        counts = len(self.users.order), len(self.items.order)
-        return prepare(make_ratings(*self.train, *counts), self.users, self.items, settings)
-
-    def held_out(self, prepared: Prepared) -> HeldOut:
-        """Return the test ratings."""
-        return HeldOut(*self.test, prepared.rule)
-
-    def fit(
-        self,
-        prepared: Prepared,
-        settings: TrainSettings,
-        execution: Execution,
-        on_epoch: OnEpoch | None = None,
-    ) -> TrainState:
-        """Train from the beginning."""
-        state = initial_state(self.users.starts, self.items.starts, settings)
-        return fit(state, prepared, settings, execution, on_epoch)
+from mascot_jax.settings import DataSettings, SplitSettings, validate
+from mascot_jax.training.problem import Problem, Triples, make_problem
 
 
 def read_split(archive: Path) -> Split:
@@ -70,20 +20,13 @@ def read_split(archive: Path) -> Split:
     return split_ratings(load_ratings(source).frame, SplitSettings())
 
 
-def make_fold(split: Split, number: int, share: float = 1.0) -> Fold:
+def make_fold(split: Split, number: int, share: float = 1.0) -> Problem:
     """Return a fold; ``share`` of its training ratings, a random sample, are all it has."""
+
+    def ratings(chosen: NDArray[np.intp]) -> Triples:
+        return split.user[chosen], split.item[chosen], split.rating[chosen]
+
     train, test = np.flatnonzero(split.fold != number), np.flatnonzero(split.fold == number)
-    train = train[: round(len(train) * share)]
-    groups = RegroupSettings()
-    users = regroup(
-        np.bincount(split.user[train], minlength=len(split.user_ids)), groups.user_groups
-    )
-    items = regroup(
-        np.bincount(split.item[train], minlength=len(split.item_ids)), groups.item_groups
-    )
-    user_rows, item_rows = users.row_of[split.user], items.row_of[split.item]
-
-    def columns(chosen: NDArray[np.intp]) -> Columns:
-        return Columns(user_rows[chosen], item_rows[chosen], split.rating[chosen])
-
-    return Fold(users, items, columns(train), columns(test))
+    kept = ratings(train[: round(len(train) * share)])
+    groups = groupings(kept, len(split.user_ids), len(split.item_ids))
+    return make_problem(kept, *groups, test=ratings(test))

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.curve import Curve
-from benchmarks.harness.folds import Columns, Fold
 from benchmarks.harness.timing import timed
+from mascot_jax.training.problem import Problem, Triples
 
 PATIENCE = 5
 """Epochs without a lower test RMSE after which a peer has shown its best."""
@@ -26,7 +26,7 @@ CORNAC: Mapping[str, float] = MappingProxyType({"learning_rate": 0.005, "lambda_
 
 
 def train_cornac(
-    fold: Fold, factors: int, threads: int, settings: Mapping[str, float] = CORNAC
+    problem: Problem, factors: int, threads: int, settings: Mapping[str, float] = CORNAC
 ) -> Curve:
     """Train cornac's MF (SGD with biases) epoch by epoch until its RMSE rises.
 
@@ -34,7 +34,8 @@ def train_cornac(
     """
     import cornac
 
-    data = _cornac_data(fold)
+    assert problem.test is not None
+    data = _cornac_data(problem)
     parameters: dict[str, Any] = {}
     seconds: list[float] = []
     rmses: list[float] = []
@@ -52,31 +53,30 @@ def train_cornac(
             "Bi": model.i_biases,
         }
         seconds.append(total)
-        rmses.append(_cornac_rmse(model, fold.test))
+        rmses.append(_cornac_rmse(model, problem.test))
     return Curve(np.array(seconds), np.array(rmses))
 
 
-def _cornac_data(fold: Fold) -> Any:
+def _cornac_data(problem: Problem) -> Any:
     from cornac.data import Dataset
 
-    users, items = len(fold.users.order), len(fold.items.order)
-    columns = (
-        fold.train.users.astype(np.int64),
-        fold.train.items.astype(np.int64),
-        fold.train.ratings.astype(np.float64),
-    )
-    same = ({i: i for i in range(n)} for n in (users, items))
-    return Dataset(users, items, *same, columns)
+    users, items, ratings = problem.ratings.host()
+    columns = users.astype(np.int64), items.astype(np.int64), ratings.astype(np.float64)
+    counts = problem.ratings.user_count, problem.ratings.item_count
+    same = ({i: i for i in range(n)} for n in counts)
+    return Dataset(*counts, *same, columns)
 
 
-def _cornac_rmse(model: Any, test: Columns) -> float:
-    rows = model.u_factors[test.users], model.i_factors[test.items]
-    biases = model.u_biases[test.users] + model.i_biases[test.items]
-    errors = model.global_mean + biases + np.einsum("nk,nk->n", *rows) - test.ratings
+def _cornac_rmse(model: Any, test: Triples) -> float:
+    users, items, ratings = test
+    products = np.einsum("nk,nk->n", model.u_factors[users], model.i_factors[items])
+    errors = model.global_mean + model.u_biases[users] + model.i_biases[items] + products - ratings
     return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
 
 
-PEERS: Mapping[str, Callable[[Fold, int, int], Curve]] = MappingProxyType({"cornac": train_cornac})
+PEERS: Mapping[str, Callable[[Problem, int, int], Curve]] = MappingProxyType(
+    {"cornac": train_cornac}
+)
 
 
 def installed() -> list[str]:

@@ -14,14 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness.workload import GROUPS, Workload
+from benchmarks.harness.problems import GROUPS
 from mascot_jax.data.synthetic.generator import ITEM_TAIL, SHAPES, USER_TAIL, Shape
 from mascot_jax.data.synthetic.pairs import popularity
 from mascot_jax.data.synthetic.planted import Truth, plant
-from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.tables.groups import regroup
-from mascot_jax.training.scoring import HeldOut
+from mascot_jax.training.problem import Problem
 
 NOISE = 0.8
 """Standard deviation, in stars, before rounding."""
@@ -31,20 +30,11 @@ LEAST_TESTED = 1000
 
 
 class Planted(NamedTuple):
-    """What a training starts from and is scored on."""
+    """What a training is given; its ratings are on the device already."""
 
-    workload: Workload
-    held_out: HeldOut
+    problem: Problem
     floor: float
-    """About the least RMSE that the held-out ratings allow: that of the unrounded truth."""
-
-
-def regrouped(workload: Workload, groups: int) -> Workload:
-    """Return the same in another number of groups; rows keep their places."""
-    ratings = workload.ratings
-    users = regroup(_visits(ratings.users, ratings.user_count), groups)
-    items = regroup(_visits(ratings.items, ratings.item_count), groups)
-    return Workload(ratings, users, items)
+    """About the least RMSE that the test ratings allow: that of the unrounded truth."""
 
 
 def scaled_shape(name: str, count: int | None) -> Shape:
@@ -66,24 +56,20 @@ def make_planted(shape: Shape, seed: int = 0) -> Planted:
         for rows, tail in ((shape.users, USER_TAIL), (shape.items, ITEM_TAIL))
     )
     key, test_key = jax.random.split(jax.random.key(seed))
-    scale = jnp.array([shape.scale.low, shape.scale.high, shape.scale.step], jnp.float32)
+    low, high, step = shape.scale.low, shape.scale.high, shape.scale.step
+    scale = jnp.array([low, high, step], jnp.float32)
     user, item, rating, _ = _draw(key, edges, truth, scale, shape.ratings)
     users = regroup(_visits(user, shape.users), GROUPS)
     items = regroup(_visits(item, shape.items), GROUPS)
     user_row_of, item_row_of = jnp.asarray(users.row_of), jnp.asarray(items.row_of)
     rows = _relabel(user_row_of, user), _relabel(item_row_of, item)
     ratings = Ratings(*rows, rating, shape.users, shape.items)
-    rule = ColdRule(float(_mean(rating)), users.warm_rows, items.warm_rows)
     tested = max(shape.ratings // 100, LEAST_TESTED)
     user, item, rating, score = _draw(test_key, edges, truth, scale, tested)
-    held_out = HeldOut(
-        np.asarray(_relabel(user_row_of, user)),
-        np.asarray(_relabel(item_row_of, item)),
-        np.asarray(rating),
-        rule,
-    )
+    rows = _relabel(user_row_of, user), _relabel(item_row_of, item)
+    test = np.asarray(rows[0]), np.asarray(rows[1]), np.asarray(rating)
     floor = float(jnp.sqrt(_mean(jnp.square(rating - score))))
-    return Planted(Workload(ratings, users, items), held_out, floor)
+    return Planted(Problem(ratings, users, items, low, high, test), floor)
 
 
 def _edges(weights: NDArray[np.float64]) -> jax.Array:

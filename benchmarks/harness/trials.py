@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from benchmarks.harness.folds import Fold
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.traffic import Traffic, relative_bytes
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.problem import Problem, prepare
 
 
 class Trial(NamedTuple):
@@ -36,7 +37,7 @@ class Outcome(NamedTuple):
     """Of these visits, to those of float32."""
 
 
-def run_trials(trials: Sequence[Trial], folds: Mapping[int, Fold]) -> list[Outcome]:
+def run_trials(trials: Sequence[Trial], folds: Mapping[int, Problem]) -> list[Outcome]:
     """Train them all; their order and the number of cores have no part in the outcomes."""
     # Epochs release Python's lock.
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -44,17 +45,16 @@ def run_trials(trials: Sequence[Trial], folds: Mapping[int, Fold]) -> list[Outco
         return list(tqdm(outcomes, total=len(trials), desc="trainings", disable=None))
 
 
-def _run(trial: Trial, fold: Fold) -> Outcome:
-    settings = validate(TrainSettings, {**trial.values, "deterministic": True}).resolved()
+def _run(trial: Trial, fold: Problem) -> Outcome:
+    plan = validate(TrainSettings, {**trial.values, "deterministic": True}).plan()
     execution = Execution(threads=1)
-    traffic = Traffic(fold.users.visits, fold.items.visits, settings.storages)
-    prepared = fold.prepare(settings)
-    state = fold.fit(
-        prepared,
-        settings,
+    traffic = Traffic(fold.users.visits, fold.items.visits, plan.storages)
+    prepared = prepare(fold, plan, execution)
+    assert prepared.test is not None
+    state = train_state(
+        prepared._replace(test=None),  # scored once, at the end
         execution,
         lambda record, _: traffic.add_epoch(record.users.codes, record.items.codes),
     )
-    totals = fold.held_out(prepared).score(state.users, state.items, settings.factors, execution)
-    moved = relative_bytes(traffic.shares, settings.factors)
-    return Outcome(totals.rmse, traffic.shares, moved)
+    rmse = prepared.test.score(state.users, state.items, execution).rmse
+    return Outcome(rmse, traffic.shares, relative_bytes(traffic.shares, plan.factors))

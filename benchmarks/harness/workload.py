@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.problems import groupings
 from mascot_jax.data.synthetic.generator import ITEM_TAIL, SHAPES, USER_TAIL
 from mascot_jax.data.synthetic.pairs import popularity
-from mascot_jax.engine.ratings import Ratings, relabelled_ratings
-from mascot_jax.tables.groups import Grouping, regroup
+from mascot_jax.training.problem import Problem, make_problem
 
-GROUPS = 100
-"""Of users, and of items."""
 MOST_RATINGS = 32_000_000
 """Unless asked for more: what an epoch in shuffled order needs to show. Orders that keep rows in
 caches gain from ratings per row, and so from all of them."""
 
 
-class Workload(NamedTuple):
-    """What a training starts from; rows are regrouped."""
-
-    ratings: Ratings
-    users: Grouping
-    items: Grouping
-
-
-def make_workload(shape: str, seed: int = 0, most: int = MOST_RATINGS) -> Workload:
+def make_workload(shape: str, seed: int = 0, most: int = MOST_RATINGS) -> Problem:
     """Draw at most so many ratings of a shape; users and items independently by popularity."""
     size = SHAPES[shape]
     rng = np.random.default_rng(seed)
     count = min(size.ratings, most)
     users = _draw(popularity(size.users, USER_TAIL), count, rng)
     items = _draw(popularity(size.items, ITEM_TAIL), count, rng)
-    values = rng.integers(1, 6, count, dtype=np.int8).astype(np.float32)
-    user_groups = regroup(np.bincount(users, minlength=size.users), GROUPS)
-    item_groups = regroup(np.bincount(items, minlength=size.items), GROUPS)
-    ratings = relabelled_ratings(users, items, values, user_groups.row_of, item_groups.row_of)
-    return Workload(ratings, user_groups, item_groups)
+    ratings = users, items, rng.integers(1, 6, count, dtype=np.int8).astype(np.float32)
+    return make_problem(ratings, *groupings(ratings, size.users, size.items))
 
 
 def _draw(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.uint32]:

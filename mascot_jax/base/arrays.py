@@ -1,7 +1,7 @@
-"""Counting, sorting by it and gathering, in little more memory than what they return.
+"""Count, sort and gather in little more memory than the result needs.
 
-NumPy's ``bincount`` and ``argsort`` make 8 bytes of every entry; with ratings by the hundred
-million that is more than the ratings themselves.
+NumPy's ``bincount`` and ``argsort`` use 8 bytes per entry. For hundreds of millions of ratings,
+that is more than the ratings themselves.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 AT_A_TIME: Final = 1 << 20
-"""Entries; bounds memory to some 40 MiB."""
+"""Entries processed at a time; bounds temporary memory to some 40 MiB."""
 
 ALIGNMENT: Final = 64
-"""Bytes: JAX shares the memory of an array that begins at a multiple of it."""
+"""Alignment in bytes at which JAX shares an array's memory instead of copying it."""
 
 
 def parts(size: int, at_a_time: int | None = None) -> Iterator[slice]:
-    """Cut ``size`` entries into slices that bound memory, of ``AT_A_TIME`` unless told."""
+    """Yield slices of ``at_a_time`` entries that cover ``size``; None: of ``AT_A_TIME``."""
     step = at_a_time or AT_A_TIME
     for start in range(0, size, step):
         yield slice(start, min(start + step, size))
 
 
 def count_each(values: NDArray[np.unsignedinteger[Any]], count: int) -> NDArray[np.int64]:
-    """Return how often each number below ``count`` occurs, int64 ``(count,)``."""
+    """Count the occurrences of each integer below ``count``, int64 ``(count,)``."""
     counts = np.zeros(count, dtype=np.int64)
     for part in parts(len(values)):
         counts += np.bincount(values[part], minlength=count)
@@ -35,24 +35,23 @@ def count_each(values: NDArray[np.unsignedinteger[Any]], count: int) -> NDArray[
 
 
 def sort_by(*keys: NDArray[np.uint32]) -> NDArray[np.integer[Any]]:
-    """Sort entries by their first key, equal ones by the second, and so on.
+    """Return the stable order of entries by their first key, then by the second, and so on.
 
     Parameters
     ----------
     keys
-        uint32 ``(n,)``: keys of the entries, at least one.
+        uint32 ``(n,)`` each; at least one.
 
     Returns
     -------
     order
-        ``(n,)``: numbers of the entries, sorted; those with equal keys in their order. uint32 where
-        that holds them.
+        ``(n,)``: indices of the entries, sorted; uint32 if n is at most 2^32, else int64.
     """
     size = len(keys[0])
     dtype: type[np.integer[Any]] = np.uint32 if size <= 1 << 32 else np.int64
     order, other = np.arange(size, dtype=dtype), np.empty(size, dtype=dtype)
     for key in reversed(keys):
-        for shift in (0, 16):  # the lower half first: sorting by the upper one keeps it
+        for shift in (0, 16):  # lower half first: the sort by the upper half is stable
             counts = _count_digits(key, shift)
             if counts.max(initial=0) < size:
                 _sort_by_digit(key, shift, counts, order, other)
@@ -78,12 +77,15 @@ def _sort_by_digit(
     order: NDArray[np.integer[Any]],
     result: NDArray[np.integer[Any]],
 ) -> None:
-    """Write an order to ``result``, sorted by 16 bits of the keys, which occur so often."""
-    place = np.cumsum(counts) - counts  # of the next entry with each digit
+    """Write ``order`` to ``result``, stably sorted by one 16-bit digit of the keys.
+
+    ``counts`` is int64 ``(2^16,)``: occurrences of each digit.
+    """
+    place = np.cumsum(counts) - counts  # where the next entry with each digit goes
     for part in parts(len(order)):
         entries = order[part]
         digit = _digits(keys[entries], shift)
-        by_digit = np.argsort(digit, kind="stable")  # 16 bits: NumPy counts, too
+        by_digit = np.argsort(digit, kind="stable")  # a radix sort, as digits have 16 bits
         digit = digit[by_digit]
         first = np.flatnonzero(np.append(True, digit[1:] != digit[:-1]))
         lengths = np.diff(first, append=len(digit))
@@ -93,7 +95,7 @@ def _sort_by_digit(
 
 
 def gather(values: NDArray[Any], order: NDArray[np.integer[Any]]) -> NDArray[Any]:
-    """Return ``values[order]`` in memory that JAX takes as it is, without another copy."""
+    """Return ``values[order]`` in aligned memory, which JAX uses without a copy."""
     bytes_ = np.empty(len(order) * values.itemsize + ALIGNMENT, dtype=np.uint8)
     start = -bytes_.ctypes.data % ALIGNMENT
     result = bytes_[start : start + len(order) * values.itemsize].view(values.dtype)

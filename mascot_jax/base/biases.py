@@ -1,4 +1,4 @@
-"""A mean rating and a bias of each user and item: the part of a rating that needs no factors."""
+"""Mean rating and user and item biases: the part of a rating that needs no factors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Ids = NDArray[np.uint32]
 Floats = NDArray[np.float64]
 
 SWEEPS: Final = 6
-"""From the fourth on, the error changes in the sixth digit on generated ratings."""
+"""From the fourth sweep on, the error on generated ratings changes only in its sixth digit."""
 
 DAMPING: Final = 5.0
-"""Ratings of bias 0 that each row is given besides its own, which keep rare rows' biases small.
+"""Ratings of bias 0 that are added to each row, to keep the biases of rare rows small.
 
-Of 0, 2, 5, 10 and 25, the best on held-out training ratings (docs/recipes.md).
+The best of 0, 2, 5, 10 and 25 on held-out training ratings (docs/recipes.md).
 """
 
 
 class Biases(NamedTuple):
-    """What is added to the mean rating; 0 for rows without training ratings.
+    """User and item biases, added to the mean rating; 0 for rows without training ratings.
 
     float32 ``(user rows,)`` and ``(item rows,)``, in stars.
     """
@@ -43,24 +43,24 @@ def fit_biases(
     damping: float = DAMPING,
     known: Biases | None = None,
 ) -> tuple[Floats, Floats]:
-    """Fit ``mean + user bias + item bias`` by damped least squares, alternating between the sides.
+    """Fit ``mean + user bias + item bias`` by alternating damped least squares.
 
-    Sums run over the ratings one by one, so that every machine gives the same bits.
+    Sums add one rating at a time, so every machine gives the same bits.
 
     Parameters
     ----------
     users, items
-        uint32 ``(n,)``, below ``user_count`` and ``item_count``.
+        uint32 ``(n,)``: user and item of each rating, below ``user_count`` and ``item_count``.
     ratings
         float32 ``(n,)``.
     user_count, item_count
-        Rows of each side.
+        Number of users and of items.
     mean
-        Of the ratings.
+        Mean of the ratings.
     damping
-        A row's bias is the sum of its ratings' remainders over their number plus this.
+        A row's bias is the sum of its residuals / (number of its ratings + damping).
     known
-        Biases that are to stay as they are; NaN in those to be fitted.
+        Biases to keep; NaN marks biases to fit. None fits all.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def _fit_side(
     count: int,
     damping: float,
 ) -> Floats:
-    """Return the damped mean remainder of each row of one side, given the other side's biases."""
+    """Return the damped mean residual of each row of one side, given the other side's biases."""
     sums, counts = np.zeros(count), np.zeros(count, dtype=np.int64)
     for part in parts(ratings.size):
         remainder = ratings[part] - mean - other_bias[other[part]]

@@ -1,4 +1,4 @@
-"""Write files so that a reader sees the old one or the whole new one, never a part."""
+"""Write files atomically: readers see the old file or the complete new one."""
 
 from __future__ import annotations
 
@@ -33,28 +33,27 @@ _REFUSED: Final = {
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Lend a temporary path; what was written there becomes ``path`` when the block ends well.
+    """Yield a temporary path; rename it to ``path`` if the block succeeds.
 
-    The temporary file lies in a hidden folder beside ``path`` that always has the same name, so a
-    killed process leaves at most one, whatever the writer itself put there, and the next write of
-    ``path`` removes it. One writer per path at a time.
+    The temporary file is in a hidden folder of fixed name beside ``path``. A killed process leaves
+    at most this folder, which holds all the writer's files; the next write of ``path`` removes it.
+    A path must have one writer at a time.
 
     Parameters
     ----------
     path
-        The file to write or replace; its folder must exist. A link is replaced, not written
-        through.
+        The file to write or replace; its folder must exist. A link is replaced, not followed.
 
     Yields
     ------
     pathlib.Path
-        Where to write: an empty file, which may be replaced.
+        An empty file to write or replace.
 
     Raises
     ------
     SaveError
-        The disk is full, or the folder is missing or not writable: path, cause, what to do.
-        ``path`` is then as it was before, as it is when the block raises anything else.
+        The disk is full, or the folder is missing or not writable; the message names path, cause
+        and remedy. ``path`` is unchanged, as after any other error of the block.
     """
     path = _file_path(path)
     folder = _workplace(path)
@@ -69,13 +68,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         try:
             yield temporary
         except Exception as error:
-            # Whoever writes may also read, and fail at that: of the block's errors, only a full
-            # disk is surely about this file. safetensors has an error of its own for it.
+            # The block may also read, and fail at that: only a full disk is surely about this
+            # file. safetensors raises an error type of its own for it.
             if (number := _error_number(error)) in _FULL:
                 raise _save_error(path, number) from error
             raise
         with saving(path):
-            # safetensors replaces the file by one that only its owner may read
+            # safetensors replaces the file by one that only its owner can read.
             temporary.chmod(mode)
             _flush(temporary)
             temporary.replace(path)
@@ -86,27 +85,27 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Find out now, not after hours, that ``path`` cannot be written: its folder, or its name.
+    """Check that ``path`` can be written, before hours of work.
 
     Raises
     ------
     SaveError
-        As ``atomic_write`` does.
+        As in ``atomic_write``.
     """
     path = _file_path(path)
     with saving(path):
-        _workplace(path).exists()  # its name may be too long
+        _workplace(path).exists()  # raises if the name is too long
         with tempfile.TemporaryFile(dir=path.parent):
             pass
 
 
 def _file_path(path: str | os.PathLike[str]) -> Path:
-    """Return the path of what may become a file."""
+    """Return ``path``, or raise a SaveError if it cannot become an ordinary file."""
     found = Path(path)
     with saving(found):
         if not found.name or found.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if found.exists() and not found.is_file():  # a device: it would be replaced, too
+        if found.exists() and not found.is_file():  # a device, which would be replaced, too
             raise OSError(errno.EINVAL, "it is no ordinary file")
     return found
 
@@ -117,7 +116,7 @@ def _workplace(path: Path) -> Path:
 
 @contextmanager
 def saving(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` of the block, which prepares or writes ``path``, into a ``SaveError``."""
+    """Turn an ``OSError`` of a block that prepares or writes ``path`` into a ``SaveError``."""
     try:
         yield
     except OSError as error:
@@ -133,7 +132,7 @@ def _save_error(path: Path, number: int, text: str = "") -> SaveError:
 
 
 def _error_number(error: Exception) -> int:
-    """Return the system's number of an error; libraries written in Rust put it into the text."""
+    """Return the errno of an error, 0 if unknown; Rust libraries put it into the message."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     found = re.search(r"\(os error (\d+)\)", str(error))
@@ -141,7 +140,7 @@ def _error_number(error: Exception) -> int:
 
 
 def _flush(path: Path) -> None:
-    """Have the kernel put a file, or a folder's entries, on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

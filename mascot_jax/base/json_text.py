@@ -1,4 +1,4 @@
-"""JSON out of files that somebody else may have written."""
+"""Parse and check JSON from files that others may have written."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what JSON text says.
+    """Parse JSON text.
 
     Raises
     ------
     ValueError
-        It is no JSON, no UTF-8, or nested deeper than Python can follow.
+        The text is not JSON, not UTF-8, or nested too deeply for Python.
     TypeError
-        It is no text.
+        ``text`` is neither str nor bytes.
     """
     try:
         return json.loads(text)
@@ -24,15 +24,15 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def as_count(value: object, low: int, high: int) -> int:
-    """Return a whole number from ``low`` to ``high``, or raise ValueError."""
-    # A bool is an int to Python, and 3.0 equals 3, but neither is what was written.
+    """Return ``value``, or raise a ValueError unless it is an integer from ``low`` to ``high``."""
+    # Refuse true, which is an int to Python, and 3.0, which equals 3.
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{value!r:.40} is not a whole number from {low} to {high}")
     return value
 
 
 def as_number(value: object) -> float:
-    """Return a finite number, or raise ValueError."""
+    """Return ``value`` as a float, or raise a ValueError unless it is a finite number."""
     if type(value) is float and math.isfinite(value):
         return value
     if type(value) is int and abs(value) < 2**53:

@@ -1,4 +1,4 @@
-"""Errors of predicted ratings."""
+"""Error metrics of predicted ratings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 
 @dataclasses.dataclass(frozen=True)
 class ErrorTotals:
-    """Totals over (prediction, rating) pairs."""
+    """Sums of errors over (prediction, rating) pairs."""
 
     squared: float
     absolute: float
@@ -16,10 +16,10 @@ class ErrorTotals:
 
     @property
     def rmse(self) -> float:
-        """Root mean square error; NaN of no pairs."""
+        """Root mean square error; NaN without pairs."""
         return math.sqrt(self.squared / self.count) if self.count else math.nan
 
     @property
     def mae(self) -> float:
-        """Mean absolute error; NaN of no pairs."""
+        """Mean absolute error; NaN without pairs."""
         return self.absolute / self.count if self.count else math.nan

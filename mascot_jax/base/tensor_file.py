@@ -1,4 +1,4 @@
-"""Checked files of arrays and facts: safetensors with a digest over all of it, never pickle."""
+"""Files of arrays and facts: safetensors, with a digest over all content. Never pickle."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ _VERSION: Final = version("mascot-jax")
 
 
 class Format(NamedTuple):
-    """A kind of file."""
+    """A kind of file, such as a model."""
 
     name: str
-    """In messages: ``model``."""
+    """Name in messages, such as ``model``."""
     key: str
-    """Of the one metadata entry: with two or more, safetensors files are not byte-stable."""
+    """Key of the only metadata entry: with several, safetensors files are not byte-stable."""
     version: int
-    """The newest that this library reads; what it writes."""
+    """Format version that is written, and the newest that can be read."""
     error: type[MascotError]
-    """Raised where a file cannot be used."""
+    """Error raised if a file cannot be used."""
     oldest: int = 1
-    """The oldest version that this library reads."""
+    """Oldest format version that can be read."""
 
 
 def write_tensors(
     path: str | os.PathLike[str], form: Format, tensors: Tensors, facts: Mapping[str, Any]
 ) -> str:
-    """Write a file, atomically; equal contents give equal bytes.
+    """Write a file atomically; equal contents give equal bytes.
 
     Parameters
     ----------
     path
         The file; its folder must exist.
     form
-        Its kind.
+        The kind of file.
     tensors
-        Arrays of any shape that safetensors has a type for.
+        Arrays of any shape, of dtypes that safetensors has.
     facts
-        What JSON can hold.
+        Values that JSON can hold.
 
     Returns
     -------
     str
-        SHA-256 (hex) over everything the file holds.
+        SHA-256 (hex) over all content of the file.
 
     Raises
     ------
     SaveError
-        If it cannot be written.
+        The file cannot be written.
     """
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata = {
@@ -78,14 +78,15 @@ def write_tensors(
 
 
 def read_tensors(path: str | os.PathLike[str], form: Format) -> tuple[Tensors, dict[str, Any]]:
-    """Read a file: its arrays and facts, versions among these.
+    """Read the arrays and the facts of a file; the facts include the versions.
 
     Raises
     ------
     MascotError
-        ``form.error``: it is cut, altered, of another kind, or of a newer version.
+        ``form.error``: the file is cut, altered, of another kind, or its version is too new or too
+        old.
     FileNotFoundError
-        If there is none.
+        The file does not exist.
     """
     tensors, metadata = _read(path, form)
     version = metadata.get("format_version")
@@ -107,12 +108,12 @@ def read_tensors(path: str | os.PathLike[str], form: Format) -> tuple[Tensors, d
 
 
 def stated_digest(path: str | os.PathLike[str], form: Format) -> str:
-    """Return the SHA-256 that a file states for itself; ``read_tensors`` is what checks it."""
+    """Return the SHA-256 that a file states, unchecked; ``read_tensors`` checks it."""
     return str(stated_facts(path, form).get("sha256"))
 
 
 def stated_facts(path: str | os.PathLike[str], form: Format) -> dict[str, Any]:
-    """Return the facts of a file, versions and digest among them, without reading its arrays."""
+    """Return the facts of a file, versions and digest included, without reading its arrays."""
     return _read(path, form, with_tensors=False)[1]
 
 
@@ -125,7 +126,7 @@ def _read(
             names = file.keys() if with_tensors else ()
             tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, TypeError, AttributeError, ValueError) as error:
-        # The latter three: a type or a shape that NumPy does not have.
+        # The last three errors: a dtype or a shape that NumPy does not have.
         raise form.error(f"{path}: cut, damaged or not a {form.name} file: {error}") from error
     if text is None:
         raise form.error(f"{path}: a safetensors file, but not a mascot-jax {form.name}")

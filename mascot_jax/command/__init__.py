@@ -1,1 +1,1 @@
-"""The ``mascot`` command: one module per subcommand, each thin over the library."""
+"""The ``mascot`` command: one module per subcommand, each a thin layer over the library."""

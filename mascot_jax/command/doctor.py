@@ -1,4 +1,4 @@
-"""``mascot doctor``: is everything here that training takes, and what to do where it is not."""
+"""``mascot doctor``: check that this machine can train, and say how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mascot_jax.errors import MascotError
 
 OK: Final = "ok"
 NOTE: Final = "note"
-"""Works, but something that some want is missing or slow."""
+"""Training works, but is slow or lacks an optional part."""
 BROKEN: Final = "broken"
 
 HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -24,17 +24,17 @@ _CHECKOUT: Final = Path(__file__).parents[2]
 
 
 class Check(NamedTuple):
-    """One thing that was looked at."""
+    """Result of one check."""
 
     name: str
     state: Literal["ok", "note", "broken"]
     found: str
     remedy: str = ""
-    """What to do; empty where there is nothing to."""
+    """How to fix the problem; empty if there is none."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print all checks; return 1 if something is broken."""
+    """Print all checks; return 1 if one is broken."""
     checks = examine()
     broken = any(check.state == BROKEN for check in checks)
     if args.json:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def examine() -> list[Check]:
-    """Look at everything; what fails is a broken check, not an error."""
+    """Run all checks; return a failing one as broken instead of raising its error."""
     native = map(_guarded, (_native_module, _instruction_sets, _cuda, _training))
     return [_python(), *_packages(), *native, _threads(), _huge_pages(), *_extras()]
 
@@ -59,7 +59,7 @@ def _guarded(look: Callable[[], Check]) -> Check:
         return look()
     except MascotError as error:
         return Check(name, BROKEN, "does not work", str(error))
-    except Exception as error:  # whatever is wrong with an installation, the rest is worth seeing
+    except Exception as error:  # any failure of one check must leave the others visible
         return Check(
             name,
             BROKEN,
@@ -122,7 +122,7 @@ def _cuda() -> Check:
 
 
 def _training() -> Check:
-    """Train a model of four ratings: kernels, JAX and what is between them."""
+    """Train a model on four ratings, to test kernels and JAX together."""
     import jax
     import numpy as np
 
@@ -163,7 +163,7 @@ def _huge_pages() -> Check:
 
 
 def _extras() -> Iterator[Check]:
-    """One check per extra: what of it is missing, from the installed package's own metadata."""
+    """Yield one check per extra: its missing packages, from the installed package's metadata."""
     extras: dict[str, list[str]] = {}
     for name, extra in _requirements():
         if extra:
@@ -178,7 +178,7 @@ def _extras() -> Iterator[Check]:
 
 
 def _requirements() -> Iterator[tuple[str, str]]:
-    """Yield each package that mascot-jax names, with the extra that asks for it, or none."""
+    """Yield each package that mascot-jax requires, with its extra or an empty string."""
     for line in requires("mascot-jax") or ():
         name = re.match(r"[\w.-]+", line)
         extra = re.search(r"extra == ['\"]([\w.-]+)['\"]", line)

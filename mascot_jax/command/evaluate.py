@@ -1,4 +1,4 @@
-"""``mascot evaluate``: a model's predictions and lists against ratings it was not trained on."""
+"""``mascot evaluate``: score a model's predictions and lists on ratings not trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mascot_jax.mf.estimator import MatrixFactorization
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and print."""
+    """Evaluate the model and print its metrics."""
     if args.relevant is not None and args.top_n is None:
         raise SettingsError(f"--relevant: {args.relevant}: is of lists: give --top-n, too")
     model = MatrixFactorization.load(args.model)

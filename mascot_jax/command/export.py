@@ -1,4 +1,4 @@
-"""``mascot export``: a model's factors as arrays."""
+"""``mascot export``: write a model's factors as arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mascot_jax.mf.model_file import load_model
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write them, and say what there is."""
+    """Write the arrays and print their sizes."""
     model = load_model(args.model)
     export_dense(model, args.folder, args.dtype)
     facts = {

@@ -1,4 +1,4 @@
-"""Ids as people write them, matched to what a model's ids are."""
+"""Convert ids from the command line and from files to the kind of a model's ids."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mascot_jax.errors import DataError
 from mascot_jax.ids.table import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, IdTable
 
 SHOWN: Final = 5
-"""Unknown ids that a warning names."""
+"""Number of unknown ids that a warning lists."""
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
 def _integer(text: str) -> int:
-    """Return the integer that is written so, and no other way: "007" may be another's id."""
+    """Return an integer in canonical form; raise ValueError for "007", which is another id."""
     number = int(text)
     if str(number) != text:
         raise ValueError(text)
@@ -36,21 +36,21 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
 
 
 def parse_ids(values: Sequence[str] | NDArray[Any], table: IdTable, name: str) -> NDArray[Any]:
-    """Return ids of the table's kind.
+    """Convert ids to the kind of the table's ids.
 
     Parameters
     ----------
     values
-        Ids ``(n,)`` as text, or as integers, as files have them.
+        Ids ``(n,)`` as text, or as integers read from a file.
     table
         The model's ids.
     name
-        What messages call them: ``user`` or ``item``.
+        Name of the ids in messages: ``user`` or ``item``.
 
     Raises
     ------
     DataError
-        If one of them cannot be an id of this kind.
+        An id cannot be of this kind, or the kind cannot be written as text.
     """
     found = np.asarray(values)
     if table.kind == INTEGER and found.dtype.kind in "iu":
@@ -69,12 +69,12 @@ def parse_ids(values: Sequence[str] | NDArray[Any], table: IdTable, name: str) -
                 f"{name}: {str(value)!r} cannot be an id: the model's are of kind {table.kind}, "
                 f"such as {table.values[:1].tolist()[0]!r}"
             ) from None
-    # Dates are compared in the finest of their units.
+    # One array gives all dates the finest of their units.
     return np.array(list(ids)) if table.kind == DATETIME else ids
 
 
 def warn_of_unknown(ids: NDArray[Any], table: IdTable, name: str, consequence: str) -> None:
-    """Name, on stderr, the ids that the model does not know, and say what becomes of them."""
+    """Warn on stderr of ids that the model does not know, with the consequence."""
     unknown = list(dict.fromkeys(ids[table.encode(ids, name) < 0].tolist()))
     if unknown:
         shown = ", ".join(map(repr, unknown[:SHOWN]))

@@ -1,4 +1,4 @@
-"""``mascot inspect``: what is in a model file."""
+"""``mascot inspect``: show the contents of a model file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mascot_jax.settings.methods import METHODS
 from mascot_jax.tables.storage import STORAGES
 
 EXAMPLES: Final = 3
-"""Ids shown of each side."""
+"""Number of ids shown per side."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print it."""
+    """Print the contents of the model file."""
     model = load_model(args.model)
     facts = _facts(args.model, model)
     if args.json:
@@ -48,7 +48,7 @@ def _facts(path: str, model: Model) -> dict[str, Any]:
         "format_version": stated["format_version"],
         "library_version": stated["library_version"],
         "sha256": stated["sha256"],
-        "checksum_ok": True,  # load_model refuses others
+        "checksum_ok": True,  # load_model refuses a wrong checksum
         "factors": model.settings.factors,
         "factor_bytes": model.factor_bytes,
         "epochs_trained": model.epochs_trained,
@@ -68,7 +68,7 @@ def _facts(path: str, model: Model) -> dict[str, Any]:
 
 
 def _settings(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings, constants of methods to compare with only where they have been used."""
+    """Return the settings; the comparators' constants only if the method is a comparator."""
     unused = set() if METHODS[settings.method].compares else {"comparators"}
     return settings.model_dump(mode="json", exclude=unused)
 

@@ -1,4 +1,4 @@
-"""The entry point: parse, run the subcommand, and turn errors into a line and an exit code."""
+"""Entry point: parse, run the subcommand, and turn errors into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mascot_jax.errors import MascotError, SettingsError
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
-"""As a shell reports a program that SIGINT ended."""
+"""A shell's exit code for a program ended by SIGINT."""
 UNREAD = 141
-"""As a shell reports a program that wrote to a pipe which nobody reads any more."""
+"""A shell's exit code for a program that wrote to a closed pipe."""
 
 
 def run() -> int:
-    """Run the command as a process: what ``mascot`` starts.
+    """Run the command as a process; ``mascot`` starts here.
 
-    Ctrl-C ends it as it ends any program. Python's own way, an exception wherever the program is
-    just then, breaks what no exception may come out of: imports, and other libraries' callbacks.
+    Ctrl-C ends the process at once, without an exception. Python's default is an exception at any
+    point, which breaks imports and other libraries' callbacks.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not if ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     return main()
 
@@ -36,12 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        Arguments; None takes the process's.
+        Arguments; None uses the process's.
 
     Returns
     -------
     int
-        The exit code, as ``mascot --help`` lists them.
+        Exit code; ``mascot --help`` lists all.
 
     Raises
     ------
@@ -50,14 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = make_parser().parse_args(argv)
     try:
-        # Its imports, JAX among them, come only now.
+        # Imported here, as subcommands import JAX.
         code: int = import_module(f"mascot_jax.command.{args.command}").run(args)
         sys.stdout.flush()
     except MascotError as error:
         warn(_in_options(error))
         return USAGE if isinstance(error, SettingsError) else FAILED
     except BrokenPipeError:
-        discard_output()  # whoever read it has enough
+        discard_output()  # the reader has closed the pipe
         return UNREAD
     except OSError as error:
         discard_output()
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _in_options(error: MascotError) -> str:
-    from mascot_jax.command.options import option  # whose imports help must not wait for
+    from mascot_jax.command.options import option  # slow to import: --help must not wait
     from mascot_jax.settings.naming import renamed
 
     return renamed(str(error), option)

@@ -1,6 +1,6 @@
-"""Command-line options made from a settings model: its fields, their types and their docstrings.
+"""Make command-line options from the fields, types and docstrings of a settings model.
 
-A setting that is added to the model is an option of the command, with no word said twice.
+A setting added to the model becomes an option of the command without further code.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from mascot_jax.settings.defaults import with_defaults
 from mascot_jax.settings.methods import Recipe
 
 NULL: Final = "null"
-"""What stands for None, as in params.yaml."""
+"""Word for None, as in params.yaml."""
 HELD_OUT: Final = 0.1
-"""The command's default of ``validation``, so that there is a score to show."""
+"""The command's default of ``validation``, so that it can show an RMSE."""
 
 
 def train_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the command's defaults: ``MatrixFactorization``'s, but for ``HELD_OUT``."""
+    """Fill in the command's defaults: those of ``MatrixFactorization``, except ``HELD_OUT``."""
     return with_defaults({"validation": HELD_OUT, **values})
 
 
@@ -31,11 +31,11 @@ def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
     Parameters
     ----------
     parser
-        What to add them to, such as a group of a parser.
+        Parser or argument group to add the options to.
     defaults
-        What holds where options are left out, shown in their help. Every field is a number, a
-        boolean or one of several words; None shows nothing, as the docstring says what it means.
-        Blocks of settings within are left out: constants of methods to compare with.
+        Values of omitted options, shown in the help. Every field is a number, a boolean or one of
+        several words. None is not shown, as the docstring explains it. Nested blocks of settings
+        (constants of comparators) are skipped.
     """
     for name, field in type(defaults).model_fields.items():
         if _is_block(field.annotation):
@@ -58,7 +58,7 @@ def option(name: str) -> str:
 
 
 def given(args: argparse.Namespace, model: type[Settings]) -> dict[str, Any]:
-    """Return the fields of a settings model that the command line names, and their values."""
+    """Return the fields of a settings model that the command line sets, with their values."""
     values = {name: getattr(args, name) for name in model.model_fields if hasattr(args, name)}
     return {name: None if value == NULL else value for name, value in values.items()}
 
@@ -74,16 +74,16 @@ def _word(value: object) -> str:
 
 
 def _whose(name: str) -> str:
-    """Say of a default that it is another one where another recipe is chosen."""
+    """Return a note for a default that depends on the recipe or the storage."""
     if name == "rounding":
         return ", with fp16; others have their own"
     return ", the recipe's" if name in Recipe._fields else ""
 
 
 def _arguments(annotation: Any, *, null: bool) -> dict[str, Any]:
-    """Return what ``add_argument`` needs to know of a field's type.
+    """Return the keyword arguments of ``add_argument`` for a field's type.
 
-    ``null``: whether it can be null, although its type does not say so.
+    ``null``: whether the field accepts null although its type does not say so.
     """
     kinds = list(_alternatives(annotation))
     word = [NULL] if null or type(None) in kinds else []
@@ -97,7 +97,7 @@ def _arguments(annotation: Any, *, null: bool) -> dict[str, Any]:
 
 
 def _alternatives(annotation: Any) -> Iterator[Any]:
-    """Yield the types that a value may have, None's among them, and the words of literals."""
+    """Yield the types that a value may have, including None's, and the words of literals."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         yield from parts

@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, JSON for machines, complaints on stderr."""
+"""Print tables for people, JSON for machines, and messages on stderr."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 def warn(message: str) -> None:
-    """Print a message on stderr, as errors are."""
+    """Print a message on stderr, in the format of errors."""
     print(f"mascot: {message}", file=sys.stderr)
 
 
 def discard_output() -> None:
-    """Let what is printed from here on, and what Python has yet to flush, go nowhere."""
-    with suppress(OSError, ValueError):  # where stdout is no file
+    """Discard all further output, and output that is not flushed yet."""
+    with suppress(OSError, ValueError):  # stdout may not be a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print an object on one line, at once.
+    """Print an object on one line and flush.
 
-    Numbers that JSON has not are null, ids that it has not (dates, bytes) are text.
+    NaN and infinities become null; ids without a JSON type (dates, bytes) become text.
     """
     print(_json(value), flush=True)
 
 
 def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
-    """Print rows in columns as wide as need be; numbers are flush right, floats have 4 decimals."""
+    """Print rows in aligned columns; numbers are right-aligned, floats have 4 decimals."""
     rows = [list(row) for row in rows]
     cells = [[_cell(value) for value in row] for row in rows]
     lines = [list(header), *cells] if header else cells
@@ -50,7 +50,7 @@ def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) ->
 
 
 def print_columns(columns: Mapping[str, NDArray[Any]], *, as_json: bool) -> None:
-    """Print arrays ``(n,)`` as a table, or as an object for each row."""
+    """Print arrays ``(n,)`` as a table, or as one JSON object per row."""
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     if as_json:
         for row in rows:
@@ -67,7 +67,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     text = _text(value)
-    # An id may hold anything; a line end in it would break the table.
+    # An id may hold any text; a line end in it would break the table.
     return text if text.isprintable() else repr(text)
 
 
@@ -80,7 +80,7 @@ def _is_number(value: object) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with lists and dictionaries in it as JSON can hold it."""
+    """Convert a value, with nested lists and dictionaries, to types that JSON has."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

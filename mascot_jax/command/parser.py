@@ -1,6 +1,6 @@
-"""The command line: every subcommand's arguments, help and examples.
+"""Command line: arguments, help and examples of every subcommand.
 
-Nothing is imported here that a subcommand does not need before it starts: help comes at once.
+Imports are kept to what parsing needs, so that help appears at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Fill = Callable[[argparse.ArgumentParser], None]
 
 
 class _Subcommand(argparse.ArgumentParser):
-    """The parser of a subcommand, whose arguments are added when it is its turn."""
+    """Parser of a subcommand; its arguments are added only when it parses."""
 
     def __init__(self, *args: Any, fill: Fill, filled: bool, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -66,9 +66,9 @@ class _PrintCompletion(argparse.Action):
 
 
 def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
-    """Return the parser; ``command`` in what it parses names the module that runs.
+    """Return the parser; the parsed ``command`` names the module to run.
 
-    ``filled`` has it know the arguments of all subcommands, which parsing does not take.
+    ``filled`` adds the arguments of all subcommands at once, which tab completion needs.
     """
     parser = argparse.ArgumentParser(
         prog="mascot",
@@ -106,7 +106,7 @@ def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
-    # Only here, as pydantic takes three times as long to import as all else that help needs.
+    # Imported here: pydantic takes three times as long to import as all else that help needs.
     from mascot_jax.command.options import add_options, train_settings
     from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 
@@ -182,7 +182,7 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: it looks at the machine."""
+    """Add nothing: the doctor examines the machine."""
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +194,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
 
 
 class _Words(NamedTuple):
-    """What a subcommand's help says."""
+    """Help texts of a subcommand."""
 
     summary: str
     details: str
@@ -322,7 +322,7 @@ def _columns(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def _file(parser: argparse._ActionsContainer, *names: str, **settings: Any) -> None:
-    """Add an argument that completes to files."""
+    """Add an argument that tab completion completes to files."""
     parser.add_argument(*names, **settings).complete = shtab.FILE  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""``mascot predict``: the ratings of pairs of users and items."""
+"""``mascot predict``: predict the ratings of pairs of users and items."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mascot_jax.mf.estimator import MatrixFactorization
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict, and print or write."""
+    """Predict; print the predictions or write them to a file."""
     check_output(args.output, WRITTEN)
     model = MatrixFactorization.load(args.model)
     pairs = read_pairs(args.pairs, args.user, args.item)

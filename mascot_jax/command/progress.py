@@ -1,4 +1,4 @@
-"""What ``mascot train`` shows of each epoch: a bar for people, an object a line for machines."""
+"""Progress of ``mascot train``: a bar for people, one JSON object per epoch for machines."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mascot_jax.training.records import EpochRecord
 
 
 class Display:
-    """Shows epochs as they pass.
+    """Display of the epochs of a training run; a context manager.
 
     Parameters
     ----------
     ratings
-        All there are, held out or not.
+        Number of ratings, held-out ones included.
     settings
-        How they are trained on.
+        Settings of the training run.
     as_json
-        Print JSON on stdout. Otherwise a bar on stderr, if that is a terminal.
+        Print JSON on stdout; otherwise show a bar on stderr if it is a terminal.
     """
 
     def __init__(self, ratings: int, settings: TrainSettings, *, as_json: bool) -> None:
@@ -32,7 +32,7 @@ class Display:
         self._records: dict[int, EpochRecord] = {}
 
     def __enter__(self) -> Self:
-        disable = True if self._as_json else None  # None: where stderr is no terminal
+        disable = True if self._as_json else None  # None: unless stderr is a terminal
         self._bar = tqdm(total=self._epochs, desc="training", unit="epoch", disable=disable)
         return self
 
@@ -42,8 +42,8 @@ class Display:
         self._bar.close()
 
     def add(self, record: EpochRecord) -> None:
-        """Show an epoch."""
-        if not self._records:  # after those of a checkpoint, which took no time now
+        """Show a finished epoch."""
+        if not self._records:  # the bar starts after epochs that a checkpoint holds
             self._bar.initial = self._bar.n = self._bar.last_print_n = record.epoch
         self._records[record.epoch] = record
         speed = self._trained / record.seconds
@@ -69,13 +69,13 @@ class Display:
     def _print(self, event: dict[str, Any]) -> None:
         try:
             print_json(event)
-        except OSError as error:  # the model matters more
+        except OSError as error:  # the model matters more than its log
             self._as_json = False
             discard_output()
             warn(f"training goes on, but prints no more: {error}")
 
     def summary(self, epochs_trained: int) -> dict[str, Any]:
-        """Return what is known of the training, and of the model after so many epochs."""
+        """Return RMSE after `epochs_trained` epochs, and seconds and speed of this run."""
         seconds = sum(record.seconds for record in self._records.values())
         last = self._records.get(epochs_trained - 1)
         return {

@@ -1,4 +1,4 @@
-"""``mascot recommend``: the best items for users."""
+"""``mascot recommend``: recommend the best items for users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mascot_jax.mf.model import Model
 
 
 def run(args: argparse.Namespace) -> int:
-    """Recommend, and print or write."""
+    """Recommend; print the lists or write them to a file."""
     check_output(args.output, WRITTEN)
     model = MatrixFactorization.load(args.model)
     if model.model_.seen is None and not args.include_seen:

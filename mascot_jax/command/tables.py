@@ -1,4 +1,4 @@
-"""Files with a row per rating, pair or recommendation, read and written with polars."""
+"""Read and write files with one row per rating, pair or recommendation, using polars."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 WRITTEN: Final = (".csv", ".tsv", ".parquet")
 _SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _HEADERLESS: Final = (".dat", ".data")
-"""MovieLens's."""
+"""Suffixes of MovieLens' files without a header line."""
 
 
 def read_ratings(path: str, user: str | None, item: str | None, rating: str | None) -> pl.DataFrame:
-    """Read a file of ratings, or the archive or folder of a data set that is known by name.
+    """Read a file of ratings, or the archive or folder of a data set known by name.
 
     Parameters
     ----------
     path
-        What ``mascot_jax.data.formats.by_suffix`` reads, or such as ``ml-1m.zip``.
+        File that ``mascot_jax.data.formats.by_suffix`` reads, or a data set such as ``ml-1m.zip``.
     user, item, rating
-        Columns; None takes those of these names, or the first three in ``.dat`` and ``.data``,
-        which have no header.
+        Columns. None takes the columns of these names; in ``.dat`` and ``.data``, which have no
+        header, the first three.
 
     Returns
     -------
@@ -40,9 +40,9 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
     Raises
     ------
     DataError
-        The file is not there or cannot be used; of a malformed row, its number.
+        The file does not exist or cannot be used; the message has a malformed row's number.
     MissingExtraError
-        There is no polars.
+        polars is not installed.
     """
     _need_polars()
     from mascot_jax.data.formats.by_suffix import read_by_suffix
@@ -68,9 +68,10 @@ def read_pairs(path: str, user: str | None, item: str | None) -> dict[str, NDArr
     Raises
     ------
     DataError
-        The file is not there, has no such columns, or lacks an id; with its row.
+        The file does not exist, cannot be read, or lacks a column or an id; the message has the
+        row of a missing id.
     MissingExtraError
-        There is no polars.
+        polars is not installed.
     """
     _need_polars()
     import polars as pl
@@ -113,7 +114,7 @@ def _read_columns(source: Path, names: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _check(source: Path, names: Mapping[str, str], schema: pl.Schema) -> None:
-    """Refuse a file without the columns, or with other things than ids in them."""
+    """Refuse a file that lacks a column, or whose column cannot hold ids."""
     for key, name in names.items():
         if name not in schema:
             raise DataError(
@@ -125,12 +126,12 @@ def _check(source: Path, names: Mapping[str, str], schema: pl.Schema) -> None:
 
 
 def read_lines(path: str) -> list[str]:
-    """Read a text file of one id a line; blank lines do not count.
+    """Read a text file with one id per line; blank lines are skipped.
 
     Raises
     ------
     DataError
-        The file is not there, empty or not UTF-8.
+        The file does not exist, is empty or is not UTF-8.
     """
     try:
         lines = _existing(path).read_text(encoding="utf-8-sig").splitlines()
@@ -143,16 +144,16 @@ def read_lines(path: str) -> list[str]:
 
 
 def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
-    """Refuse to start what could not be written.
+    """Check, before the work starts, that its output can be written.
 
     Raises
     ------
     SaveError
-        No file can be written there.
+        The file cannot be written.
     SettingsError
-        The suffix is none of those, or there is no such folder.
+        The suffix is not one of `suffixes`, or the folder does not exist.
     MissingExtraError
-        There is no polars, for a table.
+        A table is to be written, and polars is not installed.
     """
     if path is None:
         return
@@ -178,7 +179,7 @@ def write_table(path: str, columns: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
-    """Return what polars makes a column of: of objects, by what they are, not as objects."""
+    """Return values for a polars column; objects as a list, so that polars infers their type."""
     return values.tolist() if values.dtype == object else values
 
 

@@ -1,4 +1,4 @@
-"""``mascot train``: a file of ratings becomes a model file."""
+"""``mascot train``: train a model on a file of ratings and write a model file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mascot_jax.training.signals import Interruption, deferred_signals
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and save; return 128 + the signal that stopped it: 130 of Ctrl-C."""
+    """Train and save; return 0, or 128 + the signal that stopped training (130 for Ctrl-C)."""
     settings = validate(TrainSettings, train_settings(given(args, TrainSettings)), "train")
     groups = validate(RegroupSettings, given(args, RegroupSettings), "regroup")
     how = validate(RunSettings, given(args, RunSettings), "run")
@@ -109,7 +109,7 @@ def _announce() -> None:
 
 @contextmanager
 def _checkpoint_warnings() -> Iterator[None]:
-    """Show the warning that a checkpoint could not be written as a line of ours."""
+    """Show warnings of checkpoints that cannot be written in the command's own format."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", CheckpointWarning)
         show = warnings.showwarning

@@ -1,7 +1,7 @@
-"""Files out of a zip, tar, tar.gz or gz archive, a folder, or a plain file, all used alike.
+"""Read files from a zip, tar, tar.gz or gz archive, a folder or a plain file in the same way.
 
-What an archive says is not believed: a member that could be written outside its folder, that is no
-ordinary file, or that grows far beyond the archive's own size is refused with the whole archive.
+Archives are not trusted. An archive is refused if one of its members has a path outside its folder,
+is a link or a device, or expands far beyond the archive's size.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import IO, cast
 
 from mascot_jax.errors import DataError, printable
 
-# Rating files shrink to a fifth to a tenth; only a decompression bomb reaches a two-hundredth.
+# Rating files compress 5 to 10 times; only a decompression bomb reaches 200 times.
 MAX_EXPANSION = 200
-# Small archives of repetitive rows do shrink more, and this much does no harm.
+# Small archives of repetitive rows compress more; unpacking this much is harmless.
 HARMLESS_BYTES = 64 * 2**20
 COPY_BYTES = 2**20
 TAR_END_BYTES = 1024
@@ -37,29 +37,28 @@ _DAMAGED = (
     lzma.LZMAError,
     EOFError,
     gzip.BadGzipFile,
-    # A damaged zip can ask for a version or a compression that does not exist, or name a member in
-    # bytes that are no text.
+    # A damaged zip can require an unknown version or compression, or hold a name that is not text.
     NotImplementedError,
     UnicodeDecodeError,
-    # Or state a length that Python cannot count to.
+    # It can also state a length that overflows.
     OverflowError,
 )
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file that can be opened, and what to call it in a message.
+    """One matched file.
 
     Attributes
     ----------
     name : str
         Path inside the archive or folder, or the plain file's own path.
     label : str
-        For people: the name, and the archive that holds it.
+        Name for messages, which includes the archive.
     path : Path
-        A real file, valid inside the ``with`` block of `open_members` only.
+        Real file, valid only inside the ``with`` block of `open_members`.
     pattern : str
-        The wanted pattern it matched.
+        The requested pattern that the file matched.
     """
 
     name: str
@@ -70,7 +69,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """The wanted files of one source; ``packed``: its bytes, if it is an archive."""
+    """Matched files of one source; ``packed`` is the outermost archive's size in bytes, or None."""
 
     source: Path
     found: tuple[Member, ...]
@@ -104,32 +103,32 @@ class Members:
 def open_members(
     source: Path, patterns: Sequence[str], packed: int | None = None
 ) -> Iterator[Members]:
-    """Make the wanted files of `source` available as real files.
+    """Yield the files of `source` that match `patterns`, as real files.
 
-    Archives are told by their content, not by their suffix. Members are unpacked one by one into a
-    temporary folder (under ``TMPDIR``), which is removed on leaving the block. Files of a folder,
-    and a plain file, are used where they are.
+    Archives are recognised by content; a tar also by its suffix. Members are unpacked one by one
+    into a temporary folder (under ``TMPDIR``), which is removed at the end of the block. A plain
+    file and the files of a folder are used in place.
 
     Parameters
     ----------
     source : Path
         An archive (zip, tar, tar.gz, or one file in gz), a folder, or a plain file.
     patterns : sequence of str
-        File names wanted, without folders; ``*`` and ``?`` as in a shell. A plain file matches any
-        name if only one pattern is given.
+        Requested file names, without folders; ``*`` and ``?`` as in a shell. A plain or gz file
+        always matches a single pattern.
     packed : int, optional
-        Bytes of the archive that `source` itself came out of (``Members.packed``): what is
-        unpacked is measured by it, or each archive in an archive could multiply.
+        Bytes of the archive that `source` was unpacked from (``Members.packed``). The limit on
+        unpacked bytes depends on it; otherwise nested archives could multiply the limit.
 
     Yields
     ------
     Members
-        The files found; it may lack some patterns (ask with `Members.one`).
+        The files found; some patterns may have no match (see `Members.one`).
 
     Raises
     ------
     DataError
-        The archive is truncated, damaged, encrypted, unsafe or absurdly large once unpacked, or
+        The archive is truncated, damaged, encrypted, unsafe or far too large once unpacked, or
         there is no room to unpack it.
     """
     if source.is_dir():
@@ -185,7 +184,7 @@ def _damaged(source: Path, error: Exception) -> DataError:
 
 def _match(name: str, patterns: Sequence[str]) -> str | None:
     path = PurePosixPath(name)
-    # macOS adds a shadow of every file under this folder.
+    # macOS adds a metadata file for every member under this folder.
     if path.parts[:1] == ("__MACOSX",):
         return None
     return next((pattern for pattern in patterns if fnmatchcase(path.name, pattern)), None)
@@ -224,13 +223,13 @@ def _check_name(source: Path, name: str) -> None:
 
 @dataclass(frozen=True)
 class _Allowance:
-    """How much may come out of an archive, by the bytes it is packed in."""
+    """Limit on unpacked bytes, relative to the size of the archive in bytes."""
 
     source: Path
     packed: int
 
     def check(self, name: str, total: int) -> None:
-        """Refuse the archive if all up to this member is too much."""
+        """Refuse the archive if `total`, the bytes up to this member, exceeds the limit."""
         if total > max(HARMLESS_BYTES, MAX_EXPANSION * self.packed):
             raise _refuse(
                 self.source,
@@ -241,7 +240,7 @@ class _Allowance:
 
 
 class _Unpacking:
-    """The content of a gz, read no further than is allowed: no size of it can be trusted."""
+    """Stream of a gz's content, limited while it is read: a gz's stated size is not reliable."""
 
     def __init__(self, stream: IO[bytes], allowance: _Allowance, name: str) -> None:
         self.stream, self.allowance, self.name = stream, allowance, name
@@ -255,7 +254,7 @@ class _Unpacking:
 
 
 def _copy(stream: IO[bytes], target: Path, source: Path, name: str, size: int) -> None:
-    """Copy exactly `size` bytes, the size in the member's header."""
+    """Copy a member; refuse it if it does not have the `size` bytes that its header states."""
     written = 0
     with target.open("wb") as out:
         while block := stream.read(COPY_BYTES):
@@ -281,7 +280,7 @@ def _unpack_zip(allowance: _Allowance, patterns: Sequence[str], folder: Path) ->
                 continue
             total += info.file_size
             allowance.check(info.filename, total)
-            # Our own name: nothing of the archive decides where a file is written.
+            # A number as the name: the archive must not decide where a file is written.
             target = folder / str(number)
             with archive.open(info) as stream:
                 _copy(stream, target, source, info.filename, info.file_size)
@@ -291,7 +290,7 @@ def _unpack_zip(allowance: _Allowance, patterns: Sequence[str], folder: Path) ->
 def _check_zip_member(source: Path, info: zipfile.ZipInfo) -> None:
     _check_name(source, info.filename)
     mode = info.external_attr >> 16
-    # Tools that are not from Unix leave the type zero.
+    # Tools of other systems than Unix leave the file type zero.
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise _refuse(source, info.filename, "is a link or a device, not a file")
     if info.flag_bits & 0x1:
@@ -308,7 +307,7 @@ def _unpack_tar(allowance: _Allowance, patterns: Sequence[str], folder: Path) ->
         content_of = _Unpacking(cast(IO[bytes], gzip.GzipFile(fileobj=raw)), allowance, "(all)")
         stream = cast(IO[bytes], content_of if packed else raw)
         total = 0
-        # "r|" reads once from front to end, so a packed archive is unpacked only once.
+        # "r|" reads the stream once from start to end, so a gz is decompressed only once.
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for number, info in enumerate(archive):
                 _check_tar_member(source, info)
@@ -321,12 +320,12 @@ def _unpack_tar(allowance: _Allowance, patterns: Sequence[str], folder: Path) ->
                 target = folder / str(number)
                 _copy(content, target, source, info.name, info.size)
                 yield _member(info.name, source, target, pattern)
-        while stream.read(COPY_BYTES):  # what follows the last member: gzip compares its checksum
+        while stream.read(COPY_BYTES):  # gzip verifies its checksum at the end of the stream
             pass
 
 
 def _check_tar_end(raw: IO[bytes]) -> None:
-    """Look for the zeros that close a tar: cut between two members, it reads as a shorter one."""
+    """Check for the zeros at the end: a tar cut between two members reads as a shorter tar."""
     raw.seek(max(0, raw.seek(0, io.SEEK_END) - TAR_END_BYTES))
     if any(raw.read()):
         raise tarfile.ReadError("its end is missing")

@@ -1,8 +1,8 @@
-"""Read one-dimensional safetensors tensors chunk by chunk, with plain reads.
+"""Read one-dimensional safetensors tensors in chunks, with plain reads.
 
-The library's own reader maps the file, and every page it touches then counts as this process's
-memory; a plain read keeps no more than one chunk. The layout is 8 bytes of little-endian header
-length, a JSON header with types, shapes and offsets, and the data.
+The safetensors library maps the file, and every page read then counts as this process's memory.
+A plain read holds one chunk. File layout: 8 bytes of little-endian header length, a JSON header
+with dtypes, shapes and offsets, and the data.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 
 
 @dataclass(frozen=True)
-class Column:
-    """Where a tensor lies: its type, its number of values, the file offset of the first."""
+class Extent:
+    """Position of a tensor: dtype, number of values, and file offset of the first in bytes."""
 
     dtype: np.dtype[Any]
     size: int
@@ -41,14 +41,14 @@ class Column:
 
 @dataclass(frozen=True)
 class ColumnFile:
-    """The header of a safetensors file whose tensors have one dimension."""
+    """Header of a safetensors file whose tensors have one dimension."""
 
     path: Path
     metadata: Mapping[str, str]
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Extent]
 
     def chunks(self, name: str) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        """Yield a column's values in order, at most ``CHUNK`` at a time, each with its position."""
+        """Yield each chunk of a column in order: its start, and at most ``CHUNK`` values."""
         column = self.columns[name]
         with self.path.open("rb", buffering=0) as file:
             file.seek(column.offset)
@@ -61,14 +61,14 @@ class ColumnFile:
 
 
 def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
-    """Read and check the header.
+    """Read and check the header of a safetensors file.
 
     Raises
     ------
     DataError
-        Not a safetensors file of one-dimensional tensors, or cut short.
+        The file is cut short, or not a safetensors file of one-dimensional tensors.
     FileNotFoundError
-        There is no such file.
+        The file does not exist.
     """
     path = Path(path)
     length = path.stat().st_size
@@ -97,10 +97,10 @@ def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
     return ColumnFile(path, metadata, columns)
 
 
-def _read_column(entry: dict[str, Any], start: int) -> Column:
+def _read_column(entry: dict[str, Any], start: int) -> Extent:
     first, last = (as_count(offset, 0, _MOST_BYTES) for offset in entry["data_offsets"])
     (size,) = (as_count(size, 0, _MOST_BYTES) for size in entry["shape"])
     dtype = _DTYPES[entry["dtype"]]
     if last - first != size * dtype.itemsize:
         raise ValueError("offsets and shape disagree")
-    return Column(dtype, size, start + first)
+    return Extent(dtype, size, start + first)

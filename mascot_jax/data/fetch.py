@@ -1,7 +1,7 @@
-"""A data set's archive, folder or file on this disk, downloaded if need be and checked.
+"""Find a data set's archive, folder or file on this disk, or download it; check its digest.
 
-Downloads are kept in the user's cache folder (``~/.cache/mascot-jax`` on Linux; ``XDG_CACHE_HOME``
-moves it) and are not repeated. A local source is read where it lies.
+Downloads are cached in the user's cache folder (``~/.cache/mascot-jax`` on Linux;
+``XDG_CACHE_HOME`` moves it). A local source is read in place.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ log = logging.getLogger(__name__)
 
 
 def fetch(dataset: DataSet, source: str | None, digest: str | None) -> Path:
-    """Return the path of a data set, downloading and checking it.
+    """Return the path of a data set; download it if needed and check its digest.
 
     Parameters
     ----------
     dataset : DataSet
         The data set.
     source : str or None
-        ``data.source``: a path or URL to use instead of the official one. The published digest
-        does not apply to it, since a copy may be packed differently.
+        ``data.source``: path or URL to use instead of the official URL. The published digest does
+        not apply to it, since a copy may be packed differently.
     digest : str or None
-        ``data.digest``: what the file must be. None takes the published digest for the official
-        URL, and checks nothing for another source.
+        ``data.digest``: expected digest of the file. None uses the published digest for the
+        official URL and checks nothing for another source.
 
     Returns
     -------
     Path
-        A file or, only with a local source, a folder.
+        A file; for a local source possibly a folder.
 
     Raises
     ------
     DataError
-        There is nowhere to get it from, it cannot be read or downloaded, or its digest differs; a
-        refused download is deleted.
+        There is no source, it cannot be read or downloaded, or its digest differs. A refused
+        download is deleted.
     """
     place = dataset.url if source is None else source
     if place is None:
@@ -106,7 +106,7 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 def _download(url: str, expected: str | None) -> Path:
-    # The URL's hash keeps two archives of one name apart.
+    # The URL's hash distinguishes archives of the same name.
     name = Path(urlsplit(url).path).name or "download"
     name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
     cache = pooch.create(
@@ -136,11 +136,11 @@ def _download(url: str, expected: str | None) -> Path:
 
 
 class _WrongDigestError(Exception):
-    """Not a ValueError: pooch would take that for a bad connection and download again."""
+    """Digest mismatch; not a ValueError, which pooch takes for a bad connection and retries."""
 
 
 class _Downloader:
-    """Download over HTTP and compare the digest before pooch gives the file its name."""
+    """HTTP downloader that checks the digest before pooch gives the file its final name."""
 
     def __init__(self, expected: str | None) -> None:
         self.expected = expected

@@ -1,4 +1,4 @@
-"""All ratings of the data set that the settings name."""
+"""Load all ratings of the data set that the settings name."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ def load_ratings(settings: DataSettings) -> RawRatings:
     Parameters
     ----------
     settings : DataSettings
-        The block ``data``.
+        The ``data`` block.
 
     Returns
     -------
     RawRatings
         Ratings and facts: ``name``, ``source`` (as set, or the official URL), ``low`` and ``high``
-        (the data set's range, or for ``file`` the lowest and highest found) and ``terms``.
+        (the data set's range; for ``file``, the lowest and highest rating found) and ``terms``.
+        `mascot_jax.data.synthetic.generator.generate` lists the facts of ``synthetic``.
 
     Raises
     ------
     DataError
-        The data cannot be had or cannot be used.
+        The data cannot be obtained or used.
     """
     if settings.name == "synthetic":
-        # Only this data set needs the generator, and the generator needs nothing of this module.
+        # Imported here, as no other data set needs the generator.
         from mascot_jax.data.synthetic.generator import generate
 
         return generate(settings)

@@ -1,4 +1,4 @@
-"""Ratings as they were read: original ids, original order, nothing split yet."""
+"""Ratings as read: original ids and original order, before the split."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawRatings:
-    """Every rating of a data set, and what is known about it.
+    """All ratings of a data set, and facts about it.
 
     Attributes
     ----------
     frame : polars.DataFrame, shape (ratings, 3 or 4)
         Columns ``user`` and ``item`` (Int64 if every id of the column is an integer, otherwise
-        String), ``rating`` (Float32, finite) and, only where the data set brings its own test
-        ratings, ``test`` (Boolean). No nulls. In the order of the files they came from.
+        String), ``rating`` (Float32, finite) and, only if the data set has its own test ratings,
+        ``test`` (Boolean). No nulls. Rows are in file order.
     facts : dict
         At least ``name``, ``source`` and the range of the ratings, ``low`` and ``high``.
     """

@@ -1,9 +1,9 @@
-"""Divide ratings into folds: dense indices, one seeded random order, one fold number per rating.
+"""Split ratings into folds: dense indices, one seeded random order, one fold number per rating.
 
-A rating's number is its position in that order. With ``count`` folds, fold ``position mod count``
-tests the rating and all others train on it; with the data set's own test ratings, these are fold 0
-and the rest belongs to no fold. A (user, item) pair that occurs twice is two ratings: both are kept
-and may lie in different folds; ``report`` counts them.
+With ``count`` folds, fold ``position mod count`` tests the rating at a position of that order, and
+all other folds train on it. If the data set has its own test ratings, these are fold 0 and all
+others belong to no fold. Ratings of the same (user, item) pair are all kept and may lie in
+different folds; ``report`` counts them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from mascot_jax.ids.table import index_ids
 from mascot_jax.settings import SplitSettings
 
 TRAIN_ONLY = 255
-"""Fold of a rating that no fold tests."""
+"""Fold number of a rating that no fold tests."""
 
 Indices = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
 class Split:
-    """All ratings in their order of training, each with its fold.
+    """All ratings in split order, each with its fold.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Split:
     fold : uint8 [ratings]
         The fold that tests the rating, or ``TRAIN_ONLY``.
     user_ids, item_ids : polars.Series [users], [items]
-        The original id of each index, ascending (strings by their UTF-8 bytes).
+        Original id of each index, ascending (strings by their UTF-8 bytes).
     count : int
         Number of folds.
     """
@@ -61,21 +61,22 @@ def split_ratings(raw_frame: pl.DataFrame, settings: SplitSettings) -> Split:
     ----------
     raw_frame
         Columns ``user``, ``item`` (Int64 or String), ``rating`` (Float32), and ``test`` (Boolean)
-        if the data set brings its own test ratings; no nulls.
+        if the data set has its own test ratings; no nulls.
     settings
-        Number of folds, and the seed of the order.
+        Number of folds, and seed of the order.
 
     Returns
     -------
     Split
-        The folds are disjoint, cover every rating and differ in size by at most one.
+        Disjoint folds. Without the column ``test``, they cover every rating and differ in size by
+        at most one.
 
     Raises
     ------
     SettingsError
         ``split.count`` does not fit the data.
     DataError
-        The data set's own test or training ratings are missing.
+        ``test`` is true of all ratings, or of none.
     """
     has_test = "test" in raw_frame.columns
     _check_count(settings.count, raw_frame.height, has_test)
@@ -85,7 +86,7 @@ def split_ratings(raw_frame: pl.DataFrame, settings: SplitSettings) -> Split:
         fold = _own_folds(raw_frame["test"])[order]
     else:
         fold = np.resize(np.arange(settings.count, dtype=np.uint8), raw_frame.height)
-    # one column after the other, so that only one unshuffled copy is alive at a time
+    # One column at a time, so that only one unshuffled copy is in memory.
     user_ids, index = _index_ids(raw_frame["user"])
     user = index[order]
     item_ids, index = _index_ids(raw_frame["item"])
@@ -125,7 +126,7 @@ def _own_folds(test: pl.Series) -> npt.NDArray[np.uint8]:
 
 
 def _index_ids(column: pl.Series) -> tuple[pl.Series, Indices]:
-    """Return the distinct ids, ascending, and the position of each entry's id among them."""
+    """Return the distinct ids, ascending, and the index of each entry's id among them."""
     if column.dtype == pl.String:
         ids = column.unique().sort()
         return ids, column.cast(pl.Enum(ids)).to_physical().cast(pl.UInt32).to_numpy()
@@ -135,16 +136,16 @@ def _index_ids(column: pl.Series) -> tuple[pl.Series, Indices]:
 
 
 def report(split: Split) -> dict[str, Any]:
-    """Describe a split: sizes, folds, cold users and items, duplicates, the ratings' range.
+    """Describe a split: sizes, folds, cold users and items, duplicates, rating range.
 
     Returns
     -------
     dict
-        JSON-able: ``ratings``, ``users``, ``items``; ``rating``: ``min``, ``max``, ``mean``, in
-        stars; ``duplicates``: ``pairs`` that occur more than once and their ``surplus_ratings``
-        beyond the first; ``folds``: for each, ``train`` and ``test`` ratings, ``cold_users`` and
-        ``cold_items`` (tested but without a training rating) and ``cold_ratings``, the test ratings
-        these touch.
+        JSON-serialisable: ``ratings``, ``users``, ``items``; ``rating``: ``min``, ``max``,
+        ``mean``, in stars; ``duplicates``: ``pairs`` that occur more than once and their
+        ``surplus_ratings`` beyond the first; ``folds``: for each, ``train`` and ``test`` ratings,
+        ``cold_users`` and ``cold_items`` (tested but without a training rating) and
+        ``cold_ratings``, the test ratings of these users and items.
     """
     return {
         "ratings": split.rating.size,
@@ -161,7 +162,7 @@ def report(split: Split) -> dict[str, Any]:
 
 
 def _describe_folds(split: Split) -> list[dict[str, int]]:
-    """Linear in the ratings, however many folds: cold rows are those that lie in one fold only."""
+    """Describe each fold. Cold rows lie in one fold only, so the time is linear in the ratings."""
     user_home = _single_fold(split.user, split.fold, split.user_ids.len())
     item_home = _single_fold(split.item, split.fold, split.item_ids.len())
     touched = np.zeros(256, dtype=np.int64)
@@ -184,19 +185,19 @@ def _describe_folds(split: Split) -> list[dict[str, int]]:
 
 
 def _single_fold(index: Indices, fold: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.int16]:
-    """Per row, the fold that holds all its ratings, or -1 if several do."""
+    """Return for each row the fold that holds all its ratings, or -1 if several folds do."""
     home = np.empty(size, dtype=np.int16)
     for part in parts(fold.size):
         home[index[part]] = fold[part]
     for part in parts(fold.size):
         rows, folds = index[part], fold[part]
-        # a row already known to be spread stays at -1, which equals no fold
+        # A row found in several folds stays at -1, which equals no fold.
         home[rows[home[rows] != folds]] = -1
     return home
 
 
 def _count_duplicates(split: Split) -> dict[str, int]:
-    """Sort one 64-bit key per rating and count its runs."""
+    """Count duplicate pairs as runs of equal 64-bit keys, one sorted key per rating."""
     keys = split.user.astype(np.uint64)
     keys *= np.uint64(split.item_ids.len())
     keys += split.item

@@ -1,8 +1,8 @@
-"""Keep the split ratings of a data set in one safetensors file, and read one fold of them.
+"""Write the split ratings of a data set to one safetensors file, and read one fold of it.
 
-The file holds four columns in the split's order, ``user`` and ``item`` uint32, ``rating`` float32,
-``fold`` uint8, each [ratings]; and one metadata key with sorted JSON, as two keys come in no fixed
-order and equal splits should be equal files. Needs NumPy and safetensors only.
+The file holds four columns [ratings] in split order: ``user`` and ``item`` uint32, ``rating``
+float32, ``fold`` uint8. Its metadata is sorted JSON under a single key: several keys have no fixed
+order, and equal splits must give equal files. Needs NumPy and safetensors only.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ _FACTS: dict[str, Callable[[object], Any]] = {
     "low": as_number,
     "high": as_number,
 }
-"""How each of ``SplitFacts`` is read and checked."""
+"""Functions that read and check the fields of ``SplitFacts``."""
 
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """What a split file says about itself.
+    """Metadata of a split file.
 
     Attributes
     ----------
     ratings, user_count, item_count
-        Sizes; indices lie below the counts.
+        Sizes; indices are below the counts.
     count
         Number of folds.
     low, high
-        The range that ratings are given on, in stars.
+        Lowest and highest rating of the scale, in stars.
     """
 
     ratings: int
@@ -73,7 +73,7 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class FoldRatings:
-    """One fold: what to train on and what to test on, each in the split's order.
+    """Training and test ratings of one fold, each in split order.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class FoldRatings:
     user_count, item_count : int
         Users and items of the whole data set; some may have no training rating.
     low, high : float
-        The range that ratings are given on.
+        Lowest and highest rating of the scale.
     """
 
     train_user: Indices
@@ -109,29 +109,29 @@ def write_split(
     low: float,
     high: float,
 ) -> None:
-    """Write a split; the file appears whole or not at all, and equal splits give equal bytes.
+    """Write a split atomically; equal splits give equal bytes.
 
     Parameters
     ----------
     path
-        The file to write or replace.
+        File to write or replace.
     user, item
         uint32 [ratings]: dense indices.
     rating
         float32 [ratings].
     fold
-        uint8 [ratings]: the fold that tests each rating, 255 where none does.
+        uint8 [ratings]: the fold that tests each rating, 255 for none.
     count
         Number of folds.
     low, high
-        The range that ratings are given on.
+        Lowest and highest rating of the scale.
 
     Raises
     ------
     ValueError
-        The columns differ in length or have another type, or are empty, or indices are not dense.
+        The columns are empty, differ in length or have a wrong dtype, or indices are not dense.
     OSError
-        The file cannot be written; an older one is then unharmed.
+        The file cannot be written; an existing file is unchanged.
     """
     columns: dict[str, npt.NDArray[Any]] = {
         "user": user,
@@ -161,25 +161,25 @@ def write_split(
 
 
 def read_facts(path: PathLike) -> SplitFacts:
-    """Read sizes, number of folds and range of a split file, without its ratings.
+    """Read sizes, number of folds and rating range of a split file, without its ratings.
 
     Raises
     ------
     DataError
-        The file is not a split, is cut short, or is of another version.
+        The file is not a split, is cut short, or has another version.
     """
     return _read_facts(open_columns(path))
 
 
 def read_fold(path: PathLike, fold: int) -> FoldRatings:
-    """Read one fold. Peak memory: 12 bytes per rating for the result, and one more for the fold.
+    """Read one fold, with peak memory of 13 bytes per rating: 12 of the result, 1 of the fold.
 
     Raises
     ------
     DataError
-        The file is not a split, is cut short, or is of another version.
+        The file is not a split, is cut short, or has another version.
     SettingsError
-        There is no such fold.
+        The fold does not exist.
     """
     source = open_columns(path)
     facts = _read_facts(source)
@@ -204,7 +204,7 @@ def read_fold(path: PathLike, fold: int) -> FoldRatings:
 def count_training_ratings(
     path: PathLike, fold: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Count each user's and each item's training ratings in a fold, in chunks.
+    """Count the training ratings of each user and item in a fold, reading in chunks.
 
     Returns
     -------
@@ -213,9 +213,9 @@ def count_training_ratings(
     Raises
     ------
     DataError
-        The file is not a split, is cut short, or is of another version.
+        The file is not a split, is cut short, or has another version.
     SettingsError
-        There is no such fold.
+        The fold does not exist.
     """
     source = open_columns(path)
     facts = _read_facts(source)
@@ -253,7 +253,7 @@ def _read_facts(source: ColumnFile) -> SplitFacts:
 
 
 def _check_dense(facts: SplitFacts) -> None:
-    """Every user and item has a rating: tables of their size are no larger than the file."""
+    """Refuse more users or items than ratings, which bounds later tables by the file's size."""
     for name in ("user_count", "item_count"):
         if getattr(facts, name) > facts.ratings:
             raise ValueError(f"{name} is {getattr(facts, name)}, with {facts.ratings} ratings")
@@ -274,7 +274,7 @@ def _read_test_mask(source: ColumnFile, facts: SplitFacts, fold: int) -> npt.NDA
 def _divide(
     source: ColumnFile, name: str, test: npt.NDArray[np.bool_], limit: int | None = None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Read a column into its training and its test part."""
+    """Read a column and return its training and test values."""
     tested = int(np.count_nonzero(test))
     train = np.empty(test.size - tested, dtype=_DTYPES[name])
     held_out = np.empty(tested, dtype=_DTYPES[name])
@@ -304,7 +304,7 @@ def _count(
 def _check_indices(
     source: ColumnFile, name: str, values: npt.NDArray[Any], limit: int | None
 ) -> None:
-    """Refuse an index that would be read outside the tables later."""
+    """Refuse an index from `limit` on, which would later read outside the tables."""
     if limit is not None and (highest := int(values.max())) >= limit:
         raise DataError(
             f"{source.path} holds {name} index {highest}, but only {limit} are declared: it was "

@@ -1,6 +1,6 @@
-"""Choosing what to compute on: the CPU, or an NVIDIA GPU if all that it takes is there.
+"""Choose the device to compute on: the CPU, or an NVIDIA GPU if its requirements are met.
 
-What the library makes under ``jax.default_device`` of the chosen device lies and runs on it.
+Arrays made under ``jax.default_device`` of that device are placed and computed on it.
 """
 
 from __future__ import annotations
@@ -10,47 +10,47 @@ from typing import Any
 
 import jax
 
-from mascot_jax.engine import native  # noqa: F401  says what is wrong where mascot_ffi does not load
+from mascot_jax.engine import native  # noqa: F401  reports why mascot_ffi does not load
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import BackendError
 from mascot_jax.settings import Backend, RunSettings, TrainPlan
 
 
 def usable_cores() -> int:
-    """Return how many CPU cores this process may run on: the threads it uses unless told."""
+    """Return the number of CPU cores that this process may run on, the default thread count."""
     return len(os.sched_getaffinity(0))
 
 
 def execution_of(plan: TrainPlan, run: RunSettings) -> Execution:
-    """Return how the kernels of a training run."""
+    """Return the kernels' execution options for a training."""
     threads = usable_cores() if run.threads is None else run.threads
     return Execution(threads, writes=plan.writes)
 
 
 def device_for_use(plan: TrainPlan, backend: Backend = "auto") -> jax.Device:
-    """Return where to use a model that was trained by this plan.
+    """Return the device on which to use a model that this plan trained.
 
-    Trained on a GPU, it can still be used where there is none.
+    A model trained on a GPU can also be used without one.
     """
     return choose_device("cpu" if plan.beyond_cuda or backend == "cpu" else "auto")
 
 
 def choose_device(backend: Backend) -> jax.Device:
-    """Return the device that a back end computes on.
+    """Return the device for a back end.
 
     Parameters
     ----------
     backend
-        ``cpu``; ``cuda`` for the first GPU that the native module has code for; ``auto`` for that
-        GPU if it can be used, else the CPU.
+        ``cpu``; ``cuda``: the first GPU that the native module has code for; ``auto``: that GPU if
+        it can be used, else the CPU.
 
     Raises
     ------
     BackendError
-        ``cuda`` cannot be used: what is missing, and how to get it.
+        If ``cuda`` cannot be used; the message says what is missing and how to get it.
     """
     if backend != "cpu":
-        import mascot_ffi  # once native has said that it loads
+        import mascot_ffi  # ``native`` has checked that it loads
 
         probe = mascot_ffi.probe_cuda()
         device, jax_error = _first_usable(probe)
@@ -63,16 +63,16 @@ def choose_device(backend: Backend) -> jax.Device:
 
 
 def explain(probe: dict[str, Any] | None, build: dict[str, Any], jax_error: str) -> str | None:
-    """Return what keeps CUDA from being used, and what to do about it; None if nothing does.
+    """Return why CUDA cannot be used and what to do about it; None if it can.
 
     Parameters
     ----------
     probe
-        What ``mascot_ffi.probe_cuda`` found.
+        Result of ``mascot_ffi.probe_cuda``.
     build
-        ``mascot_ffi.build_info``.
+        Result of ``mascot_ffi.build_info``.
     jax_error
-        Why JAX has no device for it; empty if it has one.
+        Why JAX has no usable CUDA device; empty if it has one.
     """
     if probe is None:
         return (
@@ -85,7 +85,7 @@ def explain(probe: dict[str, Any] | None, build: dict[str, Any], jax_error: str)
             f"there is no NVIDIA driver; install one for CUDA {_version(runtime)} or newer (in a "
             "container: start it with access to the GPUs)"
         )
-    # Within a major version, programs run on drivers older than themselves.
+    # Within a major version of CUDA, a program runs on drivers older than itself.
     if driver // 1000 < runtime // 1000:
         return (
             f"the NVIDIA driver runs CUDA up to {_version(driver)}, the native module was built "
@@ -115,7 +115,7 @@ def _first_usable(probe: dict[str, Any] | None) -> tuple[jax.Device | None, str]
         devices = jax.local_devices(backend="cuda")
     except RuntimeError as error:  # no plug-in, or one that does not start
         return None, " ".join(str(error).split())
-    # By what they are, not by number: JAX may be told to leave out devices that CUDA counts.
+    # Match by capability, not by number: JAX may be told to skip devices that CUDA counts.
     usable = {_capability(capability) for capability in _usable(probe or {"devices": []})}
     for device in devices:
         if device.compute_capability in usable:
@@ -124,15 +124,15 @@ def _first_usable(probe: dict[str, Any] | None) -> tuple[jax.Device | None, str]
 
 
 def _usable(probe: dict[str, Any]) -> set[int]:
-    """Return the capabilities of the devices that the native module has code for."""
+    """Return the compute capabilities of the devices that the native module has code for."""
     return {device["capability"] for device in probe["devices"] if device["usable"]}
 
 
 def _capability(number: int) -> str:
-    """Write a compute capability as NVIDIA does, and JAX: 90 is 9.0."""
+    """Format a compute capability as NVIDIA and JAX do: 90 is 9.0."""
     return f"{number // 10}.{number % 10}"
 
 
 def _version(number: int) -> str:
-    """Write a CUDA version: 13010 is 13.1."""
+    """Format a CUDA version: 13010 is 13.1."""
     return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,6 +1,6 @@
 """The native kernels as JAX functions, one per FFI target.
 
-Operand order is that of ``ffi/bind/signatures.h``. Tables are updated in place where the caller's
+Operands are in the order of ``ffi/bind/signatures.h``. Tables are updated in place if the caller's
 jit donates them. Shapes: n ratings, g groups, k factors.
 """
 
@@ -22,34 +22,35 @@ from mascot_jax.tables.storage import STORAGES, WHOLE_ROW
 from mascot_jax.tables.table import Table
 
 STATISTICS = 4
-"""Columns of the sums after the k of the gradient.
+"""Columns of the sums after the k columns of the gradient.
 
-Squared norms, samples, lost and whole updates (squared).
+They are squared norms, samples, and squared norms of the lost and of the whole updates.
 """
 
 
 LARGEST_BLOCK = 4096
-"""Ratings that a thread plans at a time: their plan stays in its first-level cache."""
+"""Most ratings that a thread plans at a time: the plan stays in its first-level cache."""
 
 
 class Execution(NamedTuple):
-    """How the kernels run; hashable, fixed at compile time. Each back end reads what is its own."""
+    """Execution options of the kernels; hashable, static under jit. Each back end reads its own."""
 
     threads: int = 1
-    """CPU only."""
+    """CPU only: number of threads."""
     instruction_set: str = "auto"
-    """CPU only: ``auto`` takes the best this CPU has; else ``avx512``, ``avx2`` or ``portable``."""
+    """CPU only: ``auto`` uses the best that this CPU has; else ``avx512``, ``avx2`` or
+    ``portable``."""
     lookup: str = "direct"
-    """How the storage of a row is found; ``search`` and ``per-row`` are there to be compared with.
+    """How to find a row's storage; ``search`` and ``per-row`` are for comparison.
 
-    ``direct`` reads it from a small table of cells, and on a CPU not at all where a whole block of
-    ratings has the same; ``search`` tries the groups from the most-rated one on (the paper's
-    MASCOT-opt); ``per-row`` reads every row's own metadata in memory (the paper's MASCOT-naive).
+    ``direct`` reads a small table of cells; a CPU skips this if a whole block of ratings has the
+    same storage. ``search`` tries the groups from the most-rated one on (the paper's MASCOT-opt).
+    ``per-row`` reads each row's own metadata in memory (the paper's MASCOT-naive).
     """
     writes: str = "add"
-    """CUDA only: how a row is written while others write it too.
+    """CUDA only: how to write a row that other threads write too.
 
-    ``add`` adds the change atomically, so that no update is lost; ``store`` overwrites the row, as
+    ``add`` adds the change atomically, so that no update is lost. ``store`` overwrites the row, as
     the paper does.
     """
 
@@ -59,9 +60,10 @@ class Execution(NamedTuple):
 
 
 def block_size(count: int) -> int:
-    """Return the ratings per block; an epoch visits the blocks in a new order each time.
+    """Return the number of ratings per block; each epoch visits the blocks in a new order.
 
-    A power of two from 256 to 4096 that gives about a thousand blocks or more where the data allow.
+    The size is a power of two from 256 to 4096 that gives about a thousand blocks or more, if there
+    are enough ratings.
     """
     wanted = max(count // 1024, 1)
     return min(max(1 << (wanted.bit_length() - 1), 256), LARGEST_BLOCK)
@@ -81,31 +83,31 @@ def lay_out(
     least_sweeps: int,
     threads: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Sort ratings into blocks, and within these into runs of one user; on a CPU only.
+    """Sort ratings into blocks, and within a block into runs of one user; CPU only.
 
     Parameters
     ----------
     users, items, ratings
-        uint32, uint32 and float32 ``(n,)``: rows that are known to be in range, and ratings.
+        uint32, uint32 and float32 ``(n,)``: rows, already checked to be in range, and ratings.
     user_part, item_part
         uint32 ``(rows,)`` of each side: a rating's block is its user's part plus its item's.
-        Within a block, ratings stay in their order but for runs.
+        Ratings of a block keep their order, except for runs.
     seed
-        uint32 ``()``: where each user's runs begin.
+        uint32 ``()``: decides where each user's runs begin.
     blocks
-        More than any two parts add up to.
+        Number of blocks; greater than the sum of any two parts.
     longest_run
-        Ratings of one user that follow one another; 0: no runs.
+        Most ratings in a run; 0: no runs.
     least_sweeps
-        Parts of a block that runs are dealt to, each in the order of the users; more where a user
-        has more runs.
+        Least number of sweeps of a block, each sorted by user, that runs are distributed to. There
+        are more sweeps if a user has more runs.
     threads
-        The result does not depend on their number.
+        Number of threads; the result does not depend on it.
 
     Returns
     -------
     users, items, ratings, begin
-        In the new order; uint32 ``(blocks,)``: the number of each block's first.
+        The ratings in the new order, and uint32 ``(blocks,)``: the number of each block's first.
     """
     count = users.shape
     shapes = [(count, jnp.uint32), (count, jnp.uint32), (count, jnp.float32), ((blocks,), "uint32")]
@@ -140,30 +142,29 @@ def run_epoch(
     Parameters
     ----------
     ratings
-        In the order in which they are numbered. With strata, no two threads ever work on the same
-        row, and each row's updates come in an order that the threads have no part in: results are
-        the same bits for every number of threads.
+        Ratings, numbered by position. If they are ``conflict_free``, no two threads ever work on
+        the same row, and the order of a row's updates does not depend on the threads: results are
+        bit-identical for every number of threads.
     users, items
-        Every group's storage has an array.
+        Tables with an array for every group's storage.
     rates
         float32 ``(5,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums), quantiser.
     counters
         uint32 ``(2,)``: seed, epoch.
     rounding
-        How rows of fewer than 32 bits are stored: ``nearest`` or ``stochastic``.
+        Rounding of stores in fewer than 32 bits: ``nearest`` or ``stochastic``.
     arithmetic
-        What updates are computed in: ``float32``; or, of methods to be compared with, ``float16``
-        (all rows in float16), ``mixed`` (all in float32; the quantiser is the loss scale) or
-        ``fixed`` (all in float32; the quantiser is the word length in bits, from 24 on as float32).
-        These three sample nothing. ``ffi/core/update/arithmetic.h`` defines them.
+        Arithmetic of updates: ``float32``; or, for methods to compare with, ``float16`` (all rows
+        in float16), ``mixed`` (all rows in float32; the quantiser is the loss scale) or ``fixed``
+        (all rows in float32; the quantiser is the word length in bits, and from 24 on it acts as
+        float32). These three sample nothing. ``ffi/core/update/arithmetic.h`` defines them.
     execution
-        How to run.
+        Execution options.
 
     Returns
     -------
     users, items, user sums, item sums
-        The updated tables, and per group of each the sums over its sampled ratings, float32
-        ``(g, k + 4)``.
+        The updated tables, and each group's sums over its sampled ratings, float32 ``(g, k + 4)``.
     """
     sums = [
         jax.ShapeDtypeStruct((table.groups, table.factors + STATISTICS), jnp.float32)
@@ -194,10 +195,7 @@ def run_stream(
     *,
     execution: Execution,
 ) -> tuple[Table, Table]:
-    """Load and store the rows that ``run_epoch`` would, in its order: its bound.
-
-    Nothing is computed.
-    """
+    """Load and store the rows of ``run_epoch`` in its order, computing nothing: its speed limit."""
     arrays = _walk("mascot_stream", ratings, users, items, rates, counters, execution, [])
     return _renewed(users, items, arrays)
 
@@ -205,7 +203,7 @@ def run_stream(
 def promote(table: Table, new_codes: jax.Array, *, execution: Execution) -> Table:
     """Convert, in place, the rows of groups that have a lower code in ``new_codes``.
 
-    That is uint8 ``(g,)``. Rows stay what they are, but from int8 to float16 they are rounded to
+    ``new_codes`` is uint8 ``(g,)``. Values do not change, except that int8 to float16 rounds to
     nearest.
     """
     call = jax.ffi.ffi_call(
@@ -225,7 +223,7 @@ def promote(table: Table, new_codes: jax.Array, *, execution: Execution) -> Tabl
 
 
 def check_finite(table: Table, *, execution: Execution) -> jax.Array:
-    """Return uint8 ``(g,)``: 1 where all factors of a group are finite."""
+    """Return uint8 ``(g,)``: 1 for groups whose factors are all finite."""
     shape = jax.ShapeDtypeStruct((table.groups,), jnp.uint8)
     return jax.ffi.ffi_call("mascot_check_finite", shape)(
         table.starts,
@@ -244,9 +242,9 @@ def predict(
     *,
     execution: Execution,
 ) -> jax.Array:
-    """Return float32 ``(n,)``: p_u . q_i for each pair of rows.
+    """Return p_u . q_i for each pair of rows, float32 ``(n,)``.
 
-    ``users`` and ``items`` are uint32 rows that are known to be in range.
+    ``users`` and ``items`` are uint32 ``(n,)``: rows, already checked to be in range.
     """
     return jax.ffi.ffi_call("mascot_predict", jax.ShapeDtypeStruct(users.shape, jnp.float32))(
         users,
@@ -272,9 +270,9 @@ def _walk(
     results: Sequence[jax.ShapeDtypeStruct],
     **attributes: str | bool,
 ) -> list[jax.Array]:
-    """Call a target that goes over the ratings.
+    """Call a target that visits the ratings.
 
-    Returns its results, then the arrays of both tables, aliased to the operands.
+    Return its results, then the arrays of both tables, aliased to the operands.
     """
     data = (ratings.users, ratings.items, ratings.ratings)
     strata = ratings.strata if target == "mascot_strata_epoch" else None
@@ -299,7 +297,7 @@ def _walk(
 
 
 def _row(*tables: Table) -> dict[str, np.int64]:
-    """Return the FFI attribute ``row``: what the rows of these tables hold."""
+    """Return the FFI attribute ``row``: the layout of the rows of these tables."""
     blocks = {STORAGES[name].scale_block for table in tables for name in table.stored} - {0}
     return {
         "factors": np.int64(tables[0].factors),

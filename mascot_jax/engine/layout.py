@@ -1,8 +1,8 @@
-"""Laying ratings out, once per training, for the order that its epochs visit them in.
+"""Lay out ratings once per training, in the order in which its epochs visit them.
 
-Epochs shuffle blocks of ratings; what is in a block, and in which order, is
-decided here: ``train.order``, and ``train.deterministic``, which needs blocks that share no row
-(figures in docs/orders.md).
+Epochs shuffle blocks of ratings. The layout decides which ratings are in a block, and in which
+order: ``train.order``, and ``train.deterministic``, which needs blocks that share no row (figures
+in docs/orders.md).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from mascot_jax.errors import BackendError, DataError
 from mascot_jax.settings import TrainPlan
 
 MOST_RANGES: Final = 64
-"""Of users, and of items; fewer only where there are fewer rows. The data fix them: were they as
-many as the threads, results would depend on these."""
+"""Most ranges of users, and of items; there are fewer only if there are fewer rows. The number does
+not depend on the threads, as results would then depend on them too."""
 
 LONGEST_RUN: Final = 8
-"""Ratings of one user that follow one another. Longer ones cost accuracy (ML-1M: 16 0.0008, 32
-0.002); a row is then read and written an eighth as often, and seven eighths is nearly all."""
+"""Most ratings in a run of one user. Longer runs cost accuracy (ML-1M: 0.0008 with 16, 0.002 with
+32) and save little more: with 8, a row is already read and written an eighth as often."""
 
 MOST_PLACES: Final = 2**32 - 1
-"""A rating's place in its block, and a block's first rating, have 32 bits."""
+"""Most ratings to lay out: a rating's place in its block, and a block's first rating, have 32
+bits."""
 
 LEAST_SWEEPS: Final = 256
-"""Parts of an epoch that runs are dealt to; more where a user has more runs, so that no two of a
-user's follow one another. Within one they lie in the order of their users, so that a sweep goes
-through the users' table from page to page: no less accurate than a full shuffle
-(docs/orders.md)."""
+"""Least number of sweeps of an epoch that runs are distributed to; there are more if a user has
+more runs, so that no two runs of a user are adjacent. A sweep is sorted by user, so that it passes
+through the user table page by page: no less accurate than a full shuffle (docs/orders.md)."""
 
 
 def lay_out(
@@ -52,28 +52,29 @@ def lay_out(
     Parameters
     ----------
     ratings
-        As they came, in their seeded order. Those on the host go to JAX's default device.
+        Ratings in their seeded order. Those on the host go to JAX's default device.
     plan
-        ``order``, ``deterministic`` and ``seed`` count. ``shuffled`` keeps the seeded order,
-        ``runs`` puts up to 8 ratings of a user one after the other and deals these runs out at
-        random, ``group-blocks`` makes a block of the ratings of each pair of a user group and an
-        item group. Where training is to be deterministic, ratings of ``shuffled`` and ``runs`` are
-        first put into blocks of ranges of users and items; within these they lie as without.
+        ``order``, ``deterministic`` and ``seed`` are used. ``shuffled`` keeps the seeded order.
+        ``runs`` puts up to 8 ratings of a user together and distributes these runs at random.
+        ``group-blocks`` makes a block for each pair of a user group and an item group. If
+        ``deterministic``, ``shuffled`` and ``runs`` first divide ratings into blocks by ranges of
+        users and items, and apply within a block.
     user_starts, item_starts
-        uint32 ``(g + 1,)``: group tables.
+        uint32 ``(g + 1,)``: first row of each group, then the number of rows.
     threads
-        The result does not depend on their number.
+        Number of threads; the result does not depend on it.
 
     Raises
     ------
     BackendError
-        If the plan asks for what only the CPU can do, and the device is another one.
+        If the plan asks for something that only the CPU can do, and the device is another one.
     DataError
-        If there are too many ratings to be laid out.
+        If there are too many ratings to lay out.
     """
     _check_platform(ratings.platform, plan)
     if plan.order == "shuffled" and not plan.deterministic:
-        columns = jax.device_put(ratings.host(), ratings.device)
+        there = ratings.users, ratings.items, ratings.ratings  # may be on the device already
+        columns = jax.device_put(there, ratings.device)
         return _with_columns(ratings, columns, order=plan.order)
     if len(ratings) > MOST_PLACES:
         raise DataError(
@@ -101,7 +102,7 @@ def lay_out(
 
 
 def is_laid_out(ratings: Ratings, plan: TrainPlan) -> bool:
-    """Return whether ratings lie as ``lay_out`` would put them for this plan."""
+    """Return whether ratings are laid out as ``lay_out`` does for this plan."""
     return (ratings.order, ratings.conflict_free) == (plan.order, plan.deterministic)
 
 
@@ -134,13 +135,13 @@ def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArra
     count
         Number of rows.
     most
-        Number of ranges; fewer where there are fewer rows.
+        Number of ranges; fewer if there are fewer rows.
 
     Returns
     -------
     starts
-        ``(ranges + 1,)``: 0, the first row of each further range, ``count``. A range is empty where
-        one row has more ratings than a range should.
+        ``(ranges + 1,)``: the first row of each range, from 0, then ``count``. A range is empty
+        where one row has more ratings than a range should.
     """
     ranges = min(most, count)
     rows = np.asarray(rows)
@@ -158,9 +159,9 @@ def _sort(
     item_starts: NDArray[np.int64],
     threads: int,
 ) -> tuple[list[jax.Array], jax.Array]:
-    """Sort by pair of ranges, then into runs where these are the order, on the CPU.
+    """Sort by pair of ranges and, for the order ``runs``, into runs, on the CPU.
 
-    Returns the three columns on the ratings' device, and uint32 ``(user ranges x item ranges,)``:
+    Return the three columns on the ratings' device, and uint32 ``(user ranges x item ranges,)``:
     the number of each block's first rating.
     """
     item_ranges = len(item_starts) - 1

@@ -1,6 +1,6 @@
-"""Loading the native module: is it there, will this jaxlib take it, is it built from these sources.
+"""Load the native module; check that it exists, fits this jaxlib and matches the sources.
 
-Registers the FFI targets once, at import.
+Importing this module registers the FFI targets, once.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ except ImportError as error:
 
 
 def runtime_ffi_version(include_dir: Path) -> tuple[int, int]:
-    """Return the XLA FFI API version (major, minor) of the jaxlib whose headers these are.
+    """Return the XLA FFI API version (major, minor) of the jaxlib with these headers.
 
     Raises
     ------
     BuildError
-        If the headers do not tell: registering handlers then could break all of JAX.
+        If the headers do not state it: registering handlers could then break all of JAX.
     """
     path = include_dir / "xla" / "ffi" / "api" / "c_api.h"
     header = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -43,12 +43,12 @@ def runtime_ffi_version(include_dir: Path) -> tuple[int, int]:
 
 
 def check_ffi_version(compiled: tuple[int, int], running: tuple[int, int]) -> None:
-    """Refuse handlers that are newer than the running jaxlib, which would break its whole back end.
+    """Refuse handlers newer than the running jaxlib, as they would break its whole back end.
 
     Raises
     ------
     BuildError
-        With both versions and what to run.
+        If they are newer; the message has both versions and what to run.
     """
     if compiled > running:
         raise BuildError(
@@ -61,7 +61,7 @@ def check_ffi_version(compiled: tuple[int, int], running: tuple[int, int]) -> No
 def check_sources(checkout: Path) -> None:
     """Refuse to run a checkout's Python code with a native module built from other sources.
 
-    Does nothing where ``checkout`` has no ``ffi`` folder.
+    Do nothing if ``checkout`` has no ``ffi`` folder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Predicting ratings from a state, with a stated answer for users and items never trained."""
+"""Predict ratings from factors, with a rule for users and items without training ratings."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.tables.table import Table
 
 PAIRS_AT_A_TIME: Final = 1 << 20
-"""Bounds the memory of a prediction: 12 MiB a chunk."""
+"""Limits the memory of a prediction: 12 MiB per chunk."""
 
 
 class ColdRule(NamedTuple):
-    """What to predict where user or item has no training rating: the mean training rating.
+    """Prediction for a cold pair, whose user or item has no training rating: the mean rating.
 
-    With biases these are added to it, and factors learn what then remains.
+    With biases, both are added to the mean in every prediction, and factors learn the remainder.
     """
 
     mean_rating: float
     warm_users: int
-    """User rows from here on are cold."""
+    """User rows from this one on are cold."""
     warm_items: int
     biases: Biases | None = None
 
     def is_cold(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """Return bool ``(n,)``: the pairs that the rule answers."""
+        """Return bool ``(n,)``: pairs with a cold user or item."""
         return (users >= self.warm_users) | (items >= self.warm_items)
 
     def complete(
@@ -43,14 +43,14 @@ class ColdRule(NamedTuple):
         users: NDArray[np.uint32],
         items: NDArray[np.uint32],
     ) -> NDArray[np.float32]:
-        """Return float32 ``(n,)``: the predictions of pairs whose rows have these products."""
+        """Return the predictions of pairs, float32 ``(n,)``, given the products of their rows."""
         known = np.where(self.is_cold(users, items), np.float32(0), products)
         return known + self.offset(users, items)
 
     def offset(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.float32]:
-        """Return float32 ``(n,)``: what is predicted besides the product of a pair's rows.
+        """Return what predictions add to the product of a pair's rows, float32 ``(n,)``.
 
-        That product is left out where the pair is cold.
+        Cold pairs leave the product out.
         """
         mean = np.float32(self.mean_rating)
         if self.biases is None:
@@ -76,14 +76,14 @@ def predict(
     user_rows, item_rows
         uint32 ``(n,)``: regrouped rows.
     rule
-        Answers for cold pairs, and biases.
+        Rule for cold pairs, and biases.
     execution
-        How to run.
+        Execution options.
 
     Yields
     ------
     slice, NDArray
-        Which pairs, and their predictions, float32.
+        The pairs of a chunk, and their predictions, float32.
 
     Raises
     ------
@@ -108,6 +108,6 @@ products = partial(jax.jit, static_argnames="execution")(kernels.predict)
 
 
 def check_row(row: int, table: Table, kind: str) -> None:
-    """Raise an IndexError if a table has no such row; the kernel trusts what it is given."""
+    """Raise an IndexError if a table has no such row, as the kernels do not check rows."""
     if row >= len(table):
         raise IndexError(f"{kind} row {row} does not exist: there are {len(table)}")

@@ -1,4 +1,4 @@
-"""Ratings by row, checked once so that the kernel need not."""
+"""Ratings by row, checked once so that the kernels need not check them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mascot_jax.errors import DataError
 
 
 class Strata(NamedTuple):
-    """Blocks that ratings lie in: U ranges of users, I ranges of items.
+    """Blocks of ratings, by U ranges of users and I ranges of items.
 
-    Ranges are contiguous rows. Block a I + b holds the ratings of user range a and item range b;
-    blocks of different ranges share no row.
+    Ranges are contiguous rows. Block a I + b holds the ratings of user range a and item range b.
+    Blocks that differ in both ranges share no row.
     """
 
     user_starts: jax.Array
@@ -37,23 +37,23 @@ class Strata(NamedTuple):
 )
 @dataclasses.dataclass(frozen=True)
 class Ratings:
-    """Ratings in the order in which they are numbered; a rating's number is its position.
+    """Ratings in numbered order; a rating's number is its position.
 
     Attributes
     ----------
     users, items
         uint32 ``(n,)``: rows of the factor tables.
     ratings
-        float32 ``(n,)``. All three are on the host as ``make_ratings`` makes them, and on a device
-        once they are laid out.
+        float32 ``(n,)``. ``make_ratings`` leaves all three arrays on the host; laying them out
+        moves them to a device.
     user_count, item_count
-        Every user is below the one, every item below the other.
+        Number of users, and of items; all of ``users`` and ``items`` are below these.
     strata
-        The blocks that ``mascot_jax.engine.layout`` put the ratings in; None for ratings in none.
+        Blocks that ``mascot_jax.engine.layout`` made; None if there are none.
     order
-        What it put them in (``train.order``); shuffled, as they came.
+        Order (``train.order``) that the ratings are laid out in; ``shuffled`` is as they came.
     conflict_free
-        Blocks are visited so that no two threads ever work on the same row.
+        Whether blocks are visited so that no two threads ever work on the same row.
     """
 
     users: jax.Array | NDArray[np.uint32]
@@ -74,19 +74,19 @@ class Ratings:
 
     @property
     def platform(self) -> str:
-        """Where they are, or will be put: the kind of device, in JAX's words."""
+        """Kind of the device that the ratings are on or will be moved to, as JAX names it."""
         platform: str = self.device.platform
         return platform
 
     @property
     def device(self) -> jax.Device:
-        """Where they are; JAX's default device for those on the host."""
+        """Device of the ratings; JAX's default device for ratings on the host."""
         if isinstance(self.users, jax.Array):
             return next(iter(self.users.devices()))
         return next(iter(jnp.zeros(()).devices()))
 
     def where(self, chosen: NDArray[np.bool_]) -> Ratings:
-        """Return some of them, on the host."""
+        """Return the chosen ratings, on the host."""
         users, items, ratings = self.host()
         return dataclasses.replace(
             self, users=users[chosen], items=items[chosen], ratings=ratings[chosen]
@@ -100,7 +100,7 @@ def make_ratings(
     user_count: int,
     item_count: int,
 ) -> Ratings:
-    """Check ratings by row and copy them; they stay on the host.
+    """Check ratings by row and copy them, on the host.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def make_ratings(
         If lengths differ, there is no rating, a row is out of range or a rating is not finite as a
         float32.
     """
-    # The kernel trusts the rows, so nobody else may write to them from here on.
+    # Copy: the kernels do not check rows again, so nobody else may write to them.
     own = np.array(users), np.array(items), np.array(ratings)
     return _checked(*own, user_count, item_count)
 
@@ -129,7 +129,7 @@ def _checked(
     user_count: int,
     item_count: int,
 ) -> Ratings:
-    """Do what ``make_ratings`` says in the memory that is given."""
+    """Check ratings as ``make_ratings`` does, without copying them first."""
     if not len(users) == len(items) == len(ratings):
         raise DataError(
             "users, items and ratings must be equally many: "
@@ -162,15 +162,15 @@ def relabelled_ratings(
     users, items
         uint32 ``(n,)``: indices; overwritten with rows, so that large data need no second copy.
     ratings
-        float32 ``(n,)``. None of the three may be written to afterwards: the result shares their
-        memory.
+        float32 ``(n,)``. The result shares the memory of all three arrays: do not write to them
+        afterwards.
     user_row_of, item_row_of
         uint32 ``(user_count,)`` and ``(item_count,)``: the row of each index.
 
     Raises
     ------
     DataError
-        As ``make_ratings``.
+        As for ``make_ratings``.
     """
     for ids, row_of, kind in ((users, user_row_of, "user"), (items, item_row_of, "item")):
         if len(ids):

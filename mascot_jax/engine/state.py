@@ -1,4 +1,4 @@
-"""The state of training: one pytree, updated in place by donation."""
+"""The training state: one pytree, updated in place by donation."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import jax
 from mascot_jax.tables.table import Table
 
 Memory = dict[str, jax.Array]
-"""What a method remembers from epoch to epoch: small arrays by name."""
+"""State of a method between epochs: small arrays by name."""
 
 
 class TrainState(NamedTuple):
-    """Everything that an epoch changes, and what its randomness is keyed by."""
+    """Everything that an epoch changes, and the seed of its random numbers."""
 
     users: Table
     items: Table
     epoch: jax.Array
-    """uint32 ``()``: epochs done."""
+    """uint32 ``()``: number of epochs done."""
     seed: jax.Array
     """uint32 ``()``."""
     methods: dict[str, Memory]
-    """Of each method by its name (``mascot_jax.methods``); empty where there is none."""
+    """Memory of each method by its name (``mascot_jax.methods``); empty if there is none."""

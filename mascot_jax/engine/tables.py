@@ -1,4 +1,4 @@
-"""Tables of factors between host and device, in the one layout that the kernels take."""
+"""Move tables of factors between host and device, in the layout that the kernels take."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mascot_jax.tables.table import Table
 
 
 def allocate(rows: int, factors: int, storage: Storage) -> jax.Array:
-    """Return an uninitialised array ``(rows, stride)`` on huge pages.
+    """Allocate an uninitialised array ``(rows, stride)`` on huge pages.
 
-    Rows never touched cost no memory.
+    Rows that are never touched cost no memory.
     """
     shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
     array: jax.Array = jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
@@ -29,14 +29,14 @@ def allocate(rows: int, factors: int, storage: Storage) -> jax.Array:
 
 
 def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
-    """Return a table on JAX's default device.
+    """Copy rows to a table on JAX's default device.
 
     Parameters
     ----------
     rows
-        The factors; their groups are known to be in order (``Rows.check``).
+        The factors; ``Rows.check`` has checked their groups.
     storages
-        Others that groups may be promoted to.
+        Further storages that groups may be promoted to.
     """
     names = {*rows.stored, *(storage.name for storage in storages)}
     return Table(
@@ -48,7 +48,7 @@ def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
 
 
 def to_host(table: Table) -> Rows:
-    """Return the live rows of a table; nothing of it is kept, so that it may be updated again."""
+    """Copy the live rows of a table; the table can then still be updated in place."""
     rows = Rows(table.factors, {}, np.array(table.starts), np.array(table.codes))
     for name, array in table.stored.items():
         live = rows.in_storage(STORAGES[name])
@@ -64,7 +64,7 @@ def encoded(
     codes: NDArray[np.uint8],
     storages: Iterable[Storage],
 ) -> Rows:
-    """Return factors float32 ``(rows, k)`` in the storages of their groups, rounded to nearest."""
+    """Encode factors float32 ``(rows, k)`` in the storages of their groups, rounding to nearest."""
     rows = Rows(dense.shape[1], {}, starts, codes)
     for storage in storages:
         live = np.flatnonzero(rows.in_storage(storage))
@@ -92,9 +92,9 @@ def _fill(rows: Rows, storage: Storage) -> jax.Array:
 
 @partial(jax.jit, donate_argnames="array")
 def _put(array: jax.Array, places: NDArray[np.uint32], values: NDArray[Any]) -> jax.Array:
-    """Write rows ``(n, stride)`` in place: a copy would not lie on huge pages.
+    """Write rows ``(n, stride)`` in place: a copy would not be on huge pages.
 
-    ``places`` is uint32 ``(n,)``, rising, each a row of the array.
+    ``places`` is uint32 ``(n,)``, ascending: the rows of the array to write.
     """
     return array.at[places].set(
         values, mode="promise_in_bounds", indices_are_sorted=True, unique_indices=True

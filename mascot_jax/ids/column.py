@@ -1,4 +1,4 @@
-"""One column of a table, read part by part, so that no conversion is ever as large as the table."""
+"""A column of a table, read in parts so that no conversion needs memory for all rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import parts
 
 ROWS_AT_A_TIME: Final = 1 << 20
-"""Bounds the memory of a conversion: 8 MiB for each 8 bytes of a row."""
+"""Bounds the memory of a conversion: 8 MiB per 8 bytes of a row."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Column:
     Attributes
     ----------
     name
-        What messages call it.
+        Name in messages.
     size
-        Rows.
+        Number of rows.
     read
-        Takes a slice of the rows and returns an array ``(rows,)`` of any type, which may be a view.
+        Returns a slice of the rows as an array ``(rows,)`` of any dtype, which may be a view.
     """
 
     name: str
@@ -33,6 +33,6 @@ class Column:
     read: Callable[[slice], NDArray[Any]]
 
     def parts(self) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Yield all rows in order, at most ``ROWS_AT_A_TIME`` of them at a time."""
+        """Yield slices of up to ``ROWS_AT_A_TIME`` rows, in order, each with its values."""
         for part in parts(self.size, ROWS_AT_A_TIME):
             yield part, self.read(part)

@@ -1,7 +1,7 @@
-"""Id tables as arrays for a safetensors file, and back.
+"""Convert id tables to arrays for a safetensors file, and back.
 
-Numbers, dates and durations are one array. Strings and bytes are two: all their UTF-8 bytes in a
-row, and where each ends; so a single long one does not make the others as wide.
+Numbers, dates and durations take one array. Strings and bytes take two: all their UTF-8 bytes, and
+the end of each id. With one array of fixed width, a single long id would widen all others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mascot_jax.ids.table import (
 )
 
 _SURROGATES: Final = "surrogatepass"
-"""A Python string may hold half a surrogate pair, as from a file's name: it comes back."""
+"""Keeps lone surrogates, which Python strings may hold, such as names of files."""
 
 _UNIT: Final = r"8\[\d{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]"
 _TYPES: Final = {
@@ -37,16 +37,16 @@ _TYPES: Final = {
     DATETIME: f"<M{_UNIT}",
     TIMEDELTA: f"<m{_UNIT}",
 }
-"""What NumPy calls the types of each kind of ids: a pattern."""
+"""Kind of ids -> pattern of NumPy's names of its dtypes."""
 
 
 def ids_to_tensors(ids: IdTable) -> dict[str, NDArray[Any]]:
-    """Return a table's ids as arrays that safetensors has types for.
+    """Convert the ids of a table to arrays of dtypes that safetensors has.
 
     Raises
     ------
     DataError
-        If the ids are Python objects that no file can hold.
+        The ids are Python objects that no file can hold.
     """
     check_savable(ids)
     if ids.kind not in (STRING, BYTES):
@@ -60,7 +60,7 @@ def ids_to_tensors(ids: IdTable) -> dict[str, NDArray[Any]]:
 
 
 def check_savable(ids: IdTable) -> None:
-    """Raise a DataError if ids are Python objects that no file can hold."""
+    """Raise a DataError if the ids are Python objects that no file can hold."""
     if ids.kind == OBJECT:
         raise DataError(
             f"ids such as {ids.values[0]!r} ({type(ids.values[0]).__name__}) can be used, but not "
@@ -69,21 +69,21 @@ def check_savable(ids: IdTable) -> None:
 
 
 def ids_from_tensors(tensors: dict[str, NDArray[Any]], kind: str, dtype: str) -> IdTable:
-    """Return the table that arrays were made of.
+    """Restore a table from its arrays.
 
     Parameters
     ----------
     tensors
-        What ``ids_to_tensors`` returned, among others.
+        The arrays from ``ids_to_tensors``; may hold others, too.
     kind, dtype
-        The table's, and that of its values.
+        Kind of the table, and NumPy's name of the dtype of its values.
 
     Raises
     ------
     ValueError
-        If they are no ascending ids of that kind.
+        The arrays are not ascending ids of that kind.
     KeyError
-        If an array is missing.
+        An array is missing.
     """
     if kind in (STRING, BYTES):
         table = IdTable(kind, _texts(tensors["ids.bytes"], tensors["ids.ends"], kind == STRING))

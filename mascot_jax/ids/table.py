@@ -1,9 +1,9 @@
-"""Id tables: the ids of the users, or of the items, and the index that each has.
+"""Id tables: the ids of the users or of the items, and the index of each.
 
-An index is the position of an id among all of them, ascending, so it does not depend on the order
-in which they were met. Ids are integers, floats, booleans, strings, bytes, dates or durations; or
-any other hashable Python objects, which cannot be saved. Integers of different widths are equal if
-their values are; strings are never equal to numbers.
+The index of an id is its position in ascending order, so it does not depend on the order of the
+ratings. Ids are integers, floats, booleans, strings, bytes, dates or durations; or other hashable
+Python objects, which cannot be saved. Integers of different widths are equal if their values are; a
+string never equals a number.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ STRING, BYTES, OBJECT = "string", "bytes", "object"
 DATETIME, TIMEDELTA = "datetime", "timedelta"
 
 LARGEST_LOOKUP: Final = 1 << 24
-"""Entries: integer ids of a smaller range are looked up in a table instead of searched for. 64 MiB;
-a search takes some 100 ns, which is a second for every ten million ratings."""
+"""Largest range of integer ids that is looked up in a table (64 MiB) instead of searched for. A
+search takes some 100 ns, a second for every ten million ratings."""
 
 _OF_NUMPY: Final = {
     "i": INTEGER,
@@ -40,19 +40,19 @@ _OF_NUMPY: Final = {
 
 
 class IdTable:
-    """Distinct ids, ascending; an id's index is its position.
+    """Distinct ids in ascending order; the index of an id is its position.
 
-    Strings are ascending by code point, other objects by the name of their type, then by value, or
-    by ``repr`` where values do not compare.
+    Strings are ordered by code point. Other objects are ordered by value or, if some do not
+    compare, by the name of their type, then by ``repr``.
 
     Attributes
     ----------
     kind
-        What the ids are: ``integer``, ``float``, ``bool``, ``string``, ``bytes``, ``datetime``,
-        ``timedelta`` or ``object``.
+        ``integer``, ``float``, ``bool``, ``string``, ``bytes``, ``datetime``, ``timedelta`` or
+        ``object``.
     values
-        ``(n,)``: the ids. Integers are int64, or uint64 where int64 does not hold them; floats
-        float64; strings, bytes and other objects are in an array of objects.
+        ``(n,)``: the ids. Integers are int64, or uint64 if int64 cannot hold them; floats are
+        float64; strings, bytes and other objects have dtype object.
     """
 
     def __init__(self, kind: str, values: NDArray[Any]) -> None:
@@ -69,23 +69,23 @@ class IdTable:
         return {"kind": self.kind, "values": self.values}
 
     def decode(self, indices: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Return the ids of indices."""
+        """Return the ids at ``indices``."""
         return np.asarray(self.values[indices])
 
     def encode(self, ids: NDArray[Any], name: str) -> NDArray[np.int64]:
-        """Return the index of each id, int64 ``(n,)``; -1 for one that is not in the table.
+        """Return the index of each id, int64 ``(n,)``; -1 for ids not in the table.
 
         Parameters
         ----------
         ids
             Ids ``(n,)``.
         name
-            What messages call them, such as ``user``.
+            Name of the ids in messages, such as ``user``.
 
         Raises
         ------
         DataError
-            If an id is missing (None, NaN, NaT), or ids are of another kind than the table's.
+            An id is missing (None, NaN, NaT), or the ids are of another kind than the table's.
         """
         if not len(ids) or not len(self):
             return np.full(len(ids), -1, dtype=np.int64)
@@ -120,7 +120,7 @@ class IdTable:
         return indices
 
     def _has_lookup(self, queries: int) -> bool:
-        """Return whether a table of all possible ids is there already, or worth being made."""
+        """Return whether a lookup table of all possible ids exists or is worth making."""
         if "_lookup" in self.__dict__:
             return True
         width = int(self.values[-1]) - int(self.values[0]) + 1
@@ -135,25 +135,25 @@ class IdTable:
 
 
 def index_ids(column: Column, *known: IdTable) -> tuple[IdTable, NDArray[np.uint32]]:
-    """Make the table of a column's ids, and return the index of each row's.
+    """Make the table of a column's ids, and return it with the index of each row's id.
 
     Parameters
     ----------
     column
         Ids, at least one.
     known
-        Tables whose ids are in it besides, whether the column has them or not.
+        Tables whose ids the new table includes, even those not in the column.
 
     Returns
     -------
     table, indices
-        The latter uint32 ``(column.size,)``.
+        ``indices`` is uint32 ``(column.size,)``.
 
     Raises
     ------
     DataError
-        If an id is missing (None, NaN, NaT) or not hashable, with its row; if ids are of another
-        kind than the known ones; or if there are more than 2^32.
+        An id is missing (None, NaN, NaT) or not hashable (the message names its row); the ids are
+        of another kind than the known ones; or there are more than 2^32 ids.
     """
     table = _table_of(column)
     for other in known:
@@ -169,19 +169,19 @@ def index_ids(column: Column, *known: IdTable) -> tuple[IdTable, NDArray[np.uint
 
 
 def canonical(ids: NDArray[Any], name: str, first: int = 0) -> tuple[str, NDArray[Any]]:
-    """Return the kind of ids and the ids as tables hold them.
+    """Return the kind of the ids, and the ids in the dtype that tables hold.
 
     Parameters
     ----------
     ids
-        Ids ``(n,)`` of any type.
+        Ids ``(n,)`` of any dtype.
     name, first
-        What messages call the ids, and the row of the first.
+        Name of the ids and row of the first id, for messages.
 
     Raises
     ------
     DataError
-        If an id is missing (None, NaN, NaT) or of a type that ids cannot have.
+        An id is missing (None, NaN, NaT) or of a type that ids cannot have.
     """
     if ids.dtype.kind == "O":
         return _canonical_objects(ids, name, first)
@@ -222,7 +222,7 @@ def _canonical_objects(ids: NDArray[Any], name: str, first: int) -> tuple[str, N
 def _equals_itself(id_: Any) -> bool:
     try:
         return bool(id_ == id_)
-    except (TypeError, ValueError):  # an array: not hashable, which is said later
+    except (TypeError, ValueError):  # an array: ``_distinct`` refuses it as not hashable
         return True
 
 
@@ -241,11 +241,11 @@ def _missing(name: str, row: int, found: Any) -> DataError:
 
 
 def _table_of(column: Column) -> IdTable:
-    """Collect a column's distinct ids."""
+    """Return the table of a column's distinct ids."""
     bounds = _integer_range(column)
     if bounds is None or bounds[1] - bounds[0] >= max(LARGEST_LOOKUP, column.size):
         return _merged([_distinct(ids, column.name, part.start) for part, ids in column.parts()])
-    # One entry per possible id: linear time, where sorting takes ten times as long.
+    # A flag per possible id takes linear time; sorting would take ten times as long.
     low, dtype = bounds[0], _integer_dtype(*bounds)
     present = np.zeros(bounds[1] - low + 1, dtype=np.bool_)
     for _, ids in column.parts():
@@ -254,7 +254,7 @@ def _table_of(column: Column) -> IdTable:
 
 
 def _integer_range(column: Column) -> tuple[int, int] | None:
-    """Return the lowest and the highest of a column of integers; None for other columns."""
+    """Return the lowest and the highest id of an integer column; None for other columns."""
     bounds: list[int] = []
     for _, ids in column.parts():
         if ids.dtype.kind not in "iu":
@@ -264,7 +264,7 @@ def _integer_range(column: Column) -> tuple[int, int] | None:
 
 
 def _integer_dtype(low: int, high: int) -> np.dtype[Any]:
-    """Return what holds integers of a range; the type of objects where nothing else does."""
+    """Return the dtype that holds integers from ``low`` to ``high``; object if no other does."""
     if high <= np.iinfo(np.int64).max:
         return np.dtype(np.int64)
     return np.dtype(np.uint64) if low >= 0 else np.dtype(object)
@@ -287,7 +287,7 @@ def _distinct(ids: NDArray[Any], name: str, first: int) -> IdTable:
 
 
 def _merged(tables: list[IdTable]) -> IdTable:
-    """Return the union of tables, at least one, none of them empty."""
+    """Return the union of one or more tables, none of them empty."""
     kinds = {table.kind for table in tables}
     kind = kinds.pop() if len(kinds) == 1 else OBJECT
     values = [table.values for table in tables]
@@ -303,7 +303,7 @@ def _merged(tables: list[IdTable]) -> IdTable:
 
 
 def _scalars(values: NDArray[Any]) -> Iterable[Any]:
-    """Return Python's own numbers, but NumPy's dates: those of nanoseconds would become numbers."""
+    """Return Python's numbers, but NumPy's dates: ``tolist`` makes integers of nanoseconds."""
     return values if values.dtype.kind in "mM" else values.tolist()
 
 
@@ -318,12 +318,12 @@ def _sorted(ids: Iterable[Any]) -> NDArray[Any]:
 
 
 def _cast(ids: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return ids as a table's type, and which of them that type holds."""
+    """Return ids as ``dtype``, and bool ``(n,)``: the ids that ``dtype`` can hold."""
     if ids.dtype == dtype:
         return ids, np.ones(len(ids), dtype=np.bool_)
     with np.errstate(over="ignore"):
         cast = ids.astype(dtype)
     known = cast == ids
-    if ids.dtype.kind != dtype.kind:  # signed and unsigned: -1 would be the highest
+    if ids.dtype.kind != dtype.kind:  # signed and unsigned: -1 would become the highest
         known = (cast <= np.iinfo(np.int64).max) & (ids >= 0) & (ids <= np.iinfo(np.int64).max)
     return cast, known

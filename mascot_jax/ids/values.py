@@ -1,4 +1,4 @@
-"""Ids as people write them, one or many, and the indices that a table gives them."""
+"""Convert one or many ids, as callers pass them, to columns, arrays and indices."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def as_column(values: Any, name: str) -> Column:
     Raises
     ------
     DataError
-        If it has not one dimension.
+        ``values`` does not have exactly one dimension.
     """
     series = nw.from_native(values, series_only=True, pass_through=True)
     if isinstance(series, nw.Series):
         return Column(name, len(series), lambda part: _to_numpy(series[part]))
     if isinstance(values, list | tuple | range):
-        # Not np.asarray, which would make strings of the numbers in a list of both.
+        # np.asarray would turn the numbers in a list of numbers and strings into strings.
         array: NDArray[Any] = np.fromiter(values, dtype=object, count=len(values))
     else:
         array = np.asarray(values)
@@ -35,14 +35,14 @@ def as_column(values: Any, name: str) -> Column:
 
 
 def _to_numpy(series: nw.Series[Any]) -> NDArray[Any]:
-    """Return a part of a series; None stays where a value is missing."""
+    """Return a series as an array, with None for missing values."""
     if series.is_null().any():
         return np.fromiter(series.to_list(), dtype=object, count=len(series))
     return series.to_numpy()
 
 
 def is_one_id(values: Any, *, tuples: bool) -> bool:
-    """Return whether this is a single id, not several; ``tuples``: whether a tuple can be one."""
+    """Return whether ``values`` is a single id; with ``tuples``, a tuple can be an id."""
     if isinstance(values, tuple):
         return tuples
     if isinstance(values, list | range):
@@ -56,14 +56,14 @@ def is_one_id(values: Any, *, tuples: bool) -> bool:
 
 
 def as_ids(values: Any, name: str, *, tuples: bool = False) -> NDArray[Any]:
-    """Return one id, or several, as an array; of one, of no dimension.
+    """Return one or several ids as an array; the array of a single id has no dimensions.
 
     Parameters
     ----------
     values
         An id, or a list, array or series of ids; an array may have any number of dimensions.
     name
-        What messages call them.
+        Name of the ids in messages.
     tuples
         A tuple is one id, not several.
     """
@@ -79,7 +79,7 @@ def as_ids(values: Any, name: str, *, tuples: bool = False) -> NDArray[Any]:
 
 
 def known_ids(table: IdTable, values: Any, name: str) -> NDArray[np.uint32] | None:
-    """Return the indices of those ids, one or many, that are in the table; None for None."""
+    """Return the indices of the ids that are in the table, uint32 ``(n,)``; None for None."""
     if values is None:
         return None
     indices = np.atleast_1d(encode_ids(table, values, name))
@@ -87,6 +87,6 @@ def known_ids(table: IdTable, values: Any, name: str) -> NDArray[np.uint32] | No
 
 
 def encode_ids(table: IdTable, values: Any, name: str) -> NDArray[np.int64]:
-    """Return the index of each id, -1 if unknown, in the shape that they come in."""
+    """Return the index of each id, -1 if unknown, in the shape of ``values``."""
     ids = as_ids(values, name, tuples=table.kind == OBJECT)
     return table.encode(ids.reshape(-1), name).reshape(ids.shape)

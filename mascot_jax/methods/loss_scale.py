@@ -1,4 +1,4 @@
-"""MPT's loss scale, the quantiser of the arithmetic ``mixed``."""
+"""MPT's loss scale, the quantiser of the ``mixed`` arithmetic."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mascot_jax.tables.table import Table
 @partial(jax.tree_util.register_dataclass, data_fields=["scale"], meta_fields=[])
 @dataclasses.dataclass(frozen=True)
 class LossScale:
-    """Errors are multiplied by ``scale`` before they become float16, and gradients divided."""
+    """Loss scale: errors are multiplied by it before they become float16, and gradients divided."""
 
     scale: float
 
     def init(self, users: Table, items: Table) -> Memory:
-        """Remember nothing."""
+        """Return an empty memory."""
         return {}
 
     def operands(self, memory: Memory, epoch: jax.Array, before: Operands) -> Operands:
-        """Return the scale as the quantiser."""
+        """Set the scale as the quantiser."""
         return before._replace(quantiser=jnp.float32(self.scale))
 
     def update(self, memory: Memory, done: Done) -> tuple[Memory, Done]:

@@ -1,4 +1,4 @@
-"""What a method is: a state, and what it makes of it before and after each epoch."""
+"""The interface of a method: its memory, and its steps before and after each epoch."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from mascot_jax.tables.table import Table
 
 
 class Operands(NamedTuple):
-    """What an epoch's kernel is given besides the step size and regularisation."""
+    """Operands of an epoch's kernel besides the step size and regularisation."""
 
     sample_ratio: jax.Array
     """float32 ``()``: share of the ratings whose updates are summed by group."""
     quantiser: jax.Array
-    """float32 ``()``: of a quantised arithmetic (``kernels.run_epoch``)."""
+    """float32 ``()``: parameter of a quantised arithmetic (``kernels.run_epoch``)."""
 
 
 class Judged(NamedTuple):
-    """What an epoch found out about one table's g groups."""
+    """Measurements of one table's g groups in an epoch."""
 
     q_error: jax.Array
-    """float32 ``(g,)``: what the criterion measures; NaN in an epoch that does not."""
+    """float32 ``(g,)``: error by the criterion; NaN in an epoch that does not measure."""
     baseline: jax.Array
-    """float32 ``(g,)``: what the next ones are compared with; NaN where there is none yet."""
+    """float32 ``(g,)``: error that later ones are compared with; NaN if there is none yet."""
 
 
 class Done(NamedTuple):
-    """An epoch that has visited its ratings; methods change its tables and say what they found."""
+    """An epoch that has visited its ratings; methods change its tables and add their findings."""
 
     number: jax.Array
-    """uint32 ``()``: from 0."""
+    """uint32 ``()``: the epoch, counted from 0."""
     seed: jax.Array
     ratings: Ratings
     regs: tuple[jax.Array, jax.Array]
-    """float32 ``()``: regularisation of users and of items."""
+    """float32 ``()`` each: regularisation of users and of items."""
     execution: Execution
     users: Table
     items: Table
     sums: tuple[jax.Array, jax.Array]
-    """Of users and of items: float32 ``(g, k + 4)`` over the sampled ratings."""
+    """Sums over sampled ratings of users and of items, float32 ``(g, k + 4)``."""
     judged: tuple[Judged, Judged] | None = None
-    """Users and items."""
+    """Measurements of users and of items; None if the methods take none."""
     word_length: jax.Array | None = None
-    """int32 ``()``: bits that updates were computed in."""
+    """int32 ``()``: bits that updates were computed in; None if the methods do not choose them."""
 
 
 class Method(Protocol):
-    """One of what ``methods_of`` returns: a pytree, whose leaves may change without compiling."""
+    """A method: a pytree whose leaves may change without a new compilation."""
 
     def init(self, users: Table, items: Table) -> Memory:
-        """Return what to remember before the first epoch."""
+        """Return the memory before the first epoch."""
 
     def operands(self, memory: Memory, epoch: jax.Array, before: Operands) -> Operands:
-        """Return the operands of an epoch, uint32 ``()``, given those of the methods before."""
+        """Return the operands of an epoch, uint32 ``()``, given those of the previous methods."""
 
     def update(self, memory: Memory, done: Done) -> tuple[Memory, Done]:
-        """Return what to remember after an epoch, and the epoch with what the method did."""
+        """Return the memory after an epoch, and the epoch with this method's changes."""

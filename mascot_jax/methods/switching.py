@@ -1,7 +1,6 @@
-"""When a group's precision is raised.
+"""Precision switching (Algorithm 1, lines 14-19): promote groups whose error has grown.
 
-q-error (Eq. 4), the share of an update that a store loses, and precision switching by either
-(Algorithm 1, lines 14-19).
+The error is the q-error (Eq. 4), or the share of updates that stores lose.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ GRADIENT_DIVERSITY: Final = "gradient-diversity"
 LOST_UPDATE: Final = "lost-update"
 
 LEAST_SAMPLES: Final = 32
-"""A q-error of fewer samples says too little to found a baseline or a decision on."""
+"""Fewest samples of an error for it to set a baseline or to decide on a promotion."""
 
 
 def _wider(storage: Storage) -> int:
@@ -37,7 +36,7 @@ def _wider(storage: Storage) -> int:
 
 _CODES: Final = {storage.code: _wider(storage) for storage in STORAGES.values()}
 _WIDER: Final = np.array([_CODES[code] for code in sorted(_CODES)], dtype=np.uint8)
-"""The code of each storage's next wider one; of the widest, its own."""
+"""Code of the next wider storage, by code; the widest storage has its own."""
 
 
 @partial(
@@ -47,7 +46,7 @@ _WIDER: Final = np.array([_CODES[code] for code in sorted(_CODES)], dtype=np.uin
 )
 @dataclasses.dataclass(frozen=True)
 class Switching:
-    """Measures an error of groups every so often, and promotes those in which it has grown."""
+    """Measurement of each group's error at intervals, and promotion where it has grown."""
 
     unit: Unit
     criterion: str
@@ -59,7 +58,7 @@ class Switching:
 
     @classmethod
     def of(cls, plan: TrainPlan) -> Switching:
-        """Return the switching of a method that has one."""
+        """Return the switching of a plan whose method has one."""
         assert plan.criterion is not None
         assert plan.threshold is not None
         assert plan.sample_ratio is not None
@@ -76,20 +75,20 @@ class Switching:
         )
 
     def init(self, users: Table, items: Table) -> Memory:
-        """Return baselines, float32 ``(g,)`` of both tables: NaN, as nothing is measured yet."""
+        """Return both tables' baselines, float32 ``(g,)``: NaN, as nothing is measured yet."""
         return {
             name: jnp.full(table.groups, jnp.nan, dtype=jnp.float32)
             for name, table in (("users", users), ("items", items))
         }
 
     def operands(self, memory: Memory, epoch: jax.Array, before: Operands) -> Operands:
-        """Sample ratings in an epoch that measures."""
+        """Set the sample ratio, which is 0 in an epoch that does not measure."""
         measured = measures(epoch, self.warmup, self.period, self.epochs)
         ratio = jnp.where(measured, jnp.asarray(self.sample_ratio), jnp.float32(0))
         return before._replace(sample_ratio=ratio)
 
     def update(self, memory: Memory, done: Done) -> tuple[Memory, Done]:
-        """Measure, and promote groups."""
+        """Measure errors, and promote groups."""
         users, user_judged = self._judge(done.users, memory["users"], done.sums[0], done.execution)
         items, item_judged = self._judge(done.items, memory["items"], done.sums[1], done.execution)
         memory = {"users": user_judged.baseline, "items": item_judged.baseline}
@@ -109,68 +108,69 @@ class Switching:
 def measures(
     epoch: jax.Array, warmup: ArrayLike, period: ArrayLike, epochs: ArrayLike
 ) -> jax.Array:
-    """Return whether an epoch counted from 0 measures q-error.
+    """Return whether an epoch, counted from 0, measures errors.
 
-    ``warmup`` and every ``period`` from there do, but never the last one, whose decisions nothing
-    would use.
+    Epoch ``warmup`` and every ``period``-th after it do, but never the last epoch, whose decisions
+    nothing would use.
     """
     t = epoch.astype(jnp.int32)
     return (t >= warmup) & ((t - warmup) % period == 0) & (t + 1 < epochs)
 
 
 class Sums(NamedTuple):
-    """Per-group sums over sampled ratings, g groups and k factors (``kernels.run_epoch``)."""
+    """Per-group sums over sampled ratings; g groups, k factors (``kernels.run_epoch``)."""
 
     gradient: jax.Array
     """float32 ``(g, k)``."""
     squared_norms: jax.Array
-    """float32 ``(g,)``: of the gradients."""
+    """float32 ``(g,)``: squared norms of the gradients."""
     samples: jax.Array
-    """float32 ``(g,)``: how many."""
+    """float32 ``(g,)``: number of samples."""
     lost: jax.Array
-    """float32 ``(g,)``: squared norm of what the stores' rounding changed."""
+    """float32 ``(g,)``: squared norms of the rounding errors of stores."""
     whole: jax.Array
-    """float32 ``(g,)``: squared norm of the updates."""
+    """float32 ``(g,)``: squared norms of the updates."""
 
 
 def unpack_sums(sums: jax.Array) -> Sums:
-    """Split the kernel's float32 ``(g, k + 4)``: behind the gradients, a column per statistic."""
+    """Split the kernel's float32 ``(g, k + 4)`` into the gradients and a column per statistic."""
     factors = sums.shape[1] - len(Sums._fields) + 1
     return Sums(sums[:, :factors], *(sums[:, column] for column in range(factors, sums.shape[1])))
 
 
 def pool(sums: Sums) -> Sums:
-    """Give every group the sums of its whole side: the side is judged as one (MASCOT-N2)."""
+    """Give every group the sums of its whole side, which is judged as one (MASCOT-N2)."""
     return Sums(*(jnp.broadcast_to(pairwise_sum(s), s.shape) for s in sums))
 
 
 def q_error(sums: Sums) -> jax.Array:
-    """Return Eq. 4, the inverse gradient diversity: |sum of gradients|^2 / sum of |gradient|^2.
+    """Return the q-error (Eq. 4), the inverse gradient diversity, float32 ``(g,)``.
 
-    float32 ``(g,)``; from 0 (the gradients cancel) to the number of samples (all alike). NaN where
-    no gradient was sampled, or all were zero. It does not depend on the gradients' scale.
+    It is |sum of gradients|^2 / sum of |gradient|^2: from 0 (the gradients cancel) to the number of
+    samples (all are equal). It is NaN if no gradient was sampled, or all were zero. It does not
+    depend on the gradients' scale.
     """
     return pairwise_sum(rounded(jnp.square(sums.gradient)).T) / sums.squared_norms
 
 
 def lost_update(sums: Sums) -> jax.Array:
-    """Return what the stores lose: |stored - computed|^2 summed / |update|^2 summed.
+    """Return the share of updates that stores lose, float32 ``(g,)``.
 
-    float32 ``(g,)``; 0 where every new row fits, 1 where rounding to nearest drops every update. By
-    stochastic rounding no update is lost on average; it is then the noise's power against the
-    update's, above 1 where updates are below an ulp. NaN where nothing was sampled, or no row would
-    have changed.
+    It is sum of |stored - computed|^2 / sum of |update|^2: 0 if every new row is stored exactly, 1
+    if rounding to nearest drops every update. Stochastic rounding loses no update on average; the
+    result is then the noise's power over the update's, above 1 if updates are below an ulp. It is
+    NaN if nothing was sampled, or no row would have changed.
     """
     return sums.lost / sums.whole
 
 
 def measure(sums: Sums, criterion: str) -> jax.Array:
-    """Return each group's error, float32 ``(g,)``, by the criterion of that name."""
+    """Return each group's error by the named criterion, float32 ``(g,)``."""
     return {GRADIENT_DIVERSITY: q_error, LOST_UPDATE: lost_update}[criterion](sums)
 
 
 class Decision(NamedTuple):
-    """New group codes uint8 ``(g,)`` and baselines float32 ``(g,)``."""
+    """New group codes, uint8 ``(g,)``, and baselines, float32 ``(g,)``."""
 
     codes: jax.Array
     baseline: jax.Array
@@ -184,26 +184,27 @@ def decide(
     threshold: ArrayLike,
     criterion: str = GRADIENT_DIVERSITY,
 ) -> Decision:
-    """Promote to the next wider storage each group whose error has grown past ``threshold``.
+    """Promote each group whose error has grown past its limit to the next wider storage.
 
-    A group's baseline is its first error from at least 32 samples; a measurement from fewer changes
+    A group's baseline is its first error from at least 32 samples; an error from fewer changes
     nothing. Promotion is never undone.
 
     Parameters
     ----------
     codes
-        uint8 ``(g,)``: storages now.
+        uint8 ``(g,)``: current storages.
     baseline
-        float32 ``(g,)``: NaN where there is none yet.
+        float32 ``(g,)``: NaN if there is none yet.
     error
-        float32 ``(g,)``: just measured.
+        float32 ``(g,)``: errors just measured.
     count
-        float32 ``(g,)``: samples that each is made of.
+        float32 ``(g,)``: number of samples of each error.
     threshold
         float32 ``()``: the paper's theta.
     criterion
-        What the errors are. A q-error is compared with ``threshold`` times its baseline, which the
-        first one founds and so cannot exceed; a lost update with ``threshold`` itself.
+        Kind of the errors. The limit of a q-error is ``threshold`` times its baseline; the first
+        one sets the baseline and so cannot exceed it. The limit of a lost update is ``threshold``
+        itself.
     """
     valid = (count >= LEAST_SAMPLES) & ~jnp.isnan(error)
     limit = baseline * threshold if criterion == GRADIENT_DIVERSITY else threshold

@@ -1,9 +1,9 @@
-"""When MuPPET and AFP, which the paper compares with, compute in longer words.
+"""When MuPPET and AFP, which the paper compares with, change to longer words.
 
-Both quantise the computation of an update to fixed point (``ffi/core/kernel_quantised.h``) and
-judge the model as a whole. They were published for networks trained in batches; here an epoch takes
-the place of their unit of time, and the gradients of a random sample of the training ratings, at
-the factors after the epoch, that of a batch.
+Both quantise the computation of an update to fixed point (``ffi/core/update/arithmetic.h``) and
+judge the model as a whole. They were published for networks trained in batches. Here an epoch
+replaces their unit of time. The gradients of a random sample of the training ratings, at the
+factors after the epoch, replace those of a batch.
 """
 
 from __future__ import annotations
@@ -23,73 +23,76 @@ from mascot_jax.tables.storage import FLOAT32
 from mascot_jax.tables.table import Table
 
 FULL: Final = 32
-"""The word length, in bits, that stands for float32."""
+"""Word length, in bits, that stands for float32."""
 
 SAMPLED: Final = 1024
-"""Ratings whose gradients judge an epoch."""
+"""Number of ratings whose gradients judge an epoch."""
 
 
 class Gradients(NamedTuple):
-    """Of sampled ratings: e q - lambda_P p and e p - lambda_Q q, float32 ``(SAMPLED, k)``."""
+    """Gradients of sampled ratings, float32 ``(SAMPLED, k)``.
+
+    They are e q - lambda_P p for users and e p - lambda_Q q for items.
+    """
 
     users: jax.Array
     items: jax.Array
 
 
 class WordLength(abc.ABC):
-    """Chooses the word length of each epoch from the gradients after the one before."""
+    """Word length of each epoch, chosen from the gradients after the epoch before."""
 
     @property
     @abc.abstractmethod
     def bits(self) -> tuple[int, ...]:
-        """The word length of each stage."""
+        """Word length of each stage, in bits."""
 
     @abc.abstractmethod
     def begin(self, factors: int) -> Memory:
-        """Return what to remember before the first epoch; ``stage`` is among it."""
+        """Return the memory before the first epoch, which includes ``stage``."""
 
     @abc.abstractmethod
     def advance(self, memory: Memory, gradients: Gradients, epoch: jax.Array) -> Memory:
-        """Return what to remember after an epoch, counted from 0, with these gradients."""
+        """Return the memory after an epoch, counted from 0, with these gradients."""
 
     def init(self, users: Table, items: Table) -> Memory:
-        """Return what to remember before the first epoch."""
+        """Return the memory before the first epoch."""
         return self.begin(users.factors)
 
     def operands(self, memory: Memory, epoch: jax.Array, before: Operands) -> Operands:
-        """Return the bits as the quantiser of the arithmetic ``fixed``."""
+        """Set the word length as the quantiser of the ``fixed`` arithmetic."""
         return before._replace(quantiser=self.chosen(memory).astype(jnp.float32))
 
     def update(self, memory: Memory, done: Done) -> tuple[Memory, Done]:
-        """Judge the epoch by gradients of a sample."""
+        """Judge the epoch by gradients of a sample, and add the word length that it used."""
         bits = self.chosen(memory)
         memory = self.advance(memory, sample_gradients(done), done.number)
         return memory, done._replace(word_length=bits)
 
     def chosen(self, memory: Memory) -> jax.Array:
-        """Return the bits to compute in, int32 ``()``."""
+        """Return the word length to compute in, in bits, int32 ``()``."""
         return jnp.asarray(self.bits, dtype=jnp.int32)[memory["stage"]]
 
 
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Muppet(WordLength):
-    """MuPPET's: longer words once gradients stop telling epochs apart as well as they did.
+    """MuPPET: longer words once the diversity of gradients between epochs has fallen.
 
-    The diversity of the last epochs' gradients, of each side, is the sum of their squared norms
-    over the squared norm of their sum. Where the largest so far exceeds the threshold times the
-    present one, the word grows, and the largest begins anew.
+    A side's diversity over the last epochs is the sum of the gradients' squared norms over the
+    squared norm of their sum. When the largest so far exceeds the threshold times the present one,
+    the word grows, and the largest is reset.
     """
 
     constants: MuppetSettings
 
     @property
     def bits(self) -> tuple[int, ...]:
-        """The published words, then float32."""
+        """Published word lengths, then float32."""
         return (*self.constants.word_lengths, FULL)
 
     def begin(self, factors: int) -> Memory:
-        """No gradients, and no largest diversity."""
+        """Return a memory with no gradients and no largest diversity."""
         return {
             "stage": jnp.int32(0),
             "gradients": jnp.zeros((self.constants.window, 2, factors), dtype=jnp.float32),
@@ -116,8 +119,8 @@ class Muppet(WordLength):
 def gradient_diversity(window: jax.Array) -> jax.Array:
     """Return the mean over both sides of sum |g|^2 / |sum g|^2, float32 ``()``.
 
-    ``window`` is float32 ``(epochs, 2, k)``. From 1 / epochs, where all epochs' gradients are
-    alike; 1 where they are orthogonal, more where they cancel.
+    ``window`` is float32 ``(epochs, 2, k)``. The result is 1 / epochs if the gradients of all
+    epochs are equal, 1 if they are orthogonal, and more if they cancel.
     """
 
     def squared_norms(vectors: jax.Array) -> jax.Array:  # over the last axis
@@ -130,24 +133,24 @@ def gradient_diversity(window: jax.Array) -> jax.Array:
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Afp(WordLength):
-    """AFP's: longer words where quantisation moves the mean magnitude of gradients too far.
+    """AFP: longer words if quantisation changes the mean magnitude of gradients too much.
 
-    It looks again the sooner, the more they moved and the more the range of gradients did.
+    The more this magnitude and the range of gradients change, the sooner AFP measures again.
     """
 
     constants: AfpSettings
 
     @property
     def bits(self) -> tuple[int, ...]:
-        """The published words."""
+        """Published word lengths."""
         return self.constants.word_lengths
 
     def begin(self, factors: int) -> Memory:
-        """No range; the first measurement is due."""
+        """Return a memory without a range, in which the first measurement is due."""
         return {"stage": jnp.int32(0), "range": jnp.float32(jnp.nan), "due": jnp.int32(0)}
 
     def advance(self, memory: Memory, gradients: Gradients, epoch: jax.Array) -> Memory:
-        """Measure, if it is due."""
+        """Measure, if a measurement is due."""
         c, now = self.constants, epoch.astype(jnp.int32)
         values = jnp.concatenate(gradients)
         change = mean_change(values, self.chosen(memory))
@@ -155,7 +158,7 @@ class Afp(WordLength):
         earlier = jnp.where(jnp.isnan(earlier), newest, earlier)
         average = c.alpha * newest + (1 - c.alpha) * earlier
         rate = jnp.maximum(c.delta * jnp.square(change), jnp.abs(average - earlier))
-        interval = jnp.clip(jnp.floor(c.beta / rate - c.gamma), 1, 1e6)  # of rate 0: the longest
+        interval = jnp.clip(jnp.floor(c.beta / rate - c.gamma), 1, 1e6)  # rate 0: the longest
         longer = (change > c.threshold) & (memory["stage"] + 1 < len(self.bits))
         new = {
             "stage": memory["stage"] + longer.astype(jnp.int32),
@@ -166,9 +169,9 @@ class Afp(WordLength):
 
 
 def mean_change(values: jax.Array, bits: jax.Array) -> jax.Array:
-    """Return log2(1 + |sum |x| - sum |x^|| / sum |x||), x^ being x in words of so many bits.
+    """Return log2(1 + |sum |x| - sum |x^|| / sum |x|), where x^ is x in words of ``bits`` bits.
 
-    float32 ``()``; ``values`` is float32 ``(n, k)``, a resolution for each row.
+    The result is float32 ``()``; ``values`` is float32 ``(n, k)``, with a resolution for each row.
     """
     exact = pairwise_sum(pairwise_sum(jnp.abs(values)))
     changed = pairwise_sum(pairwise_sum(jnp.abs(quantise(values, bits))))
@@ -176,10 +179,10 @@ def mean_change(values: jax.Array, bits: jax.Array) -> jax.Array:
 
 
 def quantise(values: jax.Array, bits: jax.Array) -> jax.Array:
-    """Round float32 ``(n, k)`` to words of so many bits, each row with a resolution of its own.
+    """Round float32 ``(n, k)`` to words of ``bits`` bits, bit for bit as the kernel does.
 
-    The resolution is the smallest power of two of which no component takes more than
-    2^(bits - 1) - 1. As the kernel does, bit for bit.
+    Each row has its own resolution: the smallest power of two in whose units no component exceeds
+    2^(bits - 1) - 1.
     """
     largest = jnp.abs(values).max(axis=-1, keepdims=True)
     most = (jnp.int32(1) << (bits - 1)) - 1
@@ -190,7 +193,7 @@ def quantise(values: jax.Array, bits: jax.Array) -> jax.Array:
 
 
 def sample_gradients(done: Done) -> Gradients:
-    """Return the gradients of random training ratings, other ones after every epoch.
+    """Return the gradients of random training ratings, drawn anew after every epoch.
 
     Rows are in float32.
     """

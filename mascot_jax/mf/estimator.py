@@ -44,78 +44,109 @@ from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import deferred_signals
 
 Record = dict[str, float | None]
-"""What is known of an epoch: plain numbers by name."""
+"""Record of an epoch: plain numbers by name."""
 _CACHES: Final = ("_predictor", "_ranking", "_near_users", "_near_items")
-"""What is made of the model when it is first asked for."""
+"""Attributes that are computed from the model on first use."""
 
 
 @dataclass(kw_only=True, eq=False)
 class MatrixFactorization:
-    """A matrix of ratings in factors: k for every user and item, whose product is the rating.
+    """Matrix factorisation: k factors per user and item, whose inner product is the rating.
 
     The defaults store factors in FP16 with stochastic rounding and visit ratings in runs of one
     user, by the ``tuned`` recipe: the accuracy of FP32 in half the memory (RMSE on MovieLens 1M
-    0.8385 with either, mean of five folds). Where ratings are few, biases of users and items are
-    fitted first. ``recipe="paper"``, ``method="mascot"``, ``order="shuffled"`` is what the paper
-    has.
+    0.8385 with either, mean of five folds). If there are few ratings, biases of users and items are
+    fitted first. ``recipe="paper"``, ``method="mascot"``, ``order="shuffled"`` is the paper's
+    training.
 
-    The constructor stores settings only; ``fit`` checks them. Settings that are None get the
-    recipe's value or the method's (``rounding``: stochastic with ``fp16``);
-    ``mascot_jax.settings`` documents each. What ``fit`` and ``load`` learn ends in an underscore:
-    ``model_``, ``history_``, ``user_ids_``, ``item_ids_``, ``user_factors_``, ``item_factors_``.
+    The constructor only stores settings; ``fit`` checks them. Settings that are None take the
+    recipe's value or the method's (``rounding``: stochastic with ``fp16``). Names of learned
+    attributes end in an underscore: ``model_``, ``history_``, ``user_ids_``, ``item_ids_``,
+    ``user_factors_``, ``item_factors_``.
 
-    Ids are whatever the ratings have: integers, strings, dates, any hashable objects. Unknown ids
-    are no error. Where user or item is unknown, or has no training rating, the prediction is the
-    mean training rating; with ``biases``, that plus the other one's bias. Unknown users are
-    recommended the items with the most ratings. Integers and strings are not mixed up: asking for
-    the user "12" where users are integers is an error, as the answer would be wrong for all.
+    Ids are those of the ratings: integers, strings, dates, any hashable objects. Unknown ids are no
+    error. If the user or the item is unknown, or has no training rating, the prediction is the mean
+    training rating; with ``biases``, plus the bias of the other one. Unknown users are recommended
+    the items with the most ratings. Integers and strings are not mixed up: asking for the user "12"
+    if users are integers is an error, as the answer would be wrong for all.
 
-    On a CPU, the same ratings give the same model, bit for bit, in whatever order their rows come
-    and with any number of threads; unless ``deterministic=False``, which may be faster.
+    On a CPU, the same ratings give the same model, bit for bit, for any order of their rows and any
+    number of threads, unless ``deterministic=False``, which may be faster.
     """
 
     method: str = "fp16"
+    """``fp32``, ``fp16``, ``mascot`` (promotes groups to float32), ``int8``, ``mascot-int8``, or a
+    method to compare with (docs/comparators.md)."""
     recipe: str = "tuned"
+    """``tuned`` or ``paper``: fills epochs, step sizes and regularisation that are None."""
     factors: int = 128
+    """Components of a factor row (k)."""
     epochs: int | None = None
+    """Passes over the ratings."""
     learning_rate: float | None = None
+    """Step size of the first epoch (eta)."""
     schedule: str | None = None
+    """How step sizes fall: ``power``, by ``1 / (1 + decay t^1.5)``, or ``linear``, to 0."""
     decay: float | None = None
+    """Decay of the schedule ``power``."""
     user_reg: float | None = None
+    """Regularisation of user factors (lambda_P)."""
     item_reg: float | None = None
+    """Regularisation of item factors (lambda_Q)."""
     biases: bool | None = None
+    """Fit a mean and biases of users and items first; None: where ratings are few."""
     validation: float = 0.0
+    """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
+    """Stop after so many epochs without a better validation RMSE; None: never."""
     storage: str | None = None
+    """Storage of the rows at the start: ``float32``, ``float16``, ``int8-row``, ``int8-64``,
+    ``int8-32`` or ``int8-16``."""
     rounding: str | None = None
+    """Rounding of stores in fewer than 32 bits: ``nearest`` or ``stochastic``."""
     criterion: str | None = None
+    """What promotes a group: ``gradient-diversity`` (the paper's q-error) or ``lost-update``."""
     threshold: float | None = None
+    """Threshold of the criterion (theta)."""
     period: int | None = None
+    """Epochs between measurements of the criterion (pi)."""
     sample_ratio: float | None = None
+    """Share of the ratings that a measurement samples (gamma)."""
     warmup: int | None = None
+    """First epoch that is measured, counted from 0."""
     order: str = "runs"
+    """How an epoch visits ratings: ``shuffled``, ``runs`` of one user, or ``group-blocks``."""
     deterministic: bool | None = None
+    """Give the same bits on every run and for every number of threads; None: on a CPU only."""
     backend: str = "auto"
+    """``cpu``, ``cuda``, or ``auto``: a GPU if it can do what is asked, else the CPU."""
     threads: int | None = None
+    """Number of CPU threads; None: every core that the process may use."""
     writes: str = "add"
+    """On a GPU: ``add`` loses no update of a row that other threads write too; ``store`` may."""
     checkpoint_every: int | None = 10
+    """Epochs between checkpoints, if ``fit`` is given a file for them."""
     seed: int = 0
+    """Seed of initial factors, order of visiting and samples."""
     user_groups: int = 100
+    """Wanted number of user groups (the paper's g)."""
     item_groups: int = 100
+    """Wanted number of item groups."""
     keep_seen: bool = True
-    """Keep which items each user has rated, which ``recommend`` leaves out: 4 bytes a rating."""
+    """Keep the items that each user has rated, for ``recommend`` to leave out: 4 bytes per
+    rating."""
 
     model_: Model = field(init=False, repr=False)
-    """What is saved."""
+    """The learned model, which ``save`` writes."""
     history_: list[Record] = field(init=False, repr=False)
-    """A record of each epoch of the last training; not saved."""
+    """Record of each epoch of the last training; not saved."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the settings that the constructor takes."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
 
     def set_params(self, **params: Any) -> Self:
-        """Change settings; they count from the next ``fit`` on.
+        """Change settings, from the next ``fit`` on.
 
         Raises
         ------
@@ -141,44 +172,44 @@ class MatrixFactorization:
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
-        """Train on ratings; what was learned before is dropped.
+        """Train on ratings; drop what was learned before.
 
         Parameters
         ----------
         ratings
             Three arrays (users, items, ratings); or a SciPy sparse matrix, users x items, whose row
-            and column numbers are the ids and whose stored entries, zeros too, are the ratings; or
-            a data frame (pandas, polars, pyarrow and what else narwhals knows). A user may rate an
-            item twice: these are two ratings.
+            and column numbers are the ids and whose stored entries, including zeros, are the
+            ratings; or a data frame (pandas, polars, pyarrow or another that narwhals supports). If
+            a user rates an item twice, both ratings count.
         user, item, rating
-            A data frame's columns.
+            Columns of a data frame.
         init
-            A model or estimator whose factors its users and items start from, instead of random
-            ones. It must have as many factors. Its users and items without a rating here are
-            dropped; ``partial_fit`` keeps them.
+            Model or estimator with initial factors for its users and items, instead of random ones.
+            It must have as many factors. Its users and items without a rating here are dropped;
+            ``partial_fit`` keeps them.
         callbacks
-            Each is called after every epoch with its record, as ``history_`` has it; if one returns
-            true, training ends there.
+            Called after every epoch with its record, as in ``history_``; if one returns true,
+            training ends there.
         checkpoint
-            A file to keep the training's progress in, every ``checkpoint_every`` epochs and at the
-            end: killed at any moment, the same call goes on from there with ``resume``. It is yours
-            to delete once the model is saved.
+            File for the training's progress, written every ``checkpoint_every`` epochs and at the
+            end. If the process is killed, the same call with ``resume`` continues from there.
+            Delete the file yourself once the model is saved.
         resume
-            Go on from the checkpoint, if there is one; ``history_`` begins there.
+            Resume from the checkpoint, if there is one; ``history_`` begins there.
 
         Raises
         ------
         CheckpointError
-            If the one to go on from is damaged, or of another training.
+            If the checkpoint to resume from is damaged, or is of another training.
         KeyboardInterrupt
-            After Ctrl-C, at the end of the epoch, with the model so far learned; a second Ctrl-C
+            After Ctrl-C, at the end of the epoch, with the model learned so far; a second Ctrl-C
             acts at once.
         DataError
-            If ratings or ids cannot be used, with the first one's row.
+            If ratings or ids cannot be used; the message names the first such row.
         SettingsError
-            If a setting is wrong.
+            If a setting is invalid.
         DivergenceError
-            If factors grow beyond what their storage holds.
+            If factors exceed the range of their storage.
         """
         columns = {"user": user, "item": item, "rating": rating}
         earlier = init.model_ if isinstance(init, MatrixFactorization) else init
@@ -198,15 +229,15 @@ class MatrixFactorization:
     ) -> Self:
         """Train the present model further on new ratings, with their new users and items.
 
-        ``epochs`` epochs visit the new ratings only, from factors as they are; those of new users
-        and items are random at first. What the new ratings do not touch stays. ``learning_rate``
-        is that of the first epoch again: set a small one first where the model should not forget.
+        ``epochs`` epochs visit the new ratings only, starting from the model's factors, and from
+        random ones for new users and items. Rows without new ratings do not change. Step sizes
+        start from ``learning_rate`` again: set a small one if the model should not forget.
 
-        Groups are made anew, of all ratings so far. Where the method promotes groups, one begins in
-        the most precise storage that any of its rows was in. With ``biases``, the mean and the
-        biases of known users and items stay; new ones are fitted to the new ratings.
+        Groups are made anew from all ratings so far. If the method promotes groups, a group begins
+        in the most precise storage that any of its rows was in. With ``biases``, the mean and the
+        biases of known users and items stay; those of new ones are fitted to the new ratings.
 
-        Parameters, errors: as of ``fit``. Without a model, this is ``fit``.
+        Parameters and errors are those of ``fit``. Without a model, this is ``fit``.
         """
         columns = {"user": user, "item": item, "rating": rating}
         earlier = self.__dict__.get("model_")
@@ -243,7 +274,7 @@ class MatrixFactorization:
                 **keep,
             )
         self._become(model, history)
-        if interruption.signal is not None:  # now that nothing is lost
+        if interruption.signal is not None:  # now that the model is kept
             signal.raise_signal(interruption.signal)
         return self
 
@@ -277,7 +308,7 @@ class MatrixFactorization:
         return {name: value for name, value in self.__dict__.items() if name not in _CACHES}
 
     def __getattr__(self, name: str) -> Any:
-        # Properties of the model come here, too, once they found none.
+        # Properties that read the model also come here if there is none.
         learned = name.startswith("_") or name.endswith("_")
         if learned and not name.startswith("__") and "model_" not in self.__dict__:
             raise NotFittedError(
@@ -297,12 +328,12 @@ class MatrixFactorization:
 
     @property
     def user_factors_(self) -> NDArray[np.float32]:
-        """float32 ``(users, k)``, decoded from their storages at every call."""
+        """float32 ``(users, k)``, decoded from storage at every call."""
         return self.model_.dense_users()
 
     @property
     def item_factors_(self) -> NDArray[np.float32]:
-        """float32 ``(items, k)``, decoded from their storages at every call."""
+        """float32 ``(items, k)``, decoded from storage at every call."""
         return self.model_.dense_items()
 
     @property
@@ -319,9 +350,9 @@ class MatrixFactorization:
         Parameters
         ----------
         users, items
-            Ids, one or many: scalars, lists, arrays or series, broadcast against each other.
+            One or many ids: scalars, lists, arrays or series, broadcast against each other.
         clip
-            Keep predictions within the range of the training ratings.
+            Clip predictions to the range of the training ratings.
 
         Returns
         -------
@@ -334,8 +365,8 @@ class MatrixFactorization:
             user, item = np.broadcast_arrays(user, item)
         except ValueError as error:
             raise DataError(
-                f"users have the shape {user.shape}, items {item.shape}: give as many of each, or "
-                "one of one of them"
+                f"users have the shape {user.shape}, items {item.shape}: give "
+                "equally many, or a single one of either"
             ) from error
         with self._on_device():
             found = self._predictor.predict(user.reshape(-1), item.reshape(-1))
@@ -379,15 +410,15 @@ class MatrixFactorization:
         Parameters
         ----------
         users
-            Ids, one or many. Unknown ones, and those without a training rating, get the items with
+            One or many ids. Unknown users, and those without a training rating, get the items with
             the most ratings.
         n
-            Items for each; a user for whom fewer are left gets fewer.
+            Number of items per user; fewer if fewer are left.
         exclude_seen
-            Leave out what a user has rated in training.
+            Leave out items that the user has rated in training.
         candidates
-            The only items to recommend; unknown ones are left out. All if None. Items without a
-            training rating are never recommended.
+            The only items to recommend, unknown ones ignored; None: all. Items without a training
+            rating are never recommended.
 
         Returns
         -------
@@ -395,7 +426,7 @@ class MatrixFactorization:
         """
         queries = encode_ids(self._user_table, users, "user").reshape(-1)
         names = as_ids(users, "user", tuples=self._user_table.kind == OBJECT).reshape(-1)
-        if self._user_table.kind == INTEGER and names.dtype == object:  # of a list
+        if self._user_table.kind == INTEGER and names.dtype == object:  # from a list
             names = np.array(names.tolist())
         chosen = known_ids(self._item_table, candidates, "item")
         with self._on_device():
@@ -411,20 +442,20 @@ class MatrixFactorization:
         return Recommendations(names[found.queries], items, found.scores, ranks_of(found))
 
     def similar_items(self, items: Any, n: int = 10) -> Neighbours:
-        """Find the n items whose factors point most nearly the same way.
+        """Find the n items whose factors have the highest cosine similarity.
 
         Parameters
         ----------
         items
-            Ids, one or many. Unknown ones, and those without a training rating, have no neighbours,
-            and are nobody's.
+            One or many ids. Unknown items, and those without a training rating, have no neighbours
+            and are never neighbours.
         n
-            Neighbours of each.
+            Number of neighbours per item.
         """
         return self._similar("items", items, n)
 
     def similar_users(self, users: Any, n: int = 10) -> Neighbours:
-        """Find the n users whose factors point most nearly the same way, as ``similar_items``."""
+        """Find the n users whose factors have the highest cosine similarity (``similar_items``)."""
         return self._similar("users", users, n)
 
     def _similar(self, side: SideName, ids: Any, n: int) -> Neighbours:
@@ -440,18 +471,18 @@ class MatrixFactorization:
         )
 
     def fold_in_user(self, items: Any, ratings: Any, users: Any = None) -> Folded:
-        """Find the factors of new users from their ratings; the model stays as it is.
+        """Compute factors of new users from their ratings; the model does not change.
 
-        They minimise what training would for these ratings: a ridge solve against the items'
-        factors, with ``user_reg``; with ``biases``, after the user's own. Ratings of items that the
-        model does not know, or has no training rating of, are left out.
+        The factors minimise the training's loss on these ratings: a ridge solve against the items'
+        factors, with ``user_reg``; with ``biases``, after the user's own bias. Ratings of items
+        that are unknown, or have no training rating, are left out.
 
         Parameters
         ----------
         items, ratings
             Item ids and ratings, equally many.
         users
-            Whose rating each is, where there are several new users: names of any kind.
+            Name, of any kind, of the user who gave each rating; None: a single user.
 
         Returns
         -------
@@ -461,9 +492,9 @@ class MatrixFactorization:
         return Folded(self.model_, "users", (items, ratings), users)
 
     def fold_in_item(self, users: Any, ratings: Any, items: Any = None) -> Folded:
-        """Find the factors of new items from their ratings, as ``fold_in_user`` does of users.
+        """Compute factors of new items from their ratings, as ``fold_in_user`` does for users.
 
-        ``recommend`` of what this returns gives users for the items.
+        ``recommend`` of the result gives users for the items.
         """
         return Folded(self.model_, "items", (users, ratings), items)
 
@@ -483,20 +514,20 @@ class MatrixFactorization:
         Parameters
         ----------
         ratings, user, item, rating
-            As of ``fit``.
+            As for ``fit``.
         clip
-            Keep predictions within the range of the training ratings.
+            Clip predictions to the range of the training ratings.
         top_n
-            Also recommend so many items to each user, none that training has seen, and look for
-            those that the user has rated here.
+            Also recommend so many items to each user, leaving out items seen in training, and look
+            for those that the user has rated here.
         relevant
-            Look only for items rated so high, or higher.
+            Look only for items with this rating or a higher one.
 
         Returns
         -------
         dict
-            ``rmse``, ``mae`` and ``ratings``, their number; with ``top_n`` also the parts of
-            ``RankingMetrics``: precision, recall, NDCG and others.
+            ``rmse``, ``mae`` and ``ratings``, the number of ratings; with ``top_n`` also the fields
+            of ``RankingMetrics``: precision, recall, NDCG and others.
 
         Raises
         ------
@@ -531,18 +562,18 @@ class MatrixFactorization:
     def score(
         self, ratings: Any, *, user: str = "user", item: str = "item", rating: str = "rating"
     ) -> float:
-        """Return minus the RMSE of predicting ratings: the higher, the better."""
+        """Return the negative RMSE of predicting ratings: higher is better."""
         return -self.evaluate(ratings, user=user, item=item, rating=rating)["rmse"]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model, with ids and settings, to a file: a safetensors file, never pickle.
+        """Write the model, with ids and settings, to a safetensors file, never pickle.
 
         Raises
         ------
         DataError
             If ids are Python objects that no file can hold; ``fit`` strings or integers.
         SaveError
-            If the file cannot be written; an older one is then unharmed.
+            If the file cannot be written; an older file is then unchanged.
         """
         save_model(self.model_, path)
 
@@ -556,21 +587,21 @@ class MatrixFactorization:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a model file that ``save`` or the pipeline wrote.
 
-        A file without ids, as of versions before 3, has indices for ids.
+        The ids of a file without ids, from a version before 3, are indices.
 
         Raises
         ------
         ModelFileError
-            If it is cut, altered, not a model, or of a newer version.
+            If the file is truncated, altered, not a model, or of a newer version.
         """
         return cls.from_model(load_model(path))
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Return an estimator that has learned a model.
+        """Return an estimator with a learned model.
 
-        Its settings are the model's, but those that the method, the recipe or the device decided
-        are None: they follow where ``set_params`` changes one of these.
+        Its settings are the model's, except that those that the method, the recipe or the device
+        decided are None: they follow if ``set_params`` changes one of these.
         """
         there = {f.name for f in fields(cls) if f.init}
         settings = {**without_presets(model.settings), **model.regroup.model_dump()}
@@ -584,7 +615,7 @@ class MatrixFactorization:
 
 @contextmanager
 def _parameters_as_arguments() -> Iterator[None]:
-    """Let errors name parameters as the constructor does, not as ``params.yaml``."""
+    """Make errors name parameters as the constructor does, not as ``params.yaml``."""
     try:
         yield
     except MascotError as error:

@@ -1,4 +1,4 @@
-"""Plain matrices of a model, for engines that search vectors by inner product."""
+"""Export a model as plain matrices, for engines that search vectors by inner product."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ def export_dense(
     """Write a model's factors and ids as files that most languages can read.
 
     ``users.npy`` and ``items.npy`` have a row for each id in ``user_ids`` and ``item_ids``: numbers
-    and dates in a ``.npy`` file, strings in a ``.json`` list, bytes in one of hexadecimal strings.
-    The inner product of a user's row and an item's is the prediction. Without biases, a row is the
-    k factors. With biases it has two components more: a user's are ``(p, mean + user bias, 1)``, an
-    item's ``(q, 1, item bias)``. Users and items without a training rating, for which predictions
-    are no such product, have no row.
+    and dates in a ``.npy`` file, strings in a ``.json`` list, bytes in a ``.json`` list of
+    hexadecimal strings. The inner product of a user's row and an item's is the prediction. Without
+    biases, a row is the k factors. With biases it has two more components: a user's row is ``(p,
+    mean + user bias, 1)``, an item's ``(q, 1, item bias)``. Users and items without a training
+    rating have no row, as their predictions are no such product.
 
     Parameters
     ----------
     model
-        What to export.
+        Model to export.
     folder
-        Where to; it is made where there is none, and files of these names are replaced.
+        Output folder, created if there is none; files of these names are replaced.
     dtype
-        Of the rows. float16 rounds to nearest; rows that were stored in it stay as they are.
+        Dtype of the rows. float16 rounds to nearest; rows that were stored in float16 do not
+        change.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From ratings with ids to a model: indices, a random order, groups, training."""
+"""Train a model on ratings with ids: index the ids, shuffle, group and train."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
 from mascot_jax.training.loop import OnEpoch
-from mascot_jax.training.problem import Columns, Offsets, Prepared, Problem, make_problem, prepare
+from mascot_jax.training.problem import Offsets, Prepared, Problem, Triples, make_problem, prepare
 from mascot_jax.training.records import Progress
 
 USUAL_RATING: Final = 5.0
-"""The largest one, in magnitude, that step sizes are chosen for."""
+"""Largest magnitude of ratings that step sizes are chosen for."""
 
 
 def fit_ratings(
@@ -53,36 +53,37 @@ def fit_ratings(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
 ) -> Model:
-    """Train a model on ratings, whatever order their rows are in.
+    """Train a model on ratings, whose row order does not matter.
 
-    They are sorted by user, item and rating and then shuffled by the seed: the same ratings in
-    another order give the same model, to the bit where the training is deterministic.
+    Ratings are sorted by user, item and rating and then shuffled by the seed: the same ratings in
+    another order give the same model, bit for bit if the training is deterministic.
 
     Parameters
     ----------
     ratings
-        What ``read_interactions`` found.
+        Result of ``read_interactions``.
     settings, groups, run
         How to train, to group and to run.
     keep_seen
-        Whether the model keeps which items each user has rated.
+        Whether the model keeps the items that each user has rated.
     earlier
-        A model whose factors its users and items start from; others start from random ones.
+        Model with initial factors for its users and items; others start from random ones.
     extend
-        The ratings are additional: users and items that only the earlier model knows stay, and what
-        it has seen is seen. Otherwise the ratings are all there are, and its rest is dropped.
+        Whether the ratings are additional to the earlier model's: users and items that only it
+        knows then stay, as do the items that its users have seen. Otherwise, whatever is not in the
+        ratings is dropped.
     on_epoch
         As for ``training.loop.train_state``.
     checkpoint
-        Where to keep what there is, every ``run.checkpoint_every`` epochs and when training
-        ends; nowhere where that is null. The caller removes it when the model is safe.
+        File for the progress, every ``run.checkpoint_every`` epochs and when training ends; if that
+        is None, nothing is written. The caller removes the file once the model is saved.
     resume
-        Go on from the checkpoint, if there is one.
+        Resume from the checkpoint, if there is one.
 
     Raises
     ------
     CheckpointError
-        If the one to go on from is damaged, or of another training.
+        If the checkpoint to resume from is damaged, or is of another training.
     DataError
         If ids or ratings cannot be used.
     SettingsError
@@ -124,7 +125,7 @@ def fit_ratings(
 
 
 def _fitting(earlier: Model, settings: TrainSettings) -> TrainSettings:
-    """Return settings with what an earlier model decides, or refuse them."""
+    """Return settings completed by those of an earlier model; refuse others that differ."""
     if settings.biases is None:
         settings = settings.model_copy(update={"biases": earlier.settings.biases})
     for name in ("factors", "biases"):
@@ -138,9 +139,9 @@ def _fitting(earlier: Model, settings: TrainSettings) -> TrainSettings:
 
 
 class _Table:
-    """Indexed ratings, in a random order that does not depend on the one they came in.
+    """Indexed ratings, in a random order that does not depend on their original one.
 
-    Attributes are replaced one at a time, so that no more than one column is there twice.
+    Attributes are replaced one at a time, so that at most one column is in memory twice.
     """
 
     def __init__(self, ratings: Interactions, known: Model | None, seed: int) -> None:
@@ -154,21 +155,21 @@ class _Table:
         self._shuffle(seed)
 
     def _shuffle(self, seed: int) -> None:
-        # Ratings by their bits: any order does.
+        # Sort ratings by their bits: any fixed order will do.
         order = sort_by(self.users, self.items, self.ratings.view(np.uint32))
         np.random.default_rng(seed).shuffle(order)
         self.users = gather(self.users, order)
         self.items = gather(self.items, order)
         self.ratings = gather(self.ratings, order)
 
-    def release(self) -> Columns:
-        """Return the columns, which are then no longer held here."""
+    def release(self) -> Triples:
+        """Return the columns, and drop them here."""
         columns = self.users, self.items, self.ratings
         del self.users, self.items, self.ratings
         return columns
 
 
-def _problem(columns: Columns, users: _Side, items: _Side, known: Model | None) -> Problem:
+def _problem(columns: Triples, users: _Side, items: _Side, known: Model | None) -> Problem:
     problem = make_problem(columns, users.grouping, items.grouping)
     if known is None:
         return problem
@@ -182,7 +183,7 @@ def _warm(earlier: Model, users: _Side, items: _Side, plan: TrainPlan) -> Progre
 
 @contextmanager
 def _scale_in_words(prepared: Prepared) -> Iterator[None]:
-    """Say of a training that diverges that its ratings are on too wide a scale, if they are."""
+    """Add to a divergence error that the range of the ratings is too wide, if it is."""
     try:
         yield
     except DivergenceError as error:
@@ -196,7 +197,7 @@ def _scale_in_words(prepared: Prepared) -> Iterator[None]:
 
 
 class _Keep(NamedTuple):
-    """Where checkpoints are, how often to write them, and whether to go on from the one there."""
+    """Checkpoint file, how often to write it, and whether to resume from it."""
 
     path: str | os.PathLike[str] | None
     every: int | None
@@ -205,7 +206,7 @@ class _Keep(NamedTuple):
     def checkpoints(
         self, prepared: Prepared, start: Progress | None
     ) -> tuple[Checkpoints | None, Progress | None]:
-        """Return them, none where none are wanted, and what to start from: ``start``, or one."""
+        """Return the checkpoints, None if not wanted, and the progress to start from."""
         if self.path is None or not (self.every or self.resume):
             return None, start
         origin = "seed"
@@ -216,7 +217,7 @@ class _Keep(NamedTuple):
 
 
 class _Side:
-    """One side: its groups, and which of its rows an earlier model knows."""
+    """Groups of one side, and the index of each of its ids in an earlier model."""
 
     def __init__(
         self,
@@ -248,7 +249,7 @@ class _Side:
 
 
 def _offsets(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Offsets:
-    """Return the mean of all ratings, or where biases belong to it, the earlier one and these."""
+    """Return the mean of all ratings; with biases, the earlier mean and biases."""
     if known.biases is None:
         before = int(known.users.rating_counts.sum())
         total = known.mean_rating * before + float(ratings.sum(dtype=np.float64))

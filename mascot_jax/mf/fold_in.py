@@ -1,7 +1,7 @@
-"""Factors of new users from their ratings, the items' staying as they are; or the other way round.
+"""Solve for new users' factors, given their ratings and the items' factors; or the reverse.
 
-Ratings r of items with factors q leave the new row p that SGD descends to: the minimum of
-``sum((r - q p)^2 + reg |p|^2)`` over the ratings, where ``(sum(q q^T) + reg n I) p = sum(q r)``.
+For ratings r of items with factors q, the new row p is the one that SGD descends to: the minimum of
+``sum((r - q p)^2 + reg |p|^2)`` over the n ratings, where ``(sum(q q^T) + reg n I) p = sum(q r)``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.ranking.top_n import check_indices
 
 RATINGS_AT_A_TIME: Final = 1 << 16
-"""Bounds the memory of a row with many ratings: 64 MiB of float64 factors with k = 128."""
+"""Limits the memory of a row with many ratings: 64 MiB of float64 factors with k = 128."""
 LEAST_RIDGE: Final = 1e-10
-"""In parts of the sum of squares: without regularisation, ratings that leave factors open then have
-a solution, the shortest one, to five digits; less would leave more to float64's rounding."""
+"""Least ridge, in parts of the sum of squares. Without regularisation, ratings that leave factors
+undetermined then have a solution, the shortest one, to five digits; a smaller ridge would lose more
+to float64's rounding."""
 
 
 def fold_in(
@@ -30,10 +31,10 @@ def fold_in(
     ratings: NDArray[np.float32],
     reg: float,
 ) -> NDArray[np.float32]:
-    """Solve for the factors of new rows, one after the other, in float64.
+    """Solve for the factors of new rows, one by one, in float64.
 
-    On the CPU, whatever JAX's default device: there is nothing to compile, which for a few rows
-    would take longer than to solve them.
+    This runs on the CPU, whatever JAX's default device: for a few rows, compiling would take longer
+    than solving.
 
     Parameters
     ----------
@@ -42,12 +43,13 @@ def fold_in(
     starts
         int64 ``(b + 1,)``: new row i has the ratings ``starts[i]`` to ``starts[i + 1] - 1``.
     others
-        uint32 ``(starts[b],)``: which row of ``fixed`` each is of; one twice counts twice.
+        uint32 ``(starts[b],)``: row of ``fixed`` that each rating is of; a repeated row counts
+        twice.
     ratings
-        float32 ``(starts[b],)``: less what is predicted without factors (the model's mean and the
-        other side's bias, where it has these).
+        float32 ``(starts[b],)``: less what is predicted without factors (the mean and the biases,
+        if the model has these).
     reg
-        Regularisation for each rating, as in training; at least 0.
+        Regularisation per rating, as in training; at least 0.
 
     Returns
     -------
@@ -57,11 +59,11 @@ def fold_in(
     Raises
     ------
     SettingsError
-        ``reg`` is negative or not finite.
+        If ``reg`` is negative or not finite.
     DataError
-        Arrays do not fit together, or hold numbers that are not finite.
+        If array lengths do not match, or a number is not finite.
     IndexError
-        A row of ``fixed`` does not exist.
+        If a row of ``fixed`` does not exist.
     """
     _check(fixed, starts, others, ratings, reg)
     solved = np.zeros((len(starts) - 1, fixed.shape[1]), dtype=np.float32)
@@ -98,7 +100,7 @@ def _solve_by_ratings(
     ratings: NDArray[np.float32],
     reg: float,
 ) -> NDArray[np.floating]:
-    """Solve the same with n equations: ``p = Q^T a`` where ``(Q Q^T + reg n I) a = r``."""
+    """Solve the same problem by n equations: ``p = Q^T a`` where ``(Q Q^T + reg n I) a = r``."""
     rated = fixed[others].astype(np.float64)
     weights = np.linalg.solve(_with_ridge(rated @ rated.T, reg * len(others)), ratings)
     solution: NDArray[np.floating] = rated.T @ weights
@@ -106,8 +108,8 @@ def _solve_by_ratings(
 
 
 def _with_ridge(squares: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
-    """Add to the diagonal of a symmetric matrix, in place, so that it has an inverse."""
-    least = LEAST_RIDGE * float(squares.trace()) or 1.0  # of zeros only, any will do
+    """Add a ridge to the diagonal of a symmetric matrix, in place, to make it invertible."""
+    least = LEAST_RIDGE * float(squares.trace()) or 1.0  # for zeros only, any will do
     np.fill_diagonal(squares, squares.diagonal() + max(ridge, least))
     return squares
 

@@ -1,4 +1,4 @@
-"""New users and items: factors from their ratings, while the model stays as it is."""
+"""New users and items: factors from their ratings, with an unchanged model."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from mascot_jax.ranking.pairs import Pairs
 
 
 class Folded:
-    """New users, or new items, of a model that does not know them.
+    """New users, or new items, that the model does not know.
 
-    Made by ``MatrixFactorization.fold_in_user`` and ``fold_in_item``. Of one, results have the
-    shapes given; of m, there is one more dimension in front.
+    ``MatrixFactorization.fold_in_user`` and ``fold_in_item`` return it. For a single user or item,
+    results have the shapes given; for m of them, there is a leading dimension of m.
 
     Attributes
     ----------
     ids
-        ``(m,)``: what they were called, ascending; 0 of one without a name.
+        ``(m,)``: their names, ascending; 0 for a single one without a name.
     factors
         float32 ``(k,)`` or ``(m, k)``. Zeros for one without a rating of anything that the model
-        knows, which is treated like an unknown one.
+        knows; it is treated as unknown.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Folded:
         columns: tuple[Any, Any],
         names: Any,
     ) -> None:
-        """Solve for the factors; ``columns`` are ids of the other side, and ratings."""
+        """Solve for the factors; ``columns`` holds ids of the other side, and ratings."""
         self._model = model
         self._side: SideName = side
         self._other: SideName = "items" if side == "users" else "users"
@@ -58,7 +58,7 @@ class Folded:
         self._solve(rows, others, ratings)
 
     def _read(self, columns: tuple[Any, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the index of each other, -1 for one without factors, and the ratings."""
+        """Return the index of each id of the other side, -1 without factors, and the ratings."""
         others = np.atleast_1d(encode_ids(self._others.id_table, columns[0], self._other[:-1]))
         ratings = as_column(np.atleast_1d(columns[1]), "rating")
         if others.ndim != 1 or ratings.size != len(others):
@@ -99,7 +99,7 @@ class Folded:
 
     @property
     def factors(self) -> NDArray[np.float32]:
-        """The rows that the ratings lead to."""
+        """Factors computed from the ratings."""
         return self._factors[0] if self._one else self._factors
 
     def predict(self, others: Any, *, clip: bool = False) -> Any:
@@ -108,15 +108,16 @@ class Folded:
         Parameters
         ----------
         others
-            Items for new users, users for new items: one or many. For unknown ones the answer is
-            that of the model's cold rule.
+            One or many ids: items for new users, users for new items. Unknown ids get the
+            prediction of the model's cold rule.
         clip
-            Keep predictions within the range of the training ratings.
+            Clip predictions to the range of the training ratings.
 
         Returns
         -------
         predictions
-            float32 of the shape of ``others``, for each of m; a float for one of one.
+            float32 of the shape of ``others``, with a leading m for m new ones; a float for a
+            single one and one id.
         """
         indices = encode_ids(self._others.id_table, others, self._other[:-1])
         flat = indices.reshape(-1)
@@ -139,7 +140,7 @@ class Folded:
     def recommend(
         self, n: int = 10, *, exclude_seen: bool = True, candidates: Any = None
     ) -> Recommendations:
-        """Recommend the n items with the highest predictions; users, for new items.
+        """Recommend the n items with the highest predictions; for new items, the n users.
 
         Parameters
         ----------

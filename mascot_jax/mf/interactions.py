@@ -1,4 +1,4 @@
-"""What ``fit`` takes as ratings: three arrays, a SciPy sparse matrix, or a data frame."""
+"""Read the ratings given to ``fit``: three arrays, a SciPy sparse matrix, or a data frame."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mascot_jax.ids.values import as_column
 
 
 class Interactions(NamedTuple):
-    """Ratings as they came: a column of users, one of items and one of ratings, equally long."""
+    """Ratings as given: a column of users, one of items and one of ratings, equally long."""
 
     users: Column
     items: Column
     ratings: Column
     shape: tuple[int, int] | None = None
-    """Of the sparse matrix they came from: ids are 0 to this, less 1."""
+    """Shape of the sparse matrix that the ratings come from, whose ids are 0 to the size less 1."""
 
     def values(self) -> NDArray[np.float32]:
         """Return the ratings, float32 ``(n,)``.
@@ -42,23 +42,23 @@ class Interactions(NamedTuple):
 def read_interactions(
     ratings: Any, *, user: str = "user", item: str = "item", rating: str = "rating"
 ) -> Interactions:
-    """Find the three columns in whatever holds them; nothing is copied.
+    """Find the three columns in a container of ratings, without a copy.
 
     Parameters
     ----------
     ratings
-        A tuple or list of three arrays, lists or series, all equally long: users, items, ratings.
-        Or a SciPy sparse matrix or array, users x items: rows and columns are ids from 0, those
-        without ratings included; every stored entry is a rating, zeros and duplicates too. Or a
-        data frame of pandas, polars, pyarrow or another library that narwhals knows; of a lazy one
-        the three columns are collected.
+        A tuple or list of three arrays, lists or series of equal length: users, items, ratings. Or
+        a SciPy sparse matrix or array, users x items: row and column numbers are ids from 0,
+        including those without ratings; every stored entry is a rating, including zeros and
+        duplicates. Or a data frame of pandas, polars, pyarrow or another library that narwhals
+        supports; of a lazy one the three columns are collected.
     user, item, rating
-        A data frame's columns.
+        Columns of a data frame.
 
     Raises
     ------
     DataError
-        If it is none of these; if a column is missing; if lengths differ; if there is no rating.
+        If ratings are none of these, a column is missing, lengths differ, or there is no rating.
     """
     if hasattr(ratings, "tocoo"):
         found = _of_sparse(ratings)
@@ -118,7 +118,7 @@ def _of_frame(ratings: Any, names: tuple[str, str, str]) -> Interactions:
 
 
 def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.float32]:
-    """Return numbers ``(n,)`` as float32; ``name`` and ``first``, the first row, for messages.
+    """Return numbers ``(n,)`` as float32; messages use ``name`` and ``first``, the first row.
 
     Raises
     ------
@@ -149,5 +149,5 @@ def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.f
 def _as_float(number: Any) -> float:
     try:
         return float(number)
-    except OverflowError:  # of an integer
+    except OverflowError:  # from an integer
         return math.inf

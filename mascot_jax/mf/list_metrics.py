@@ -1,4 +1,4 @@
-"""How good a model's lists of recommendations are, by ratings that it was not trained on."""
+"""Quality of a model's lists of recommendations, by ratings that it was not trained on."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def list_metrics(
 ) -> RankingMetrics:
     """Recommend n items to every user of held-out ratings, on JAX's default device, and compare.
 
-    What a user has rated in training is not recommended, if the model has kept that. Relevant items
-    that the model does not know cannot be recommended, and count as missed.
+    Items that a user has rated in training are not recommended, if the model has kept them.
+    Relevant items that the model does not know cannot be recommended, and count as missed.
 
     Parameters
     ----------
     model, ranking
-        What recommends, and its items.
+        Model to recommend from, and the ranking of its items.
     users, items
-        Ids ``(n,)`` of the held-out ratings, at least one.
+        Ids ``(r,)`` of the held-out ratings, at least one.
     relevant
-        Whether each is one that should have been recommended.
+        bool ``(r,)``: whether the item should have been recommended.
     n
-        Items of a list.
+        Number of items per list.
     """
     queries, query_of = index_ids(as_column(users, "user"))
     table = model.items.id_table
@@ -50,12 +50,12 @@ def list_metrics(
         n,
         item_count,
     )
-    # Of the items that the model knows: others it could not have recommended to anyone.
+    # Coverage is of the items that the model knows: it cannot recommend others.
     return metrics._replace(coverage=metrics.coverage * item_count / len(table))
 
 
 def _item_indices(items: NDArray[Any], table: IdTable) -> tuple[NDArray[np.uint32], int]:
-    """Return the index of each item, unknown ones behind the table's, and how many there are."""
+    """Return the index of each item, unknown ones after the table's, and the number of items."""
     indices = table.encode(items, "item")
     unknown = indices < 0
     others = 0

@@ -20,7 +20,7 @@ from mascot_jax.tables.rows import Rows
 
 @dataclasses.dataclass(frozen=True)
 class ModelSide:
-    """The users, or the items, and their factors.
+    """Users, or items, and their factors.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class ModelSide:
     order
         uint32 ``(rows,)``: the index, before regrouping, of each row.
     warm_rows
-        Rows from here on had no training rating.
+        Number of rows with a training rating; later rows are cold.
     ids
-        The id of each index; None where nobody said: the indices are then all there is.
+        The id of each index; None if ids are the indices.
     counts
         uint32 ``(rows,)``: training ratings of each row; None in files before version 3.
     """
@@ -47,28 +47,28 @@ class ModelSide:
 
     @property
     def id_table(self) -> IdTable:
-        """The ids; where nobody said, the indices themselves."""
+        """The ids; the indices themselves if there are none."""
         if self.ids is not None:
             return self.ids
         return IdTable(INTEGER, np.arange(len(self), dtype=np.int64))
 
     def named(self, ids: IdTable, counts: NDArray[np.int64]) -> ModelSide:
-        """Return this side with what makes it usable without its ratings.
+        """Return this side with ids and rating counts, which make it usable without its ratings.
 
-        ``counts`` is ``(rows,)``: training ratings of each index.
+        ``counts`` is int64 ``(rows,)``: training ratings of each index.
         """
         by_row = counts[self.order].astype(np.uint32)
         return dataclasses.replace(self, ids=ids, counts=by_row)
 
     @property
     def rating_counts(self) -> NDArray[np.int64]:
-        """int64 ``(rows,)``: ratings of each index; where nobody said, 1 of those that had any."""
+        """int64 ``(rows,)``: training ratings of each index; if unknown, 1 for each with any."""
         if self.counts is None:
             return (self.row_of < self.warm_rows).astype(np.int64)
         return self.counts[self.row_of].astype(np.int64)
 
     def rows_of(self, indices: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Return the row of each index; of -1, an unknown id, the one behind the last."""
+        """Return the row of each index; for -1, an unknown id, the row after the last."""
         return np.where(indices < 0, np.uint32(len(self)), self.row_of[indices])
 
     @cached_property
@@ -83,32 +83,32 @@ class ModelSide:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Trained factors and what is needed to predict with them."""
+    """Trained factors, and what else is needed to predict with them."""
 
     settings: TrainPlan
     users: ModelSide
     items: ModelSide
     mean_rating: float
-    """Of the training ratings."""
+    """Mean of the training ratings."""
     low: float
-    """The rating range."""
+    """Lowest value of the rating range, ``high`` the highest."""
     high: float
     traffic: dict[str, float]
-    """Storage name -> share of the training's row visits."""
+    """Share of the training's row visits, by storage name."""
     epochs_trained: int
-    """Epochs that made the factors: fewer than the settings' where training stopped early."""
+    """Epochs that made the factors; fewer than the settings' if training stopped early."""
     biases: Biases | None = None
-    """In the order of the rows; None where the factors are all there is."""
+    """In the order of the rows; None if the model has no biases."""
     regroup: RegroupSettings = dataclasses.field(default_factory=RegroupSettings)
-    """How many groups were wanted."""
+    """Wanted numbers of groups."""
     seen: Pairs | None = None
-    """The items that each user has rated, both as indices, ascending; None where not kept."""
+    """The items that each user has rated, both as indices, ascending; None if not kept."""
 
     @property
     def cold_rule(self) -> ColdRule:
-        """The answer for users and items without training ratings, and the biases.
+        """Rule for users and items without training ratings, and the biases.
 
-        It answers for a row behind the last, too, which stands for an unknown user or item.
+        It also applies to the row after the last, which stands for an unknown user or item.
         """
         warm = self.users.warm_rows, self.items.warm_rows
         biases = self.biases
@@ -117,11 +117,11 @@ class Model:
         return ColdRule(self.mean_rating, *warm, biases)
 
     def dense_users(self) -> NDArray[np.float32]:
-        """Decode the factors of all users in the order of their indices, float32 ``(users, k)``."""
+        """Decode the factors of all users in index order, float32 ``(users, k)``."""
         return self.users.dense()
 
     def dense_items(self) -> NDArray[np.float32]:
-        """Decode the factors of all items in the order of their indices, float32 ``(items, k)``."""
+        """Decode the factors of all items in index order, float32 ``(items, k)``."""
         return self.items.dense()
 
     @property

@@ -26,19 +26,19 @@ from mascot_jax.settings import RegroupSettings, TrainPlan, validate
 from mascot_jax.tables.rows import Rows
 
 FORMAT: Final = Format("model", "mascot", 4, ModelFileError)
-"""Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups;
-4 took out how the training ran. Files of older versions are read."""
+"""Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups; 4
+removed how the training ran. Files of older versions can be read."""
 _HOW_IT_RAN: Final = ("backend", "threads", "checkpoint_every")
-"""Settings in files before version 4."""
+"""Settings of how the training ran, in files before version 4."""
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> str:
-    """Write a model file, atomically; equal models give equal bytes.
+    """Write a model file atomically; equal models give equal bytes.
 
     Returns
     -------
     str
-        SHA-256 (hex) over everything the model holds.
+        SHA-256 (hex) over everything that the model holds.
     """
     tensors = _tensors(model.users, "users") | _tensors(model.items, "items")
     if model.biases is not None:
@@ -65,9 +65,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Raises
     ------
     ModelFileError
-        If it is cut, altered, not a model, or of a newer version.
+        If the file is truncated, altered, not a model, or of a newer version.
     FileNotFoundError
-        If there is none.
+        If there is no such file.
     """
     tensors, facts = read_tensors(path, FORMAT)
     try:
@@ -97,22 +97,23 @@ def _settings(facts: dict[str, Any]) -> TrainPlan:
     if facts["format_version"] < 4:
         for name in _HOW_IT_RAN:
             values.pop(name, None)
-        # Nobody but a device decided what was null, and only a CPU's made files that anyone has.
+        # The device decided settings that were null; files of these versions come from a CPU.
         values["deterministic"] = bool(values.get("deterministic"))
         values["biases"] = bool(values.get("biases"))
+        values.setdefault("rounding", "nearest")  # at first the only one
     return validate(TrainPlan, values, "settings")
 
 
 def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what a model file states of itself besides arrays; ``load_model`` is what checks it.
+    """Return what a model file states about itself besides arrays; only ``load_model`` checks it.
 
-    Among it ``format_version``, ``library_version`` and ``sha256``.
+    This includes ``format_version``, ``library_version`` and ``sha256``.
     """
     return stated_facts(path, FORMAT)
 
 
 def model_digest(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 that a model file states for itself; ``load_model`` is what checks it."""
+    """Return the SHA-256 that a model file states; only ``load_model`` checks it."""
     return stated_digest(path, FORMAT)
 
 
@@ -162,7 +163,7 @@ def _side(
 
 
 def _below(prefix: str, tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the tensors whose names begin so, by what follows."""
+    """Return the tensors whose names begin with a prefix, by the rest of the name."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 

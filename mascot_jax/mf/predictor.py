@@ -1,4 +1,4 @@
-"""A model on a device, ready to predict whatever pairs it is asked for."""
+"""A model on a device, ready to predict any pairs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mascot_jax.mf.model import Model
 
 
 class Predictor:
-    """Predicts pairs of indices with the kernels that training and the pipeline's scores use.
+    """Prediction of pairs of indices, by the kernels of training and the pipeline's scores.
 
     Parameters
     ----------
     model
         Its factors are copied to JAX's default device.
     execution
-        How to run.
+        Execution options.
     """
 
     def __init__(self, model: Model, execution: Execution) -> None:
@@ -37,7 +37,7 @@ class Predictor:
         Parameters
         ----------
         users, items
-            ``(n,)``: indices; -1 for unknown ones, which the model's cold rule answers.
+            ``(n,)``: indices; -1 for unknown ids, which the model's cold rule answers.
 
         Returns
         -------
@@ -54,7 +54,7 @@ class Predictor:
     def _products(
         self, user_rows: NDArray[np.uint32], item_rows: NDArray[np.uint32]
     ) -> NDArray[np.float32]:
-        """Return the products of rows; their number is filled up, so that few programs compile."""
+        """Return the products of pairs of rows, padded so that few programs are compiled."""
         size = 1 << max(len(user_rows) - 1, 0).bit_length()
         sides = ((user_rows, self._model.users), (item_rows, self._model.items))
         rows = [

@@ -1,4 +1,4 @@
-"""The best items for users of a model, or users for items, by index."""
+"""Recommend items to users of a model, or users for items, by index."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from mascot_jax.ranking.top_n import Items, TopN, check_wanted
 SideName = Literal["users", "items"]
 
 USERS_AT_A_TIME: Final = 8192
-"""Bounds the memory of decoded rows and of what they have seen."""
+"""Limits the memory of decoded rows and of the items that their users have seen."""
 
 
 class Recommendations(NamedTuple):
-    """Items for users, one an entry: in the order they were asked for, best first.
+    """Items recommended to users, one per entry: users in the order asked for, best items first.
 
-    In long form, so that ``pandas.DataFrame(recommendations._asdict())`` is a table of them.
+    In this long form, ``pandas.DataFrame(recommendations._asdict())`` is a table.
     """
 
     users: NDArray[Any]
-    """``(entries,)``: ids."""
+    """``(entries,)``: user ids."""
     items: NDArray[Any]
-    """``(entries,)``: ids."""
+    """``(entries,)``: item ids."""
     scores: NDArray[np.float32]
     """``(entries,)``: predicted ratings."""
     ranks: NDArray[np.int64]
@@ -37,36 +37,36 @@ class Recommendations(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """Similar items of items, or users of users, one an entry; in long form, as recommendations."""
+    """Similar items of items, or users of users, in the long form of ``Recommendations``."""
 
     ids: NDArray[Any]
-    """``(entries,)``: what was asked about."""
+    """``(entries,)``: ids asked about."""
     neighbours: NDArray[Any]
-    """``(entries,)``: ids, the most similar first."""
+    """``(entries,)``: ids of the neighbours, the most similar first."""
     scores: NDArray[np.float32]
-    """``(entries,)``: cosines of their factors."""
+    """``(entries,)``: cosine similarities of the factors."""
     ranks: NDArray[np.int64]
     """``(entries,)``: from 1."""
 
 
 def ranks_of(found: TopN) -> NDArray[np.int64]:
-    """Return the places of a query's entries, which are neighbours, from 1."""
+    """Return the rank of each entry within its query, from 1; a query's entries are adjacent."""
     first = np.flatnonzero(np.append(True, found.queries[1:] != found.queries[:-1]))
     lengths = np.diff(first, append=len(found.queries))
     return np.arange(len(found.queries)) - np.repeat(first, lengths) + 1
 
 
 class Ranking:
-    """One side of a model, decoded once, ready to be ranked for rows of the other side.
+    """One side of a model, decoded once, to be ranked for rows of the other side.
 
-    Those without training ratings are never ranked.
+    Rows without training ratings are never ranked.
 
     Parameters
     ----------
     model
-        What to recommend from.
+        Model to recommend from.
     side
-        What to recommend.
+        Side to recommend.
     """
 
     def __init__(self, model: Model, side: SideName = "items") -> None:
@@ -75,7 +75,7 @@ class Ranking:
         """float32 ``(rows, k)``, by index."""
         self.mean = np.float32(model.mean_rating)
         self.bias: NDArray[np.float32] | None = None
-        """float32 ``(rows,)``, by index; None where the model has none."""
+        """float32 ``(rows,)``, by index; None if the model has no biases."""
         if model.biases is not None:
             self.bias = getattr(model.biases, side)[ranked.row_of]
         self._most_rated = ranked.order[: ranked.warm_rows]
@@ -90,14 +90,14 @@ class Ranking:
         exclude: Pairs | None = None,
         candidates: NDArray[np.uint32] | None = None,
     ) -> TopN:
-        """Return the n with the highest predictions for factors ``(b, k)``.
+        """Return the n rows with the highest predictions for factors ``(b, k)``.
 
         Parameters
         ----------
         queries, n, exclude, candidates
             As for ``top_n``.
         bias
-            float32 ``(b,)``: of the queries, where the model has biases.
+            float32 ``(b,)``: biases of the queries, if the model has biases.
         """
         if candidates is None:
             items = self._items
@@ -110,14 +110,14 @@ class Ranking:
 
     @cached_property
     def _items(self) -> Items:
-        """All that are ranked where nobody names candidates."""
+        """All rows that are ranked if there are no candidates."""
         all_warm = len(self._warm) == len(self.factors)
         return Items(self.factors, self.bias, None if all_warm else self._warm)
 
     def most_rated(
         self, queries: NDArray[np.int64], n: int, candidates: NDArray[np.uint32] | None
     ) -> TopN:
-        """Return the n with the most ratings for each query, scored as the cold rule does."""
+        """Return the n rows with the most ratings for each query, scored by the cold rule."""
         best = self._most_rated
         if candidates is not None:
             best = best[np.isin(best, candidates)]
@@ -141,25 +141,25 @@ def recommend(
     exclude_seen: bool,
     candidates: NDArray[np.uint32] | None = None,
 ) -> TopN:
-    """Rank items for users, as ``MatrixFactorization.recommend`` says.
+    """Rank items for users, as ``MatrixFactorization.recommend`` does.
 
     Parameters
     ----------
     model, items
-        A model, and its items.
+        A model, and the ranking of its items.
     users
-        ``(b,)``: indices; -1 for unknown ones.
+        ``(b,)``: indices; -1 for unknown users.
     n
-        Items of each, at least 1.
+        Number of items per user, at least 1.
     exclude_seen
-        Leave out what a user has rated.
+        Leave out items that the user has rated.
     candidates
-        The only items to rank; None for all.
+        The only items to rank; None: all.
 
     Raises
     ------
     DataError
-        If the model has not kept what users have rated.
+        If ``exclude_seen`` is true and the model has not kept the items that users have rated.
     SettingsError
         If ``n`` is below 1.
     """
@@ -187,7 +187,7 @@ def recommend(
 
 
 def joined(parts: list[TopN]) -> TopN:
-    """Return the entries of all parts, ordered by query; no query is in two of them."""
+    """Return the entries of all parts, ordered by query; no query may be in two parts."""
     queries = np.concatenate([part.queries for part in parts])
     order = np.argsort(queries, kind="stable")
     return TopN(
@@ -198,9 +198,9 @@ def joined(parts: list[TopN]) -> TopN:
 
 
 class Neighbourhood:
-    """One side of a model, its rows decoded and scaled once, ready to be searched.
+    """One side of a model, its rows decoded and scaled once, to be searched.
 
-    Those without training ratings have no neighbours, and are nobody's.
+    Rows without training ratings have no neighbours and are never neighbours.
     """
 
     def __init__(self, model: Model, side: SideName) -> None:
@@ -210,9 +210,9 @@ class Neighbourhood:
         self._directions = Directions(self._factors)
 
     def nearest(self, indices: NDArray[np.int64], n: int) -> TopN:
-        """Return the n most similar rows, as ``MatrixFactorization.similar_items``.
+        """Return the n most similar rows, as ``MatrixFactorization.similar_items`` does.
 
-        ``indices`` is ``(b,)``, -1 for unknown ones.
+        ``indices`` is int64 ``(b,)``, -1 for unknown ids.
         """
         asked = np.flatnonzero(np.isin(indices, self._warm))
         place = np.searchsorted(self._warm, indices[asked]).astype(np.uint32)

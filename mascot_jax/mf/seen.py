@@ -1,4 +1,4 @@
-"""Which items each user has rated: what is not recommended again."""
+"""The items that each user has rated, which are not recommended again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mascot_jax.ranking.pairs import Pairs
 def seen_items(
     users: Column, items: Column, user_ids: IdTable, item_ids: IdTable, known: Model | None
 ) -> Pairs:
-    """Return the items of each user, ascending, each once.
+    """Return the items of each user, ascending and without duplicates.
 
     Parameters
     ----------
     users, items
-        Whose ratings there are, and of what: ids ``(n,)`` that the tables know.
+        Ids ``(n,)`` of the users and items of ratings; the tables must know them.
     user_ids, item_ids
-        Their indices are those of the result.
+        Tables whose indices the result has.
     known
         A model whose seen items are added, if it has kept them.
     """
@@ -35,12 +35,12 @@ def seen_items(
         pairs[before + part.start : before + part.stop] = _packed(
             user_ids.encode(own, users.name), item_ids.encode(other, items.name)
         )
-    pairs.sort()  # in place: what is sorted here is as large as the ratings
+    pairs.sort()  # in place: the pairs are as large as the ratings
     return _in_rows(pairs, len(user_ids))
 
 
 def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[np.uint64]:
-    """Return what a model has seen, in the indices of other tables that know all its ids."""
+    """Return the pairs a model has seen, in the indices of other tables that know all its ids."""
     assert known.seen is not None
     users = user_ids.encode(known.users.id_table.values, "user")
     items = item_ids.encode(known.items.id_table.values, "item")
@@ -48,12 +48,12 @@ def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[
 
 
 def _packed(users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return pairs as numbers that are in the order of users, then of items."""
+    """Pack pairs into numbers whose order is by user, then by item."""
     return users.astype(np.uint64) << np.uint64(32) | items.astype(np.uint64)
 
 
 def _in_rows(pairs: NDArray[np.uint64], users: int) -> Pairs:
-    """Return sorted pairs in compressed rows, each once."""
+    """Return sorted pairs in compressed rows, without duplicates."""
     lengths = np.zeros(users, dtype=np.int64)
     items = np.empty(len(pairs), dtype=np.uint32)
     kept = 0

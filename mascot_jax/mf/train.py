@@ -1,4 +1,4 @@
-"""From prepared ratings to a model: the training loop, and what it moved."""
+"""Train a model on prepared ratings: run the training loop, and count the row traffic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def train_model(
     Parameters
     ----------
     prepared, execution, on_epoch, start, checkpoints
-        As of ``training.loop.train_state``.
+        As for ``training.loop.train_state``.
 
     Raises
     ------

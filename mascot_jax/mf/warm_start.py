@@ -1,4 +1,4 @@
-"""A training state that goes on from an earlier model, whose rows may be others."""
+"""A training state that starts from an earlier model, whose rows may differ."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ def warm_state(
     earlier_items: NDArray[np.int64],
     plan: TrainPlan,
 ) -> TrainState:
-    """Return a state in which known rows have the factors that the earlier model gave them.
+    """Return a state in which known rows have the earlier model's factors.
 
-    Others have the random ones of a new training. Epochs are counted from 0 again, and with them
-    go the step sizes. Where the method promotes groups, one begins in the most precise storage that
-    any of its known rows was in, so that nothing is lost, but in none less precise than the
-    method's first; errors are measured anew. Other methods store every row in the one that they
-    have.
+    Other rows have the random factors of a new training. Epochs, and so step sizes, start from 0
+    again. If the method promotes groups, a group begins in the most precise storage that any of its
+    known rows was in, so that nothing is lost, but in none less precise than the method's first;
+    errors are measured anew. Other methods store every row in their only storage.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ def warm_state(
     earlier_users, earlier_items
         int64 ``(rows,)``: the earlier model's index of each index; -1 for a new one.
     plan
-        How to train.
+        Settings of the training.
     """
     state = initial_state(users.starts, items.starts, plan)
     return state._replace(
@@ -49,7 +48,7 @@ def warm_state(
 
 
 def _warm(table: Table, earlier: ModelSide, indices: NDArray[np.int64], plan: TrainPlan) -> Table:
-    """Put an earlier side's rows in; ``indices`` has the earlier index of each row, or -1."""
+    """Put an earlier side's rows into a table; ``indices`` has each row's earlier index, or -1."""
     first, *others = plan.storages
     known = indices >= 0
     dense = first.decode(np.asarray(table.stored[first.name]), table.factors)

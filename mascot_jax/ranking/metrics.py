@@ -1,7 +1,7 @@
-"""How good lists of recommendations are, by items that were held out.
+"""Metrics of recommendation lists, judged by held-out items.
 
-An item is relevant to a query or not. Every figure but the coverage is a mean over the queries with
-a relevant item; of a query without one, no list is better than another.
+An item is relevant to a query or not. Every metric but the coverage is a mean over the queries with
+a relevant item; for a query without one, all lists are equally good.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from mascot_jax.ranking.top_n import TopN, check_indices
 
 
 class RankingMetrics(NamedTuple):
-    """Figures of lists cut after n items, each from 0 to 1; NaN where there is nothing to average.
+    """Metrics of lists cut after n items, each from 0 to 1; NaN if there is nothing to average.
 
     A hit is a relevant item in the list; ranks count from 1.
     """
 
     precision: float
-    """Hits / n, also where the list is shorter."""
+    """Hits / n, even if the list is shorter."""
     recall: float
     """Hits / relevant items."""
     ndcg: float
-    """Sum over hits of ``1 / log2(1 + rank)``, relative to that of a list that begins with the
+    """Sum of ``1 / log2(1 + rank)`` over the hits, divided by that of a list that starts with the
     relevant items."""
     hit_rate: float
     """Share of the queries with a hit."""
     reciprocal_rank: float
     """1 / rank of the first hit, 0 without one."""
     coverage: float
-    """Share of all items that are in a list of any query, with relevant items or without."""
+    """Share of all items that are in any list, also of queries without relevant items."""
     queries: int
-    """With a relevant item."""
+    """Number of queries with a relevant item."""
 
 
 def ranking_metrics(lists: TopN, relevant: Pairs, n: int, item_count: int) -> RankingMetrics:
-    """Compare lists with what is relevant.
+    """Compute the metrics of recommendation lists.
 
     Parameters
     ----------
     lists
-        As from ``top_n``: ordered by query, best first, no item twice in a list.
+        Lists as ``top_n`` returns them: ordered by query, best first, no item twice in a list.
     relevant
-        Relevant items of each of b queries; one twice counts once.
+        Relevant items of each of b queries; repeated items count once.
     n
-        Where lists are cut, at least 1; a list may be shorter, or missing.
+        Length to cut lists to, at least 1; a list may be shorter, or missing.
     item_count
-        Items that there are: what indices are below, and what the coverage is relative to.
+        Number of items: item indices are below it, and the coverage is relative to it.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def ranking_metrics(lists: TopN, relevant: Pairs, n: int, item_count: int) -> Ra
     DataError
         The lists are not ordered by query.
     IndexError
-        An item does not exist, or a list is of a query that does not.
+        An item of a list, a relevant item or a list's query does not exist.
     """
     count = len(relevant.starts) - 1
     _check(lists, relevant, n, item_count)
@@ -74,7 +74,7 @@ def ranking_metrics(lists: TopN, relevant: Pairs, n: int, item_count: int) -> Ra
     hits = np.bincount(hit_queries, minlength=count)
     sizes = np.bincount(wanted // max(item_count, 1), minlength=count)
     gains = np.bincount(hit_queries, _gain(hit_ranks), minlength=count)
-    # A query's hits come in the order of their ranks: the first one's is where it first occurs.
+    # A query's hits are ordered by rank, so its first occurrence is its first hit.
     found, first = np.unique(hit_queries, return_index=True)
     reciprocal = np.zeros(count)
     reciprocal[found] = 1 / hit_ranks[first]
@@ -95,12 +95,12 @@ def ranking_metrics(lists: TopN, relevant: Pairs, n: int, item_count: int) -> Ra
 def _keys(
     queries: NDArray[np.int64], items: NDArray[np.uint32], item_count: int
 ) -> NDArray[np.int64]:
-    """Return one number for each pair, int64 ``(n,)``."""
+    """Return a unique number for each (query, item) pair, int64 ``(n,)``."""
     return queries.astype(np.int64) * item_count + items.astype(np.int64)
 
 
 def _gain(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return what a hit at each rank is worth, float64 ``(n,)``."""
+    """Return the NDCG's gain of a hit at each rank, float64 ``(n,)``."""
     gains: NDArray[np.float64] = 1 / np.log2(1 + ranks)
     return gains
 

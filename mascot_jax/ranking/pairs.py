@@ -1,4 +1,4 @@
-"""Pairs of users and items in compressed rows: what a user has rated."""
+"""Pairs of users and items in compressed rows, such as the items that each user has rated."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 
 class Pairs(NamedTuple):
-    """Items of each of b users, or of whatever else is asked about, in compressed rows."""
+    """Items of each of b users, or of other queries, in compressed rows."""
 
     starts: NDArray[np.int64]
     """``(b + 1,)``: row i has the items ``starts[i]`` to ``starts[i + 1] - 1``."""
     items: NDArray[np.uint32]
-    """``(starts[b],)``: indices."""
+    """``(starts[b],)``: item indices."""
 
     def rows(self, indices: NDArray[np.int64]) -> Pairs:
-        """Return the rows of these indices ``(n,)``; of -1, an unknown one, an empty row."""
+        """Return the rows at ``indices`` ``(n,)``; an empty row for -1, an unknown user."""
         first = self.starts[indices]
         lengths = np.where(indices < 0, 0, self.starts[indices + 1] - first)
         starts = np.append(0, np.cumsum(lengths))

@@ -1,4 +1,4 @@
-"""Neighbours by cosine: the rows that point the same way, however long they are."""
+"""Nearest neighbours by cosine, which ignores the lengths of rows."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ def similar(
 ) -> TopN:
     """Find the rows with the largest cosine to each query, on JAX's default device.
 
-    The cosine with a row of zeros, which points nowhere, is 0. Of equal ones the lower index comes
-    first.
+    The cosine with a row of zeros, which has no direction, is 0. Of equal cosines, the lower index
+    comes first.
 
     Parameters
     ----------
     queries
-        float32 ``(b, k)``: factors of users, or of items.
+        float32 ``(b, k)``: factors of users or of items.
     rows
-        float32 ``(m, k)``: factors of the same side, one row an index.
+        float32 ``(m, k)``: factors of the same side, one row per index.
     n
-        Neighbours wanted for each query, at least 1; it gets fewer where there are fewer.
+        Neighbours wanted for each query, at least 1; a query gets fewer if there are fewer.
     exclude_self
-        uint32 ``(b,)``: the index of each query, which is not its own neighbour; a query may be any
-        vector if None.
+        uint32 ``(b,)``: index of each query, which is excluded from its own neighbours. None
+        excludes nothing, and queries may be any vectors.
 
     Returns
     -------
     TopN
-        Indices of ``rows``, and cosines as scores.
+        Indices of ``rows`` as items, cosines as scores.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def similar(
     DataError
         Arrays do not fit together, or hold numbers that are not finite.
     IndexError
-        A row does not exist.
+        An index in ``exclude_self`` does not exist.
     """
     return Directions(rows).nearest(queries, n, exclude_self)
 
@@ -56,7 +56,7 @@ class Directions:
     Parameters
     ----------
     rows
-        As of ``similar``.
+        As in ``similar``.
     """
 
     def __init__(self, rows: NDArray[np.float32]) -> None:
@@ -68,7 +68,7 @@ class Directions:
         n: int,
         exclude_self: NDArray[np.uint32] | None = None,
     ) -> TopN:
-        """Do what ``similar`` says."""
+        """Find the rows with the largest cosine to each query, as in ``similar``."""
         exclude = None
         if exclude_self is not None:
             if len(exclude_self) != len(queries):
@@ -81,8 +81,8 @@ class Directions:
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows ``(count, k)`` of length 1; those of zeros stay."""
-    # In float64: squares of float32 may be too small for it, or too large.
+    """Return rows ``(count, k)`` scaled to length 1; rows of zeros stay zero."""
+    # In float64: squares of float32 numbers can underflow or overflow in float32.
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     lengths[lengths == 0] = 1
     unit = np.empty_like(rows)

@@ -1,8 +1,8 @@
-"""The n best items of every query: exact, in batches, never a table of queries x items.
+"""The n best items for every query: exact, in batches, without a table of queries x items.
 
-A batch's scores are one product of matrices. Sorting them would take longer than that: instead the
-maxima of blocks of items are taken, and only the n blocks with the highest are looked into. An item
-elsewhere is behind n others, one in each of these.
+The scores of a batch are one matrix product. Sorting them would take longer than the product.
+Instead, only the n blocks of items with the highest maxima are searched: n items, one in each of
+these blocks, are ahead of an item in any other block.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.ranking.pairs import Pairs
 
 SCORES_AT_A_TIME: Final = 1 << 22
-"""Bounds the queries of a batch: 16 MiB of scores, which a last-level cache may hold. From 32 MiB
-on, the C library maps fresh memory for each batch: twice the time per query."""
+"""Scores in a batch: 16 MiB, which a last-level cache may hold. From 32 MiB on, the C library maps
+fresh memory for each batch, which doubles the time per query."""
 BLOCK: Final = 32
-"""Items with one maximum: few maxima to choose from, and few items within the n best blocks."""
+"""Items in a block: few maxima to choose from, and few items within the n best blocks."""
 STEPS_PER_OCTAVE: Final = 8
-"""Sizes that candidates are filled up to, between a power of two and the next: each is a program
-to compile, and takes an eighth more at most."""
+"""Sizes that candidates are padded to, between a power of two and the next. Each size is a program
+to compile; padding adds an eighth at most."""
 FEWEST_PAIRS: Final = 1024
-"""Excluded pairs are filled up to a power of two, and to this at least: what one query excludes is
-then nearly always the same program."""
+"""Excluded pairs are padded to a power of two, at least this one, so that single queries nearly
+always run the same program."""
 
 
 class TopN(NamedTuple):
-    """Recommendations, one an entry: ordered by query, best first."""
+    """Recommendations, one per entry: ordered by query, best first."""
 
     queries: NDArray[np.int64]
-    """``(entries,)``: position in the batch of queries."""
+    """``(entries,)``: row of each entry's query in ``queries``."""
     items: NDArray[np.uint32]
-    """``(entries,)``: indices of items."""
+    """``(entries,)``: item indices."""
     scores: NDArray[np.float32]
     """``(entries,)``."""
 
@@ -52,24 +52,24 @@ def top_n(
     exclude: Pairs | None = None,
     candidates: NDArray[np.uint32] | None = None,
 ) -> TopN:
-    """Find the items whose product with each query is largest, on JAX's default device.
+    """Find the items with the largest inner product with each query, on JAX's default device.
 
-    Of equal scores, as rounded to float32, the lower index comes first.
+    Of equal scores, after rounding to float32, the lower index comes first.
 
     Parameters
     ----------
     queries
         float32 ``(b, k)``: factors.
     items
-        float32 ``(rows, k)``: factors, one row an index.
+        float32 ``(rows, k)``: factors, one row per index.
     n
-        Items wanted for each query, at least 1. A query for which fewer are left gets fewer.
+        Items wanted for each query, at least 1; a query gets fewer if fewer are left.
     item_offset
-        float32 ``(rows,)``: added to every score, as item biases are; nothing if None.
+        float32 ``(rows,)``: added to every score, such as item biases; None adds nothing.
     exclude
-        Items that a query must not get; none if None.
+        Items that each query must not get; None excludes nothing.
     candidates
-        uint32 ``(c,)``: the only items that any query can get, in any order; all if None.
+        uint32 ``(c,)``: the only items that queries can get, in any order; None allows all.
 
     Raises
     ------
@@ -84,17 +84,17 @@ def top_n(
 
 
 class Items:
-    """Items that can be recommended, checked and laid out on JAX's default device once.
+    """Items that can be recommended, checked and copied to JAX's default device once.
 
     Parameters
     ----------
     factors, offset, candidates
-        ``items``, ``item_offset`` and ``candidates`` of ``top_n``.
+        As ``items``, ``item_offset`` and ``candidates`` in ``top_n``.
 
     Raises
     ------
     DataError, IndexError
-        As ``top_n``, of these.
+        As in ``top_n``, for these arguments.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Items:
         self._table = _lay_out(factors, offset, candidates)
 
     def best(self, queries: NDArray[np.float32], n: int, exclude: Pairs | None = None) -> TopN:
-        """Do what ``top_n`` says, which it is a part of."""
+        """Find the n best items for each query, as in ``top_n``."""
         self._check(queries, n, exclude)
         table = self._table
         n = min(n, len(table.factors))
@@ -149,16 +149,16 @@ class Items:
 
 
 class _Table(NamedTuple):
-    """Items, or candidates, filled up to whole blocks."""
+    """Items, or candidates, padded to whole blocks."""
 
     factors: jax.Array
     """float32 ``(places, k)``."""
     offset: jax.Array
-    """float32 ``(places,)``: minus infinity where there is no item."""
+    """float32 ``(places,)``: offset of each item; minus infinity in padding."""
     indices: NDArray[np.uint32] | None
-    """uint32 ``(c,)``: which item each place holds; None if each its own."""
+    """uint32 ``(c,)``: item index of each place; None if all items are there, in order."""
     places: NDArray[np.int32] | None
-    """int32 ``(rows,)``: the place of each item, past the last one if it has none."""
+    """int32 ``(rows,)``: place of each item, past the last one for others; None as above."""
 
 
 def _lay_out(
@@ -166,7 +166,7 @@ def _lay_out(
     item_offset: NDArray[np.float32] | None,
     candidates: NDArray[np.uint32] | None,
 ) -> _Table:
-    """Copy the items that can be recommended to the device, in the order of their indices."""
+    """Copy the items that can be recommended to the device, in index order."""
     if item_offset is None:
         item_offset = np.zeros(len(items), dtype=np.float32)
     indices = places = None
@@ -190,13 +190,13 @@ def _lay_out(
 def _batches(
     queries: NDArray[np.float32], exclude: Pairs | None, table: _Table
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.int32]]]:
-    """Cut queries ``(b, k)`` into batches of one size.
+    """Split queries ``(b, k)`` into batches of equal size.
 
     Yields
     ------
     slice, float32 ``(size, k)``, int32 ``(2, pairs)``
-        Which queries, their factors, and row and place of every excluded item; these are filled
-        up with pairs that do not exist.
+        The rows of the queries; their factors, padded with zeros; and row and place of every
+        excluded item, padded with pairs out of range.
     """
     most = max(SCORES_AT_A_TIME // max(len(table.factors), 1), 1)
     size = min(most, _power_of_two(len(queries)))
@@ -209,7 +209,7 @@ def _batches(
 def _excluded(
     exclude: Pairs | None, part: slice, size: int, places: NDArray[np.int32] | None
 ) -> NDArray[np.int32]:
-    """Return a batch's excluded items, int32 ``(2, pairs)``, as ``_batches`` says."""
+    """Return the excluded items of a batch, int32 ``(2, pairs)``, as in ``_batches``."""
     if exclude is None:
         return np.empty((2, 0), dtype=np.int32)
     starts = exclude.starts[part.start : part.stop + 1]
@@ -224,19 +224,19 @@ def _excluded(
 def _best(
     queries: jax.Array, items: jax.Array, offset: jax.Array, without: jax.Array, n: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Return places and scores of the n best, ``(size, n)``; minus infinity is nothing.
+    """Return places and scores ``(size, n)`` of the n best items; minus infinity is no item.
 
     ``queries`` is ``(size, k)``, ``items`` ``(places, k)``, ``offset`` ``(places,)``, ``without``
     ``(2, pairs)``.
     """
     size, blocks = len(queries), len(items) // BLOCK
-    # Not in the shorter numbers that a GPU may otherwise round factors to.
+    # Otherwise a GPU may round factors to fewer bits.
     scores = jnp.dot(queries, items.T, precision=jax.lax.Precision.HIGHEST)
     scores = scores.at[without[0], without[1]].set(-jnp.inf, mode="drop")
     scores = scores.reshape(size, blocks, BLOCK)
     offset = offset.reshape(blocks, BLOCK)
     maxima = (scores + offset[None]).max(axis=2)
-    # Of equal numbers top_k takes the first: blocks and items stay in the order of their places.
+    # top_k prefers the first of equal numbers, so blocks and items must stay in order of places.
     chosen = jnp.sort(jax.lax.top_k(maxima, min(n, blocks))[1], axis=1)  # [size, blocks chosen]
     within = jnp.take_along_axis(scores, chosen[:, :, None], axis=1) + offset[chosen]
     found, at = jax.lax.top_k(within.reshape(size, -1), n)
@@ -249,7 +249,7 @@ def _power_of_two(count: int) -> int:
 
 
 def check_wanted(n: Any) -> None:
-    """Raise a SettingsError if so many cannot be wanted."""
+    """Raise a SettingsError unless ``n`` is an integer of at least 1."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise SettingsError(f"n is {n!r}; it must be an integer, at least 1")
 
@@ -260,6 +260,6 @@ def _check_finite(name: str, numbers: NDArray[np.float32] | None) -> None:
 
 
 def check_indices(name: str, indices: NDArray[np.integer] | None, count: int) -> None:
-    """Raise an IndexError if there is one past the ``count`` rows that exist."""
+    """Raise an IndexError if an index is not below ``count``."""
     if indices is not None and indices.size and (highest := int(indices.max())) >= count:
         raise IndexError(f"{name}: index {highest} does not exist: there are {count}")

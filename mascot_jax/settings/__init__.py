@@ -5,15 +5,21 @@ never taken for a number) and complete before any work starts.
 """
 
 from mascot_jax.settings.comparators import AfpSettings, Comparators, MptSettings, MuppetSettings
-from mascot_jax.settings.data import DATA_SETS, SHAPES, Columns, DataSettings, SplitSettings
+from mascot_jax.settings.data import (
+    DATA_SET_NAMES,
+    SHAPE_NAMES,
+    Columns,
+    DataSettings,
+    SplitSettings,
+)
 from mascot_jax.settings.params import EvaluateSettings, Params
 from mascot_jax.settings.run import Backend, RunSettings, backend_for
 from mascot_jax.settings.train import RegroupSettings, TrainPlan, TrainSettings
 from mascot_jax.settings.validation import Finite, Seed, Settings, SettingsT, together, validate
 
 __all__ = [
-    "DATA_SETS",
-    "SHAPES",
+    "DATA_SET_NAMES",
+    "SHAPE_NAMES",
     "AfpSettings",
     "Backend",
     "Columns",

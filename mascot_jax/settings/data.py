@@ -1,4 +1,4 @@
-"""Which ratings, and how they are divided into folds."""
+"""Settings of the ratings and of their division into folds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mascot_jax.settings.validation import Finite, Seed, Settings
 
-DATA_SETS = (
+DATA_SET_NAMES = (
     "synthetic",
     "ml-100k",
     "ml-1m",
@@ -19,11 +19,11 @@ DATA_SETS = (
     "yahoo-music",
     "file",
 )
-SHAPES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
+SHAPE_NAMES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
 class Columns(Settings):
-    """Names of the columns to read from a file with a header; their positions from one without."""
+    """Columns to read: their names in a file with a header, else their positions."""
 
     user: str = "user"
     item: str = "item"
@@ -31,18 +31,18 @@ class Columns(Settings):
 
 
 class DataSettings(Settings):
-    """Which ratings, and where they come from (``data``)."""
+    """The ratings and where they come from (``data``)."""
 
-    name: Literal[DATA_SETS] = "synthetic"  # type: ignore[valid-type]
+    name: Literal[DATA_SET_NAMES] = "synthetic"  # type: ignore[valid-type]
     """The data set; ``file`` reads your own."""
     source: str | None = None
     """A path or URL that overrides where the data set is read from."""
     digest: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None = None
-    """What the archive or file must be; null takes the published digest, where there is one."""
+    """Digest that the archive or file must have; null takes the published one, if there is one."""
     columns: Columns = Columns()
-    """Columns of ``file``."""
-    shape: Literal[SHAPES] = "ml-1m"  # type: ignore[valid-type]
-    """Synthetic only: the real data set whose size and rating step are taken."""
+    """Columns of the data set ``file``."""
+    shape: Literal[SHAPE_NAMES] = "ml-1m"  # type: ignore[valid-type]
+    """Synthetic only: the real data set whose size and rating step are used."""
     users: Annotated[int, Field(ge=2, lt=2**32)] | None = None
     """Synthetic only: number of users; null takes the shape's."""
     items: Annotated[int, Field(ge=2, lt=2**32)] | None = None
@@ -59,6 +59,6 @@ class SplitSettings(Settings):
     """How ratings are divided into folds (``split``)."""
 
     count: Annotated[int, Field(ge=1, le=254)] = 5
-    """Number of folds; 1 only with a data set that brings its own test file."""
+    """Number of folds; 1 only with a data set that has its own test file."""
     seed: Seed = 0
     """Fixes the order of the ratings and so the folds."""

@@ -1,4 +1,4 @@
-"""What the library and the command do where nothing is said; ``params.yaml`` says all of it."""
+"""Defaults of the library and the command; ``params.yaml`` states all its values itself."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mascot_jax.settings.train import TrainSettings
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {"method": "fp16", "recipe": "tuned", "order": "runs", "biases": None}
 )
-"""Of ``TrainSettings``, where they differ from its own."""
+"""Defaults for ``TrainSettings`` that differ from its own."""
 _ROUNDING: Final[Mapping[str, str]] = MappingProxyType({"fp16": "stochastic"})
-"""Of methods for whom nothing is said; the paper's FP16 rounds to nearest: ``mascot-n1``."""
+"""Default rounding by method. The paper's FP16, ``mascot-n1``, rounds to nearest."""
 
 
 def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of ``TrainSettings``, by name, with those of ``DEFAULTS`` that are missing."""
+    """Return values of ``TrainSettings``, by name; take missing ones from ``DEFAULTS``."""
     filled = {**DEFAULTS, **values}
     if filled.get("rounding") is None:
         filled["rounding"] = _ROUNDING.get(str(filled["method"]))
@@ -26,10 +26,10 @@ def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_presets(settings: TrainSettings) -> dict[str, Any]:
-    """Return values of which ``with_defaults`` makes the same plan again.
+    """Return values from which ``with_defaults`` makes the same plan again.
 
-    What the method, the recipe or the device has filled in is null, so that it follows when one of
-    these is changed.
+    Values that the method, recipe or device filled in become null, so that they follow when one of
+    the three changes.
     """
     method, recipe = METHODS[settings.method], RECIPES[settings.recipe]
     filled = {**method._asdict(), **recipe._asdict()}

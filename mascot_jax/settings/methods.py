@@ -1,4 +1,4 @@
-"""What the names of recipes and methods stand for."""
+"""The presets that names of recipes and methods stand for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Schedule = Literal["power", "linear"]
 
 
 class Recipe(NamedTuple):
-    """What a recipe's name stands for; a setting of that name that is not null wins."""
+    """Settings that the name of a recipe stands for; a setting that is not null wins."""
 
     epochs: int
     learning_rate: float
     schedule: Schedule
     decay: float
-    """Only where the schedule is ``power``."""
+    """Only for the schedule ``power``."""
     user_reg: float
     item_reg: float
 
@@ -26,14 +26,14 @@ PAPER = Recipe(50, 0.01, "power", 0.1, 0.01, 0.015)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "paper": PAPER,
-        # The best RMSE on MovieLens 1M, soonest (studies.notes.tune, docs/recipes.md).
+        # Reaches the best RMSE on MovieLens 1M soonest (studies.notes.tune, docs/recipes.md).
         "tuned": Recipe(32, 0.015, "linear", 0.045, 0.05, 0.035),
     }
 )
 
 
 class Unit(enum.Enum):
-    """The unit of precision switching."""
+    """Unit of precision switching."""
 
     NONE = "none"
     SIDE = "side"
@@ -41,28 +41,28 @@ class Unit(enum.Enum):
 
 
 class Preset(NamedTuple):
-    """What a method's name stands for; a method that never switches does not measure either."""
+    """Settings that the name of a method stands for; without switching, nothing is measured."""
 
     storage: str
     unit: Unit = Unit.NONE
     rounding: str = "nearest"
     criterion: str | None = None
     thresholds: Mapping[str, float] = MappingProxyType({})
-    """By criterion."""
+    """Criterion -> threshold."""
     period: int | None = None
     sample_ratio: float | None = None
     warmup: int | None = None
     arithmetic: str = "float32"
-    """What updates are computed in: ``kernels.run_epoch``."""
+    """Arithmetic of the updates, as in ``engine.kernels.run_epoch``."""
 
     @property
     def compares(self) -> bool:
-        """Whether this is a method to compare with: its storage and rounding are its own."""
+        """Whether the method is there for comparison: its storage and rounding are then fixed."""
         return self.arithmetic != "float32"
 
 
 ONCE = 1_000_000
-"""As a period: no second measurement."""
+"""Period without a second measurement."""
 
 # m-quantization and g-switching.
 _MASCOT = Preset(
@@ -88,10 +88,10 @@ METHODS: Mapping[str, Preset] = MappingProxyType(
             thresholds=MappingProxyType({"gradient-diversity": 10.0, "lost-update": 0.45}),
         ),
         "mascot": _MASCOT,
-        # A quarter of float32's bytes, and a scale for every 32 components.
+        # A quarter of the bytes of float32, plus a scale for every 32 components.
         "int8": Preset("int8-32", rounding="stochastic"),
-        # After the first epoch, and only then, groups whose int8 stores add too much noise go to
-        # float16: the most-rated ones. The others stay in int8 (docs/precision.md).
+        # After the first epoch only, groups whose int8 stores add too much noise, the most-rated
+        # ones, go to float16. The others stay in int8 (docs/precision.md).
         "mascot-int8": _MASCOT._replace(
             storage="int8-32",
             rounding="stochastic",

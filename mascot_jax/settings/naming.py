@@ -1,4 +1,4 @@
-"""What parameters are called where somebody does not set them in ``params.yaml``."""
+"""Names of parameters for users who do not set them in ``params.yaml``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _BLOCKS: Final = (
 
 
 def renamed(message: str, name: Callable[[str], str]) -> str:
-    """Return a message in which each parameter of training has the name that ``name`` gives it.
+    """Replace each training parameter in a message by the name that ``name`` returns for it.
 
-    Messages name parameters as ``params.yaml`` does: ``train.seed`` may be ``--seed`` elsewhere.
+    Messages use the names of ``params.yaml``: ``train.seed`` may be ``--seed`` elsewhere.
     """
     for block, model in _BLOCKS:
         names = "|".join(model.model_fields)

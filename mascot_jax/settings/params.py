@@ -23,7 +23,7 @@ class Params(Settings):
     """All of ``params.yaml``."""
 
     folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    """Which folds to run."""
+    """Folds to run."""
     data: DataSettings = DataSettings()
     split: SplitSettings = SplitSettings()
     regroup: RegroupSettings = RegroupSettings()

@@ -1,4 +1,4 @@
-"""How a training runs: what changes its time, not what it is."""
+"""Settings that change how long a training takes, not what it computes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ class RunSettings(Settings):
     """How a training runs (``run``)."""
 
     backend: Backend = "auto"
-    """Where to train; ``auto`` takes a GPU where it can do what is asked, else the CPU."""
+    """Where to train; ``auto`` takes a GPU if it supports the other settings, else the CPU."""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """CPU only: threads; null takes every core the process may use."""
+    """CPU only: number of threads; null takes every core that the process may use."""
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = 10
-    """Epochs from one checkpoint to the next, where training is told where to keep them; null never
-    writes one. A training that is cut short goes on from the last. The model is the same."""
+    """Epochs between checkpoints, if training has a place to keep them; null never writes one. An
+    interrupted training goes on from the last one. The model is the same."""
 
 
 def conflict(train: TrainSettings, run: RunSettings) -> str | None:
-    """Return what of ``train`` the wanted back end cannot do, in a line; None if it can do all."""
+    """Return a line on what of ``train`` the chosen back end cannot do; None if it can do all."""
     if run.backend == "cuda" and train.beyond_cuda:
         return f"run.backend: 'cuda': {train.beyond_cuda}: set run.backend to cpu or auto"
     return None
 
 
 def backend_for(train: TrainSettings, run: RunSettings) -> Backend:
-    """Return the back end to choose a device of: ``cpu`` where no other can do what is asked.
+    """Return the back end to take a device from: ``cpu`` if no other can do all of ``train``.
 
     Raises
     ------
     SettingsError
-        If another one is insisted on.
+        ``run`` demands another back end, which cannot.
     """
     line = conflict(train, run)
     if line is not None:

@@ -1,4 +1,4 @@
-"""How ratings are grouped, and how the factors are trained."""
+"""Settings of the grouping of rows and of the training."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from mascot_jax.settings.validation import Finite, Seed, Settings, together
 from mascot_jax.tables.storage import STORAGES, Storage, promotions
 
 FEW_RATINGS: Final = 20
-"""For each user and item: with fewer, biases lower the test RMSE (docs/recipes.md)."""
+"""Ratings / (users + items), below which biases lower the test RMSE (docs/recipes.md)."""
 MOST_HELD_FACTORS_ON_CUDA: Final = 256
-"""Longer rows do not fit a tile's registers, and a block's largest magnitude needs all of them."""
+"""Factors that a tile's registers can hold; a block's largest magnitude needs all of them."""
 
 
 class RegroupSettings(Settings):
     """How users and items are grouped by their number of ratings (``regroup``)."""
 
     user_groups: Annotated[int, Field(ge=1, le=65_536)] = 100
-    """Wanted number of user groups (the paper's g); ties in the counts can make it fewer."""
+    """Wanted number of user groups (the paper's g); equal counts can make them fewer."""
     item_groups: Annotated[int, Field(ge=1, le=65_536)] = 100
-    """Wanted number of item groups (the paper's g)."""
+    """Wanted number of item groups, likewise."""
 
 
 class TrainSettings(Settings):
-    """How the factors are trained (``train``); the paper's letter in brackets."""
+    """How the factors are trained (``train``); the paper's letters in brackets."""
 
     method: Literal[tuple(METHODS)] = "mascot"  # type: ignore[valid-type]
-    """A named preset of the settings below that may be null; ``half``, ``mpt``, ``muppet`` and
-    ``afp`` are others' methods, to compare with."""
+    """Named preset for settings below that are null; ``half``, ``mpt``, ``muppet`` and ``afp`` are
+    published methods to compare with."""
     recipe: Literal["paper", "tuned"] = "paper"
-    """A named preset of epochs, learning rate, schedule, decay and regularisation.
+    """Named preset of epochs, learning rate, schedule, decay and regularisation.
 
-    It fills, at validation, those of them that are missing or null.
+    At validation, it fills those of them that are missing or null.
     """
     factors: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Components of a factor row (k)."""
@@ -45,59 +45,59 @@ class TrainSettings(Settings):
     learning_rate: Annotated[Finite, Field(gt=0)] = PAPER.learning_rate
     """Step size of epoch 0 (eta)."""
     schedule: Schedule = PAPER.schedule
-    """The step size of epoch t.
+    """Step size of epoch t.
 
     ``power``: learning_rate / (1 + decay t^1.5); ``linear``: learning_rate (1 - t / epochs).
     """
     decay: Annotated[Finite, Field(ge=0)] | None = None
-    """Of the schedule ``power``; null with ``linear``, which has none."""
+    """Decay of the schedule ``power``; null with ``linear``, which has none."""
     user_reg: Annotated[Finite, Field(ge=0)] = PAPER.user_reg
     """Regularisation of user factors (lambda_P)."""
     item_reg: Annotated[Finite, Field(ge=0)] = PAPER.item_reg
     """Regularisation of item factors (lambda_Q)."""
     biases: bool | None = False
     """Fit a mean and user and item biases first; the factors learn what these leave. Null: where
-    there are few ratings, fewer than 20 for each user and item."""
+    there are few ratings, fewer than 20 times users plus items."""
     validation: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
-    """Share of the training ratings that is not trained on but scored after each epoch."""
+    """Share of the training ratings that is held out and scored after each epoch."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Stop after so many epochs without a better validation RMSE; the best epoch's model is kept.
+    """Stop after this many epochs without a better validation RMSE; keep the best epoch's model.
 
-    Null never stops early. A linear schedule ends with the epochs: more of them keep its steps
-    large for longer, and a training that stops early has not had its small ones.
+    Null never stops early. A linear schedule spreads over all epochs: more of them keep its steps
+    large for longer, and a training that stops early misses the small steps.
     """
     storage: Literal[tuple(STORAGES)] | None = None  # type: ignore[valid-type]
-    """Precision that rows are stored in at the start; int8 with a scale for each row, or for every
-    16, 32 or 64 of its components."""
+    """Precision of stored rows at the start; int8 has a scale for each row, or for every 16, 32 or
+    64 components."""
     rounding: Literal["nearest", "stochastic"] | None = None
-    """How an update is rounded where it is stored in fewer than 32 bits.
+    """How an updated row is rounded when it is stored in fewer than 32 bits.
 
-    ``stochastic`` keeps its expectation: up or down in proportion to the distances.
+    ``stochastic`` rounds up or down in proportion to the distances, which keeps the expectation.
     """
     criterion: Literal["gradient-diversity", "lost-update"] | None = None
-    """What decides whether a group is promoted: the paper's q-error (Eq. 4), or the share of the
-    updates' squared norm that storing them loses."""
+    """Measure that decides whether a group is promoted: the paper's q-error (Eq. 4), or the share
+    of the updates' squared norm that is lost in storing them."""
     threshold: Annotated[Finite, Field(gt=0)] | None = None
-    """A group is promoted when its q-error exceeds this multiple of its first one (theta), or the
-    lost share exceeds this."""
+    """A group is promoted when its q-error exceeds this multiple of its first one (theta), or when
+    its lost share exceeds this value."""
     period: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Epochs between measurements of the criterion (pi)."""
     sample_ratio: Annotated[Finite, Field(gt=0, le=1)] | None = None
     """Share of the ratings that a measurement samples (gamma)."""
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    """The first epoch, counted from 0, that is measured."""
+    """First epoch that is measured, counted from 0."""
     order: Literal["shuffled", "runs", "group-blocks"] = "shuffled"
-    """In which an epoch visits the ratings: at random, in runs of up to 8 of one user, or in blocks
-    of one user group and one item group (CPU only)."""
+    """Order in which an epoch visits the ratings: at random, in runs of up to 8 of one user, or in
+    blocks of one user group and one item group (CPU only)."""
     deterministic: bool | None = None
-    """CPU only: the same bits on every run and for every number of threads; null: true on a CPU,
-    false on a GPU."""
+    """CPU only: give the same bits on every run and for every number of threads. Null: true on a
+    CPU, false on a GPU."""
     comparators: Comparators = Comparators()
-    """Constants of ``mpt``, ``muppet`` and ``afp``; others have no use for them."""
+    """Constants of ``mpt``, ``muppet`` and ``afp``; other methods ignore them."""
     writes: Literal["add", "store"] = "add"
-    """CUDA only: ``add`` loses no update of a row that others write too; ``store`` may."""
+    """CUDA only: ``add`` loses no update of a row that several threads write; ``store`` may."""
     seed: Seed = 0
-    """Fixes initial factors, order of visiting and samples."""
+    """Fixes the initial factors, the order of visits and the samples."""
 
     @model_validator(mode="before")
     @classmethod
@@ -105,7 +105,7 @@ class TrainSettings(Settings):
         if not isinstance(values, Mapping):
             return values
         name = values.get("recipe")
-        # Of an unknown recipe only its own line should complain.
+        # An unknown recipe should cause one error only, its own.
         recipe = RECIPES.get(name, PAPER) if isinstance(name, str) else PAPER
         preset = recipe._asdict()
         if (values.get("schedule") or recipe.schedule) == "linear":
@@ -134,7 +134,7 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _comparators_are_as_published(self) -> TrainSettings:
-        """Refuse what another method's storage and rounding would no longer be."""
+        """Refuse a storage or rounding other than the published one of a comparator."""
         method = METHODS[self.method]
         if not method.compares:
             return self
@@ -164,14 +164,14 @@ class TrainSettings(Settings):
         return None
 
     def plan(self, platform: str = "cpu", *, few_ratings: bool = False) -> TrainPlan:
-        """Return these settings with nothing left open.
+        """Return these settings, with nulls filled in for the method, the device and the ratings.
 
         Parameters
         ----------
         platform
-            The kind of device, in JAX's words; it decides ``deterministic`` where that is null.
+            JAX's name of the kind of device; decides ``deterministic`` if that is null.
         few_ratings
-            Whether there are few ratings (``FEW_RATINGS``); it decides ``biases`` likewise.
+            Whether there are few ratings (``FEW_RATINGS``); decides ``biases`` if that is null.
         """
         method = METHODS[self.method]
         filled = method._asdict() | {
@@ -186,9 +186,9 @@ class TrainSettings(Settings):
 
 
 class TrainPlan(TrainSettings):
-    """Settings of a training with nothing left open: what all code behind the door takes.
+    """Settings of a training with nothing left open, as the training code takes them.
 
-    ``criterion`` and what follows it are None for a method that never measures.
+    ``criterion`` to ``warmup`` are None for a method that never measures.
     """
 
     biases: bool
@@ -198,7 +198,7 @@ class TrainPlan(TrainSettings):
 
     @property
     def storages(self) -> tuple[Storage, ...]:
-        """What rows may be stored in: at the start, then what their groups are promoted to."""
+        """Storages of rows: the one at the start, then those that groups are promoted to."""
         first = STORAGES[self.storage]
         return (first,) if self.unit is Unit.NONE else promotions(first)
 

@@ -1,4 +1,4 @@
-"""What every block of settings shares: its base, kinds of values, and errors for people."""
+"""Shared parts of all settings: base class, kinds of values, readable errors."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _TOGETHER = "together"
 
 
 def together(line: str) -> PydanticCustomError:
-    """Make the error of parameters that do not fit each other: its line names them itself."""
+    """Return the error of parameters that do not fit together, whose ``line`` names them."""
     return PydanticCustomError(_TOGETHER, "{line}", {"line": line})
 
 
 class Settings(BaseModel):
-    """A frozen block of settings that refuses what it does not know."""
+    """A frozen block of settings that refuses unknown parameters."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
@@ -46,21 +46,21 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def validate(cls: type[SettingsT], values: Mapping[str, Any], prefix: str = "") -> SettingsT:
-    """Build settings from plain values, or raise an error a person can act on.
+    """Build settings from plain values; raise readable errors.
 
     Parameters
     ----------
     cls
         The settings class.
     values
-        Field name -> value, nested mappings for blocks.
+        Field name -> value; blocks are nested mappings.
     prefix
-        Path put before each parameter's name in messages.
+        Path before the name of each parameter in messages.
 
     Raises
     ------
     SettingsError
-        One line per bad parameter: its path, the value found, the rule.
+        One line per bad parameter: path, value found, rule.
     """
     try:
         return cls.model_validate(values)
@@ -84,11 +84,11 @@ def _explain(error: ErrorDetails, prefix: str, cls: type[Settings]) -> str:
 
 
 def _fields_of_block(cls: type[Settings], path: tuple[int | str, ...]) -> list[str]:
-    """Return the names of the parameters in a block, found from the outermost one."""
+    """Return the names of the parameters in the block at ``path`` within ``cls``."""
     block: Any = cls
     for name in path:
         inner = get_args(block)
-        # A field's block, or one of a list of blocks, or of blocks by name.
+        # The field is a block, a list of blocks, or a mapping of names to blocks.
         block = inner[-1] if inner else block.model_fields[str(name)].annotation
         if NoneType in get_args(block):  # a block that may be null
             block = get_args(block)[0]

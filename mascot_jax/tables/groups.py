@@ -1,6 +1,6 @@
 """Regrouping: rows of similar rating counts become neighbours (Algorithm 1, line 1).
 
-Rows of one group are one range, so what is known per group costs O(groups), not O(rows).
+A group is a range of rows, so data per group take O(groups) memory, not O(rows).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ SIDES = ("users", "items")
 
 
 class Grouping(NamedTuple):
-    """One side's new order and groups.
+    """Order and groups of the rows of one side (users or items).
 
     Attributes
     ----------
     order
-        uint32 ``(rows,)``: the original index of each regrouped row, most-rated first.
+        uint32 ``(rows,)``: original index of each regrouped row, most-rated first.
     starts
         uint32 ``(groups + 1,)``: group g holds rows ``starts[g]`` to ``starts[g + 1] - 1``.
     visits
         int64 ``(groups,)``: training ratings of each group.
     warm_rows
-        Rows with at least one training rating; those from here on are cold.
+        Number of rows with at least one training rating; the rows after them are cold.
     """
 
     order: NDArray[np.uint32]
@@ -39,28 +39,28 @@ class Grouping(NamedTuple):
 
     @property
     def row_of(self) -> NDArray[np.uint32]:
-        """uint32 ``(rows,)``: the regrouped row of each original index, ``order``'s inverse."""
+        """uint32 ``(rows,)``: regrouped row of each original index, the inverse of ``order``."""
         return inverse(self.order)
 
 
 MOST_GROUPS: Final = 65_536
-"""Of a table: as many as the kernels can number."""
+"""Largest number of groups in a table: the kernels cannot number more."""
 
 
 def check_groups(starts: NDArray[Any], codes: NDArray[Any], name: str) -> None:
-    """Check a group table once, on the host: kernels on a device cannot refuse it.
+    """Check the groups of a table, once, on the host: kernels on a device cannot refuse them.
 
     Parameters
     ----------
     starts, codes
-        As of ``tables.rows.Rows``.
+        As in ``tables.rows.Rows``.
     name
-        What messages call the table.
+        Name of the table in messages.
 
     Raises
     ------
     ValueError
-        If types, lengths or the starts are not those of groups.
+        A dtype, shape or length is wrong, or the starts are not 0, then rising.
     """
     types = str(starts.dtype), str(codes.dtype), starts.ndim, codes.ndim
     if types != ("uint32", "uint8", 1, 1):
@@ -84,21 +84,21 @@ def inverse(order: NDArray[np.uint32]) -> NDArray[np.uint32]:
 def regroup(counts: NDArray[np.int64], groups: int) -> Grouping:
     """Sort rows by their number of training ratings and cut them into groups.
 
-    A group is closed when it holds at least ceil(rows / groups) rows, and never between rows of
-    equal counts, so there can be fewer than ``groups``. Equal counts keep their original order.
+    A group ends once it has at least ceil(rows / groups) rows, but never between rows of equal
+    counts, so there can be fewer than ``groups``. Rows of equal counts keep their original order.
 
     Parameters
     ----------
     counts
-        int64 ``(rows,)``: training ratings of each row, at least one row.
+        int64 ``(rows,)``: training ratings of each row; at least one row.
     groups
-        The wanted number of groups (the paper's g), at least 1.
+        Wanted number of groups (the paper's g), at least 1.
     """
     order = np.argsort(-counts, kind="stable").astype(np.uint32)
     ranked = counts[order]
     rows = len(ranked)
     least = -(-rows // groups)
-    # Rows where a new count begins: the only places a group may start.
+    # A group may only start at a row where a new count begins.
     borders = np.append(np.flatnonzero(np.diff(ranked)) + 1, rows)
     starts = [0]
     while starts[-1] < rows:
@@ -110,7 +110,7 @@ def regroup(counts: NDArray[np.int64], groups: int) -> Grouping:
 
 
 def save_groupings(path: str | os.PathLike[str], users: Grouping, items: Grouping) -> None:
-    """Write both sides' groupings, atomically."""
+    """Write the groupings of users and items to ``path``, atomically."""
     tensors = {
         f"{side}.{name}": np.asarray(value)
         for side, grouping in zip(SIDES, (users, items), strict=True)
@@ -121,7 +121,7 @@ def save_groupings(path: str | os.PathLike[str], users: Grouping, items: Groupin
 
 
 def load_groupings(path: str | os.PathLike[str]) -> tuple[Grouping, Grouping]:
-    """Read what ``save_groupings`` wrote: users, items."""
+    """Read the groupings of users and items from ``path``."""
     tensors = load_file(os.fspath(path))
 
     def grouping(side: str) -> Grouping:

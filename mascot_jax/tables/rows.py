@@ -1,4 +1,4 @@
-"""A table of factors on the host: live rows only, unpadded, in the storage that each is in."""
+"""Factor rows on the host: each row once, without padding, in the storage of its group."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mascot_jax.tables.groups import check_groups
 from mascot_jax.tables.storage import STORAGES, Storage, by_code
 
 AT_A_TIME: Final = 16_384
-"""Rows; bounds the memory of converting them: 8 MiB of float32 at k = 128."""
+"""Rows converted at a time; bounds memory: 8 MiB of float32 at k = 128."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """The users' factors, or the items': g groups of rows of k components.
+    """Factor rows of one side, stored by group precision: g groups of rows of k components.
 
     Attributes
     ----------
     factors
-        k.
+        Components of a row (k).
     stored
-        Storage name -> rows ``(live rows, elements)``, in the order of the table.
+        Storage name -> rows ``(n, elements)`` of all groups in that storage, in table order.
     starts
         uint32 ``(g + 1,)``: group j holds rows ``starts[j]`` to ``starts[j + 1] - 1``.
     codes
-        uint8 ``(g,)``: the storage of each group's rows (``Storage.code``).
+        uint8 ``(g,)``: ``Storage.code`` of each group.
     """
 
     factors: int
@@ -44,16 +44,16 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of all rows."""
+        """Bytes of all rows."""
         return sum(rows.nbytes for rows in self.stored.values())
 
     def check(self, name: str) -> None:
-        """Check what the kernels trust; ``name`` is what messages call the table.
+        """Check what the kernels rely on; ``name`` names the table in messages.
 
         Raises
         ------
         ValueError
-            If groups do not cover the rows, or rows are not what their storage says.
+            Groups do not cover the rows, or rows have another dtype or shape than their storage.
         """
         check_groups(self.starts, self.codes, name)
         unknown = set(self.stored) - set(STORAGES)
@@ -64,16 +64,17 @@ class Rows:
             raise ValueError(f"{name}: {sorted(self.stored)} cannot be in one table")
         for storage in storages.values():
             rows = self.stored[storage.name]
-            wanted = int(self.in_storage(storage).sum()), storage.elements(self.factors)
+            live = int(np.diff(self.starts)[self.codes == storage.code].sum())
+            wanted = live, storage.elements(self.factors)
             if rows.dtype != storage.dtype or rows.shape != wanted:
                 raise ValueError(f"{name}: {storage.name} factors are {rows.dtype} {rows.shape}")
 
     def in_storage(self, storage: Storage) -> NDArray[np.bool_]:
-        """Return bool ``(rows,)``: the rows in ``storage``."""
+        """Return whether each row is in ``storage``, bool ``(rows,)``."""
         return np.repeat(self.codes == storage.code, np.diff(self.starts))
 
     def dense(self, rows: NDArray[np.integer[Any]] | None = None) -> NDArray[np.float32]:
-        """Decode rows ``(n,)``, all of them if None, to float32 ``(n, k)``."""
+        """Decode the rows at indices ``(n,)``, or all rows, to float32 ``(n, k)``."""
         wanted = np.arange(len(self)) if rows is None else rows
         dense = np.empty((len(wanted), self.factors), dtype=np.float32)
         for name, stored in self.stored.items():
@@ -86,6 +87,6 @@ class Rows:
 
     @cached_property
     def _places(self) -> dict[str, NDArray[np.int64]]:
-        """Storage name -> int64 ``(rows,)``: where in ``stored`` each row is; -1 of others."""
+        """Storage name -> int64 ``(rows,)``: position of each row in ``stored``, -1 if absent."""
         live = {name: self.in_storage(STORAGES[name]) for name in self.stored}
         return {name: np.where(rows, np.cumsum(rows) - 1, -1) for name, rows in live.items()}

@@ -1,7 +1,7 @@
-"""The precisions that a factor row can be stored in, and how a row of each is laid out.
+"""Storages: the precisions of factor rows, and the layout of a row in each.
 
-One list, ``STORAGES``, says which there are: settings, tables, files and kernels go by it. The
-native twin of a storage is a type in ``ffi/core/storages``.
+Settings, tables, files and kernels all use the one list ``STORAGES``. The native counterpart of a
+storage is a type in ``ffi/core/storages``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROW_ALIGNMENT: Final = 64
-"""Bytes: rows begin at cache-line boundaries; an unaligned row costs up to three times the time."""
+"""Bytes. Rows start at cache lines: unaligned rows take up to three times as long."""
 
 LANES: Final = 16
-"""Components that the CPU's kernels handle at a time; rows are padded to a multiple of it."""
+"""Components that the CPU kernels process at a time; rows are padded to a multiple."""
 
 WHOLE_ROW: Final = 1 << 20
-"""A block of at least as many components as any row has."""
+"""Components of a scale block that covers a row of any length."""
 
 
 class Storage(NamedTuple):
@@ -27,23 +27,23 @@ class Storage(NamedTuple):
 
     name: str
     code: int
-    """What group tables hold and the native kernel reads (``ffi/core/storages``).
+    """Number of the storage in group tables, as the kernels read it (``ffi/core/storages``).
 
-    The storages of int8 share one: a training uses one of them.
+    All int8 storages share one code: a training uses only one of them.
     """
     dtype: np.dtype[Any]
     scale_block: int = 0
-    """Components that share a float32 scale, which is stored in the row; 0 where there are none."""
+    """Components that share a float32 scale, which is stored in the row; 0 without scales."""
     wider: str | None = None
-    """The storage that a group of this one is promoted to; None for the widest."""
+    """Name of the storage that groups are promoted to; None for the widest."""
 
     def stride(self, factors: int) -> int:
-        """Return the elements from one row to the next: what is in use, padded to 64 bytes."""
+        """Return the elements from one row to the next: the used ones, padded to 64 bytes."""
         per_line = ROW_ALIGNMENT // self.dtype.itemsize
         return -(-self.elements(factors) // per_line) * per_line
 
     def elements(self, factors: int) -> int:
-        """Return the elements of a row that hold something: int8 has its scales behind the rest."""
+        """Return the used elements of a row; in int8, scales follow the padded components."""
         if not self.scale_block:
             return factors
         return padded(factors) + 4 * self.scales(factors)
@@ -54,11 +54,11 @@ class Storage(NamedTuple):
         return -(-padded(factors) // block) if block else 0
 
     def row_bytes(self, factors: int) -> int:
-        """Return the bytes of a row that carry information: components, and scales."""
+        """Return the bytes of a row's components and scales, without padding."""
         return factors * self.dtype.itemsize + 4 * self.scales(factors)
 
     def decode(self, rows: NDArray[Any], factors: int) -> NDArray[np.float32]:
-        """Return stored rows ``(n, elements)`` or ``(n, stride)`` as float32 ``(n, factors)``."""
+        """Decode stored rows ``(n, elements)`` or ``(n, stride)`` to float32 ``(n, factors)``."""
         if not self.scale_block:
             return rows[:, :factors].astype(np.float32)
         width, scales = padded(factors), self.scales(factors)
@@ -68,7 +68,7 @@ class Storage(NamedTuple):
 
 
 def padded(factors: int) -> int:
-    """Return the components of a row, padded to whole vectors."""
+    """Return the components of a row, padded to a multiple of ``LANES``."""
     return -(-factors // LANES) * LANES
 
 
@@ -88,10 +88,10 @@ STORAGES: Final[dict[str, Storage]] = {storage.name: storage for storage in _ALL
 
 
 def promotions(first: Storage) -> tuple[Storage, ...]:
-    """Return a storage, and those that its groups are promoted to, one after the other."""
+    """Return ``first`` and the storages that its groups are promoted to, in order."""
     return (first,) if first.wider is None else (first, *promotions(STORAGES[first.wider]))
 
 
 def by_code(names: Iterable[str]) -> dict[int, Storage]:
-    """Return the storages of these names by their codes; at most one of them is of int8."""
+    """Return the named storages by code; at most one of them may be int8."""
     return {STORAGES[name].code: STORAGES[name] for name in names}

@@ -1,4 +1,4 @@
-"""A table of factors on a device: rows in groups, each group in one storage."""
+"""Factor rows on a device, in groups; each group has one storage."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import jax
 )
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The users' factors, or the items': g groups of rows of k components.
+    """Factor rows of one side on a device: g groups of rows of k components.
 
     Attributes
     ----------
     factors
-        k.
+        Components of a row (k).
     stored
-        Storage name -> array ``(rows, stride)``. A row has the same place in each; it lives in the
-        one its group's code names, and is never touched elsewhere.
+        Storage name -> array ``(rows, stride)``. Every array has a place for every row; only the
+        place in the storage of the row's group is used, and the others are never touched.
     starts
         uint32 ``(g + 1,)``: group j holds rows ``starts[j]`` to ``starts[j + 1] - 1``.
     codes
-        uint8 ``(g,)``: the storage of each group's rows (``Storage.code``).
+        uint8 ``(g,)``: ``Storage.code`` of each group.
     """
 
     factors: int
@@ -42,6 +42,6 @@ class Table:
 
     @property
     def groups(self) -> int:
-        """Return the number of groups (g)."""
+        """Number of groups (g)."""
         count: int = self.codes.shape[0]
         return count

@@ -1,7 +1,7 @@
-"""Checkpoints: a training that was cut short goes on as if nothing had happened.
+"""Checkpoints, from which an interrupted training resumes.
 
-A deterministic one ends in the bytes that it would have ended in. A checkpoint is one safetensors
-file, complete or not there at all (``mascot_jax.base.files``).
+A deterministic training ends in the same bytes as without the interruption. A checkpoint is one
+safetensors file, written atomically: it is complete or absent (``mascot_jax.base.files``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 2, CheckpointError, ol
 
 _SIDES: Final = ("users", "items")
 _NUMBERS: Final = tuple(name for name in EpochRecord._fields if name not in _SIDES)
-"""Of an epoch's record; what is None is so for all epochs of a training."""
+"""Fields of an epoch's record besides the sides; one that is None is so in all epochs of a
+training."""
 
 
 class CheckpointWarning(UserWarning):
@@ -39,22 +40,22 @@ class CheckpointWarning(UserWarning):
 
 
 class Checkpoints:
-    """Where and how often one training keeps what it has come to.
+    """The checkpoint file of one training, and how often to write it.
 
     Parameters
     ----------
     path
-        The file, which each checkpoint replaces; its folder is made where there is none.
+        The file, which each checkpoint replaces; its folder is created if there is none.
     every
-        Epochs from one checkpoint to the next; one more is written when training ends. None writes
-        nothing: then there is only what an earlier training has left.
+        Epochs between checkpoints; one more is written when training ends. None writes nothing: a
+        file of an earlier training can still be loaded.
     fingerprint
-        What the training is: ``mascot_jax.training.fingerprint.fingerprint``.
+        Identity of the training: ``mascot_jax.training.fingerprint``.
 
     Raises
     ------
     SaveError
-        If nothing can be written there: better now than after hours.
+        If the file cannot be written: better now than after hours.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Checkpoints:
         self._every = every
         self._fingerprint = fingerprint
         self.saved: int | None = None
-        """Epochs that the file has behind it; None where there is no file of this training."""
+        """Number of epochs that the file covers; None if there is no file of this training."""
         self.failure: SaveError | None = None
         """Why the latest checkpoint could not be written; None if it was."""
         if every is not None:
@@ -73,12 +74,12 @@ class Checkpoints:
             check_writable(self.path)
 
     def load(self) -> Progress | None:
-        """Return what there is to go on from, on JAX's default device; None if there is no file.
+        """Load progress to resume from, on JAX's default device; return None if there is no file.
 
         Raises
         ------
         CheckpointError
-            If the file is damaged, or of another training: then with all that differs.
+            If the file is damaged, or is of another training; the message lists all differences.
         """
         if not self.path.exists():
             return None
@@ -94,15 +95,15 @@ class Checkpoints:
 
     @property
     def kept(self) -> str:
-        """What an error adds: where the last checkpoint is; nothing if there is none."""
+        """Where the last checkpoint is, to be added to an error; empty if there is none."""
         return f"; {self.path} holds the factors after epoch {self.saved - 1}" if self.saved else ""
 
     def due(self, epochs: int, *, last: bool) -> bool:
-        """Return whether to write one after so many epochs; ``last``: if training ends there."""
+        """Return whether to write a checkpoint after ``epochs``; ``last``: training ends there."""
         return self._every is not None and (last or epochs % self._every == 0)
 
     def save(self, progress: Progress) -> None:
-        """Replace the file. Where that fails, warn: the older one stays, and training goes on."""
+        """Replace the file. On failure, warn: the older file stays, and training goes on."""
         try:
             save_checkpoint(self.path, progress, self._fingerprint)
         except SaveError as error:
@@ -112,7 +113,7 @@ class Checkpoints:
             self.saved, self.failure = int(progress.state.epoch), None
 
     def remove(self) -> None:
-        """Remove the file, as there is a model now."""
+        """Remove the file, once there is a model."""
         self.path.unlink(missing_ok=True)
         self.saved = None
 
@@ -120,12 +121,12 @@ class Checkpoints:
 def save_checkpoint(
     path: str | os.PathLike[str], progress: Progress, fingerprint: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint, atomically: the rows that live, in their storages, and the records.
+    """Write a checkpoint atomically: the live rows in their storages, and the records.
 
     Raises
     ------
     SaveError
-        If it cannot be written; an older one is then as it was.
+        If it cannot be written; an older file is then unchanged.
     """
     tensors = _state_tensors("state", progress.state)
     if progress.best is not None:
@@ -135,14 +136,14 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, Any]]:
-    """Read a checkpoint, whatever training it is of: that is the second thing returned.
+    """Read a checkpoint of any training; return its progress and the training's fingerprint.
 
     Raises
     ------
     CheckpointError
-        If it is cut, altered, not a checkpoint, or of a newer version.
+        If it is truncated, altered, not a checkpoint, or of a newer version.
     FileNotFoundError
-        If there is none.
+        If there is no such file.
     """
     tensors, facts = read_tensors(path, FORMAT)
     try:
@@ -156,7 +157,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, A
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return what differs, in words."""
+    """Describe each difference between two fingerprints."""
     there, here = found["settings"], wanted["settings"]
     names = sorted(set(there) | set(here))
     lines = [
@@ -201,7 +202,7 @@ def _state(name: str, tensors: Tensors, plan: TrainPlan) -> TrainState:
 def _methods(
     name: str, tensors: Tensors, initial: Mapping[str, Memory]
 ) -> dict[str, dict[str, jax.Array]]:
-    """Return what methods remember; it must be like what they do at first."""
+    """Return the methods' memories, whose dtypes and shapes must be those of the initial ones."""
     found: dict[str, dict[str, jax.Array]] = {}
     for method, memory in initial.items():
         found[method] = {}
@@ -214,7 +215,7 @@ def _methods(
 
 
 def _table(prefix: str, tensors: Tensors, plan: TrainPlan) -> Table:
-    """Put the live rows back into a table like the one that training began with."""
+    """Return a table with these live rows and every storage of the plan."""
     marker = f"{prefix}.rows."
     stored = {
         name.removeprefix(marker): rows for name, rows in tensors.items() if name.startswith(marker)
@@ -227,7 +228,7 @@ def _table(prefix: str, tensors: Tensors, plan: TrainPlan) -> Table:
 
 
 def _record_tensors(records: tuple[EpochRecord, ...]) -> Tensors:
-    """Return a column per part of the records, t epochs: ``(t,)``, and ``(t, g)`` of groups."""
+    """Return a column per field of the records of t epochs: ``(t,)``, or ``(t, g)`` by group."""
     tensors: Tensors = {}
     for name in _NUMBERS:
         values = [getattr(record, name) for record in records]

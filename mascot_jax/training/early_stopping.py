@@ -1,4 +1,4 @@
-"""When to stop training, and the state to go back to."""
+"""When to stop training early, and the state to return to."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mascot_jax.engine.state import TrainState
 
 
 class EarlyStopping:
-    """Keeps a copy of the state with the lowest validation RMSE so far.
+    """A copy of the state with the lowest validation RMSE so far, and when to stop.
 
     Parameters
     ----------
     patience
-        Epochs without a lower one after which there is no use in going on.
+        Epochs without a lower RMSE after which to stop.
     rmses, best
-        Of a training that goes on: the validation RMSE of each epoch so far, and the state after
-        the best of them.
+        Of a resumed training: the validation RMSE of each epoch so far, and the state after the
+        best epoch.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class EarlyStopping:
         for rmse in rmses:
             self._is_best(rmse)
         self.best = best
-        """After the best epoch so far; None before the first one."""
+        """State after the best epoch so far; None before the first one."""
 
     @property
     def over(self) -> bool:
@@ -39,14 +39,14 @@ class EarlyStopping:
         return self._waited >= self._patience
 
     def add(self, rmse: float, state: TrainState) -> bool:
-        """Take note of an epoch; return whether to stop."""
+        """Record an epoch; return whether to stop."""
         if self._is_best(rmse):
-            self.best = None  # before its successor is made: one copy at a time
+            self.best = None  # free it before the next copy is made
             self.best = jax.tree.map(jnp.copy, state)
         return self.over
 
     def _is_best(self, rmse: float) -> bool:
-        """Count an epoch; return whether it is the best one."""
+        """Count an epoch; return whether it is the best so far."""
         if self._lowest is None or rmse < self._lowest:
             self._lowest, self._waited = rmse, 0
             return True

@@ -23,21 +23,21 @@ from mascot_jax.training.schedule import learning_rates
 
 
 class EpochReport(NamedTuple):
-    """What an epoch found out."""
+    """Findings of an epoch."""
 
     learning_rate: jax.Array
-    """float32 ``()``: the one it used."""
+    """float32 ``()``: step size of the epoch."""
     user_finite: jax.Array
     """uint8 ``(g,)``: 1 where all factors of a group are finite after the epoch."""
     item_finite: jax.Array
     judged: tuple[Judged, Judged] | None
-    """Groups of users and of items, where the method judges them."""
+    """Measurements of user and item groups; None if the method takes none."""
     word_length: jax.Array | None
-    """int32 ``()``: the bits that updates were computed in, where the method chooses them."""
+    """int32 ``()``: bits that updates were computed in; None if the method does not choose them."""
 
 
 class _Scalars(NamedTuple):
-    """The settings that may change without a new compilation: operands, not constants."""
+    """Settings that are operands, and so may change without a new compilation."""
 
     learning_rates: NDArray[np.float32]
     """``(epochs,)``."""
@@ -46,7 +46,7 @@ class _Scalars(NamedTuple):
 
 
 class _Fixed(NamedTuple):
-    """The settings that a compiled epoch is made for."""
+    """Settings that an epoch is compiled for."""
 
     rounding: str
     arithmetic: str
@@ -56,30 +56,32 @@ class _Fixed(NamedTuple):
 def train_epoch(
     state: TrainState, ratings: Ratings, plan: TrainPlan, execution: Execution
 ) -> tuple[TrainState, EpochReport]:
-    """Visit every training rating once, then do what the method does after it.
+    """Visit every training rating once, then apply the methods' updates.
 
     Parameters
     ----------
     state
-        Donated: its tables are updated in place and must not be used again.
+        Donated: its tables are updated in place; do not use it again.
     ratings
-        Numbered as they are to be sampled and visited: what ``layout.lay_out`` made of them.
+        Ratings that ``layout.lay_out`` has numbered for this plan; sampling and visiting go by
+        number.
     plan
-        How to train.
+        Settings of the training.
     execution
-        How to run.
+        Execution options.
 
     Returns
     -------
     state, report
-        The same bits for the same state, ratings and plan if this is ``deterministic``, or with one
-        thread. Else, and on a GPU, factors vary from run to run as Hogwild's races do.
+        Bit-identical for the same state, ratings and plan if the plan is ``deterministic``, or with
+        one thread. Otherwise, and on a GPU, factors vary from run to run because of Hogwild's
+        races.
 
     Raises
     ------
     ValueError
-        If the ratings name rows that the tables do not have, or are laid out otherwise than the
-        plan asks.
+        If the ratings and the tables differ in their numbers of users or items, or the ratings are
+        not laid out for the plan.
     """
     for table, count, name in (
         (state.users, ratings.user_count, "users"),
@@ -105,7 +107,7 @@ def _train_epoch(
     methods: dict[str, Method],
     fixed: _Fixed,
 ) -> tuple[TrainState, EpochReport]:
-    rate = jnp.asarray(scalars.learning_rates)[state.epoch]  # of the last one beyond it
+    rate = jnp.asarray(scalars.learning_rates)[state.epoch]  # clamped to the last epoch's
     operands = Operands(jnp.float32(0), jnp.float32(0))
     for name, method in methods.items():
         operands = method.operands(state.methods[name], state.epoch, operands)
@@ -126,7 +128,7 @@ def _train_epoch(
     memories = {}
     for name, method in methods.items():
         memories[name], done = method.update(state.methods[name], done)
-    # Last: read between two updates in place, the tables would be copied by XLA.
+    # Last: XLA would copy tables that are read between two updates in place.
     finite = [
         kernels.check_finite(table, execution=fixed.execution) for table in (done.users, done.items)
     ]

@@ -1,6 +1,7 @@
-"""What a training is: all that its result depends on, if it is deterministic.
+"""The fingerprint of a training: everything that a deterministic training's result depends on.
 
-Of the settings nothing else; of the code more: all of the library but ``command`` and ``ranking``.
+Of the settings it holds nothing else; of the code more: all of the library except ``command`` and
+``ranking``.
 """
 
 from __future__ import annotations
@@ -20,30 +21,30 @@ from mascot_jax.training.problem import Prepared
 
 _LIBRARY: Final = Path(__file__).parents[1]
 _OF_NO_EFFECT: Final = ("command", "ranking")
-"""Rooms of the library that change no bit of a training."""
+"""Packages of the library that change no bit of a training."""
 
 
 def fingerprint(prepared: Prepared, *, origin: str = "seed") -> dict[str, Any]:
-    """Return what tells one training from another, as JSON can hold it.
+    """Return what identifies a training, as values that JSON can hold.
 
     Parameters
     ----------
     prepared
-        What ``problem.prepare`` made.
+        Result of ``problem.prepare``.
     origin
-        What the initial factors are made from: the seed, or the digest of another model.
+        Source of the initial factors: ``seed``, or the digest of another state.
 
     Returns
     -------
     dict
-        ``settings`` by name, and digests: of ``ratings``, ``mean or biases`` and ``groups``, of the
-        ``validation`` and ``test`` ratings where there are any, of the ``code`` of this library and
-        its versions.
+        ``settings`` by name, ``origin of the factors``, and digests: of ``ratings``, ``mean or
+        biases`` and ``groups``, of ``validation ratings`` and ``test ratings`` (None if there are
+        none), and of the ``code`` of this library and its versions.
     """
     rule, sides = prepared.rule, (prepared.users, prepared.items)
     held_out = {"validation ratings": prepared.validation, "test ratings": prepared.test}
     return {
-        # A recipe's values are settings of their own.
+        # The values of the recipe are settings of their own.
         "settings": prepared.plan.model_dump(mode="json", exclude={"recipe"}),
         "ratings": digest_of(prepared.ratings.host()),
         "mean or biases": digest_of((np.array([rule.mean_rating]), *(rule.biases or ()))),
@@ -58,7 +59,7 @@ def fingerprint(prepared: Prepared, *, origin: str = "seed") -> dict[str, Any]:
 
 
 def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
-    """Return the SHA-256 (hex) of arrays, their types and shapes included."""
+    """Return the SHA-256 (hex) of arrays, including their dtypes and shapes."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}\n".encode())
@@ -67,7 +68,7 @@ def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def _code() -> str:
-    """Return a digest of what trains: this library's Python and native sources, and JAX."""
+    """Return a digest of the code: this library's Python and native sources, and versions."""
     digest = hashlib.sha256(f"{version('mascot-jax')} {jax.__version__}".encode())
     digest.update(str(mascot_ffi.build_info()["source_hash"]).encode())
     for path in sorted(_LIBRARY.rglob("*.py")):

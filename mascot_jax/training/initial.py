@@ -24,30 +24,31 @@ SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
 
 _STEP: Final = np.float32(SCALE / math.sqrt((2**32 - 1) / 3))
-"""Makes it so: the sum of four of 0 to 2^16 - 1 has a variance of (2^32 - 1) / 3."""
+"""Gives ``bell`` this deviation: the sum of four integers from 0 to 2^16 - 1 has a variance of
+(2^32 - 1) / 3."""
 
 ROWS_AT_A_TIME: Final = 16_384
-"""Bounds the memory for random numbers on their way into a table: 16 MiB at k = 128."""
+"""Limits the memory of random numbers while a table is filled: 16 MiB at k = 128."""
 
 
 def initial_state(
     user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], plan: TrainPlan
 ) -> TrainState:
-    """Return random factors, rounded to the storage, every group in the same one.
+    """Return random factors, rounded to the plan's first storage, which every group is in.
 
-    Their distribution is that of ``bell``, with a standard deviation of 0.01.
+    ``bell`` draws them, with a standard deviation of 0.01.
 
     Parameters
     ----------
     user_starts, item_starts
-        uint32 ``(g + 1,)``: group tables of the regrouped rows.
+        uint32 ``(g + 1,)``: first regrouped row of each group, then the number of rows.
     plan
-        Method, factors and seed count.
+        Method, storage, factors and seed are used.
 
     Raises
     ------
     ValueError
-        If starts are not those of groups: 0 first, then rising.
+        If starts are not 0 first, then ascending.
     """
     user_key, item_key = jax.random.split(jax.random.key(plan.seed))
     users = _initial_table(user_starts, user_key, plan, "users")
@@ -58,7 +59,7 @@ def initial_state(
 
 
 def memories(plan: TrainPlan, users: Table, items: Table) -> dict[str, Memory]:
-    """Return what each method remembers before the first epoch."""
+    """Return each method's memory before the first epoch."""
     return {name: method.init(users, items) for name, method in methods_of(plan).items()}
 
 
@@ -92,12 +93,12 @@ def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> j
 
 
 def bell(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Draw from a bell of mean 0 and standard deviation 0.01, float32 ``shape``.
+    """Draw float32 ``shape`` from a bell curve of mean 0 and standard deviation 0.01.
 
-    A number is the centred sum of four random 16-bit integers, times a constant. It is nearly
-    normal (excess kurtosis -0.3, nothing beyond 3.5 deviations) and exact but for the one rounding
-    of the product, so that every machine draws the same bits; normal numbers need logarithms, whose
-    last bit depends on the CPU.
+    A number is the centred sum of four random 16-bit integers, times a constant. The distribution
+    is nearly normal (excess kurtosis -0.3, nothing beyond 3.5 deviations). Only the product is
+    rounded, so that every machine draws the same bits; normal numbers need logarithms, whose last
+    bit depends on the CPU.
     """
     words = jax.random.bits(key, (2, *shape), jnp.uint32)
     halves = (words & jnp.uint32(0xFFFF)) + (words >> jnp.uint32(16))

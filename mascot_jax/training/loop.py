@@ -1,4 +1,4 @@
-"""The training loop: epochs, the check that they converge, and a record of each."""
+"""The training loop: epochs, a check that factors are finite, and a record of each epoch."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from mascot_jax.training.scoring import HeldOut
 from mascot_jax.training.signals import wait_for
 
 OnEpoch = Callable[[EpochRecord, TrainState], bool | None]
-"""Returns true to stop training."""
+"""Called after each epoch with its record and the new state; returns true to stop training."""
 
 
 def begin(prepared: Prepared) -> Progress:
-    """Return a training that has made no epoch yet: the seed's factors."""
+    """Return the progress before the first epoch: factors drawn from the seed."""
     starts = prepared.users.starts, prepared.items.starts
     return Progress(initial_state(*starts, prepared.plan))
 
@@ -43,24 +43,23 @@ def train_state(
     start: Progress | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> TrainState:
-    """Train until the plan's ``epochs`` are done, or its ``patience`` is at its end.
+    """Train until the plan's ``epochs`` are done, or its ``patience`` runs out.
 
     Parameters
     ----------
     prepared
-        What ``problem.prepare`` made.
+        Result of ``problem.prepare``.
     execution
-        How to run.
+        Execution options.
     on_epoch
-        Called after each epoch with its record and the new state, which it must not keep: the next
-        epoch updates it in place. If it returns true, training ends here; the caller, who asked for
-        that, gets what there is.
+        Called after each epoch with its record and the new state. It must not keep the state, which
+        the next epoch updates in place. If it returns true, training ends there, without an error.
     start
-        Where to start from: what ``checkpoints.load`` returned, or a state of one's own; the seed's
-        factors if None. Its state is donated to the first epoch.
+        Progress to start from: what ``checkpoints.load`` returned, or the caller's own; factors
+        drawn from the seed if None. Its state is donated to the first epoch.
     checkpoints
-        Where to keep what there is: every so many epochs, and when training ends, for whatever
-        reason. One that cannot be written is a ``CheckpointWarning``, not the end.
+        Where to save progress: at intervals, and when training ends, early or not. Failure to write
+        one is a ``CheckpointWarning`` and does not end training.
 
     Raises
     ------

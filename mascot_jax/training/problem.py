@@ -1,4 +1,4 @@
-"""What a training is given: ratings by row, groups of the rows, and ratings to score."""
+"""The input of a training: ratings by row, groups of rows, and ratings to score."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from mascot_jax.settings.train import FEW_RATINGS
 from mascot_jax.tables.groups import Grouping
 from mascot_jax.training.scoring import HeldOut
 
-Columns = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]
+Triples = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]
 """Users, items and ratings, ``(n,)`` each."""
 
 
 class Problem(NamedTuple):
-    """What a training is given, on the host."""
+    """Input of a training, on the host."""
 
     ratings: Ratings
-    """To train on, in a random order."""
+    """Training ratings, in a random order."""
     users: Grouping
-    """Groups, made of all of these."""
+    """Groups, made from all of ``ratings``."""
     items: Grouping
     low: float
-    """The range that ratings are given on."""
+    """Lowest value of the rating range, ``high`` the highest."""
     high: float
-    test: Columns | None = None
-    """Rows and ratings to score after each epoch; they decide nothing."""
+    test: Triples | None = None
+    """Rows and ratings to score after each epoch; they do not influence training."""
 
     @property
     def few_ratings(self) -> bool:
-        """Whether there are few ratings for each user and item: then biases are worth fitting."""
+        """Whether there are so few ratings per user and item that biases are worth fitting."""
         ratings = int(self.users.visits.sum())
         return ratings < FEW_RATINGS * (self.users.warm_rows + self.items.warm_rows)
 
 
 def make_problem(
-    train: Columns,
+    train: Triples,
     users: Grouping,
     items: Grouping,
     *,
-    test: Columns | None = None,
+    test: Triples | None = None,
     low: float | None = None,
     high: float | None = None,
 ) -> Problem:
@@ -59,14 +59,14 @@ def make_problem(
     Parameters
     ----------
     train
-        Indices and ratings. Indices are overwritten, so that large data need no second copy; none
-        of the arrays may be written to afterwards.
+        Indices and ratings. Indices are overwritten, so that large data need no second copy; do not
+        write to any of the arrays afterwards.
     users, items
         Groups.
     test
         Indices and ratings to score.
     low, high
-        The range that ratings are given on; that of the training ratings if None.
+        Rating range; that of the training ratings if None.
 
     Raises
     ------
@@ -87,46 +87,46 @@ def make_problem(
 
 
 class Prepared(NamedTuple):
-    """A problem on the device, ready for a training by its plan."""
+    """A problem on the device, prepared for training by its plan."""
 
     plan: TrainPlan
     ratings: Ratings
-    """To train on: laid out and, where the plan has biases, less these."""
+    """Training ratings, laid out; if the plan has biases, less the mean and these."""
     users: Grouping
     items: Grouping
     low: float
     high: float
     rule: ColdRule
-    """What a prediction is besides the product of its rows; biases are in it."""
+    """What predictions add to the product of the rows, biases included."""
     validation: HeldOut | None
-    """To score after each epoch; None where the plan holds nothing out."""
+    """Ratings to score after each epoch; None if the plan holds none out."""
     test: HeldOut | None
 
 
 class Offsets(NamedTuple):
-    """What an earlier training found besides factors, for one that goes on from there."""
+    """Mean and biases of an earlier training, for one that continues it."""
 
     mean_rating: float
     biases: Biases | None = None
-    """In the order of the rows; NaN for rows that the earlier one did not know."""
+    """In the order of the rows; NaN for rows that the earlier training did not have."""
 
 
 def prepare(
     problem: Problem, plan: TrainPlan, execution: Execution, earlier: Offsets | None = None
 ) -> Prepared:
-    """Hold ratings out for validation, fit biases to the others, and put these on the device.
+    """Hold out ratings for validation, fit biases to the others, and lay these out on the device.
 
     Parameters
     ----------
     problem, plan, execution
-        What there is to train on, how, and how to run.
+        Input, settings and execution options of the training.
     earlier
-        A mean to use instead of these ratings', and biases that are to stay as they are.
+        Mean to use instead of these ratings', and biases to keep as they are.
 
     Raises
     ------
     DataError
-        If so few ratings leave none to train on or to validate on.
+        If there are too few ratings to leave some to train on and to validate on.
     """
     ratings, users, items, low, high, test = problem
     held_out = None
@@ -151,10 +151,10 @@ def prepare(
     )
 
 
-def _hold_out(ratings: Ratings, share: float) -> tuple[Ratings, Columns]:
-    """Take the last share of the ratings, a random sample as their order is random.
+def _hold_out(ratings: Ratings, share: float) -> tuple[Ratings, Triples]:
+    """Split off the last share of the ratings, a random sample as their order is random.
 
-    But not those whose user or item has no rating before: every row that was warm stays trained.
+    Ratings whose user or item has no earlier rating stay, so that every warm row is trained.
     """
     users, items, _ = ratings.host()
     first = len(ratings) - round(len(ratings) * share)

@@ -1,4 +1,4 @@
-"""How far a training has come: a record of each epoch, and what the next one depends on."""
+"""Progress of a training: a record of each epoch, and what the next one depends on."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from mascot_jax.engine.state import TrainState
 
 
 class SideRecord(NamedTuple):
-    """One side during an epoch, g groups."""
+    """Record of one side in an epoch; g groups."""
 
     codes: NDArray[np.uint8]
-    """``(g,)``: the storage that each group was trained in."""
+    """``(g,)``: storage that each group was trained in."""
     q_error: NDArray[np.float32]
-    """``(g,)``: NaN where it was not measured."""
+    """``(g,)``: error by the criterion; NaN if not measured."""
     baseline: NDArray[np.float32]
-    """``(g,)``: what the next ones are compared with; NaN where there is none yet."""
+    """``(g,)``: error that later ones are compared with; NaN if there is none yet."""
 
 
 class EpochRecord(NamedTuple):
-    """What is known of an epoch when it is over."""
+    """Record of a finished epoch."""
 
     epoch: int
-    """From 0."""
+    """Number of the epoch, from 0."""
     learning_rate: float
     seconds: float
-    """Of this epoch, measuring and switching included."""
+    """Duration of the epoch, including measuring and switching."""
     users: SideRecord
     items: SideRecord
     validation_rmse: float | None
-    """After it; None without ratings held out for that."""
+    """RMSE on held-out ratings after the epoch; None without any."""
     test_rmse: float | None
-    """After it; None without test ratings."""
+    """RMSE on test ratings after the epoch; None without any."""
     word_length: int | None = None
-    """Bits that updates were computed in, where the method chooses them; 32: float32."""
+    """Bits that updates were computed in, 32 for float32; None if the method does not choose
+    them."""
 
 
 class Progress(NamedTuple):
@@ -44,6 +45,6 @@ class Progress(NamedTuple):
 
     state: TrainState
     records: tuple[EpochRecord, ...] = ()
-    """Of all epochs so far."""
+    """Records of all epochs so far."""
     best: TrainState | None = None
-    """With patience: the state after the epoch with the lowest validation RMSE so far."""
+    """With patience: state after the epoch with the lowest validation RMSE so far."""

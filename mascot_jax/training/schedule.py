@@ -12,10 +12,10 @@ from mascot_jax.settings import TrainPlan
 
 @lru_cache(maxsize=16)
 def learning_rates(plan: TrainPlan) -> NDArray[np.float32]:
-    """Return the step sizes of epochs 0, 1, ..., float32 ``(epochs,)``, read-only.
+    """Return the step size of each epoch, from 0 on, float32 ``(epochs,)``, read-only.
 
     ``power`` is eta / (1 + decay t^1.5), the paper's; ``linear`` is eta (1 - t / epochs), which
-    would be 0 in the epoch after the last one. Computed in float64 with nothing but + - * / and
+    would be 0 in the epoch after the last one. They are computed in float64 with only + - * / and
     square roots, so that every machine gives the same bits.
     """
     t = np.arange(plan.epochs, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The error of a state on held-out ratings, computed where the factors are."""
+"""The error of a state on held-out ratings, computed on the device of the factors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HeldOut:
     ratings
         float32 ``(n,)``.
     rule
-        Answers for cold pairs, and biases.
+        Rule for cold pairs, and biases.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class HeldOut:
         cold = rule.is_cold(user_rows, item_rows)
         self.rule = rule
         self.cold_count = int(cold.sum())
-        """Ratings that the rule answers."""
+        """Number of ratings with a cold user or item."""
         self._count = len(ratings)
         self._highest_user = int(user_rows.max(initial=0))
         self._highest_item = int(item_rows.max(initial=0))
@@ -51,7 +51,7 @@ class HeldOut:
         )
 
     def arrays(self) -> Iterator[NDArray[Any]]:
-        """Yield everything that scores depend on, chunk by chunk: what a digest is made of."""
+        """Yield every array that scores depend on, to make a digest."""
         for chunk in self._chunks:
             yield from (np.asarray(part) for part in chunk)
 
@@ -62,16 +62,16 @@ class HeldOut:
         execution: Execution,
         clip: tuple[float, float] | None = None,
     ) -> ErrorTotals:
-        """Return the errors of predicting all of them; two numbers a chunk leave the device.
+        """Return the errors of predicting all ratings; two numbers per chunk leave the device.
 
         Parameters
         ----------
         users, items
             Factors and groups, on the device of the ratings.
         execution
-            How to run.
+            Execution options.
         clip
-            Lowest and highest prediction; none if None.
+            Lowest and highest prediction; None: no limits.
 
         Raises
         ------
@@ -91,14 +91,14 @@ class _Chunk(NamedTuple):
     """Pairs that are predicted together; arrays ``(size,)``, all chunks of one size."""
 
     used: np.int32
-    """Pairs from here on only fill up the size."""
+    """Number of pairs; the rest of the arrays is padding."""
     user_rows: jax.Array
     item_rows: jax.Array
     ratings: jax.Array
     cold: jax.Array
-    """bool: the product of the rows does not count."""
+    """bool: pairs whose product of rows is left out."""
     offset: jax.Array
-    """What is added to it."""
+    """Added to the product of the rows."""
 
 
 def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
@@ -108,7 +108,7 @@ def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
     size = -(-count // max(wanted, 1))
 
     def put(part: NDArray[np.generic]) -> jax.Array:
-        # JAX may go on using the memory that it is given: np.pad's, not the caller's.
+        # JAX may keep using the memory that it is given: np.pad's copy, not the caller's array.
         return jnp.asarray(np.pad(part, (0, size - len(part))), dtype=part.dtype)
 
     def cut(start: int) -> _Chunk:

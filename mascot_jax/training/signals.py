@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill wait for the end of an epoch, so that nothing of it is lost."""
+"""Defer SIGINT (Ctrl-C) and SIGTERM to the end of an epoch, so that no work is lost."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Whether somebody asked to stop."""
+    """Whether a signal has asked to stop."""
 
     signal: signal.Signals | None = None
-    """What they sent; None if nobody did."""
+    """The signal received; None if there was none."""
 
     @property
     def requested(self) -> bool:
-        """Whether to stop: what an ``on_epoch`` returns."""
+        """Whether to stop, as ``on_epoch`` returns it."""
         return self.signal is not None
 
 
 @contextmanager
 def deferred_signals(announce: Callable[[], None] | None = None) -> Iterator[Interruption]:
-    """Have SIGINT and SIGTERM take note of a wish to stop, instead of stopping at once.
+    """Record SIGINT and SIGTERM as a request to stop, instead of stopping at once.
 
-    The block asks for it when it suits: ``on_epoch=lambda *_: interruption.requested`` ends a
-    training after the epoch. After the first signal, and after the block, handlers are again what
-    they were: a second signal acts at once. One that was ignored stays so.
+    The block acts on the request when it is ready: ``on_epoch=lambda *_: interruption.requested``
+    ends a training after the epoch. After the first signal, and after the block, the previous
+    handlers are restored: a second signal acts at once. A signal that was ignored stays ignored.
 
-    Outside the main thread, where Python allows no handlers, signals act as ever.
+    Outside the main thread, where Python allows no handlers, signals act as before.
 
     Parameters
     ----------
     announce
-        Called when the first signal comes, wherever the main thread is then: it should do no more
-        than ``os.write`` a line.
+        Called on the first signal, wherever the main thread is then: it should do no more than
+        ``os.write`` a line.
 
     Yields
     ------
@@ -72,9 +72,9 @@ def deferred_signals(announce: Callable[[], None] | None = None) -> Iterator[Int
 
 
 def wait_for(values: Any) -> None:
-    """Wait until JAX has computed a pytree of arrays; handlers of signals run meanwhile.
+    """Wait until JAX has computed a pytree of arrays, and let signal handlers run meanwhile.
 
-    They do not in ``jax.block_until_ready``, which is one call for Python, however long.
+    They do not run in ``jax.block_until_ready``, a single call for Python, however long.
     """
     if threading.current_thread() is threading.main_thread():
         waiter = threading.Thread(target=_wait_quietly, args=(values,), daemon=True)
@@ -84,5 +84,5 @@ def wait_for(values: Any) -> None:
 
 
 def _wait_quietly(values: Any) -> None:
-    with suppress(Exception):  # the main thread, which waits next, raises it
+    with suppress(Exception):  # the main thread waits next and raises it
         jax.block_until_ready(values)

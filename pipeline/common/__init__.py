@@ -1,1 +1,1 @@
-"""What the stages share: how one runs, and where it keeps its files."""
+"""Modules that the stages share: running a stage, file paths and hardware."""

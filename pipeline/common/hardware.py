@@ -1,4 +1,4 @@
-"""What a timing was taken on."""
+"""Describe the hardware of a timing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import mascot_ffi
 
 
 def describe_hardware(device: jax.Device | None = None) -> dict[str, str | int]:
-    """Return what timings and benchmarks ran on.
+    """Describe the hardware that timings and benchmarks ran on.
 
-    Back end, processor, cores and instruction set; with a GPU, also its name as ``device``. None
-    stands for JAX's default device.
+    Return back end, processor, cores and instruction set; on a GPU, also its name as ``device``.
+    The argument None is JAX's default device.
     """
     device = device or jax.local_devices()[0]
     on_gpu = device.platform != "cpu"
     return {
-        "backend": "cuda" if on_gpu else "cpu",  # JAX's own word is gpu
+        "backend": "cuda" if on_gpu else "cpu",  # JAX calls the platform gpu
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "instruction_set": mascot_ffi.build_info()["instruction_sets"][0],

@@ -1,4 +1,4 @@
-"""Where stages keep what they hand on, from the repository's root; dvc.yaml has the same paths."""
+"""Paths of the stages' files, relative to the repository's root; dvc.yaml has the same paths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mascot_jax.base.files import atomic_write
 
 
 class DataFolder(NamedTuple):
-    """Where ``download`` and ``split`` keep one data set; studies have several of these."""
+    """Folder of one data set, written by ``download`` and ``split``; studies have several."""
 
     root: Path
 
@@ -21,27 +21,27 @@ class DataFolder(NamedTuple):
 
     @property
     def facts(self) -> Path:
-        """What is known of them, their range for one."""
+        """Facts about the ratings, such as their range."""
         return self.root / "raw/facts.json"
 
     @property
     def split(self) -> Path:
-        """Ratings with indices, and the fold of each."""
+        """Ratings with indices and folds."""
         return self.root / "split/ratings.safetensors"
 
     @property
     def user_ids(self) -> Path:
-        """The id of each user's index."""
+        """Id of each user index."""
         return self.root / "split/users.parquet"
 
     @property
     def item_ids(self) -> Path:
-        """The id of each item's index."""
+        """Id of each item index."""
         return self.root / "split/items.parquet"
 
     @property
     def report(self) -> Path:
-        """Numbers of users, items and ratings, and what is odd about them."""
+        """Report of the split: sizes, folds, cold users and items, duplicates."""
         return self.root / "split/report.json"
 
 
@@ -56,42 +56,42 @@ TIMINGS = Path("timings.json")
 
 
 def groups(fold: int) -> Path:
-    """Give the group tables and row orders."""
+    """Return the path of the group tables and row orders."""
     return Path(f"data/groups/{fold}.safetensors")
 
 
 def model(fold: int) -> Path:
-    """Give the trained model's path."""
+    """Return the path of the trained model."""
     return Path(f"models/{fold}.safetensors")
 
 
 def epochs(fold: int) -> Path:
-    """Give the folder that DVCLive logs epochs to."""
+    """Return the folder that DVCLive logs epochs to."""
     return Path(f"dvclive/{fold}")
 
 
 def q_errors(fold: int) -> Path:
-    """Give the log of q-errors, in the same folder: a row per measured group and epoch."""
+    """Return the path of the q-error log, in that folder: one row per measured group and epoch."""
     return epochs(fold) / "q_error.json"
 
 
 def timing(fold: int) -> Path:
-    """Give the training's seconds and bytes: no stage's output, as they differ on every run."""
+    """Return the path of the training's seconds and bytes; no stage output, as these vary."""
     return Path(f"timings/{fold}.json")
 
 
 def checkpoint(fold: int) -> Path:
-    """Give what an unfinished training goes on from: no stage's output, and gone at its end."""
+    """Return the path of the checkpoint: no stage output, and deleted when training ends."""
     return Path(f"checkpoints/{fold}.safetensors")
 
 
 def scores(fold: int) -> Path:
-    """Give the evaluation's errors."""
+    """Return the path of the evaluation's errors."""
     return Path(f"results/scores/{fold}.json")
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write sorted JSON, making the folder."""
+    """Write sorted JSON atomically; create the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(values, indent=2, sort_keys=True) + "\n"
     with atomic_write(path) as temporary:
@@ -99,5 +99,5 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON."""
+    """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

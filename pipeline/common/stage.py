@@ -1,4 +1,4 @@
-"""What every stage does first: validate all parameters and refuse a stale native build."""
+"""Run a stage after validating all parameters and refusing a stale native build."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PARAMS = Path("params.yaml")
 
 
 def read_params(path: Path = PARAMS) -> Params:
-    """Read and validate every block of params.yaml, whichever stage asks.
+    """Read and validate every block of params.yaml, whichever stage runs.
 
-    DVC passes the values of ``-S`` through unchecked; a bad ``train`` value must stop the download.
+    DVC does not check the values of ``-S``; a bad ``train`` value must stop the download.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def read_settings(cls: type[SettingsT], path: Path) -> SettingsT:
         One line per bad parameter.
     """
     try:
-        # DVC reads YAML 1.2, in which 1e-3 is a number; PyYAML would take it for a string.
+        # DVC reads YAML 1.2, in which 1e-3 is a number; PyYAML would read a string.
         values = YAML(typ="safe").load(path)
     except FileNotFoundError:
         raise SettingsError(f"{path.absolute()}: not found; run in the repository's root") from None
@@ -49,7 +49,7 @@ def read_settings(cls: type[SettingsT], path: Path) -> SettingsT:
 
 
 def run_stage(stage: Callable[[Params], None]) -> None:
-    """Run a stage that is not per fold."""
+    """Run a stage that takes no fold."""
     _parser(stage).parse_args()
     stage(_checked_params())
 
@@ -72,7 +72,7 @@ def _parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
 
 def _checked_params() -> Params:
     params = read_params()
-    check_native()  # after the parameters: a typing error should not wait for JAX
+    check_native()  # after the parameters: a typo should be reported before JAX is imported
     return params
 
 

@@ -26,7 +26,7 @@ from benchmarks.harness.folds import read_split
 from benchmarks.harness.program import make_parser, write_result
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import block_size
-from mascot_jax.settings import TrainSettings
+from mascot_jax.settings import TrainPlan, TrainSettings
 from mascot_jax.training.initial import SCALE
 from mascot_jax.training.schedule import learning_rates
 from pipeline.common.hardware import describe_hardware
@@ -76,14 +76,14 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=TrainSettings().learning_rate)
     options = parser.parse_args()
     data = _read(options.data)
-    settings = TrainSettings(epochs=options.epochs, learning_rate=options.learning_rate)
+    plan = TrainSettings(epochs=options.epochs, learning_rate=options.learning_rate).plan()
     batches = options.batches or sorted(BATCHES + (MORE_BATCHES if options.all else ()))
     cells = list(itertools.product(options.ways, batches))
     with tempfile.TemporaryDirectory() as folder:
         epoch = _compile(Path(folder))
         # The epochs release Python's lock.
         with ThreadPoolExecutor(usable_cores()) as pool:
-            trainings = pool.map(lambda cell: _train(epoch, data, settings, *cell), cells)
+            trainings = pool.map(lambda cell: _train(epoch, data, plan, *cell), cells)
             found = list(tqdm(trainings, total=len(cells), desc="trainings", disable=None))
     rows = [
         {"way": WAYS[way], "rmse": dict(zip(batches, found[i * len(batches) :], strict=False))}
@@ -95,7 +95,7 @@ def main() -> None:
         "data": "ml-1m, fold 0",
         "ratings": len(data.rating),
         "ratings_of_the_most_rated_row": hottest,
-        "settings": settings.resolved().model_dump(mode="json", include=_SETTINGS),
+        "settings": plan.model_dump(mode="json", include=_SETTINGS),
         "hardware": describe_hardware(jax.local_devices(backend="cpu")[0]),
         "ways": rows,
     }
@@ -138,22 +138,21 @@ def _compile(folder: Path) -> Any:
     return epoch
 
 
-def _train(epoch: Any, data: Data, settings: TrainSettings, way: int, batch: int) -> float | None:
+def _train(epoch: Any, data: Data, plan: TrainPlan, way: int, batch: int) -> float | None:
     """Return the test RMSE after a training in batches; None if it diverges."""
-    rng = np.random.default_rng(settings.seed)
-    shapes = [(count, settings.factors) for count in data.counts]
+    rng = np.random.default_rng(plan.seed)
+    shapes = [(count, plan.factors) for count in data.counts]
     p, q = (rng.normal(0, SCALE, shape).astype(np.float32) for shape in shapes)
     if way in HALF_WAYS:
         p, q = (factors.astype(np.float16).astype(np.float32) for factors in (p, q))
     sides = zip((data.user, data.item), data.counts, strict=True)
     hot = [_most_rated(np.bincount(ids, minlength=count)) for ids, count in sides]
-    for number in range(settings.epochs):
+    for rate in learning_rates(plan):
         visits = _order(len(data.rating), rng)
-        rate = learning_rates(settings)[number]
-        rates = np.array([rate, settings.user_reg, settings.item_reg], np.float32)
+        rates = np.array([rate, plan.user_reg, plan.item_reg], np.float32)
         ordered = data.user[visits], data.item[visits], data.rating[visits]
         key = int(rng.integers(1 << 32))
-        failed = epoch(way, p, q, *hot, *ordered, len(visits), settings.factors, batch, rates, key)
+        failed = epoch(way, p, q, *hot, *ordered, len(visits), plan.factors, batch, rates, key)
         assert not failed
     predicted = np.einsum("nk,nk->n", p[data.test_user], q[data.test_item])
     predicted[data.cold] = data.rating.mean()

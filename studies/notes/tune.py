@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.harness.folds import Fold, make_fold, read_split
+from benchmarks.harness.folds import make_fold, read_split
 from benchmarks.harness.program import make_parser, write_result
 from mascot_jax.engine.devices import usable_cores
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.state import TrainState
-from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings import TrainPlan, TrainSettings, validate
 from mascot_jax.settings.methods import RECIPES, Recipe
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.problem import Problem, prepare
 from mascot_jax.training.records import EpochRecord
 from pipeline.common.hardware import describe_hardware
 
@@ -88,28 +89,23 @@ def _grid(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield dict(zip(names, values, strict=True))
 
 
-def _measure(values: dict[str, Any], folds: list[Fold], execution: Execution) -> Cell:
+def _measure(values: dict[str, Any], folds: list[Problem], execution: Execution) -> Cell:
     given = values | {"biases": bool(values["biases"])}
-    settings = validate(
-        TrainSettings,
-        {"method": "fp32", "deterministic": True, "validation": SHARE, "recipe": "tuned"} | given,
-    )
-    curves = [_validate(fold, settings, execution) for fold in folds]
+    common = {"method": "fp32", "deterministic": True, "validation": SHARE, "recipe": "tuned"}
+    plan = validate(TrainSettings, common | given).plan()
+    curves = [_validate(fold, plan, execution) for fold in folds]
     best = [curve.argmin() + 1 for curve in curves]
     near = [np.flatnonzero(curve <= curve.min() + NEAR)[0] + 1 for curve in curves]
     rmses = [curve.min() for curve in curves]
     return Cell(values, *(float(np.mean(figures)) for figures in (rmses, best, near)))
 
 
-def _validate(fold: Fold, settings: TrainSettings, execution: Execution) -> NDArray[np.float64]:
+def _validate(fold: Problem, plan: TrainPlan, execution: Execution) -> NDArray[np.float64]:
     """Return the RMSE on the held-out ratings after each epoch."""
-    rmses: list[float | None] = []
-
-    def note(record: EpochRecord, _: TrainState) -> None:
-        rmses.append(record.validation_rmse)
-
-    fold.fit(fold.prepare(settings), settings, execution, note)
-    return np.array(rmses, dtype=np.float64)
+    records: list[EpochRecord] = []
+    prepared = prepare(fold._replace(test=None), plan, execution)
+    train_state(prepared, execution, lambda record, _: records.append(record))
+    return np.array([record.validation_rmse for record in records], dtype=np.float64)
 
 
 def _print(cells: list[Cell]) -> None:

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.settings import TrainSettings
 from mascot_jax.tables.storage import FLOAT32
-from mascot_jax.tables.table import Side
+from mascot_jax.tables.table import Table
 from studies.paper.core.quantities import quantity, ratio
 from studies.paper.core.race import Variant
 from studies.paper.core.stage import Case, Rows, run_figure
@@ -51,24 +50,22 @@ def _variant(share: float) -> Variant:
     return Variant(str(share), pinned, begin=partial(_promote, share=share))
 
 
-def _promote(
-    state: TrainState, settings: TrainSettings, execution: Execution, seed: int, *, share: float
-) -> TrainState:
+def _promote(state: TrainState, execution: Execution, *, share: float) -> TrainState:
     """Promote groups of both sides until this share of the rows is left in float16."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(int(state.seed))
 
-    def promote(side: Side) -> Side:
-        codes = np.array(side.codes)
-        codes[chosen_groups(np.diff(np.array(side.starts)), 1 - share, rng)] = FLOAT32.code
-        promoted: Side = _promoted(side, jnp.asarray(codes), settings.factors, execution)
+    def promote(table: Table) -> Table:
+        codes = np.array(table.codes)
+        codes[chosen_groups(np.diff(np.array(table.starts)), 1 - share, rng)] = FLOAT32.code
+        promoted: Table = _promoted(table, jnp.asarray(codes), execution)
         return promoted
 
     return state._replace(users=promote(state.users), items=promote(state.items))
 
 
-@partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames="side")
-def _promoted(side: Side, codes: jax.Array, factors: int, execution: Execution) -> Side:
-    return kernels.promote(side, codes, factors=factors, execution=execution)
+@partial(jax.jit, static_argnames="execution", donate_argnames="table")
+def _promoted(table: Table, codes: jax.Array, execution: Execution) -> Table:
+    return kernels.promote(table, codes, execution=execution)
 
 
 def chosen_groups(

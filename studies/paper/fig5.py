@@ -13,18 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.engine import kernels
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.devices import execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.methods.switching import unpack_sums
-from mascot_jax.settings import TrainSettings
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.problem import Prepared, prepare
 from mascot_jax.training.schedule import learning_rates
 from studies.paper.core.quantities import quantity
-from studies.paper.core.race import Variant, variant_settings
+from studies.paper.core.race import Variant, variant_plan
 from studies.paper.core.stage import Case, Rows, run_figure
-from studies.paper.core.world import World
 
 QUARTILES: Final = 4
 SAMPLE_RATIO: Final = 0.05
@@ -38,9 +37,11 @@ def measure(case: Case) -> Mapping[str, Rows]:
     """Take the root mean square norm of each quartile's gradients, epoch by epoch."""
     norms: dict[tuple[str, int, int], list[float]] = defaultdict(list)
     with case.progress(case.repetitions * case.train.epochs) as bar:
-        for seed, world in case.worlds():
-            settings = variant_settings(_FP32, case.train, seed)
-            for epoch, sides in enumerate(train(world, settings)):
+        for seed, problem in case.problems():
+            plan = variant_plan(_FP32, case.train, seed)
+            execution = execution_of(plan, case.train.run)
+            epochs = train(prepare(problem, plan, execution), execution)
+            for epoch, sides in enumerate(epochs):
                 for side, found in zip(SIDES, sides, strict=True):
                     for quartile, norm in enumerate(found.tolist(), start=1):
                         norms[side, quartile, epoch].append(norm)
@@ -58,28 +59,23 @@ def measure(case: Case) -> Mapping[str, Rows]:
 
 
 def train(
-    world: World, settings: TrainSettings, sample_ratio: float = SAMPLE_RATIO
+    prepared: Prepared, execution: Execution, sample_ratio: float = SAMPLE_RATIO
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Yield, of each epoch, the gradients' root mean square norm per quartile of users and items.
 
     Parameters
     ----------
-    world
-        What to train on.
-    settings
-        How.
+    prepared, execution
+        What to train on, and how.
     sample_ratio
         Of the ratings whose gradients count.
     """
-    user_counts, item_counts = world.counts
-    execution = Execution(settings.threads or usable_cores())
-    starts = quartile_starts(len(user_counts)), quartile_starts(len(item_counts))
-    state = initial_state(*starts, settings)
-    for rate in learning_rates(settings):
-        rates = np.array(
-            [rate, settings.user_reg, settings.item_reg, sample_ratio, 0], dtype=np.float32
-        )
-        state, sums = _epoch(state, world.ratings, rates, settings.factors, execution)
+    plan, ratings = prepared.plan, prepared.ratings
+    starts = quartile_starts(ratings.user_count), quartile_starts(ratings.item_count)
+    state = initial_state(*starts, plan)
+    for rate in learning_rates(plan):
+        rates = np.array([rate, plan.user_reg, plan.item_reg, sample_ratio, 0], dtype=np.float32)
+        state, sums = _epoch(state, ratings, rates, execution)
         users, items = jax.device_get(sums)
         yield _root_mean_square(users), _root_mean_square(items)
 
@@ -89,14 +85,14 @@ def quartile_starts(rows: int) -> NDArray[np.uint32]:
     return (np.arange(QUARTILES + 1) * rows // QUARTILES).astype(np.uint32)
 
 
-@partial(jax.jit, static_argnames=("factors", "execution"), donate_argnames="state")
+@partial(jax.jit, static_argnames="execution", donate_argnames="state")
 def _epoch(
-    state: TrainState, ratings: Ratings, rates: jax.Array, factors: int, execution: Execution
+    state: TrainState, ratings: Ratings, rates: jax.Array, execution: Execution
 ) -> tuple[TrainState, tuple[jax.Array, jax.Array]]:
     """Train for an epoch; also give the sums over samples of users' and items' gradients."""
     counters = jnp.stack([state.seed, state.epoch])
     users, items, *sums = kernels.run_epoch(
-        ratings, state.users, state.items, rates, counters, factors=factors, execution=execution
+        ratings, state.users, state.items, rates, counters, execution=execution
     )
     new = state._replace(users=users, items=items, epoch=state.epoch + jnp.uint32(1))
     return new, (sums[0], sums[1])

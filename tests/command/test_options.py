@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from mascot_jax.command.options import add_options, given, option, train_settings
-from mascot_jax.settings import RegroupSettings, TrainSettings, validate
+from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
 from mascot_jax.settings.naming import renamed
 
 VALUES = {
@@ -16,7 +16,6 @@ VALUES = {
     "biases": True,
     "deterministic": False,
     "storage": "int8-32",
-    "threads": 3,
     "validation": 0.2,
     "patience": 2,
 }
@@ -28,7 +27,9 @@ def parse(*argv):
     return given(parser.parse_args(list(argv)), TrainSettings)
 
 
-@pytest.mark.parametrize("defaults", [TrainSettings(**train_settings({})), RegroupSettings()])
+@pytest.mark.parametrize(
+    "defaults", [TrainSettings(**train_settings({})), RegroupSettings(), RunSettings()]
+)
 def test_every_field_is_an_option_with_its_docstring(defaults):
     parser = argparse.ArgumentParser()
     add_options(parser, defaults)
@@ -61,7 +62,7 @@ def test_values_have_their_types():
     validate(TrainSettings, values)
 
 
-@pytest.mark.parametrize("name", ["rounding", "storage", "threads", "decay", "patience"])
+@pytest.mark.parametrize("name", ["rounding", "storage", "decay", "patience"])
 def test_null_is_none(name):
     assert parse(option(name), "null") == {name: None}
 
@@ -71,7 +72,7 @@ def test_null_is_none(name):
     [
         (["--factors", "many"], "invalid int value: 'many'"),
         (["--factors", "null"], "invalid int value: 'null'"),
-        (["--threads", "2.5"], "invalid int value: '2.5'"),
+        (["--epochs", "2.5"], "invalid int value: '2.5'"),
         (["--method", "fp8"], "invalid choice: 'fp8'"),
     ],
 )
@@ -85,6 +86,7 @@ def test_messages_name_options():
     assert renamed(said, option) == (
         "--patience: 3: needs --validation; train.csv, --user, training.seed"
     )
+    assert renamed("set run.backend to cpu; run.py", option) == "set --backend to cpu; run.py"
 
 
 def test_help_shows_defaults_and_whose_they_are():

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mascot_jax.data.archive import Member
-from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.delimited import Dialect, read_delimited
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.data.split import split_ratings
 from mascot_jax.errors import DataError
@@ -35,7 +35,7 @@ def member(path):
 
 
 def read_csv(path):
-    return read_delimited(member(path), Layout(","), Columns())
+    return read_delimited(member(path), Dialect(","), Columns())
 
 
 def written(path, rows):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats import text
-from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.delimited import Dialect, read_delimited
 from mascot_jax.data.formats.netflix import read_netflix
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.data.formats.yahoo_music import read_yahoo_music
@@ -50,7 +50,7 @@ def test_lines_of_integers(folder, rows, separator, end, size):
     lines = [separator.join(map(str, (*row, 881250949))) for row in rows]
     path.write_bytes(end.join(lines).encode())
     member = Member(path.name, path.name, path, "*")
-    frame = in_pieces(size, read_delimited, member, Layout(separator, 4, (1.0, 5.0)), PLACED)
+    frame = in_pieces(size, read_delimited, member, Dialect(separator, 4, (1.0, 5.0)), PLACED)
     assert frame.rows() == rows
     assert frame.schema == {"user": pl.Int64, "item": pl.Int64, "rating": pl.Float32}
 

@@ -7,7 +7,7 @@ from mascot_jax.data.sets import DATA_SETS
 
 
 def test_every_data_set_of_the_settings_is_known_except_the_generated_one():
-    assert set(DATA_SETS) == set(settings.DATA_SETS) - {"synthetic"}
+    assert set(DATA_SETS) == set(settings.DATA_SET_NAMES) - {"synthetic"}
     assert all(name == dataset.name for name, dataset in DATA_SETS.items())
 
 

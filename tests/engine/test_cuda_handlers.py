@@ -4,6 +4,7 @@ They are registered for the CPU under other names. A call that they accept then 
 thing that only a GPU has, XLA's stream.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -14,9 +15,8 @@ import pytest
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
-from tests.support.worlds import make_world
+from tests.support.worlds import ONE, make_world, only
 
-ONE = Execution()
 ACCEPTED = "platform stream"
 
 
@@ -31,49 +31,42 @@ def cuda_handlers(monkeypatch):
     monkeypatch.setattr(jax.ffi, "ffi_call", lambda name, *a, **k: call(f"cuda_{name}", *a, **k))
 
 
-def one_table(side, name):
-    return side._replace(tables={name: side.tables[name]})
-
-
 def fails(message, function, *args, **kwargs):
     with pytest.raises(jax.errors.JaxRuntimeError, match=message):
         jax.block_until_ready(jax.jit(partial(function, **kwargs))(*args))
 
 
-def run_pass(function, world, message, execution=ONE, factors=33, **options):
+def run_pass(function, world, message, execution=ONE, **options):
     rates = jnp.array([0.01, 0.01, 0.015, 0, 8], dtype=jnp.float32)
     counters = jnp.array([0, 0], dtype=jnp.uint32)
     fails(
         message, function, world.ratings, world.users, world.items, rates, counters,
-        factors=factors, execution=execution, **options,
+        execution=execution, **options,
     )  # fmt: skip
-
-
-def only(world, name):
-    """The world with tables of one storage."""
-    return world._replace(users=one_table(world.users, name), items=one_table(world.items, name))
 
 
 def predict(world, message, execution=ONE):
     fails(
         message, kernels.predict, world.ratings.users, world.ratings.items, world.users,
-        world.items, factors=33, execution=execution,
+        world.items, execution=execution,
     )  # fmt: skip
 
 
 BAD_WORLDS = {
     "padded to a multiple of 64 bytes": lambda w: w._replace(
-        users=w.users._replace(tables={k: t[:, :8] for k, t in w.users.tables.items()})
+        users=replace(w.users, stored={k: t[:, :8] for k, t in w.users.stored.items()})
     ),
     "one start more than codes": lambda w: w._replace(
-        items=w.items._replace(starts=w.items.starts[:-1])
+        items=replace(w.items, starts=w.items.starts[:-1])
     ),
     "must be float32, float16 or int8": lambda w: w._replace(
-        users=w.users._replace(tables={"float32": w.users.tables["float32"].astype(jnp.int32)})
+        users=replace(w.users, stored={"float32": w.users.stored["float32"].astype(jnp.int32)})
     ),
     "at most 65536 groups": lambda w: w._replace(
-        users=w.users._replace(
-            starts=jnp.zeros(70_001, dtype=jnp.uint32), codes=jnp.zeros(70_000, dtype=jnp.uint8)
+        users=replace(
+            w.users,
+            starts=jnp.zeros(70_001, dtype=jnp.uint32),
+            codes=jnp.zeros(70_000, dtype=jnp.uint8),
         )
     ),
 }
@@ -107,12 +100,10 @@ def test_rows_in_every_storage_are_accepted(codes):
 
 def test_int8_rows_too_long_for_registers_are_not_trained():
     world = make_world(300, "all", count=3)
-    run_pass(kernels.run_epoch, world, "at most 256 factors, not 300", factors=300)
-    run_pass(kernels.run_stream, world, ACCEPTED, factors=300)
-    world = world._replace(
-        users=one_table(world.users, "float32"), items=one_table(world.items, "float16")
-    )
-    run_pass(kernels.run_epoch, world, ACCEPTED, factors=300)
+    run_pass(kernels.run_epoch, world, "at most 256 factors, not 300")
+    run_pass(kernels.run_stream, world, ACCEPTED)
+    world = world._replace(users=only(world.users, "float32"), items=only(world.items, "float16"))
+    run_pass(kernels.run_epoch, world, ACCEPTED)
 
 
 ROWS_IN = {"float16": "float16", "mixed": "float32", "fixed": "float32"}
@@ -124,11 +115,11 @@ def test_an_arithmetic_takes_rows_of_its_storage_only(arithmetic):
     wanted = ROWS_IN[arithmetic]
     other = "float32" if wanted == "float16" else "float16"
     compute = partial(run_pass, kernels.run_epoch, arithmetic=arithmetic)
-    world = only(make_world(33, wanted), wanted)
+    world = make_world(33, wanted).only(wanted)
     compute(world, ACCEPTED)
     refused = f"needs all rows in {wanted}"
     compute(make_world(33, wanted), refused)  # others might be met, as far as the host can see
-    compute(world._replace(items=only(make_world(33, other), other).items), refused)
+    compute(world._replace(items=make_world(33, other).only(other).items), refused)
 
 
 @pytest.mark.parametrize("arithmetic", ROWS_IN)
@@ -136,8 +127,7 @@ def test_an_arithmetic_holds_rows_in_registers(arithmetic):
     wanted = ROWS_IN[arithmetic]
     compute = partial(run_pass, kernels.run_epoch, arithmetic=arithmetic)
     for factors, message in ((256, ACCEPTED), (257, "for at most 256 factors, not 257")):
-        world = only(make_world(factors, wanted, count=3), wanted)
-        compute(world, message, factors=factors)
+        compute(make_world(factors, wanted, count=3).only(wanted), message)
 
 
 def test_an_unknown_arithmetic_is_refused():
@@ -155,9 +145,7 @@ def test_a_scale_spans_a_power_of_two_or_the_row(monkeypatch):
     world = make_world(33, "float32")
     for block in (16, 32, 48, 1 << 20):  # 48 span the row
         row(block)
-        run_pass(
-            kernels.run_epoch, world._replace(users=one_table(world.users, "float32")), ACCEPTED
-        )
+        run_pass(kernels.run_epoch, world._replace(users=only(world.users, "float32")), ACCEPTED)
     long = make_world(100, "float32", count=3)
     monkeypatch.setattr(
         kernels, "_row", lambda *_: {"factors": np.int64(100), "scale_block": np.int64(48)}
@@ -174,14 +162,14 @@ def test_predictions_are_checked():
 
 def test_promotion_is_checked():
     side = make_world(33).users
-    promote = partial(kernels.promote, factors=33, execution=ONE)
+    promote = partial(kernels.promote, execution=ONE)
     fails(ACCEPTED, promote, side, side.codes)
     fails("new codes must be as many as the old", promote, side, side.codes[1:])
-    fails("between need tables", promote, one_table(side, "float16"), side.codes)
+    fails("between need tables", promote, only(side, "float16"), side.codes)
 
 
 def test_the_check_of_factors_is_checked():
     side = make_world(33).users
-    check = partial(kernels.check_finite, factors=33, execution=ONE)
+    check = partial(kernels.check_finite, execution=ONE)
     fails(ACCEPTED, check, side)
-    fails("one start more than codes", check, side._replace(starts=side.starts[1:]))
+    fails("one start more than codes", check, replace(side, starts=side.starts[1:]))

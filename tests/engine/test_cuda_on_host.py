@@ -14,7 +14,7 @@ from tests.support.cuda_on_host import (
     make_world,
 )
 from tests.support.reference import stream_key
-from tests.support.worlds import CODES, make_side
+from tests.support.worlds import CODES, make_table
 
 FACTORS = [1, 7, 32, 33, 64, 100, 128, 200, 256]
 MORE_THAN_REGISTERS_HOLD = 300
@@ -108,8 +108,8 @@ def test_stochastic_changes_keep_their_mean_and_are_whole_ulps(library):
     other = np.full((count, k), 2.0**-6, np.float32)
     starts = np.array([0, 1]), np.array([0, count])
     world = make_world(k, "float16", count=count)._replace(
-        users=make_side(own, starts[0], np.array([1])),
-        items=make_side(other, starts[1], np.array([1])),
+        users=make_table(own, starts[0], np.array([1])),
+        items=make_table(other, starts[1], np.array([1])),
         user_rows=np.zeros(count, np.uint32),
         item_rows=rng.permutation(count).astype(np.uint32),
         values=np.full(count, 2.0, np.float32),
@@ -230,8 +230,8 @@ def test_every_lookup_finds_every_rows_group(library, lookup, groups):
     factors[np.repeat(codes == 1, np.diff(starts))] %= 512
     ones = np.ones((1, 1), dtype=np.float32)
     world = make_world(1, "float32", count=rows)._replace(
-        users=make_side(factors, starts, codes),
-        items=make_side(ones, np.array([0, 1]), np.zeros(1, dtype=np.uint8)),
+        users=make_table(factors, starts, codes),
+        items=make_table(ones, np.array([0, 1]), np.zeros(1, dtype=np.uint8)),
         user_rows=rng.permutation(rows).astype(np.uint32),
         item_rows=np.zeros(rows, dtype=np.uint32),
     )

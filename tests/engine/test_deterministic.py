@@ -4,25 +4,24 @@ import itertools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mascot_jax.engine import kernels, layout
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import LONGEST_RUN, range_starts
-from mascot_jax.engine.ratings import make_ratings
+from mascot_jax.engine.ratings import Ratings, make_ratings
 from mascot_jax.errors import BackendError, DataError, SettingsError
-from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings import RunSettings, TrainSettings, validate
+from mascot_jax.settings.run import backend_for
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import fit
+from mascot_jax.training.loop import train_state
 from tests.engine.test_kernels import VARIANTS, run, sgd
 from tests.support import reference
-from tests.support.worlds import RATES, live_rows, make_side, make_world
+from tests.support.worlds import ONE, RATES, live_rows, make_table, make_world, prepared
 from tests.training.test_training import assert_updates_in_place, planted
 
-ONE = Execution(1)
 THREADS = [1, 2, 3, 8]
 
 
@@ -41,16 +40,15 @@ ONE_GROUP = Starts(np.array([0, 1], np.uint32))
 
 def lay_out(ratings, s, users, items):
     """Lay out by anything that has group starts."""
-    return layout.lay_out(ratings, s, np.asarray(users.starts), np.asarray(items.starts))
+    starts = np.asarray(users.starts), np.asarray(items.starts)
+    return layout.lay_out(ratings, s.plan(ratings.platform), *starts, threads=2)
 
 
 def laid_out(world, **values):
     """The world over laid-out ratings, its plain arrays in that order, too."""
     ratings = lay_out(world.ratings, settings(**values), world.users, world.items)
-    plain = (np.asarray(x) for x in (ratings.users, ratings.items, ratings.ratings))
-    return world._replace(
-        ratings=ratings, **dict(zip(("user_rows", "item_rows", "values"), plain, strict=True))
-    )
+    rows, columns, values = ratings.host()
+    return world._replace(ratings=ratings, user_rows=rows, item_rows=columns, values=values)
 
 
 def shape(strata):
@@ -79,9 +77,9 @@ ORDERS = ["shuffled", "runs", "group-blocks"]
 def test_one_thread_is_numpy_sgd_bit_for_bit(factors, rows, rounding, order, variant):
     world = laid_out(make_world(factors, "all", rows=rows), order=order)
     p, q, _ = sgd(world, pieces(world.ratings), rounding)
-    users, items, *_ = run(world, factors, variant, rounding=rounding)
-    np.testing.assert_array_equal(live_rows(users, factors), p)
-    np.testing.assert_array_equal(live_rows(items, factors), q)
+    users, items, *_ = run(world, variant, rounding=rounding)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
 
 
 @pytest.mark.parametrize("order", ["runs", "group-blocks"])
@@ -95,9 +93,9 @@ def test_one_thread_of_hogwild_is_numpy_sgd_bit_for_bit(order):
         blocks = reference.permutation(reference.stream_key(3, 2, 1), len(begins))
         expected = [(begins[b], ends[b]) for b in blocks]
     p, q, _ = sgd(world, expected)
-    users, items, *_ = run(world, 20)
-    np.testing.assert_array_equal(live_rows(users, 20), p)
-    np.testing.assert_array_equal(live_rows(items, 20), q)
+    users, items, *_ = run(world)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -106,7 +104,7 @@ def test_sums_are_those_of_the_sampled_ratings(threads, order):
     world = laid_out(make_world(33, count=2000, rows=(150, 90)), order=order)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
     *_, details = sgd(world, pieces(world.ratings))
-    *_, user_sums, item_sums = run(world, 33, threads=threads, sample_ratio=0.3)
+    *_, user_sums, item_sums = run(world, threads=threads, sample_ratio=0.3)
     for sums, side, rows, start in (
         (user_sums, "p", world.user_rows, starts[0]),
         (item_sums, "q", world.item_rows, starts[1]),
@@ -125,7 +123,6 @@ def test_sums_are_those_of_the_sampled_ratings(threads, order):
 
 def history(s, threads, data):
     """Every bit that a training leaves: factors, q-errors and storages of every epoch."""
-    ratings, users, items = data
     record = []
 
     def on_epoch(epoch, state):
@@ -133,9 +130,9 @@ def history(s, threads, data):
             record.append(np.array(side.codes).tobytes())
             record.append(np.array(side.q_error).tobytes())
 
-    state = initial_state(users.starts, items.starts, s)
-    state = fit(state, ratings, s, Execution(threads), on_epoch)
-    factors = [live_rows(side, s.factors).tobytes() for side in (state.users, state.items)]
+    execution = Execution(threads)
+    state = train_state(prepared(*data, s, execution), execution, on_epoch)
+    factors = [live_rows(side).tobytes() for side in (state.users, state.items)]
     return record, factors, np.array(state.users.codes).tolist()
 
 
@@ -204,11 +201,11 @@ def test_each_rating_is_visited_exactly_once(count, threads):
             ONE_GROUP,
             ONE_GROUP,
         ),
-        users=make_side(p, starts, codes),
-        items=make_side(q, starts, codes),
+        users=make_table(p, starts, codes),
+        items=make_table(q, starts, codes),
     )
-    users, *_ = run(world, 1, threads=threads, rates=(0.25, 0.0, 0.0))
-    assert (live_rows(users, 1) == 0.25).all()
+    users, *_ = run(world, threads=threads, rates=(0.25, 0.0, 0.0))
+    assert (live_rows(users) == 0.25).all()
 
 
 @pytest.mark.parametrize(("users", "items"), [(1, 1), (1, 50), (50, 1), (3, 200), (200, 5), (2, 2)])
@@ -301,19 +298,17 @@ def test_ranges_have_about_equally_many_ratings_and_tile_the_rows():
 def test_an_epoch_updates_every_table_in_place(method):
     s = settings(method=method, warmup=0, threshold=0.01)
     ratings, users, items = planted()
-    state = initial_state(users.starts, items.starts, s)
-    assert_updates_in_place(lay_out(ratings, s, users, items), state, s)
+    state = initial_state(users.starts, items.starts, s.plan())
+    assert_updates_in_place(lay_out(ratings, s, users, items), state, s.plan())
 
 
 def test_ratings_that_are_not_laid_out_as_asked_are_refused(data):
-    ratings, users, items = data
-    state = initial_state(users.starts, items.starts, settings())
-    with pytest.raises(ValueError, match="not laid out as the settings ask"):
-        train_epoch(state, ratings, settings(), ONE)
-    laid = lay_out(ratings, settings(), *data[1:])
-    assert lay_out(laid, settings(), *data[1:]) is laid
-    with pytest.raises(ValueError, match="laid out for other settings"):
-        lay_out(laid, settings(deterministic=False), *data[1:])
+    plan = settings().plan()
+    state = initial_state(data[1].starts, data[2].starts, plan)
+    racing = lay_out(data[0], settings(deterministic=False), *data[1:])
+    for ratings in (data[0], racing):
+        with pytest.raises(ValueError, match="not laid out as the plan asks"):
+            train_epoch(state, ratings, plan, ONE)
 
 
 BAD_STRATA = {
@@ -332,37 +327,39 @@ def test_the_handler_refuses_a_broken_layout(message):
     ratings = world.ratings
     object.__setattr__(ratings, "strata", BAD_STRATA[message](ratings.strata))
     with pytest.raises(jax.errors.JaxRuntimeError, match=message):
-        jax.block_until_ready(run(world, 8)[2])
+        jax.block_until_ready(run(world)[2])
 
 
 def test_cuda_is_refused_before_any_work(data, monkeypatch):
-    with pytest.raises(SettingsError, match=r"^train\.backend: .*: cuda has no train\.det"):
-        settings(backend="cuda")
-    assert settings(backend="auto").device == "cpu"
+    cuda, auto = RunSettings(backend="cuda"), RunSettings()
+    with pytest.raises(SettingsError, match=r"^run\.backend: 'cuda': cuda has no train\.det"):
+        backend_for(settings(), cuda)
+    assert backend_for(settings(), auto) == "cpu"
     for value in (False, None):
-        assert settings(backend="auto", deterministic=value).device == "auto"
-        assert settings(backend="cuda", deterministic=value).device == "cuda"
-
-    class Gpu:
-        platform = "gpu"
-
-    monkeypatch.setattr(type(jnp.zeros(1)), "devices", lambda _: {Gpu})
+        assert backend_for(settings(deterministic=value), auto) == "auto"
+        assert backend_for(settings(deterministic=value), cuda) == "cuda"
+    monkeypatch.setattr(Ratings, "platform", "gpu")
     with pytest.raises(BackendError, match="gpu runs Hogwild only"):
         lay_out(data[0], settings(), *data[1:])
-    unasked = settings(deterministic=None)
-    assert lay_out(data[0], unasked, *data[1:]) is data[0]  # there, Hogwild is the default
+    with pytest.raises(BackendError, match="gpu has no group-blocks"):
+        lay_out(data[0], settings(deterministic=None, order="group-blocks"), *data[1:])
+    # there, Hogwild is the default
+    assert lay_out(data[0], settings(deterministic=None), *data[1:]).strata is None
 
 
 @pytest.mark.parametrize(("platform", "default"), [("cpu", True), ("gpu", False)])
 def test_the_device_decides_where_nobody_else_does(platform, default):
-    assert TrainSettings().on(platform).deterministic is default
+    assert TrainSettings().plan(platform).deterministic is default
     for asked in (True, False):
-        assert TrainSettings(deterministic=asked).on(platform).deterministic is asked
+        assert TrainSettings(deterministic=asked).plan(platform).deterministic is asked
 
 
 def test_training_on_the_cpu_is_deterministic_unless_told_otherwise(data):
     assert lay_out(data[0], settings(deterministic=None), *data[1:]).strata is not None
-    assert lay_out(data[0], settings(deterministic=False), *data[1:]) is data[0]
+    racing = lay_out(data[0], settings(deterministic=False), *data[1:])
+    assert racing.strata is None
+    for laid, given in zip(racing.host(), data[0].host(), strict=True):
+        np.testing.assert_array_equal(laid, given)
 
 
 def test_more_ratings_than_there_are_places_are_refused(data, monkeypatch):

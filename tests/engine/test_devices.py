@@ -13,8 +13,10 @@ import mascot_ffi
 import pytest
 
 import mascot_jax
-from mascot_jax.engine.devices import choose_device, explain
+from mascot_jax.engine.devices import choose_device, device_for_use, execution_of, explain
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import BackendError
+from mascot_jax.settings import RunSettings, TrainSettings
 from pipeline.common.hardware import describe_hardware
 
 CHECKOUT = Path(__file__).parents[2]
@@ -154,6 +156,21 @@ def test_cpu_asks_no_gpu(monkeypatch):
     assert device.platform == "cpu"
     with jax.default_device(device):
         assert jnp.zeros(3).devices() == {device}
+
+
+def test_a_model_is_used_on_a_gpu_where_that_could_have_trained_it(monkeypatch):
+    (gpu,) = machine(monkeypatch, READY, capabilities=["9.0"])
+    on_gpu, on_cpu = (TrainSettings().plan(platform) for platform in ("gpu", "cpu"))
+    assert device_for_use(on_gpu) is device_for_use(on_gpu, "cuda") is gpu
+    assert device_for_use(on_gpu, "cpu").platform == device_for_use(on_cpu).platform == "cpu"
+    machine(monkeypatch, READY)
+    assert device_for_use(on_gpu, "cuda").platform == "cpu"
+
+
+def test_a_training_takes_the_threads_it_is_told_else_all_it_may_use():
+    plan = TrainSettings(writes="store").plan()
+    assert execution_of(plan, RunSettings(threads=3)) == Execution(3, writes="store")
+    assert execution_of(plan, RunSettings()).threads == len(os.sched_getaffinity(0))
 
 
 def test_importing_the_library_starts_no_back_end():

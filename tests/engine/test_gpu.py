@@ -2,6 +2,7 @@
 
 import os
 import statistics
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 from mascot_jax.engine import kernels
 from mascot_jax.engine.devices import choose_device
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.errors import BackendError
@@ -20,12 +22,13 @@ from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.scoring import HeldOut
 from tests.support import cuda_reference
-from tests.support.movielens import make_fold, read_ml_1m
+from tests.support.movielens import final_rmse, make_fold, read_ml_1m
 from tests.support.worlds import (
     CODES,
+    ONE,
     RATES,
     live_rows,
-    make_side,
+    make_table,
     make_world,
     put,
     row_codes,
@@ -76,7 +79,13 @@ def on_cpu():
 
 
 def jitted(kernel):
-    return jax.jit(kernel, static_argnames=("factors", "execution"))
+    return jax.jit(kernel, static_argnames="execution")
+
+
+def laid_out(world, plan):
+    """The world's ratings on JAX's default device."""
+    starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
+    return lay_out(world.ratings, plan, *starts, threads=1)
 
 
 def one_rating_each(count, rating, p, q, codes):
@@ -85,8 +94,8 @@ def one_rating_each(count, rating, p, q, codes):
     values = np.full(count, rating, np.float32)
     return make_world(1)._replace(
         ratings=make_ratings(ids, ids, values, count, count),
-        users=make_side(np.asarray(p, np.float32), starts, np.array([codes[0]])),
-        items=make_side(np.asarray(q, np.float32), starts, np.array([codes[1]])),
+        users=make_table(np.asarray(p, np.float32), starts, np.array([codes[0]])),
+        items=make_table(np.asarray(q, np.float32), starts, np.array([codes[1]])),
     )
 
 
@@ -112,7 +121,8 @@ def in_runs(world, length=8):
 
 def test_arrays_lie_on_the_gpu(gpu):
     world = make_world(8)
-    assert {d for leaf in jax.tree.leaves(world[:3]) for d in leaf.devices()} == {gpu}
+    made = laid_out(world, TrainSettings().plan("gpu")), world.users, world.items
+    assert {d for leaf in jax.tree.leaves(made) for d in leaf.devices()} == {gpu}
     assert gpu.platform != "cpu"
 
 
@@ -123,9 +133,9 @@ def test_an_update_by_hand(factors, codes, execution):
     # every number is a short sum of powers of two, so that nothing is rounded in any order
     rows = np.ones((5, factors))
     world = one_rating_each(5, factors / 8 + 1, rows / 2, rows / 4, codes)  # the error is 1
-    users, items, *_ = visit(world, factors, execution, rates=(0.5, 0.25, 0.5))
-    np.testing.assert_array_equal(live_rows(users, factors), rows * 0.5625)
-    np.testing.assert_array_equal(live_rows(items, factors), rows * 0.4375)
+    users, items, *_ = visit(world, execution, rates=(0.5, 0.25, 0.5))
+    np.testing.assert_array_equal(live_rows(users), rows * 0.5625)
+    np.testing.assert_array_equal(live_rows(items), rows * 0.4375)
 
 
 @pytest.mark.parametrize("lookup", LOOKUPS)
@@ -140,8 +150,8 @@ def test_no_update_of_a_shared_row_is_lost(factors, code, shared, lookup):
     ids, sizes = (many, one), (count, 1)
     ones, zeros = np.ones((count, factors), np.float32), np.zeros((1, factors), np.float32)
     sides = [
-        make_side(ones, np.array([0, count]), np.array([0])),
-        make_side(zeros, np.array([0, 1]), np.array([code])),
+        make_table(ones, np.array([0, count]), np.array([0])),
+        make_table(zeros, np.array([0, 1]), np.array([code])),
     ]
     if shared == "user":
         ids, sizes, sides = ids[::-1], sizes[::-1], sides[::-1]
@@ -150,9 +160,9 @@ def test_no_update_of_a_shared_row_is_lost(factors, code, shared, lookup):
         users=sides[0],
         items=sides[1],
     )
-    users, items, *_ = visit(world, factors, Execution(lookup=lookup), rates=(2.0**-50, 0, 0))
+    users, items, *_ = visit(world, Execution(lookup=lookup), rates=(2.0**-50, 0, 0))
     side = users if shared == "user" else items
-    np.testing.assert_array_equal(live_rows(side, factors), zeros + count / 1024)
+    np.testing.assert_array_equal(live_rows(side), zeros + count / 1024)
 
 
 def assert_like_the_cpus(got, wanted, before, codes):
@@ -184,10 +194,10 @@ def assert_an_epoch_is_the_cpus(factors, codes, execution, layout):
     with on_cpu():
         world = layout(diagonal(factors, codes))
         storages = row_codes(world.users), row_codes(world.items)
-        wanted = visit(world, factors)
-    got = visit(layout(diagonal(factors, codes)), factors, execution)
+        wanted = visit(world)
+    got = visit(layout(diagonal(factors, codes)), execution)
     for side, before in enumerate((world.p, world.q)):
-        rows, cpus = live_rows(got[side], factors), live_rows(wanted[side], factors)
+        rows, cpus = live_rows(got[side]), live_rows(wanted[side])
         changed = (rows != before).any(axis=1)
         assert changed[np.unique((world.user_rows, world.item_rows)[side])].mean() > 0.9
         assert_like_the_cpus(rows, cpus, before, storages[side])
@@ -202,14 +212,6 @@ OTHER_ARITHMETIC = [
 """Arithmetic, the storage of its rows, quantiser."""
 
 
-def only(world, name):
-    """The world with tables of one storage."""
-    users, items = (
-        side._replace(tables={name: side.tables[name]}) for side in (world.users, world.items)
-    )
-    return world._replace(users=users, items=items)
-
-
 @pytest.mark.parametrize("layout", [lambda world: world, in_runs], ids=["shuffled", "runs"])
 @pytest.mark.parametrize("writes", WRITES)
 @pytest.mark.parametrize(("arithmetic", "storage", "quantiser"), OTHER_ARITHMETIC)
@@ -217,7 +219,7 @@ def only(world, name):
 def test_other_arithmetic_is_numpys_bit_for_bit(
     factors, arithmetic, storage, quantiser, writes, layout
 ):
-    world = layout(only(diagonal(factors, storage, 320), storage))
+    world = layout(diagonal(factors, storage, 320).only(storage))
     codes = row_codes(world.users), row_codes(world.items)
     p, q = world.p.copy(), world.q.copy()
     for first in range(0, 320, 64):  # nothing is shared by two of these
@@ -227,11 +229,10 @@ def test_other_arithmetic_is_numpys_bit_for_bit(
                 world.user_rows[part], world.item_rows[part], world.values[part], p, q, codes,
                 RATES, writes == "store", arithmetic=arithmetic, quantiser=quantiser,
             )  # fmt: skip
-    users, items, *sums = visit(
-        world, factors, Execution(writes=writes), arithmetic=arithmetic, quantiser=quantiser
-    )
-    np.testing.assert_array_equal(live_rows(users, factors), p)
-    np.testing.assert_array_equal(live_rows(items, factors), q)
+    execution = Execution(writes=writes)
+    users, items, *sums = visit(world, execution, arithmetic=arithmetic, quantiser=quantiser)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
     assert not any(np.asarray(s).any() for s in sums)
 
 
@@ -239,9 +240,9 @@ def test_other_arithmetic_is_numpys_bit_for_bit(
 @pytest.mark.parametrize("factors", [1, 100, 256])
 def test_a_full_word_is_float32(factors, writes):
     def run(**options):
-        world = only(diagonal(factors, "float32"), "float32")
-        users, items, *_ = visit(world, factors, Execution(writes=writes), **options)
-        return live_rows(users, factors), live_rows(items, factors)
+        world = diagonal(factors, "float32").only("float32")
+        users, items, *_ = visit(world, Execution(writes=writes), **options)
+        return live_rows(users), live_rows(items)
 
     wanted, got = run(), run(arithmetic="fixed", quantiser=24)
     np.testing.assert_array_equal(got[0], wanted[0])
@@ -250,13 +251,12 @@ def test_a_full_word_is_float32(factors, writes):
 
 @pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
 def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
-    users, items, *_ = visit(
-        make_world(factors, codes, count=3000), factors, execution, sample_ratio=0.5
-    )
+    world = make_world(factors, codes, count=3000)
+    users, items, *_ = visit(world, execution, sample_ratio=0.5)
     padded = -(-factors // 16) * 16
     for side in (users, items):
-        for code, storage in by_code(side.tables).items():
-            table, live = np.asarray(side.tables[storage.name]), row_codes(side) == code
+        for code, storage in by_code(side.stored).items():
+            table, live = np.asarray(side.stored[storage.name]), row_codes(side) == code
             assert (table[~live] == 77).all()
             assert not table[live][:, factors:padded].any()
 
@@ -264,8 +264,8 @@ def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
 @pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
 def test_sums_are_those_of_the_sampled_ratings(factors, codes, execution):
     with on_cpu():
-        cpus = visit(diagonal(factors, codes, 3000), factors, sample_ratio=0.3)[2:]
-    got = visit(diagonal(factors, codes, 3000), factors, execution, sample_ratio=0.3)[2:]
+        cpus = visit(diagonal(factors, codes, 3000), sample_ratio=0.3)[2:]
+    got = visit(diagonal(factors, codes, 3000), execution, sample_ratio=0.3)[2:]
     lost = factors + 2
     for sums, wanted in zip(map(np.asarray, got), map(np.asarray, cpus), strict=True):
         others = np.arange(factors + 4) != lost
@@ -282,14 +282,14 @@ def test_sums_are_those_of_the_sampled_ratings(factors, codes, execution):
 def test_sampling_everything_counts_every_rating_once(groups, lookup):
     world = make_world(16, count=100_000, rows=(5000, 3000), groups=groups)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
-    sums = visit(world, 16, Execution(lookup=lookup), sample_ratio=1.0)[2:]
+    sums = visit(world, Execution(lookup=lookup), sample_ratio=1.0)[2:]
     for side, rows in enumerate((world.user_rows, world.item_rows)):
         counts = np.histogram(rows, starts[side])[0]
         np.testing.assert_array_equal(np.asarray(sums[side])[:, 17], counts)
 
 
 def test_nothing_is_summed_in_an_epoch_that_does_not_measure():
-    sums = visit(make_world(33), 33)[2:]
+    sums = visit(make_world(33))[2:]
     assert not any(np.asarray(s).any() for s in sums)
 
 
@@ -298,20 +298,20 @@ def test_nothing_is_summed_in_an_epoch_that_does_not_measure():
 def test_each_rating_is_visited_exactly_once(count, execution):
     # With q = 1 and no regularisation, p grows by eta * (r - p) once.
     world = one_rating_each(count, 1, np.zeros((count, 1)), np.ones((count, 1)), (0, 0))
-    users, *_ = visit(world, 1, execution, rates=(0.5, 0.0, 0.0))
-    np.testing.assert_array_equal(live_rows(users, 1), np.full((count, 1), 0.5))
+    users, *_ = visit(world, execution, rates=(0.5, 0.0, 0.0))
+    np.testing.assert_array_equal(live_rows(users), np.full((count, 1), 0.5))
 
 
 @pytest.mark.parametrize("codes", CODES)
 def test_streaming_changes_nothing(codes):
     world = make_world(33, codes, count=3000)
-    before = live_rows(world.users, 33), live_rows(world.items, 33)
+    before = live_rows(world.users), live_rows(world.items)
     users, items = jitted(kernels.run_stream)(
         world.ratings, world.users, world.items, jnp.zeros(5, jnp.float32),
-        jnp.zeros(2, jnp.uint32), factors=33, execution=Execution(),
+        jnp.zeros(2, jnp.uint32), execution=ONE,
     )  # fmt: skip
-    np.testing.assert_array_equal(live_rows(users, 33), before[0])
-    np.testing.assert_array_equal(live_rows(items, 33), before[1])
+    np.testing.assert_array_equal(live_rows(users), before[0])
+    np.testing.assert_array_equal(live_rows(items), before[1])
 
 
 @pytest.mark.parametrize("factors", FACTORS)
@@ -319,13 +319,13 @@ def test_promotion_is_of_the_groups_told_only(factors):
     world = make_world(
         factors, "all", rows=(2300, 17)
     )  # groups in int8, float32, float16, int8, ...
-    before, old = live_rows(world.users, factors), np.asarray(world.users.tables["float32"])
+    before, old = live_rows(world.users), np.asarray(world.users.stored["float32"])
     codes = jnp.array([1, 0, 0, 0, 0], dtype=jnp.uint8)
-    side = jitted(kernels.promote)(world.users, codes, factors=factors, execution=Execution())
+    side = jitted(kernels.promote)(world.users, codes, execution=ONE)
     half = row_codes(side) == 1
     before[half] = before[half].astype(np.float16)
-    np.testing.assert_array_equal(live_rows(side, factors), before)
-    table = np.asarray(side.tables["float32"])
+    np.testing.assert_array_equal(live_rows(side), before)
+    table = np.asarray(side.stored["float32"])
     np.testing.assert_array_equal(table[half], old[half])
     assert not table[~half][:, factors:].any()
 
@@ -337,7 +337,7 @@ def test_predictions_are_the_products_of_the_rows(factors, codes, lookup):
     world = make_world(factors, codes, count=10_001)
     got = jitted(kernels.predict)(
         world.ratings.users, world.ratings.items, world.users, world.items,
-        factors=factors, execution=Execution(lookup=lookup),
+        execution=Execution(lookup=lookup),
     )  # fmt: skip
     p, q = world.p.astype(np.float64), world.q.astype(np.float64)
     wanted = (p[world.user_rows] * q[world.item_rows]).sum(axis=1)
@@ -351,17 +351,17 @@ def test_check_finite_finds_the_group(factors, storage, bad):
     world = make_world(factors, storage.partition("-")[0], rows=(2300, 17))
     starts, check = np.asarray(world.users.starts), jitted(kernels.check_finite)
     for row in (starts[2], starts[3] - 1):
-        table = np.array(world.users.tables[storage])
+        table = np.array(world.users.stored[storage])
         if storage == "int8-32":  # the last scale
             end = STORAGES[storage].elements(factors)
             table[row, end - 4 : end] = np.array([bad], np.float32).view(np.int8)
         else:
             table[row, factors - 1] = bad
-        tables = world.users.tables | {storage: put(table, factors, STORAGES[storage])}
-        side = world.users._replace(tables=tables)
-        finite = check(side, factors=factors, execution=Execution())
+        tables = world.users.stored | {storage: put(table, factors, STORAGES[storage])}
+        side = replace(world.users, stored=tables)
+        finite = check(side, execution=ONE)
         assert finite.tolist() == [1, 1, 0, 1, 1]
-    assert check(world.items, factors=factors, execution=Execution()).tolist() == [1] * 5
+    assert check(world.items, execution=ONE).tolist() == [1] * 5
 
 
 @pytest.mark.parametrize(
@@ -375,18 +375,19 @@ def test_epochs_are_in_place_and_tell_the_host_nothing(method):
     settings = validate(
         TrainSettings, {"method": method, "factors": 40, "warmup": 0, "threshold": 0.01}
     )
+    plan = settings.plan("gpu")
     world = make_world(40, count=5000)
-    starts = [np.asarray(side.starts) for side in (world.users, world.items)]
-    state = initial_state(*starts, settings)
+    ratings = laid_out(world, plan)
+    state = initial_state(np.asarray(world.users.starts), np.asarray(world.items.starts), plan)
 
     def pointers():
         sides = state.users, state.items
-        return [table.unsafe_buffer_pointer() for side in sides for table in side.tables.values()]
+        return [table.unsafe_buffer_pointer() for side in sides for table in side.stored.values()]
 
     before = pointers()
     with jax.transfer_guard_device_to_host("disallow_explicit"):
         for _ in range(3):
-            state, _ = train_epoch(state, world.ratings, settings, Execution())
+            state, _ = train_epoch(state, ratings, plan, ONE)
         jax.block_until_ready(state)
     assert pointers() == before
 
@@ -396,7 +397,7 @@ def test_a_score_is_the_cpus():
         world = make_world(33, count=2_100_003)
         rule = ColdRule(3.0, 20, 15)
         held_out = HeldOut(world.user_rows, world.item_rows, world.values, rule)
-        return held_out.score(world.users, world.items, 33, Execution(2), (-0.5, 0.5))
+        return held_out.score(world.users, world.items, Execution(2), (-0.5, 0.5))
 
     with on_cpu():
         wanted = score()
@@ -416,10 +417,10 @@ def test_movielens_1m_is_learned_as_on_the_cpu(ml_1m, method, order):
     execution = Execution(len(os.sched_getaffinity(0)))
 
     def rmse():
-        fold = make_fold(ml_1m)
+        problem = make_fold(ml_1m).problem
         options = {"method": method, "order": order}
         settings = [validate(TrainSettings, options | {"seed": seed}) for seed in range(3)]
-        return statistics.fmean(fold.train(s, execution) for s in settings)
+        return statistics.fmean(final_rmse(problem, s, execution) for s in settings)
 
     with on_cpu():
         wanted = rmse()

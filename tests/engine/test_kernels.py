@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ import pytest
 
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.tables import allocate
 from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES, by_code
 from tests.support import reference
 from tests.support.worlds import (
@@ -18,7 +21,7 @@ from tests.support.worlds import (
     RATES,
     epoch,
     live_rows,
-    make_side,
+    make_table,
     make_world,
     put,
     row_codes,
@@ -30,8 +33,8 @@ SCALED = [storage for storage in STORAGES.values() if storage.scale_block]
 FACTORS = [1, 7, 31, 32, 33, 64, 100, 128, 200, 256]
 
 
-def run(world, factors, variant="auto", threads=1, **options):
-    return visit(world, factors, Execution(threads, variant), **options)
+def run(world, variant="auto", threads=1, **options):
+    return visit(world, Execution(threads, variant), **options)
 
 
 def dither_key(rounding):
@@ -64,9 +67,9 @@ def sgd(world, pieces=None, rounding="nearest", block=32):
 def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, rounding, variant):
     world = make_world(factors, codes, count=100)
     p, q, _ = sgd(world, rounding=rounding)
-    users, items, *_ = run(world, factors, variant, rounding=rounding)
-    np.testing.assert_array_equal(live_rows(users, factors), p)
-    np.testing.assert_array_equal(live_rows(items, factors), q)
+    users, items, *_ = run(world, variant, rounding=rounding)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -75,9 +78,9 @@ def test_one_thread_is_numpy_sgd_bit_for_bit(factors, codes, rounding, variant):
 def test_every_block_of_int8_has_a_scale(factors, storage, variant):
     world = make_world(factors, "all", count=200, int8=storage.name)
     p, q, _ = sgd(world, rounding="stochastic", block=storage.scale_block)
-    users, items, *_ = run(world, factors, variant, rounding="stochastic")
-    np.testing.assert_array_equal(live_rows(users, factors), p)
-    np.testing.assert_array_equal(live_rows(items, factors), q)
+    users, items, *_ = run(world, variant, rounding="stochastic")
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -87,14 +90,14 @@ def test_a_row_is_rounded_once_for_ratings_that_follow_one_another(codes, roundi
     world = make_world(40, codes, count=300)
     order = np.argsort(world.user_rows, kind="stable")
     ids = world.user_rows[order], world.item_rows[order]
-    ratings = kernels.Ratings(*map(jnp.asarray, (*ids, world.values[order])), 23, 17)
+    ratings = Ratings(*map(jnp.asarray, (*ids, world.values[order])), 23, 17)
     world = world._replace(
         ratings=ratings, user_rows=ids[0], item_rows=ids[1], values=world.values[order]
     )
     p, q, _ = sgd(world, rounding=rounding)
-    users, items, *_ = run(world, 40, variant, rounding=rounding)
-    np.testing.assert_array_equal(live_rows(users, 40), p)
-    np.testing.assert_array_equal(live_rows(items, 40), q)
+    users, items, *_ = run(world, variant, rounding=rounding)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
 
 
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
@@ -104,7 +107,7 @@ def test_sums_are_those_of_the_sampled_ratings(factors, variant, rounding):
     world = make_world(factors, "all", count=300)
     starts = np.asarray(world.users.starts), np.asarray(world.items.starts)
     *_, details = sgd(world, rounding=rounding)
-    *_, user_sums, item_sums = run(world, factors, variant, sample_ratio=0.3, rounding=rounding)
+    *_, user_sums, item_sums = run(world, variant, sample_ratio=0.3, rounding=rounding)
     sampled = [i for i in range(300) if reference.is_sampled(3, 2, i, 0.3)]
     assert 60 < len(sampled) < 120
     for sums, side, rows, start in (
@@ -131,7 +134,7 @@ def test_sums_are_those_of_the_sampled_ratings(factors, variant, rounding):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_sampling_everything_counts_every_rating_once(variant):
     world = make_world(16, count=5000)
-    *_, user_sums, item_sums = run(world, 16, variant, threads=2, sample_ratio=1.0)
+    *_, user_sums, item_sums = run(world, variant, threads=2, sample_ratio=1.0)
     for sums, rows, side in ((user_sums, world.user_rows, 0), (item_sums, world.item_rows, 1)):
         starts = np.asarray(make_world(16, count=5000)[1 + side].starts)
         counts = np.histogram(rows, starts)[0]
@@ -146,18 +149,18 @@ def test_each_rating_is_visited_exactly_once(count, threads, variant):
     p, q = np.zeros((count, 1), np.float32), np.ones((count, 1), np.float32)
     starts, codes = np.array([0, count]), np.array([0])
     world = make_world(1)._replace(
-        ratings=kernels.Ratings(
+        ratings=Ratings(
             jnp.arange(count, dtype=jnp.uint32),
             jnp.arange(count, dtype=jnp.uint32),
             jnp.ones(count, dtype=jnp.float32),
             count,
             count,
         ),
-        users=make_side(p, starts, codes),
-        items=make_side(q, starts, codes),
+        users=make_table(p, starts, codes),
+        items=make_table(q, starts, codes),
     )
-    users, *_ = run(world, 1, variant, threads, rates=(0.5, 0.0, 0.0))
-    np.testing.assert_array_equal(live_rows(users, 1), np.full((count, 1), 0.5, np.float32))
+    users, *_ = run(world, variant, threads, rates=(0.5, 0.0, 0.0))
+    np.testing.assert_array_equal(live_rows(users), np.full((count, 1), 0.5, np.float32))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -165,15 +168,15 @@ def test_each_rating_is_visited_exactly_once(count, threads, variant):
 @pytest.mark.parametrize("factors", [7, 33, 128])
 def test_rows_outside_the_batch_and_padding_are_untouched(factors, codes, variant):
     world = make_world(factors, codes, count=40)
-    before = [{n: np.array(t) for n, t in s.tables.items()} for s in (world.users, world.items)]
-    users, items, *_ = run(world, factors, variant, sample_ratio=0.5)
+    before = [{n: np.array(t) for n, t in s.stored.items()} for s in (world.users, world.items)]
+    users, items, *_ = run(world, variant, sample_ratio=0.5)
     for side, old, rows in (
         (users, before[0], world.user_rows),
         (items, before[1], world.item_rows),
     ):
         code = np.repeat(np.asarray(side.codes), np.diff(np.asarray(side.starts)))
-        for storage in by_code(side.tables).values():
-            new = np.asarray(side.tables[storage.name])
+        for storage in by_code(side.stored).values():
+            new = np.asarray(side.stored[storage.name])
             visited = np.isin(np.arange(len(code)), rows) & (code == storage.code)
             np.testing.assert_array_equal(new[~visited], old[storage.name][~visited])
             padding = np.ones(new.shape[1], dtype=bool)
@@ -192,9 +195,9 @@ def test_rows_are_found_in_any_table_of_groups(groups, seed):
     world = make_world(8, "all", count=400, rows=(61, 16), groups=groups, seed=seed)
     starts = np.asarray(world.users.starts)
     p, q, _ = sgd(world)
-    users, items, user_sums, _ = run(world, 8, sample_ratio=1.0)
-    np.testing.assert_array_equal(live_rows(users, 8), p)
-    np.testing.assert_array_equal(live_rows(items, 8), q)
+    users, items, user_sums, _ = run(world, sample_ratio=1.0)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
     np.testing.assert_array_equal(
         np.asarray(user_sums)[:, 9], np.histogram(world.user_rows, starts)[0]
     )
@@ -203,15 +206,14 @@ def test_rows_are_found_in_any_table_of_groups(groups, seed):
 @pytest.mark.parametrize("codes", ["float32", "float16", "int8", "all"])
 def test_streaming_changes_nothing(codes):
     world = make_world(33, codes)
-    before = live_rows(world.users, 33), live_rows(world.items, 33)
+    before = live_rows(world.users), live_rows(world.items)
     rates, counters = jnp.zeros(5, jnp.float32), jnp.zeros(2, jnp.uint32)
-    stream = jax.jit(kernels.run_stream, static_argnames=("factors", "execution"))
+    stream = jax.jit(kernels.run_stream, static_argnames="execution")
     users, items = stream(
-        world.ratings, world.users, world.items, rates, counters,
-        factors=33, execution=Execution(2),
-    )  # fmt: skip
-    np.testing.assert_array_equal(live_rows(users, 33), before[0])
-    np.testing.assert_array_equal(live_rows(items, 33), before[1])
+        world.ratings, world.users, world.items, rates, counters, execution=Execution(2)
+    )
+    np.testing.assert_array_equal(live_rows(users), before[0])
+    np.testing.assert_array_equal(live_rows(items), before[1])
 
 
 @pytest.mark.parametrize(("codes", "to"), [("float32", 1), ("float32", 2), ("float16", 2)])
@@ -219,23 +221,23 @@ def test_promotion_never_goes_back(codes, to):
     side = make_world(8, codes).users
     back = jnp.full(5, to, dtype=jnp.uint8)
     with pytest.raises(jax.errors.JaxRuntimeError, match="group 0 would go back"):
-        jax.block_until_ready(kernels.promote(side, back, factors=8, execution=Execution(1)))
+        jax.block_until_ready(kernels.promote(side, back, execution=ONE))
 
 
 def test_an_epoch_is_in_place():
     world = make_world(128, "mixed")
     before = [
-        t.unsafe_buffer_pointer() for s in (world.users, world.items) for t in s.tables.values()
+        t.unsafe_buffer_pointer() for s in (world.users, world.items) for t in s.stored.values()
     ]
-    users, items, *_ = run(world, 128)
-    after = [t.unsafe_buffer_pointer() for s in (users, items) for t in s.tables.values()]
+    users, items, *_ = run(world)
+    after = [t.unsafe_buffer_pointer() for s in (users, items) for t in s.stored.values()]
     assert before == after
 
 
 def test_rows_are_aligned_to_cache_lines():
     for storage in STORAGES.values():
         for factors in FACTORS:
-            table = kernels.allocate_table(3, factors, storage)
+            table = allocate(3, factors, storage)
             assert table.unsafe_buffer_pointer() % 64 == 0
             assert table.shape[1] * storage.dtype.itemsize % 64 == 0
             assert table.shape[1] >= factors
@@ -245,7 +247,7 @@ def test_rows_are_aligned_to_cache_lines():
 def large():
     """A side of 128 factors whose last row lies past element 2^31; other rows take no memory."""
     rows, k = 16_777_300, 128
-    tables = {s.name: kernels.allocate_table(rows, k, s) for s in (FLOAT16, FLOAT32)}
+    tables = {s.name: allocate(rows, k, s) for s in (FLOAT16, FLOAT32)}
     fill = jax.jit(lambda t, value: t.at[rows - 1].set(value), donate_argnums=0)
     tables["float16"] = fill(tables["float16"], jnp.float16(0.5))
     tables["float32"] = fill(tables["float32"], jnp.float32(0.5))
@@ -263,52 +265,48 @@ def last_row(table):
 def test_index_products_pass_two_to_the_31(large, storage, large_side):
     rows, k, tables = large
     start = jnp.array([0, rows], dtype=jnp.uint32)
-    tall = make_side(np.zeros((1, k), np.float32), np.array([0, 1]), np.array([storage.code]))
-    tall = tall._replace(tables={storage.name: tables[storage.name]}, starts=start)
-    flat = make_side(np.full((1, k), 0.25, np.float32), np.array([0, 1]), np.array([0]))
+    tall = make_table(np.zeros((1, k), np.float32), np.array([0, 1]), np.array([storage.code]))
+    tall = replace(tall, stored={storage.name: tables[storage.name]}, starts=start)
+    flat = make_table(np.full((1, k), 0.25, np.float32), np.array([0, 1]), np.array([0]))
     ids = {"tall": jnp.array([rows - 1], jnp.uint32), "flat": jnp.array([0], jnp.uint32)}
     first, second = ("tall", "flat") if large_side == "users" else ("flat", "tall")
     sides = {"tall": tall, "flat": flat}
     counts = {"tall": rows, "flat": 1}
-    ratings = kernels.Ratings(
+    ratings = Ratings(
         ids[first], ids[second], jnp.array([17.0], jnp.float32), counts[first], counts[second]
     )
-    dots = kernels.predict(
-        ids[first], ids[second], sides[first], sides[second], factors=k, execution=ONE
-    )
+    dots = kernels.predict(ids[first], ids[second], sides[first], sides[second], execution=ONE)
     assert dots.tolist() == [16.0]  # 128 * 0.5 * 0.25, so the error is 1: p grows by q, q by p
     world = make_world(1)._replace(ratings=ratings, users=sides[first], items=sides[second])
-    users, items, *_ = run(world, k, rates=(1.0, 0.0, 0.0))
+    users, items, *_ = run(world, rates=(1.0, 0.0, 0.0))
     tall, flat = (users, items) if large_side == "users" else (items, users)
-    assert (last_row(tall.tables[storage.name]) == 0.75).all()
-    assert (live_rows(flat, k) == 0.75).all()
+    assert (last_row(tall.stored[storage.name]) == 0.75).all()
+    assert (live_rows(flat) == 0.75).all()
     reset = jax.jit(lambda t: t.at[rows - 1].set(0.5), donate_argnums=0)
-    tables[storage.name] = reset(tall.tables[storage.name])
+    tables[storage.name] = reset(tall.stored[storage.name])
     finite = kernels.check_finite(
-        tall._replace(tables={storage.name: tables[storage.name]}), factors=k, execution=ONE
+        replace(tall, stored={storage.name: tables[storage.name]}), execution=ONE
     )
     assert finite.tolist() == [1]
 
 
 def test_promotion_passes_two_to_the_31(large):
     rows, k, tables = large
-    side = make_side(np.zeros((2, k), np.float32), np.array([0, 1, 2]), np.array([1, 1]))
-    side = side._replace(tables=dict(tables), starts=jnp.array([0, rows - 1, rows], jnp.uint32))
-    promote = jax.jit(
-        kernels.promote, static_argnames=("factors", "execution"), donate_argnames="side"
-    )
-    side = promote(side, jnp.array([1, 0], jnp.uint8), factors=k, execution=ONE)
-    tables.update(side.tables)
-    assert (last_row(side.tables["float32"]) == 0.5).all()
+    side = make_table(np.zeros((2, k), np.float32), np.array([0, 1, 2]), np.array([1, 1]))
+    side = replace(side, stored=dict(tables), starts=jnp.array([0, rows - 1, rows], jnp.uint32))
+    promote = jax.jit(kernels.promote, static_argnames="execution", donate_argnames="table")
+    side = promote(side, jnp.array([1, 0], jnp.uint8), execution=ONE)
+    tables.update(side.stored)
+    assert (last_row(side.stored["float32"]) == 0.5).all()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("factors", [1, 33, 128, 200])
 def test_predict_is_the_dot_product_of_the_update(factors, variant):
     world = make_world(factors, "all")
-    got = jax.jit(kernels.predict, static_argnames=("factors", "execution"))(
+    got = jax.jit(kernels.predict, static_argnames="execution")(
         world.ratings.users, world.ratings.items, world.users, world.items,
-        factors=factors, execution=Execution(2, variant),
+        execution=Execution(2, variant),
     )  # fmt: skip
     pairs = zip(world.user_rows, world.item_rows, strict=True)
     expected = [reference.dot(world.p[u], world.q[i]) for u, i in pairs]
@@ -319,15 +317,15 @@ def test_predict_is_the_dot_product_of_the_update(factors, variant):
 @pytest.mark.parametrize("factors", [7, 128])
 def test_promotion_widens_exactly_and_only_the_groups_told(factors, variant):
     world = make_world(factors, "float16")
-    before = live_rows(world.users, factors)
-    old32 = np.array(world.users.tables["float32"])
+    before = live_rows(world.users)
+    old32 = np.array(world.users.stored["float32"])
     codes = jnp.array([1, 0, 1, 0, 1], dtype=jnp.uint8)
-    side = jax.jit(kernels.promote, static_argnames=("factors", "execution"))(
-        world.users, codes, factors=factors, execution=Execution(2, variant)
+    side = jax.jit(kernels.promote, static_argnames="execution")(
+        world.users, codes, execution=Execution(2, variant)
     )
-    np.testing.assert_array_equal(live_rows(side, factors), before)
+    np.testing.assert_array_equal(live_rows(side), before)
     rows = np.repeat(np.asarray(codes), np.diff(np.asarray(side.starts)))
-    table = np.asarray(side.tables["float32"])
+    table = np.asarray(side.stored["float32"])
     np.testing.assert_array_equal(table[rows == 1], old32[rows == 1])
     assert not table[rows == 0][:, factors:].any()
 
@@ -336,18 +334,18 @@ def test_promotion_widens_exactly_and_only_the_groups_told(factors, variant):
 @pytest.mark.parametrize("factors", [7, 40, 128])
 def test_promotion_goes_through_float16_to_float32(factors, variant):
     world = make_world(factors, "int8")
-    before = live_rows(world.users, factors)
-    promote = jax.jit(kernels.promote, static_argnames=("factors", "execution"))
-    options = {"factors": factors, "execution": Execution(2, variant)}
-    half = promote(world.users, jnp.array([2, 1, 1, 2, 0], jnp.uint8), **options)
+    before = live_rows(world.users)
+    promote = jax.jit(kernels.promote, static_argnames="execution")
+    execution = Execution(2, variant)
+    half = promote(world.users, jnp.array([2, 1, 1, 2, 0], jnp.uint8), execution=execution)
     expected = before.copy()
     codes = row_codes(half)
     expected[codes == 1] = before[codes == 1].astype(np.float16)
-    np.testing.assert_array_equal(live_rows(half, factors), expected)
-    table = np.asarray(half.tables["float16"])
+    np.testing.assert_array_equal(live_rows(half), expected)
+    table = np.asarray(half.stored["float16"])
     assert not table[codes == 1][:, factors:].any()  # padding that no one had written yet
-    full = promote(half, jnp.array([2, 0, 1, 2, 0], jnp.uint8), **options)
-    np.testing.assert_array_equal(live_rows(full, factors), expected)
+    full = promote(half, jnp.array([2, 0, 1, 2, 0], jnp.uint8), execution=execution)
+    np.testing.assert_array_equal(live_rows(full), expected)
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
@@ -355,13 +353,13 @@ def test_promotion_goes_through_float16_to_float32(factors, variant):
 def test_check_finite_finds_the_group(codes, bad):
     world = make_world(7, codes)
     start = int(world.users.starts[2])
-    table = np.array(world.users.tables[codes])
+    table = np.array(world.users.stored[codes])
     table[start, 6] = bad
-    tables = world.users.tables | {codes: put(table, 7, STORAGES[codes])}
-    check = jax.jit(kernels.check_finite, static_argnames=("factors", "execution"))
-    finite = check(world.users._replace(tables=tables), factors=7, execution=Execution(2))
+    tables = world.users.stored | {codes: put(table, 7, STORAGES[codes])}
+    check = jax.jit(kernels.check_finite, static_argnames="execution")
+    finite = check(replace(world.users, stored=tables), execution=Execution(2))
     assert list(np.asarray(finite)) == [1, 1, 0, 1, 1]
-    assert np.asarray(check(world.items, factors=7, execution=Execution(1))).all()
+    assert np.asarray(check(world.items, execution=ONE)).all()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -371,10 +369,10 @@ def test_the_scales_of_int8_tell_that_a_row_is_not_finite(rounding, bad, variant
     world = make_world(40, "int8")
     values = np.asarray(world.ratings.ratings).copy()
     values[5] = bad  # what make_ratings would refuse
-    ratings = kernels.Ratings(world.ratings.users, world.ratings.items, jnp.asarray(values), 23, 17)
-    users, items, *_ = run(world._replace(ratings=ratings), 40, variant, rounding=rounding)
+    ratings = Ratings(world.ratings.users, world.ratings.items, jnp.asarray(values), 23, 17)
+    users, items, *_ = run(world._replace(ratings=ratings), variant, rounding=rounding)
     for side, row in ((users, world.user_rows[5]), (items, world.item_rows[5])):
-        finite = np.asarray(kernels.check_finite(side, factors=40, execution=ONE))
+        finite = np.asarray(kernels.check_finite(side, execution=ONE))
         group = np.searchsorted(np.asarray(side.starts), row, side="right") - 1
         assert finite[group] == 0
 
@@ -384,10 +382,10 @@ def test_the_scales_of_int8_tell_that_a_row_is_not_finite(rounding, bad, variant
 @pytest.mark.parametrize("storage", SCALED)
 def test_an_int8_row_that_does_not_change_is_stored_as_it_was(storage, rounding, variant):
     world = make_world(100, "int8", int8=storage.name, count=2000)
-    before = [np.array(side.tables[storage.name]) for side in (world.users, world.items)]
-    sides = run(world, 100, variant, rates=(0.0, 0.0, 0.0), rounding=rounding)[:2]
+    before = [np.array(side.stored[storage.name]) for side in (world.users, world.items)]
+    sides = run(world, variant, rates=(0.0, 0.0, 0.0), rounding=rounding)[:2]
     for side, old in zip(sides, before, strict=True):
-        np.testing.assert_array_equal(np.asarray(side.tables[storage.name]), old)
+        np.testing.assert_array_equal(np.asarray(side.stored[storage.name]), old)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -400,12 +398,12 @@ def test_the_mean_of_many_int8_stores_is_the_value(variant):
     ones = jnp.ones(n, dtype=jnp.float32)
     rows = np.broadcast_to(value, (n, k))
     world = make_world(1)._replace(
-        ratings=kernels.Ratings(ids, ids, ones, n, n),
-        users=make_side(np.zeros((n, k), np.float32), starts, np.array([2])),
-        items=make_side(rows, starts, np.array([0])),
+        ratings=Ratings(ids, ids, ones, n, n),
+        users=make_table(np.zeros((n, k), np.float32), starts, np.array([2])),
+        items=make_table(rows, starts, np.array([0])),
     )
-    users, *_ = run(world, k, variant, rates=(1.0, 0.0, 0.0), rounding="stochastic")
-    got = live_rows(users, k).astype(np.float64)
+    users, *_ = run(world, variant, rates=(1.0, 0.0, 0.0), rounding="stochastic")
+    got = live_rows(users).astype(np.float64)
     step = float(reference.int8_scale(np.float32(1)))
     share = np.abs(value.astype(np.float64)) / step % 1
     sigma = step * np.sqrt(share * (1 - share) / n) + 1e-6
@@ -425,15 +423,15 @@ def test_stores_round_to_nearest_even_at_every_float16():
     with np.errstate(over="ignore"):
         expected = values.astype(np.float16)
     starts, ids = np.array([0, n]), jnp.arange(n, dtype=jnp.uint32)
-    ratings = kernels.Ratings(ids, ids, jnp.asarray(values), n, n)
+    ratings = Ratings(ids, ids, jnp.asarray(values), n, n)
     for variant in VARIANTS:
         world = make_world(1)._replace(
             ratings=ratings,
-            users=make_side(np.zeros((n, 1), np.float32), starts, np.array([1])),
-            items=make_side(np.ones((n, 1), np.float32), starts, np.array([0])),
+            users=make_table(np.zeros((n, 1), np.float32), starts, np.array([1])),
+            items=make_table(np.ones((n, 1), np.float32), starts, np.array([0])),
         )
-        users, *_ = run(world, 1, variant, rates=(1.0, 0.0, 0.0))
-        got = np.asarray(users.tables["float16"])[:, 0]
+        users, *_ = run(world, variant, rates=(1.0, 0.0, 0.0))
+        got = np.asarray(users.stored["float16"])[:, 0]
         np.testing.assert_array_equal(
             got.view(np.uint16) & 0x7FFF, expected.view(np.uint16) & 0x7FFF
         )
@@ -444,16 +442,18 @@ CANNOT_START = """
 import resource
 import numpy as np
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.tables import allocate
 from tests.engine.test_kernels import run
 from tests.support.worlds import make_world
 
 world = make_world(8, count=1_100_000)
-run(world, 8)  # what compiling needs is there before memory is limited
+run(world)  # what compiling needs is there before memory is limited
 world = make_world(8, count=1_100_000)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (2 << 30),) * 2)
 try:
-    run(world, 8, threads=2000)[2].block_until_ready()
+    run(world, threads=2000)[2].block_until_ready()
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -471,28 +471,25 @@ def test_threads_that_cannot_start_are_an_error_and_no_crash():
 
 BAD_CALLS = {
     "unknown storage code": lambda w: w._replace(
-        users=w.users._replace(codes=w.users.codes.at[0].set(9))
+        users=replace(w.users, codes=w.users.codes.at[0].set(9))
     ),
     "group starts must rise": lambda w: w._replace(
-        users=w.users._replace(starts=w.users.starts.at[1].set(0))
+        users=replace(w.users, starts=w.users.starts.at[1].set(0))
     ),
     "the first group must start at row 0": lambda w: w._replace(
-        items=w.items._replace(starts=w.items.starts.at[0].set(1))
+        items=replace(w.items, starts=w.items.starts.at[0].set(1))
     ),
     "as many rows as the groups": lambda w: w._replace(
-        items=w.items._replace(starts=w.items.starts.at[-1].set(1000))
+        items=replace(w.items, starts=w.items.starts.at[-1].set(1000))
     ),
     "a storage that has no table": lambda w: w._replace(
-        users=w.users._replace(tables={"float16": w.users.tables["float16"]})
+        users=replace(w.users, stored={"float16": w.users.stored["float16"]})
     ),
     "padded to a multiple of 64 bytes": lambda w: w._replace(
-        users=w.users._replace(tables={k: t[:, :8] for k, t in w.users.tables.items()})
+        users=replace(w.users, stored={k: t[:, :8] for k, t in w.users.stored.items()})
     ),
     "two tables of one storage": lambda w: w._replace(
-        users=w.users._replace(
-            tables=w.users.tables
-            | {"int8-64": make_world(33, int8="int8-64").users.tables["int8-64"]}
-        )
+        users=replace(w.users, stored=w.users.stored | make_world(33, int8="int8-64").users.stored)
     ),
 }
 
@@ -501,20 +498,20 @@ BAD_CALLS = {
 def test_the_handler_refuses(message):
     world = BAD_CALLS[message](make_world(33))
     with pytest.raises(jax.errors.JaxRuntimeError, match=message):
-        jax.block_until_ready(run(world, 33))
+        jax.block_until_ready(run(world))
 
 
 def test_an_unknown_instruction_set_is_refused():
     with pytest.raises(jax.errors.JaxRuntimeError, match="instruction set 'sse9' is unknown"):
-        jax.block_until_ready(run(make_world(8), 8, "sse9"))
+        jax.block_until_ready(run(make_world(8), "sse9"))
 
 
 def test_new_rates_and_seeds_do_not_recompile():
     world = make_world(8)
-    users, items, *_ = run(world, 8)
+    users, items, *_ = run(world)
     compiled = epoch._cache_size()
     again = world._replace(users=users, items=items)
-    run(again, 8, seed=99, number=7, rates=(0.001, 0.5, 0.25), sample_ratio=0.5)
+    run(again, seed=99, number=7, rates=(0.001, 0.5, 0.25), sample_ratio=0.5)
     assert epoch._cache_size() == compiled
 
 

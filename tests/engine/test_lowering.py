@@ -1,6 +1,7 @@
 """What the kernels' callers become for CUDA: lowering needs no GPU."""
 
 import re
+from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +13,8 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.training import epoch as training
 from mascot_jax.training import scoring
-from mascot_jax.training.epoch import _fixed, _scalars, _train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.scoring import HeldOut
 from tests.support.worlds import make_world
@@ -27,23 +28,17 @@ STARTS = np.array([0, 4, 9], dtype=np.uint32)
 
 def lowered(function, *arguments, **options):
     """The program for CUDA, as text."""
-    traced = jax.jit(function, static_argnames=("factors", "execution")).trace(
-        *arguments, **options
-    )
+    traced = jax.jit(function, static_argnames="execution").trace(*arguments, **options)
     return traced.lower(lowering_platforms=("cuda",)).as_text()
 
 
 def epoch(method):
     """``train_epoch`` for CUDA, as text."""
-    settings = validate(TrainSettings, {"method": method, "factors": 40}).resolved()
+    plan = validate(TrainSettings, {"method": method, "factors": 40}).plan("gpu")
     ids = np.arange(9)
-    traced = _train_epoch.trace(
-        initial_state(STARTS, STARTS, settings),
-        make_ratings(ids, ids, ids, 9, 9),
-        _scalars(settings),
-        _fixed(settings),
-        EXECUTION,
-    )
+    state, ratings = initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 9, 9)
+    with patch.object(training, "_train_epoch", training._train_epoch.trace):
+        traced = training.train_epoch(state, ratings, plan, EXECUTION)
     return traced.lower(lowering_platforms=("cuda",)).as_text()
 
 
@@ -115,11 +110,9 @@ def test_an_epochs_tables_are_the_callers_own(method, tables):
 @pytest.mark.parametrize("arithmetic", ["float32", "float16", "mixed", "fixed"])
 def test_an_arithmetic_is_the_epochs_attribute(arithmetic):
     world = make_world(40)
-    traced = jax.jit(
-        kernels.run_epoch, static_argnames=("factors", "arithmetic", "execution")
-    ).trace(
+    traced = jax.jit(kernels.run_epoch, static_argnames=("arithmetic", "execution")).trace(
         world.ratings, world.users, world.items, jnp.zeros(5), jnp.zeros(2, jnp.uint32),
-        factors=40, arithmetic=arithmetic, execution=EXECUTION,
+        arithmetic=arithmetic, execution=EXECUTION,
     )  # fmt: skip
     text = traced.lower(lowering_platforms=("cuda",)).as_text()
     assert_on_device(text)
@@ -138,7 +131,7 @@ def test_a_kernel_is_one_call_with_its_attributes(name):
         "check_finite": (world.users,),
         "predict": (world.ratings.users, world.ratings.items, world.users, world.items),
     }[name]
-    text = lowered(getattr(kernels, name), *arguments, factors=40, execution=EXECUTION)
+    text = lowered(getattr(kernels, name), *arguments, execution=EXECUTION)
     assert_on_device(text)
     ((target, line),) = calls(text)
     assert target == f"mascot_{name}"
@@ -156,7 +149,6 @@ def test_scoring_leaves_two_numbers():
         world.users,
         world.items,
         np.zeros(2, np.float32),
-        factors=40,
         execution=EXECUTION,
     )
     assert_on_device(text)
@@ -167,8 +159,8 @@ def test_scoring_leaves_two_numbers():
 
 def test_one_program_has_the_same_calls_for_both_back_ends():
     world = make_world(40)
-    traced = jax.jit(kernels.check_finite, static_argnames=("factors", "execution")).trace(
-        world.users, factors=40, execution=EXECUTION
+    traced = jax.jit(kernels.check_finite, static_argnames="execution").trace(
+        world.users, execution=EXECUTION
     )
     cpu, cuda = (traced.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda"))
     assert calls(cpu) == calls(cuda) != []

@@ -251,12 +251,14 @@ import jax
 import numpy as np
 before = dict(jax.config.values)
 {IMPORT_ALL}
-settings = mascot_jax.settings.TrainSettings(factors=4, epochs=1)
-rows = np.arange(3, dtype=np.uint32)
-starts = np.array([0, 3], dtype=np.uint32)
-ratings = mascot_jax.engine.ratings.make_ratings(rows, rows, rows, 3, 3)
-state = mascot_jax.training.initial.initial_state(starts, starts, settings)
-mascot_jax.training.loop.fit(state, ratings, settings, mascot_jax.engine.kernels.Execution())
+plan = mascot_jax.settings.TrainSettings(factors=4, epochs=1).plan()
+execution = mascot_jax.engine.kernels.Execution()
+group = mascot_jax.tables.groups.regroup(np.ones(3, dtype=np.int64), 1)
+rows = np.arange(6, dtype=np.uint32).reshape(2, 3) % 3
+ratings = np.ones(3, dtype=np.float32)
+problem = mascot_jax.training.problem.make_problem((*rows, ratings), group, group)
+prepared = mascot_jax.training.problem.prepare(problem, plan, execution)
+mascot_jax.training.loop.train_state(prepared, execution)
 print(*(name for name, value in jax.config.values.items() if value != before[name]))
 """
     assert output(code) == []

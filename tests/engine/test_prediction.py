@@ -6,27 +6,23 @@ from mascot_jax.engine import prediction
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import ColdRule, predict
 from tests.support.reference import dot
-from tests.support.worlds import make_world
+from tests.support.worlds import ONE, make_world
 
-K = 8
 WARM = ColdRule(3.25, 23, 17)
 """All rows of the world are warm."""
 
 
 @pytest.fixture(scope="module")
 def world():
-    return make_world(K)
+    return make_world(8)
 
 
 def predictions(world, rule=WARM, users=None, items=None, threads=1):
     """All predictions in one array, and the slices they came in."""
     users = world.user_rows if users is None else np.array(users, dtype=np.uint32)
     items = world.item_rows if items is None else np.array(items, dtype=np.uint32)
-    parts = list(
-        predict(
-            world.users, world.items, users, items, rule, factors=K, execution=Execution(threads)
-        )
-    )
+    execution = Execution(threads)
+    parts = list(predict(world.users, world.items, users, items, rule, execution=execution))
     values = [np.zeros(0, np.float32), *(values for _, values in parts)]
     return np.concatenate(values), [part for part, _ in parts]
 
@@ -101,8 +97,6 @@ def test_a_row_out_of_range_is_refused(world, users, items, message):
 def test_a_bad_row_stops_before_the_first_chunk(world, monkeypatch):
     monkeypatch.setattr(prediction, "PAIRS_AT_A_TIME", 1)
     rows = np.array([0, 1, 99], dtype=np.uint32)
-    chunks = predict(
-        world.users, world.items, rows, rows * 0, WARM, factors=K, execution=Execution()
-    )
+    chunks = predict(world.users, world.items, rows, rows * 0, WARM, execution=ONE)
     with pytest.raises(IndexError, match="user row 99"):
         next(chunks)

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mascot_jax.engine.kernels import Ratings
+from mascot_jax.engine.ratings import Ratings
 from tests.engine.test_kernels import VARIANTS, run
 from tests.support import reference
-from tests.support.worlds import make_side, make_world
+from tests.support.worlds import make_table, make_world
 
 KEY = reference.stream_key(3, 2, 3)
 TIMES = 200
@@ -22,12 +22,12 @@ def store(values, variant="auto", side="users"):
     starts, ids = np.array([0, n]), jnp.arange(n, dtype=jnp.uint32)
     # With p = 0, q = v, a rating of 1 and a rate of 1 the new p is v, before the store.
     ones = jnp.ones(n, dtype=jnp.float32)
-    half = make_side(np.zeros((n, k), np.float32), starts, np.array([1]))
-    full = make_side(values, starts, np.array([0]))
+    half = make_table(np.zeros((n, k), np.float32), starts, np.array([1]))
+    full = make_table(values, starts, np.array([0]))
     users, items = (half, full) if side == "users" else (full, half)
     world = make_world(1)._replace(ratings=Ratings(ids, ids, ones, n, n), users=users, items=items)
-    users, items, *_ = run(world, k, variant, rates=(1.0, 0.0, 0.0), rounding="stochastic")
-    stored = (users if side == "users" else items).tables["float16"]
+    users, items, *_ = run(world, variant, rates=(1.0, 0.0, 0.0), rounding="stochastic")
+    stored = (users if side == "users" else items).stored["float16"]
     return np.asarray(stored)[:, :k]
 
 

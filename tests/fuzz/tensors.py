@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 
 from mascot_jax.base import tensor_file
 from mascot_jax.data.store import count_training_ratings, read_facts, read_fold, write_split
+from mascot_jax.engine import tables
 from mascot_jax.mf import model_file
 from mascot_jax.mf.model_file import load_model, save_model
 from mascot_jax.settings import TrainSettings
@@ -212,10 +213,9 @@ def read_model(path: Path) -> None:
     # What is accepted can be used.
     for side in (model.users, model.items):
         assert side.row_of.max() < len(side.order)
-        for name, rows in side.factors.items():
-            storage = STORAGES[name]
-            assert side.rows_in(storage).sum() == len(rows) > 0
-            storage.decode(rows, model.settings.factors)
+        for name, rows in side.table.stored.items():
+            assert side.table.in_storage(STORAGES[name]).sum() == len(rows) > 0
+        assert side.dense().shape == (len(side), model.settings.factors)
     first = np.zeros(1, dtype=np.uint32)
     model.cold_rule.offset(first, first)
     assert math.isfinite(model.mean_rating)
@@ -231,13 +231,13 @@ def make_checkpoints() -> Sequence[bytes]:
 
 
 def _checkpoint(method: str, best: bool) -> bytes:
-    settings = TrainSettings(method=method, factors=5).resolved()
+    plan = TrainSettings(method=method, factors=5).plan()
     starts = np.array([0, 2, 7], dtype=np.uint32), np.array([0, 4], dtype=np.uint32)
-    state = initial_state(*starts, settings)
+    state = initial_state(*starts, plan)
     side = SideRecord(*(np.zeros(2, dtype) for dtype in ("u1", "f4", "f4")))
     record = EpochRecord(0, 0.1, 1.5, side, side, 0.9 if best else None, None, None)
     progress = Progress(state, (record, record), state if best else None)
-    fingerprint = {"settings": settings.model_dump(mode="json"), "ratings": "0" * 64}
+    fingerprint = {"settings": plan.model_dump(mode="json"), "ratings": "0" * 64}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "checkpoint")
         save_checkpoint(path, progress, fingerprint)
@@ -248,21 +248,24 @@ def _allocate(rows: int, factors: int, storage: Storage) -> np.ndarray:
     return np.empty((rows, storage.stride(factors)), dtype=storage.dtype)
 
 
-def _put_rows(table: np.ndarray, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    table[rows] = values
-    return table
+def _put(array: np.ndarray, places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    array[places] = values
+    return array
 
 
 def read_checkpoint(path: Path) -> None:
     # Without the device: it compiles for every shape, which takes a thousand times as long.
-    with patch.multiple(checkpoint.kernels, allocate_table=_allocate, put_rows=_put_rows):
+    with patch.multiple(tables, allocate=_allocate, _put=_put):
         progress, _ = load_checkpoint(path)
     # What is accepted can be gone on from: kernels trust these.
-    for side in (progress.state.users, progress.state.items):
-        starts = np.asarray(side.starts)
-        assert {len(table) for table in side.tables.values()} == {starts[-1]}
-        assert len(starts) == len(side.codes) + 1 == len(side.baseline) + 1
-    int(progress.state.epoch)
+    state = progress.state
+    for name, table in (("users", state.users), ("items", state.items)):
+        starts = np.asarray(table.starts)
+        assert {len(rows) for rows in table.stored.values()} == {starts[-1]}
+        assert len(starts) == table.groups + 1
+        if "switching" in state.methods:
+            assert state.methods["switching"][name].shape == (table.groups,)
+    int(state.epoch)
 
 
 TARGETS = (

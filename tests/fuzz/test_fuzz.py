@@ -11,6 +11,8 @@ from tests.fuzz import faulty
 from tests.fuzz.campaign import CHECKOUT, run
 from tests.fuzz.targets import MODULE_OF, TARGETS
 
+pytestmark = pytest.mark.hardening
+
 every_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 
 

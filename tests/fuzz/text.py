@@ -6,7 +6,7 @@ from random import Random
 from mascot_jax.command.tables import read_pairs
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats import text
-from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.delimited import Dialect, read_delimited
 from mascot_jax.data.formats.netflix import read_netflix
 from mascot_jax.data.formats.yahoo_music import read_yahoo_music
 from mascot_jax.settings import Columns
@@ -80,9 +80,9 @@ def _member(path: Path) -> Member:
     return Member(path.name, path.name, path, "*")
 
 
-def _delimited(name: str, layout: Layout, columns: Columns, *seeds: bytes) -> Target:
+def _delimited(name: str, dialect: Dialect, columns: Columns, *seeds: bytes) -> Target:
     def read(path: Path) -> object:
-        return read_delimited(_member(path), layout, columns)
+        return read_delimited(_member(path), dialect, columns)
 
     return Target(name, lambda: seeds, alter, read)
 
@@ -90,17 +90,17 @@ def _delimited(name: str, layout: Layout, columns: Columns, *seeds: bytes) -> Ta
 PLACED = Columns(user="0", item="1", rating="2")
 CSV = _delimited(
     "csv",
-    Layout(","),
+    Dialect(","),
     Columns(),
     b"user,item,rating\n" + b"".join(b"%d,%d,%d.5\n" % (i, i * i, i % 5) for i in range(9)),
     b'item,"user",time,rating\r\n"a ""b""",x,1,3\r\n"c\nd",y,2,4.5\r\n',
     "user,item,rating\né,日本,-3e2\n-1,2,0\n".encode(),
 )
 TSV = _delimited(
-    "tsv", Layout("\t", 4, (1.0, 5.0)), PLACED, b"1\t2\t3\t88\n4\t5\t1\t99\n7\t8\t5\t0\n"
+    "tsv", Dialect("\t", 4, (1.0, 5.0)), PLACED, b"1\t2\t3\t88\n4\t5\t1\t99\n7\t8\t5\t0\n"
 )
 COLONS = _delimited(
-    "colons", Layout("::", 4, (0.5, 5.0)), PLACED, b"1::2::3::88\n4::5::0.5::99\n7::8::5::0\n"
+    "colons", Dialect("::", 4, (0.5, 5.0)), PLACED, b"1::2::3::88\n4::5::0.5::99\n7::8::5::0\n"
 )
 
 

@@ -12,7 +12,6 @@ from mascot_jax.methods.word_length import (
     gradient_diversity,
     mean_change,
     quantise,
-    word_length,
 )
 from mascot_jax.settings import AfpSettings, MuppetSettings
 from tests.support import reference
@@ -25,9 +24,9 @@ def lengths(policy, gradients, factors=2):
     memory, found = policy.begin(factors), []
     advance = jax.jit(policy.advance)
     for epoch, gradient in enumerate(gradients):
-        found.append(int(word_length(policy, memory)))
+        found.append(int(policy.chosen(memory)))
         memory = advance(memory, Gradients(jnp.asarray(gradient), gradient), jnp.uint32(epoch))
-    return [*found, int(word_length(policy, memory))]
+    return [*found, int(policy.chosen(memory))]
 
 
 def test_diversity_is_a_third_of_three_like_gradients_and_one_of_orthogonal_ones():
@@ -122,7 +121,7 @@ def test_afp_looks_again_after_an_interval():
         memory = policy.advance(memory, Gradients(COARSE, COARSE), jnp.uint32(epoch))
     assert memory == before
     memory = policy.advance(memory, Gradients(COARSE, COARSE), jnp.uint32(7))
-    assert int(word_length(policy, memory)) == 16
+    assert int(policy.chosen(memory)) == 16
 
 
 @pytest.mark.parametrize("bits", [2, 8, 12, 16])

@@ -8,7 +8,7 @@ from mascot_jax import MatrixFactorization
 from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.export import export_dense
-from tests.test_estimator import SMALL, make_frame
+from tests.mf.test_estimator import SMALL, make_frame
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["factors", "biases"])
@@ -49,7 +49,10 @@ def test_what_cannot_be_written_is_refused(fitted, tmp_path):
     with pytest.raises(DataError, match="make them strings or integers"):
         export_dense(dataclasses.replace(model, users=users), tmp_path)
     large = {"float32": np.full((60, 8), 1e5, dtype=np.float32)}
-    users = dataclasses.replace(model.users, factors=large, codes=np.zeros_like(model.users.codes))
+    table = dataclasses.replace(
+        model.users.table, stored=large, codes=np.zeros_like(model.users.table.codes)
+    )
+    users = dataclasses.replace(model.users, table=table)
     with pytest.raises(SettingsError, match="float16 does not hold 100000, a component of users"):
         export_dense(dataclasses.replace(model, users=users), tmp_path, "float16")
     assert list(tmp_path.iterdir()) == []

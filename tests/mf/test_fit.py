@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from mascot_jax.errors import CheckpointError, DivergenceError
-from mascot_jax.mf.fit import fit_model
+from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import read_interactions
 from mascot_jax.mf.model_file import save_model
-from mascot_jax.settings import RegroupSettings, TrainSettings
+from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 
 GROUPS = RegroupSettings(user_groups=4, item_groups=4)
-SETTINGS = TrainSettings(factors=8, epochs=4, deterministic=True, checkpoint_every=2)
+SETTINGS = TrainSettings(factors=8, epochs=4, deterministic=True)
+RUN = RunSettings(checkpoint_every=2)
 
 
 def interactions(seed=0):
@@ -20,69 +21,77 @@ def interactions(seed=0):
     )
 
 
+def fit(ratings=None, run=RUN, more=None, **keep):
+    """A model of these ratings, or of the usual ones; ``more``: other settings."""
+    settings = SETTINGS.model_copy(update=more)
+    return fit_ratings(ratings or interactions(), settings, GROUPS, run, **keep)
+
+
 def stop_after(epoch):
     return lambda record, _: record.epoch == epoch
 
 
 @pytest.fixture(scope="module")
 def earlier():
-    return fit_model(interactions(), SETTINGS.model_copy(update={"epochs": 1}), GROUPS)
+    return fit(more={"epochs": 1})
 
 
 @pytest.mark.parametrize("warm", [False, True])
 @pytest.mark.parametrize("last", [0, 2])
 def test_going_on_ends_in_the_same_bytes(earlier, tmp_path, warm, last):
     start = {"earlier": earlier if warm else None}
-    whole = save_model(fit_model(interactions(), SETTINGS, GROUPS, **start), tmp_path / "whole")
+    whole = save_model(fit(**start), tmp_path / "whole")
     keep = {"checkpoint": tmp_path / "checkpoint", **start}
-    part = fit_model(interactions(), SETTINGS, GROUPS, on_epoch=stop_after(last), **keep)
+    part = fit(on_epoch=stop_after(last), **keep)
     assert part.epochs_trained == last + 1
     epochs = []
-    again = fit_model(
-        interactions(), SETTINGS, GROUPS, **keep, resume=True,
-        on_epoch=lambda record, _: epochs.append(record.epoch),
-    )  # fmt: skip
+    again = fit(**keep, resume=True, on_epoch=lambda record, _: epochs.append(record.epoch))
     assert epochs == list(range(last + 1, 4))
     assert save_model(again, tmp_path / "again") == whole
 
 
 def test_where_it_began_is_part_of_a_checkpoint(earlier, tmp_path):
     keep = {"checkpoint": tmp_path / "checkpoint"}
-    fit_model(interactions(), SETTINGS, GROUPS, on_epoch=stop_after(1), **keep)
+    fit(on_epoch=stop_after(1), **keep)
     with pytest.raises(CheckpointError, match="other origin of the factors"):
-        fit_model(interactions(), SETTINGS, GROUPS, earlier=earlier, resume=True, **keep)
+        fit(earlier=earlier, resume=True, **keep)
     with pytest.raises(CheckpointError, match=r"other .*ratings"):
-        fit_model(interactions(seed=1), SETTINGS, GROUPS, resume=True, **keep)
+        fit(interactions(seed=1), resume=True, **keep)
 
 
 def test_without_resume_it_starts_anew(tmp_path):
     keep = {"checkpoint": tmp_path / "checkpoint"}
-    fit_model(interactions(), SETTINGS, GROUPS, on_epoch=stop_after(1), **keep)
+    fit(on_epoch=stop_after(1), **keep)
     epochs = []
-    fit_model(
-        interactions(), SETTINGS, GROUPS, **keep,
-        on_epoch=lambda record, _: epochs.append(record.epoch),
-    )  # fmt: skip
+    fit(**keep, on_epoch=lambda record, _: epochs.append(record.epoch))
     assert epochs == [0, 1, 2, 3]
 
 
 def test_null_keeps_nothing(tmp_path):
-    settings = SETTINGS.model_copy(update={"checkpoint_every": None})
-    fit_model(interactions(), settings, GROUPS, checkpoint=tmp_path / "checkpoint")
+    fit(run=RunSettings(checkpoint_every=None), checkpoint=tmp_path / "checkpoint")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_null_goes_on_but_keeps_nothing(tmp_path):
     checkpoint = tmp_path / "checkpoint"
-    fit_model(interactions(), SETTINGS, GROUPS, on_epoch=stop_after(1), checkpoint=checkpoint)
+    fit(on_epoch=stop_after(1), checkpoint=checkpoint)
     before, epochs = checkpoint.read_bytes(), []
-    fit_model(
-        interactions(), SETTINGS.model_copy(update={"checkpoint_every": None}), GROUPS,
-        checkpoint=checkpoint, resume=True,
+    fit(
+        run=RunSettings(checkpoint_every=None), checkpoint=checkpoint, resume=True,
         on_epoch=lambda record, _: epochs.append(record.epoch),
     )  # fmt: skip
     assert epochs == [2, 3]
     assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize("run", [{"threads": 2}, {"backend": "cpu"}, {"checkpoint_every": 3}])
+def test_how_it_runs_is_no_part_of_a_model_or_a_checkpoint(tmp_path, run):
+    whole = save_model(fit(), tmp_path / "model")
+    other, checkpoint = RunSettings(**run), tmp_path / "checkpoint"
+    assert save_model(fit(run=other), tmp_path / "model") == whole
+    fit(on_epoch=stop_after(1), checkpoint=checkpoint)
+    resumed = fit(run=other, checkpoint=checkpoint, resume=True)
+    assert save_model(resumed, tmp_path / "model") == whole
 
 
 @pytest.mark.parametrize(("biases", "users", "fitted"), [
@@ -91,21 +100,19 @@ def test_null_goes_on_but_keeps_nothing(tmp_path):
 def test_biases_are_fitted_where_ratings_are_few(biases, users, fitted):
     rng = np.random.default_rng(0)
     ratings = (rng.integers(0, users, 600), rng.integers(0, 5, 600), rng.integers(1, 6, 600))
-    settings = SETTINGS.model_copy(update={"biases": biases})
-    model = fit_model(read_interactions(ratings), settings, GROUPS)
+    model = fit(read_interactions(ratings), more={"biases": biases})
     assert (model.biases is not None) == fitted
     assert model.settings.biases is fitted
 
 
 def test_an_earlier_model_decides_about_biases(earlier):
-    settings = SETTINGS.model_copy(update={"biases": None})
-    assert fit_model(interactions(), settings, GROUPS).biases is not None
+    assert fit(more={"biases": None}).biases is not None
     assert earlier.biases is None
-    assert fit_model(interactions(), settings, GROUPS, earlier=earlier).biases is None
+    assert fit(more={"biases": None}, earlier=earlier).biases is None
 
 
 def test_divergence_on_a_wide_scale_says_so():
     users, items = np.arange(600) % 40, np.arange(600) % 30
     wide = read_interactions((users, items, np.linspace(0, 1e4, 600)))
     with pytest.raises(DivergenceError, match=r"ratings go from 0 to 10000: .* by 2e\+03$"):
-        fit_model(wide, SETTINGS, GROUPS)
+        fit(wide)

@@ -5,19 +5,18 @@ import pytest
 
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import split_ratings
-from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.mf.fold_in import fold_in
 from mascot_jax.settings import DataSettings, SplitSettings, TrainSettings, validate
 from mascot_jax.tables.groups import regroup
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import fit
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.problem import make_problem, prepare
+from tests.support.worlds import ONE, live_rows
 
 pytestmark = pytest.mark.realdata
 
-SETTINGS = validate(
+PLAN = validate(
     TrainSettings, {"method": "fp32", "recipe": "tuned", "factors": 32, "deterministic": True}
-).resolved()
+).plan()
 
 
 def train(split, used):
@@ -25,17 +24,9 @@ def train(split, used):
     counts = len(split.user_ids), len(split.item_ids)
     users = regroup(np.bincount(split.user[used], minlength=counts[0]), 20)
     items = regroup(np.bincount(split.item[used], minlength=counts[1]), 20)
-    rows = users.row_of[split.user[used]], items.row_of[split.item[used]]
-    state = fit(
-        initial_state(users.starts, items.starts, SETTINGS),
-        make_ratings(*rows, split.rating[used], *counts),
-        SETTINGS,
-        Execution(1),
-    )
-    return [
-        np.asarray(side.tables["float32"])[groups.row_of, : SETTINGS.factors]
-        for side, groups in ((state.users, users), (state.items, items))
-    ]
+    columns = tuple(column[used] for column in (split.user, split.item, split.rating))
+    state = train_state(prepare(make_problem(columns, users, items), PLAN, ONE), ONE)
+    return live_rows(state.users)[users.row_of], live_rows(state.items)[items.row_of]
 
 
 def test_users_folded_in_are_predicted_as_well_as_trained_ones(real_data):
@@ -56,6 +47,6 @@ def test_users_folded_in_are_predicted_as_well_as_trained_ones(real_data):
     given = np.flatnonzero(~test & new & seen[item])
     given = given[np.argsort(user[given], kind="stable")]
     starts = np.cumsum([0, *np.bincount(user[given], minlength=len(split.user_ids))])
-    folded = rmse(fold_in(items, starts, item[given], rating[given], SETTINGS.user_reg), items)
+    folded = rmse(fold_in(items, starts, item[given], rating[given], PLAN.user_reg), items)
     assert trained < 0.92
     assert 0 < folded - trained < 0.015

@@ -2,19 +2,18 @@
 
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
 
-from mascot_jax.base import tensor_file
 from mascot_jax.base.json_text import as_count, as_number, parse_json
 from mascot_jax.data.store import read_fold
 from mascot_jax.errors import DataError, MascotError, ModelFileError
-from mascot_jax.mf.model_file import FORMAT, load_model, save_model
-from tests.support.small_models import make_model
+from mascot_jax.mf.model_file import load_model, save_model
+from tests.support.small_models import altered, make_model
 
 READERS = {"split": lambda path: read_fold(path, 0), "model": load_model}
 every_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
@@ -79,16 +78,6 @@ def path(tmp_path):
     return tmp_path / "m"
 
 
-def rewrite(path, metadata=None, **changed):
-    """Alter a model and give it a right checksum: what remains must be found by other checks."""
-    stored, (_, said) = load_file(path), tensor_file._read(path, FORMAT)
-    said.pop("sha256")
-    said |= metadata or {}
-    stored |= changed
-    said["sha256"] = tensor_file._digest(stored, said)
-    save_file(stored, path, {FORMAT.key: json.dumps(said, sort_keys=True)})
-
-
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -115,7 +104,8 @@ def rewrite(path, metadata=None, **changed):
     ids=lambda metadata: str(metadata)[:50],
 )
 def test_metadata_of_a_model(path, metadata):
-    rewrite(path, metadata)
+    with altered(path) as (_, facts):
+        facts |= metadata
     with pytest.raises(ModelFileError) as info:
         load_model(path)
     assert len(str(info.value).encode()) < 1000  # and can be encoded
@@ -128,26 +118,39 @@ def test_metadata_of_a_model(path, metadata):
         ("users.order", lambda t: t.astype(np.int64)),
         ("users.order", lambda t: t[:, None]),
         ("users.starts", lambda t: t.astype(np.uint64) << 40),
-        ("users.starts", lambda t: t[::-1].copy()),
+        ("users.starts", lambda t: t[::-1]),
         ("items.starts", lambda t: t.astype(np.float32) * np.nan),
         ("items.codes", lambda t: t.astype(np.float32)),
         ("items.factors.int8-32", lambda t: np.zeros((3, 20), dtype=np.int8)),
+        ("items.factors.int8-32", lambda t: np.zeros((0, 20), dtype=np.int8)),  # of no group
         ("items.factors.unknown", lambda t: np.zeros((3, 20), dtype=np.int8)),
         ("items.bias", lambda t: t[:, None]),
     ],
 )
 def test_tensors_of_a_model(path, name, change):
-    rewrite(path, **{name: np.ascontiguousarray(change(load_file(path).get(name)))})
+    with altered(path) as (stored, _):
+        stored[name] = change(stored.get(name))
     with pytest.raises(ModelFileError, match="not a complete model"):
         load_model(path)
 
 
 def test_a_model_of_no_rows(path):
-    none = {f"users.{name}": np.zeros(0, np.uint32) for name in ("order",)}
-    none |= {"users.starts": np.zeros(1, np.uint32), "users.codes": np.zeros(0, np.uint8)}
-    rewrite(path, {"warm_rows": [0, 0]}, **none)
-    with pytest.raises(ModelFileError, match="group table does not cover"):
+    with altered(path) as (stored, facts):
+        facts["warm_rows"] = [0, 0]
+        stored["users.order"] = np.zeros(0, np.uint32)
+        stored |= {"users.starts": np.zeros(1, np.uint32), "users.codes": np.zeros(0, np.uint8)}
+    with pytest.raises(ModelFileError, match="0 groups with 1 starts"):
         load_model(path)
+
+
+def test_rows_that_are_not_there_take_no_memory(path):
+    with altered(path) as (stored, _):
+        stored["users.starts"] = np.append(stored["users.starts"][:-1], np.uint32(2**32 - 1))
+    tracemalloc.start()
+    with pytest.raises(ModelFileError, match="users: float16 factors are"):
+        load_model(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 # ---- models made at random

@@ -48,6 +48,8 @@ def clean(fresh, tmp_path) -> Workspace:
         ("train.sample_ratio", 1.5, "less than or equal to 1"),
         ("train.seed", -1, "greater than or equal to 0"),
         ("train.learning_rat", 0.1, "unknown parameter"),
+        ("run.backend", "gpu", "must be 'auto', "),
+        ("run.thread", 2, "unknown parameter"),
         ("evaluate.clip", "yes", "valid boolean"),
         ("evaluate.clpi", True, "unknown parameter"),
         ("training", {"epochs": 3}, "unknown parameter"),

@@ -23,6 +23,7 @@ def finished_experiments(workspace):
     return found
 
 
+@pytest.mark.hardening
 @pytest.mark.parametrize(("method", "storage"), [("fp16", "float16"), ("fp32", "float32")])
 def test_the_method_decides_what_is_stored(workspace, method, storage):
     output = workspace.dvc("exp", "run", "-S", f"train.method={method}", "-S", "folds=[0]")
@@ -30,7 +31,9 @@ def test_the_method_decides_what_is_stored(workspace, method, storage):
     model = load_model(workspace.path("models/0.safetensors"))
     assert model.settings.method == method
     for side in (model.users, model.items):
-        assert {name: str(rows.dtype) for name, rows in side.factors.items()} == {storage: storage}
+        assert {name: str(rows.dtype) for name, rows in side.table.stored.items()} == {
+            storage: storage
+        }
     metrics = workspace.json("metrics.json")
     assert metrics["method"] == method
     assert metrics["storage"] == storage
@@ -40,6 +43,7 @@ def test_the_method_decides_what_is_stored(workspace, method, storage):
     assert metrics["factor_bytes"] == (120 + 80) * 16 * (4 if storage == "float32" else 2)
 
 
+@pytest.mark.hardening
 def test_a_queued_sweep(workspace):
     sweep = ("-S", "train.method=fp16,mascot", "-S", "train.factors=8,16", "-S", "folds=[0]")
     workspace.dvc("exp", "run", *sweep, "--queue")
@@ -70,7 +74,7 @@ def test_a_temporary_experiment_runs_its_own_code(workspace):
     output = workspace.dvc("exp", "run", "--temp", "-S", "folds=[0]", "-S", "train.epochs=3")
     assert stages_run(output) == ["train@0", "evaluate@0", "summarize"]
     traces = [line.split(" ", 1)[1] for line in output.splitlines() if line.startswith("trace ")]
-    assert [trace.rsplit("/", 1)[1] for trace in traces] == ["train.py", "fit.py"]
+    assert [trace.rsplit("/", 1)[1] for trace in traces] == ["train.py", "loop.py"]
     own = str(workspace.path(".dvc/tmp/exps"))
     assert all(trace.startswith(own) for trace in traces), traces
     assert workspace.json("metrics.json")["rmse_fold1"]  # the workspace's results stay

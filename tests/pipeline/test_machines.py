@@ -31,6 +31,7 @@ def one_core():
     os.sched_setaffinity(0, cores)
 
 
+@pytest.mark.hardening
 @pytest.mark.usefixtures("one_core")
 def test_a_poorer_machine_makes_the_same_bits(fresh, reproduced, tmp_path, monkeypatch):
     poorer = fresh.copy(tmp_path / "repository")
@@ -46,6 +47,7 @@ def test_a_poorer_machine_makes_the_same_bits(fresh, reproduced, tmp_path, monke
     assert poorer.json("timings.json")["threads"] == 1
 
 
+@pytest.mark.hardening
 def test_running_all_again_makes_the_same_bits(workspace):
     before = hashes(workspace)
     assert len(stages_run(workspace.dvc("repro", "--force"))) == 9

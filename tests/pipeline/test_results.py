@@ -60,7 +60,7 @@ def test_timings_are_flat_and_have_the_contracts_keys(reproduced):
 def test_model_holds_live_rows_only(reproduced):
     models = [load_model(reproduced.path(f"models/{fold}.safetensors")) for fold in (0, 1)]
     for model in models:
-        rows = [sum(map(len, side.factors.values())) for side in (model.users, model.items)]
+        rows = [sum(map(len, side.table.stored.values())) for side in (model.users, model.items)]
         assert rows == [120, 80]
     metrics = reproduced.json("metrics.json")
     assert metrics["factor_bytes"] == round(statistics.fmean(m.factor_bytes for m in models))
@@ -119,6 +119,7 @@ def test_q_errors_are_logged_for_measured_epochs(reproduced):
     assert promoted <= grown
 
 
+@pytest.mark.hardening
 def test_biases_and_early_stopping_reach_the_results(workspace):
     workspace.set(
         train__method="fp32", train__schedule="linear", train__decay=None, train__epochs=40,
@@ -164,7 +165,7 @@ class TestThisCheckout:
 
     def test_metrics_are_of_these_parameters(self):
         assert self.params.data.name == "synthetic"
-        settings = self.params.train.resolved().model_dump(mode="json")
+        settings = self.params.train.plan().model_dump(mode="json")
         for name in ("method", *RESOLVED):
             assert self.metrics[name] == settings[name], name
         folds = {f"rmse_fold{fold}" for fold in self.params.folds}

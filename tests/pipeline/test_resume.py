@@ -42,7 +42,7 @@ def remove_outputs(workspace):
 
 def test_the_stage_goes_on_with_the_same_outputs(workspace, interrupt):
     workspace.set(
-        train__checkpoint_every=2, train__validation=0.2, train__patience=12, train__biases=True
+        run__checkpoint_every=2, train__validation=0.2, train__patience=12, train__biases=True
     )
     assert workspace.stage("train", "0").returncode == 0
     whole, timing = outputs(workspace), workspace.json("timings/0.json")
@@ -72,7 +72,7 @@ def test_the_stage_goes_on_with_the_same_outputs(workspace, interrupt):
 
 
 def test_dvc_repro_after_a_kill(workspace, interrupt):
-    workspace.set(train__seed=1, train__checkpoint_every=5, folds=[0])
+    workspace.set(train__seed=1, run__checkpoint_every=5, folds=[0])
     interrupt(signal.SIGKILL)
     assert workspace.try_dvc("repro").returncode != 0
     interrupt()
@@ -85,14 +85,14 @@ def test_dvc_repro_after_a_kill(workspace, interrupt):
     assert outputs(workspace) == resumed
     assert workspace.run("git", "status", "--porcelain", "checkpoints").stdout == ""
 
-    workspace.set(train__checkpoint_every=None)
+    workspace.set(run__checkpoint_every=None)
     assert stages_run(workspace.dvc("repro")) == []
 
 
 def test_a_checkpoint_that_does_not_fit_is_no_obstacle(workspace, interrupt):
     workspace.path("checkpoints").mkdir(exist_ok=True)
     workspace.path(CHECKPOINT).write_bytes(b"damaged")
-    workspace.set(train__checkpoint_every=3)
+    workspace.set(run__checkpoint_every=3)
     interrupt(signal.SIGKILL)
     done = workspace.stage("train", "0")
     assert done.returncode == -9
@@ -114,7 +114,7 @@ def test_without_checkpoints_nothing_is_kept(capsys):
     with pytest.raises(SystemExit) as caught:
         _stop_if_asked(interruption, None)
     assert caught.value.code == 143
-    assert "nothing is kept, as train.checkpoint_every is null" in capsys.readouterr().err
+    assert "nothing is kept, as run.checkpoint_every is null" in capsys.readouterr().err
 
 
 def test_a_model_that_cannot_be_saved_costs_no_training(workspace):

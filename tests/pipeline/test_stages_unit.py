@@ -11,7 +11,8 @@ from mascot_jax.errors import DataError
 from mascot_jax.settings.methods import PAPER
 from mascot_jax.tables.storage import FLOAT16, FLOAT32
 from mascot_jax.training.records import SideRecord
-from pipeline.common import paths, stage, summarize
+from pipeline import summarize
+from pipeline.common import paths, stage
 from pipeline.epoch_log import q_error_rows
 
 

@@ -129,9 +129,8 @@ def clone_checkout(root, home):
         train__method="mascot", train__factors=16, train__epochs=12, train__learning_rate=0.05,
         train__decay=0.1, train__user_reg=0.01, train__item_reg=0.015, train__storage=None,
         train__threshold=1.2, train__period=None, train__sample_ratio=1.0, train__warmup=None,
-        train__deterministic=None, train__backend="cpu", train__threads=None, train__writes="add",
-        train__seed=0,
-        evaluate__clip=False,
+        train__deterministic=None, train__writes="add", train__seed=0,
+        run__backend="cpu", run__threads=None, evaluate__clip=False,
     )  # fmt: skip
     small.git("init", "--quiet")
     small.commit()

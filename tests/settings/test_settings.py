@@ -1,13 +1,15 @@
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from mascot_jax.errors import SettingsError
-from mascot_jax.settings import Params, Settings, TrainSettings, validate
+from mascot_jax.settings import Params, RunSettings, Settings, TrainSettings, backend_for, validate
 from mascot_jax.settings.defaults import with_defaults, without_presets
-from mascot_jax.settings.methods import METHODS, RECIPES, Recipe, Switching
+from mascot_jax.settings.methods import METHODS, RECIPES, Recipe, Unit
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 
@@ -26,10 +28,10 @@ INTEGERS = {  # lowest and highest allowed
     "train.period": (1, 1_000_000),
     "train.warmup": (0, 1_000_000),
     "train.patience": (1, 1_000_000),
-    "train.checkpoint_every": (1, 1_000_000),
-    "train.threads": (1, 4096),
     "train.comparators.muppet.window": (2, 1000),
     "train.seed": (0, BIG - 1),
+    "run.threads": (1, 4096),
+    "run.checkpoint_every": (1, 1_000_000),
 }
 TINY = 5e-324
 NUMBERS = {  # lowest and highest allowed
@@ -64,11 +66,11 @@ TEXTS = {
     "train.recipe",
     "train.schedule",
     "train.storage",
-    "train.backend",
     "train.writes",
     "train.rounding",
     "train.order",
     "train.criterion",
+    "run.backend",
 }
 FLAGS = {"evaluate.clip", "train.deterministic", "train.biases"}
 FROM_METHOD = {
@@ -87,11 +89,11 @@ NULLABLE = FROM_METHOD | {
     "data.users",
     "data.items",
     "data.ratings",
-    "train.threads",
     "train.deterministic",
     "train.patience",
     "train.biases",
-    "train.checkpoint_every",
+    "run.threads",
+    "run.checkpoint_every",
 }
 NEEDS = {"train.patience": {"train.validation": 0.1}}
 """What must be set beside a parameter."""
@@ -119,6 +121,7 @@ BLOCKS = [
     "train.comparators.mpt",
     "train.comparators.muppet",
     "train.comparators.afp",
+    "run",
     "evaluate",
 ]
 
@@ -145,6 +148,11 @@ def refusal(path, value):
         validate(Params, params(**{path: value}))
     (line,) = str(caught.value).splitlines()
     return line
+
+
+def test_a_typing_error_does_not_wait_for_jax():
+    code = "import sys, pipeline.common.stage; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=PARAMS_FILE.parent, check=True)
 
 
 def test_every_parameter_is_in_the_tables_above():
@@ -177,7 +185,7 @@ def test_another_type_is_refused(path, value, rule):
 def test_null_is_allowed_where_something_else_fills_it(path):
     assert accepted(path, None) is None
     # Null turns the one off, and leaves the other to the ratings.
-    assert DEFAULTS[path] is None or path in ("train.checkpoint_every", "train.biases")
+    assert DEFAULTS[path] is None or path in ("run.checkpoint_every", "train.biases")
 
 
 def edges(table, step):
@@ -224,7 +232,7 @@ def test_a_whole_number_is_a_number(path):
         ("train.schedule", "cosine", "'linear'"),
         ("train.storage", "float64", "'float16'"),
         ("train.storage", "", "'float16'"),
-        ("train.backend", "gpu", "'cuda'"),
+        ("run.backend", "gpu", "'cuda'"),
         ("train.writes", "overwrite", "'store'"),
         ("train.rounding", "down", "'stochastic'"),
         ("train.criterion", "q-error", "'lost-update'"),
@@ -340,12 +348,32 @@ def test_params_yaml_runs_every_fold():
 def test_a_method_fills_exactly_what_was_null(method):
     plain = TrainSettings(method=method)
     changed = {
-        f"train.{name}": value for name, value in plain.resolved() if value != getattr(plain, name)
+        f"train.{name}": value for name, value in plain.plan() if value != getattr(plain, name)
     }
     preset = METHODS[method]._asdict()
     preset["threshold"] = METHODS[method].thresholds.get(METHODS[method].criterion)
     preset = {path: preset[path.removeprefix("train.")] for path in FROM_METHOD}
-    assert changed == {path: value for path, value in preset.items() if value is not None}
+    filled = {path: value for path, value in preset.items() if value is not None}
+    assert changed == filled | {"train.deterministic": True}  # the device's
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_plan_leaves_nothing_open_but_numbers_that_nobody_uses(method):
+    plan = TrainSettings(method=method, biases=None).plan()
+    switching = {"criterion", "threshold", "period", "sample_ratio", "warmup"}
+    unused = switching if plan.unit is Unit.NONE else set()
+    assert {name for name, value in plan if value is None} == unused | {"patience"}
+
+
+def test_the_device_and_the_ratings_decide_what_is_left_to_them():
+    left = TrainSettings(biases=None)
+    for platform, few_ratings in (("cpu", True), ("gpu", False)):
+        plan = left.plan(platform, few_ratings=few_ratings)
+        assert (plan.deterministic, plan.biases) == (platform == "cpu", few_ratings)
+    for value in (True, False):
+        said = TrainSettings(deterministic=value, biases=value)
+        plan = said.plan("gpu" if value else "cpu", few_ratings=not value)
+        assert (plan.deterministic, plan.biases) == (value, value)
 
 
 COMPARED = ["half", "mpt", "muppet", "afp"]
@@ -365,8 +393,39 @@ def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
         ):
             validate(TrainSettings, {"method": method, name: value})
     validate(TrainSettings, {"method": method, "storage": own, "rounding": "nearest"})
-    with pytest.raises(SettingsError, match=f"cuda has {method} for up to 256 factors"):
-        validate(TrainSettings, {"method": method, "factors": 257, "backend": "cuda"})
+
+
+BEYOND_CUDA = [
+    ({"deterministic": True}, "cuda has no train.deterministic"),
+    ({"order": "group-blocks"}, "cuda has train.order shuffled and runs only"),
+    ({"method": "int8", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),
+    ({"storage": "int8-row", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),
+    *(
+        ({"method": method, "factors": 257}, f"cuda has {method} for up to 256 factors only")
+        for method in COMPARED
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "reason"), BEYOND_CUDA)
+def test_cuda_is_refused_for_what_it_cannot_do(values, reason):
+    train = {f"train.{name}": value for name, value in values.items()}
+    with pytest.raises(SettingsError) as caught:
+        validate(Params, params(**train, **{"run.backend": "cuda"}))
+    line = f"run.backend: 'cuda': {reason}: set run.backend to cpu or auto"
+    assert str(caught.value) == line
+    for backend in ("cpu", "auto"):
+        found = validate(Params, params(**train, **{"run.backend": backend}))
+        assert backend_for(found.train, found.run) == "cpu"
+    with pytest.raises(SettingsError) as caught:
+        backend_for(TrainSettings(**values), RunSettings(backend="cuda"))
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("backend", ["cpu", "auto", "cuda"])
+def test_the_back_end_is_the_wanted_one_where_any_can_do_it(backend):
+    found = validate(Params, params(**{"run.backend": backend, "train.factors": 256}))
+    assert backend_for(found.train, found.run) == backend
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in COMPARED])
@@ -383,8 +442,8 @@ def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
     ],
 )
 def test_a_set_value_wins(method, name, value):
-    plain = TrainSettings(method=method).resolved()
-    changed = validate(TrainSettings, {"method": method, name: value}).resolved()
+    plain = TrainSettings(method=method).plan()
+    changed = validate(TrainSettings, {"method": method, name: value}).plan()
     assert changed == plain.model_copy(update={name: value})
 
 
@@ -400,10 +459,10 @@ def test_a_set_value_wins(method, name, value):
     ],
 )
 def test_a_criterion_has_a_threshold_of_its_own(method, values, threshold):
-    settings = validate(TrainSettings, {"method": method} | values).resolved()
-    assert settings.threshold == threshold
+    plan = validate(TrainSettings, {"method": method} | values).plan()
+    assert plan.threshold == threshold
     if "criterion" in values:
-        assert settings.criterion == values["criterion"]
+        assert plan.criterion == values["criterion"]
 
 
 def recipe_of(settings):
@@ -460,28 +519,26 @@ def test_an_unknown_recipe_is_all_that_is_complained_about():
     assert line.startswith("train.recipe: 'best': must be 'paper' or 'tuned'")
 
 
-def test_resolved_settings_stay_as_they_are():
-    once = TrainSettings(threshold=2.0).resolved()
-    assert once.resolved() == once
+def test_a_plan_stays_as_it_is():
+    once = TrainSettings(threshold=2.0).plan()
+    assert once.plan("gpu", few_ratings=True) == once
 
 
 @pytest.mark.parametrize(
-    ("method", "storage", "switching", "threshold"),
+    ("method", "storage", "unit", "threshold"),
     [
-        ("fp32", "float32", Switching.NONE, None),
-        ("fp16", "float16", Switching.NONE, None),
-        ("mascot-n1", "float16", Switching.NONE, None),
-        ("mascot-n2", "float16", Switching.SIDE, 10.0),
-        ("mascot", "float16", Switching.GROUP, 20.0),
+        ("fp32", "float32", Unit.NONE, None),
+        ("fp16", "float16", Unit.NONE, None),
+        ("mascot-n1", "float16", Unit.NONE, None),
+        ("mascot-n2", "float16", Unit.SIDE, 10.0),
+        ("mascot", "float16", Unit.GROUP, 20.0),
     ],
 )
-def test_methods(method, storage, switching, threshold):
-    settings = TrainSettings(method=method)
-    assert settings.switching is switching
-    settings = settings.resolved()
-    assert (settings.storage, settings.threshold) == (storage, threshold)
-    measured = (settings.period, settings.sample_ratio, settings.warmup)
-    assert measured == ((None,) * 3 if switching is Switching.NONE else (2, 0.05, 5))
+def test_methods(method, storage, unit, threshold):
+    plan = TrainSettings(method=method).plan()
+    assert (plan.unit, plan.storage, plan.threshold) == (unit, storage, threshold)
+    measured = (plan.period, plan.sample_ratio, plan.warmup)
+    assert measured == ((None,) * 3 if unit is Unit.NONE else (2, 0.05, 5))
 
 
 def test_every_method_is_allowed_and_fp16_is_mascot_n1():
@@ -530,7 +587,7 @@ def test_settings_survive_json(changes):
     [
         {},
         {"recipe": "paper"},
-        {"epochs": 7, "user_reg": 0.2, "threads": 3},
+        {"epochs": 7, "user_reg": 0.2},
         {"rounding": "nearest", "biases": True},
         {"criterion": "lost-update"},
         {"deterministic": False},
@@ -538,14 +595,14 @@ def test_settings_survive_json(changes):
 )
 def test_settings_can_be_had_back_as_they_were_asked_for(method, own):
     asked = with_defaults({"method": method, **own})
-    settings = validate(TrainSettings, asked).resolved()
-    again = without_presets(settings)
+    plan = validate(TrainSettings, asked).plan()
+    again = without_presets(plan)
     for name, value in own.items():
         assert again[name] in (value, None)  # None where the method says the same
-    assert validate(TrainSettings, with_defaults(again)).resolved() == settings
+    assert validate(TrainSettings, with_defaults(again)).plan() == plan
     # What a preset had filled in is another's with another.
     other = validate(TrainSettings, with_defaults(again | {"method": "fp32", "rounding": None}))
-    assert other.resolved().storage == "float32"
+    assert other.plan().storage == "float32"
 
 
 def test_rounding_is_the_methods_but_for_fp16():

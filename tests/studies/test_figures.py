@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 
+from benchmarks.harness.problems import GROUPS, regrouped
+from mascot_jax.base.arrays import count_each
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.problem import prepare
 from mascot_jax.training.records import EpochRecord
 from studies.paper import fig4, fig5, fig8, table1, table2
+from studies.paper.core.problem import read_problem
 from studies.paper.core.quantities import difference, p_value, quantity, ratio
-from studies.paper.core.race import Outcome, Scored, Variant, race, variant_settings
+from studies.paper.core.race import Outcome, Scored, Variant, race, variant_plan
 from studies.paper.core.settings import Training
-from studies.paper.core.world import World
 from tests.support.worlds import live_rows
 
 
@@ -89,8 +93,8 @@ class TestEvents:
 
 
 @pytest.fixture(scope="module")
-def world(folder):
-    return World(folder, 0)
+def problem(folder):
+    return read_problem(folder, 0)
 
 
 class TestFigure4:
@@ -107,14 +111,14 @@ class TestFigure4:
             chosen = fig4.chosen_groups(rows, 0.5, rng)
             assert 0 not in chosen or len(chosen) == 1 or rows[chosen].sum() <= 104
 
-    def test_the_share_stays_what_it_was(self, world):
+    def test_the_share_stays_what_it_was(self, problem):
         training = Training(factors=16, epochs=4, threads=1, backend="cpu")
-        outcome = race([fig4._variant(0.4)], world, training, 3, Scored.NEVER)["0.4"]
+        outcome = race([fig4._variant(0.4)], problem, training, 3, Scored.NEVER)["0.4"]
         assert len(set(outcome.switched)) == 1
         assert 0.2 < outcome.switched[0] < 0.95  # of row visits: groups differ in these
         codes = [
             np.repeat(side.codes, np.diff(grouping.starts))
-            for side, grouping in zip(outcome.records[-1][3:5], world.groups(100), strict=True)
+            for side, grouping in zip(outcome.records[-1][3:5], problem[1:3], strict=True)
         ]
         for rows in codes:
             assert (rows == 1).mean() == pytest.approx(0.4, abs=0.05)
@@ -124,17 +128,17 @@ class TestFigure4:
         assert fig4._variant(0.0).values == {"method": "fp32"}
 
 
-def test_figure_5_takes_the_norms_of_all_sampled_gradients(world):
+def test_figure_5_takes_the_norms_of_all_sampled_gradients(problem):
     """Against NumPy, at factors that do not change as the step is next to nothing."""
     training = Training(factors=16, epochs=1, threads=2, backend="cpu")
     still = Variant("fp32", {"method": "fp32", "learning_rate": 1e-30, "user_reg": 0.5})
-    settings = variant_settings(still, training, 2)
-    (found,) = fig5.train(world, settings, sample_ratio=1.0)
-    starts = [fig5.quartile_starts(len(counts)) for counts in world.counts]
-    state = initial_state(*starts, settings)
-    p, q = live_rows(state.users, 16), live_rows(state.items, 16)
-    users, items = np.asarray(world.ratings.users), np.asarray(world.ratings.items)
-    error = np.asarray(world.ratings.ratings) - (p[users] * q[items]).sum(axis=1)
+    plan, execution = variant_plan(still, training, 2), Execution(2)
+    (found,) = fig5.train(prepare(problem, plan, execution), execution, sample_ratio=1.0)
+    starts = [fig5.quartile_starts(len(grouping.order)) for grouping in problem[1:3]]
+    state = initial_state(*starts, plan)
+    p, q = live_rows(state.users), live_rows(state.items)
+    users, items, values = problem.ratings.host()
+    error = values - (p[users] * q[items]).sum(axis=1)
     gradients = (
         error[:, None] * q[items] - 0.5 * p[users],
         error[:, None] * p[users] - 0.015 * q[items],
@@ -148,14 +152,23 @@ def test_figure_5_takes_the_norms_of_all_sampled_gradients(world):
         np.testing.assert_allclose(norms, expected, rtol=1e-5)
 
 
-def test_quartiles_are_quarters_of_the_rows_most_rated_first(world):
+def test_quartiles_are_quarters_of_the_rows_most_rated_first(problem):
     assert fig5.quartile_starts(60).tolist() == [0, 15, 30, 45, 60]
     assert fig5.quartile_starts(10).tolist() == [0, 2, 5, 7, 10]
-    assert (np.diff(world.counts[0][world.groups(1)[0].order]) <= 0).all()
+    assert (np.diff(count_each(problem.ratings.users, 60)) <= 0).all()
 
 
-def test_rows_lie_the_same_however_many_groups_are_cut(world):
-    one, many = world.groups(1), world.groups(25)
-    for few, more in zip(one, many, strict=True):
-        np.testing.assert_array_equal(few.order, more.order)
+def test_rows_lie_the_same_however_many_groups_are_cut(problem):
+    one, many = regrouped(problem, 1), regrouped(problem, 25)
+    assert one.ratings is many.ratings is problem.ratings
+    for few, more, own in zip(one[1:3], many[1:3], problem[1:3], strict=True):
+        np.testing.assert_array_equal(few.order, own.order)
+        np.testing.assert_array_equal(more.order, own.order)
         assert len(more.starts) > len(few.starts)
+
+
+def test_groups_are_those_of_the_ratings_however_often_they_are_cut(problem):
+    again = regrouped(regrouped(problem, 1), GROUPS)
+    for grouping, own in zip(again[1:3], problem[1:3], strict=True):
+        for found, expected in zip(grouping, own, strict=True):
+            np.testing.assert_array_equal(found, expected)

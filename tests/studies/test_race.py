@@ -1,16 +1,17 @@
-"""Trainings in turn are the trainings that ``fit`` does, one by one."""
+"""Trainings in turn are those that ``train_state`` does, one by one."""
 
 import numpy as np
 import pytest
 
+from benchmarks.harness.problems import regrouped
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import DivergenceError
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import fit
-from studies.paper.core.race import Scored, Variant, race, variant_settings
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.problem import prepare
+from studies.paper.core.problem import read_problem
+from studies.paper.core.race import Scored, Variant, race, variant_plan
 from studies.paper.core.settings import Grids, Training
 from studies.paper.core.stage import Case
-from studies.paper.core.world import World
 
 TRAINING = Training(factors=16, epochs=4, warmup=0, threads=1, backend="cpu")
 VARIANTS = [
@@ -23,14 +24,14 @@ NAMES = [variant.name for variant in VARIANTS]
 
 
 @pytest.fixture(scope="module")
-def world(folder):
-    return World(folder, 0)
+def problem(folder):
+    return read_problem(folder, 0)
 
 
 @pytest.fixture(scope="module")
-def run(world):
+def run(problem):
     visited = []
-    outcomes = race(VARIANTS, world, TRAINING, 5, Scored.EACH, visited.append)
+    outcomes = race(VARIANTS, problem, TRAINING, 5, Scored.EACH, visited.append)
     return outcomes, visited
 
 
@@ -53,27 +54,19 @@ def test_outcomes_have_an_entry_per_epoch(run):
 
 
 @pytest.mark.parametrize(("scored", "count"), [(Scored.NEVER, 0), (Scored.LAST, 1)])
-def test_scores_are_taken_when_asked(world, run, scored, count):
-    outcome = race(VARIANTS[:1], world, TRAINING, 5, scored)["plain"]
+def test_scores_are_taken_when_asked(problem, run, scored, count):
+    outcome = race(VARIANTS[:1], problem, TRAINING, 5, scored)["plain"]
     rmses = run[0]["plain"].rmses
     assert outcome.rmses == rmses[len(rmses) - count :]
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
-def test_a_variant_trains_as_fit_would_alone(world, run, variant):
+def test_a_variant_trains_as_it_would_alone(problem, run, variant):
     """With one thread, to the bit: errors after each epoch, q-errors, and what is promoted."""
-    settings = variant_settings(variant, TRAINING, 5)
-    users, items = world.groups(variant.groups)
-    prepared = world.prepare(settings, users, items)
+    plan, one = variant_plan(variant, TRAINING, 5), Execution(1)
+    prepared = prepare(regrouped(problem, variant.groups), plan, one)
     records = []
-    fit(
-        initial_state(users.starts, items.starts, settings),
-        prepared,
-        settings,
-        Execution(1),
-        lambda record, _: records.append(record),
-        test=world.held_out(prepared),
-    )
+    train_state(prepared, one, lambda record, _: records.append(record))
     for ours, alone in zip(run[0][variant.name].records, records, strict=True):
         assert ours.test_rmse == alone.test_rmse
         for side in ("users", "items"):
@@ -94,16 +87,16 @@ def test_row_visits_and_bytes_follow_the_groups(run):
 
 
 def test_updates_race_unless_a_variant_says_otherwise():
-    plain, _, runs = (variant_settings(variant, TRAINING, 5) for variant in VARIANTS)
+    plain, _, runs = (variant_plan(variant, TRAINING, 5) for variant in VARIANTS)
     assert (plain.deterministic, plain.order, plain.seed) == (False, "shuffled", 5)
     assert runs.deterministic
-    assert variant_settings(Variant("x", {"seed": 9}), TRAINING, 5).seed == 9
+    assert variant_plan(Variant("x", {"seed": 9}), TRAINING, 5).seed == 9
 
 
-def test_a_variant_that_diverges_is_named(world):
+def test_a_variant_that_diverges_is_named(problem):
     wild = Variant("wild", {"method": "fp32", "learning_rate": 1e3})
     with pytest.raises(DivergenceError, match=r"^variant wild: training diverged in epoch 0: "):
-        race([wild], world, TRAINING, 0, Scored.NEVER)
+        race([wild], problem, TRAINING, 0, Scored.NEVER)
 
 
 @pytest.fixture
@@ -117,11 +110,11 @@ def case(folder):
 
 
 def test_repetitions_have_folds_and_seeds_of_their_own(case):
-    seeds, worlds = zip(*case.worlds(), strict=True)
+    seeds, problems = zip(*case.problems(), strict=True)
     assert seeds == (7, 8, 9)
-    users = [world.counts[0].tolist() for world in worlds]
+    users = [problem.ratings.users.tolist() for problem in problems]
     assert users[0] == users[2] != users[1]  # the third one tests the first fold again
-    assert sum(users[1]) == 751
+    assert len(users[1]) == 751
 
 
 def test_a_case_collects_repetitions_by_variant(case):

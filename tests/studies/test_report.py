@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from mascot_jax.errors import DataError
-from studies.paper import published
 from studies.paper.core.records import write_records
+from studies.paper.report import published
 from studies.paper.report.__main__ import write
 from studies.paper.report.figures import CHARTS, draw, front, svg
 from studies.paper.report.results import SHOWN, load, shown_rows

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings import validate
 from studies.paper.core import folders
-from studies.paper.core.race import Variant, variant_settings
+from studies.paper.core.race import Variant, variant_plan
 from studies.paper.core.settings import PARAMS, Study, read_study
 from tests.pipeline.workspace import CHECKOUT, assert_refused
 
@@ -40,10 +40,8 @@ def test_the_file_is_valid_and_quick_by_default():
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_can_be_chosen_and_makes_settings(name):
     profile = validate(Study, edited(profile=name)).chosen
-    settings = variant_settings(Variant("x", {"method": "mascot"}), profile.train, 4)
-    assert settings.epochs == profile.train.epochs
-    assert settings.learning_rate == 0.01
-    assert settings.seed == 4
+    plan = variant_plan(Variant("x", {"method": "mascot"}), profile.train, 4)
+    assert (plan.epochs, plan.learning_rate, plan.seed) == (profile.train.epochs, 0.01, 4)
 
 
 def test_the_papers_profiles_are_as_in_the_paper():

@@ -9,14 +9,14 @@ from mascot_jax.data.split import split_ratings
 from mascot_jax.settings import DataSettings, SplitSettings, validate
 from mascot_jax.tables.groups import Grouping, regroup
 from mascot_jax.training.loop import train_state
-from mascot_jax.training.problem import Columns, make_problem, prepare
+from mascot_jax.training.problem import Triples, make_problem, prepare
 
 
 class Fold(NamedTuple):
     """A fold's training and test ratings, by index, and groups."""
 
-    train: Columns
-    test: Columns
+    train: Triples
+    test: Triples
     users: Grouping
     items: Grouping
 
@@ -29,7 +29,7 @@ class Fold(NamedTuple):
 
 def final_rmse(problem, settings, execution, on_epoch=None):
     """The test RMSE after a training."""
-    plan = settings.plan(few_ratings=problem.few_ratings)
+    plan = settings.plan(problem.ratings.platform, few_ratings=problem.few_ratings)
     prepared = prepare(problem, plan, execution)
     state = train_state(prepared, execution, on_epoch)
     return prepared.test.score(state.users, state.items, execution).rmse

@@ -1,10 +1,16 @@
-"""Small models in every storage, made without training."""
+"""Small models in every storage, made without training, and altered files of models."""
+
+import json
+from contextlib import contextmanager
 
 import numpy as np
+from safetensors.numpy import save_file
 
+from mascot_jax.base import tensor_file
 from mascot_jax.base.biases import Biases
 from mascot_jax.engine.codec import encode
 from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.mf.model_file import FORMAT
 from mascot_jax.settings import TrainSettings
 from mascot_jax.tables.rows import Rows
 from mascot_jax.tables.storage import STORAGES, by_code
@@ -55,3 +61,17 @@ def make_model(
         epochs_trained=3,
         biases=Biases(*offsets) if biases else None,
     )
+
+
+@contextmanager
+def altered(path):
+    """Let a file's tensors and facts be changed, then give it a right checksum.
+
+    What is wrong must be found by other checks.
+    """
+    tensors, facts = tensor_file._read(path, FORMAT)
+    del facts["sha256"]
+    yield tensors, facts
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    facts["sha256"] = tensor_file._digest(tensors, facts)
+    save_file(tensors, path, {FORMAT.key: json.dumps(facts, sort_keys=True)})

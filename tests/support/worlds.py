@@ -1,5 +1,6 @@
 """Small worlds of ratings, groups and factors for kernel tests."""
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -34,13 +35,22 @@ class World(NamedTuple):
     item_rows: np.ndarray
     values: np.ndarray
 
+    def only(self, storage):
+        """The world without the arrays of other storages."""
+        return self._replace(users=only(self.users, storage), items=only(self.items, storage))
+
+
+def only(table, storage):
+    """The table without the arrays of other storages."""
+    return replace(table, stored={storage: table.stored[storage]})
+
 
 # Compiled: int8's dozens of steps, one by one, take seconds.
 encode_rows = partial(jax.jit, static_argnames="storage")(encode)
 
 
 def make_table(factors, starts, codes, int8="int8-32"):
-    """A Table with every storage's array: rows where their group's code says, canaries elsewhere."""
+    """A table with every storage's array: rows where its group's code says, canaries elsewhere."""
     rows, k = factors.shape
     code_of_row = np.repeat(codes, np.diff(starts))
     stored = {}
@@ -186,4 +196,6 @@ def prepared(ratings, users, items, settings, execution=ONE, test=None):
         5.0,
         test,
     )
-    return prepare(problem, settings.plan(few_ratings=problem.few_ratings), execution)
+    return prepare(
+        problem, settings.plan(ratings.platform, few_ratings=problem.few_ratings), execution
+    )

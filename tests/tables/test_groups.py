@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mascot_jax.tables.groups import inverse, load_groupings, regroup, save_groupings
+from mascot_jax.tables.groups import (
+    check_groups,
+    inverse,
+    load_groupings,
+    regroup,
+    save_groupings,
+)
 
 COUNTS = arrays(np.int64, st.integers(1, 200), elements=st.integers(0, 30))
 
@@ -67,6 +73,36 @@ def test_a_file_brings_both_sides_back(tmp_path):
         for a, b in zip(saved, loaded, strict=True):
             np.testing.assert_array_equal(a, b)
             assert np.asarray(a).dtype == np.asarray(b).dtype
+
+
+ZEROS = np.zeros(2, dtype=np.uint8)
+NO_GROUPS = {
+    r"users: groups are int64 \(3,\), uint8": (np.array([0, 2, 5]), ZEROS),
+    r"users: groups are uint32 \(3,\), int32": (np.arange(3, dtype=np.uint32), ZEROS.astype("i4")),
+    r"users: groups are uint32 \(1, 3\)": (np.arange(3, dtype=np.uint32)[None], ZEROS),
+    "users: 2 groups with 4 starts": (np.arange(4, dtype=np.uint32), ZEROS),
+    "users: 0 groups with 1 starts": (np.zeros(1, dtype=np.uint32), ZEROS[:0]),
+    "users: 65537 groups with 65538 starts": (
+        np.arange(65_538, dtype=np.uint32),
+        np.zeros(65_537, dtype=np.uint8),
+    ),
+    r"users: .* must be 0, then rise: \[1 2 5\]": (np.array([1, 2, 5], dtype=np.uint32), ZEROS),
+    r"users: .* must be 0, then rise: \[0 2 2\]": (np.array([0, 2, 2], dtype=np.uint32), ZEROS),
+    r"users: .* must be 0, then rise: \[0 5 2\]": (np.array([0, 5, 2], dtype=np.uint32), ZEROS),
+}
+
+
+@pytest.mark.parametrize("message", NO_GROUPS)
+def test_what_is_no_group_table_is_refused(message):
+    with pytest.raises(ValueError, match=message):
+        check_groups(*NO_GROUPS[message], "users")
+
+
+@pytest.mark.parametrize("groups", [1, 2, 65_536])
+def test_group_tables_are_accepted(groups):
+    check_groups(np.arange(groups + 1, dtype=np.uint32), np.zeros(groups, dtype=np.uint8), "users")
+    most = np.array([0, 2**32 - 1], dtype=np.uint32)
+    check_groups(most, np.zeros(1, dtype=np.uint8), "users")
 
 
 @pytest.mark.realdata

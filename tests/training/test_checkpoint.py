@@ -18,15 +18,13 @@ from mascot_jax.training.checkpoint import (
     save_checkpoint,
 )
 from mascot_jax.training.fingerprint import fingerprint
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import fit
-from mascot_jax.training.problem import prepare
+from mascot_jax.training.loop import train_state
 from mascot_jax.training.records import Progress
 from mascot_jax.training.scoring import HeldOut
-from tests.support.worlds import live_rows
-from tests.test_files import files_of_at_most
-from tests.training.test_preparation import OVERFITTED, noisy
-from tests.training.test_training import ONE
+from tests.base.test_files import files_of_at_most
+from tests.support.worlds import ONE, live_rows, prepared
+from tests.training.test_problem import OVERFITTED, noisy
+from tests.training.test_training import pointers
 
 TRAININGS = {
     "fp32": {"method": "fp32", "factors": 13},
@@ -44,18 +42,16 @@ class Training:
 
     def __init__(self, folder, name="mascot", every=2, **values):
         values = {"factors": 8, "epochs": 12, "learning_rate": 0.05} | TRAININGS[name] | values
-        self.settings = validate(TrainSettings, {"deterministic": True} | values)
-        ratings, self.users, self.items = noisy()
-        self.prepared = prepare(ratings, self.users, self.items, self.settings)
-        columns = (ratings.users, ratings.items, ratings.ratings)
-        self.test = HeldOut(*(np.asarray(x)[:50] for x in columns), self.prepared.rule)
+        settings = validate(TrainSettings, {"deterministic": True} | values)
+        ratings, users, items = noisy()
+        test = tuple(column[:50] for column in ratings.host())
+        self.prepared = prepared(ratings, users, items, settings, test=test)
         self.path = folder / "checkpoint.safetensors"
         self.every = every
         self.records = []
 
     def checkpoints(self):
-        what = self.prepared, self.users, self.items, self.settings
-        return Checkpoints(self.path, self.every, fingerprint(*what, test=self.test))
+        return Checkpoints(self.path, self.every, fingerprint(self.prepared))
 
     def run(self, until=None, checkpoints=None):
         """Train, from the checkpoint if there is one; stop after that many epochs."""
@@ -66,19 +62,10 @@ class Training:
             self.records.append(record)
             return record.epoch + 1 == until
 
-        return train_model(
-            self.prepared, self.users, self.items, self.settings, ONE,
-            low=1, high=5, on_epoch=on_epoch, test=self.test, start=start, checkpoints=checkpoints,
-        )  # fmt: skip
+        return train_model(self.prepared, ONE, on_epoch, start=start, checkpoints=checkpoints)
 
-    def fit(self, start, checkpoints, on_epoch=None):
-        return fit(
-            start, self.prepared, self.settings, ONE, on_epoch, test=self.test,
-            checkpoints=checkpoints,
-        )  # fmt: skip
-
-    def initial(self):
-        return initial_state(self.users.starts, self.items.starts, self.settings)
+    def from_the_start(self, on_epoch=None):
+        return train_state(self.prepared, ONE, on_epoch, checkpoints=self.checkpoints())
 
 
 def file_bytes(model, folder):
@@ -113,7 +100,7 @@ def test_these_trainings_do_switch_and_stop_early(tmp_path):
     assert set(traffic["mascot"]) == {"float16", "float32"}
     assert set(traffic["mascot-int8"]) == {"int8-32", "float16"}
     stopped = Training(tmp_path, "patience")
-    assert stopped.run().epochs_trained < len(stopped.records) < stopped.settings.epochs
+    assert stopped.run().epochs_trained < len(stopped.records) < stopped.prepared.plan.epochs
 
 
 @pytest.mark.parametrize("name", ["mascot", "patience"])
@@ -125,11 +112,6 @@ def test_a_finished_training_has_nothing_left_to_do(tmp_path, name):
     assert training.path.read_bytes() == before
 
 
-def test_the_model_knows_nothing_of_checkpoints(tmp_path):
-    some = Training(tmp_path, checkpoint_every=3).run(), Training(tmp_path).run()
-    assert len({file_bytes(model, tmp_path) for model in some}) == 1
-
-
 def test_a_crash_goes_on_from_the_last_one(tmp_path):
     training = Training(tmp_path, every=3)
 
@@ -138,7 +120,7 @@ def test_a_crash_goes_on_from_the_last_one(tmp_path):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        training.fit(training.initial(), training.checkpoints(), crash)
+        training.from_the_start(crash)
     assert load_checkpoint(training.path)[0].state.epoch == 6
 
 
@@ -156,7 +138,7 @@ def test_killed_for_good_and_started_again(tmp_path, where):
         "    if record.epoch == 5:\n"
         "        if sys.argv[2] == 'on_epoch': kill()\n"
         "        if sys.argv[2] == 'os.fsync': os.fsync = kill\n"
-        "training.fit(training.initial(), training.checkpoints(), on_epoch)\n"
+        "training.from_the_start(on_epoch)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, tmp_path, where], check=False)
     assert killed.returncode == -9
@@ -168,17 +150,17 @@ def test_killed_for_good_and_started_again(tmp_path, where):
 
 def test_a_state_comes_back_as_it_was(tmp_path):
     training = Training(tmp_path)
-    state = training.fit(training.initial(), None)
-    save_checkpoint(training.path, Progress(state), {"settings": {"factors": 8}})
+    state = training.from_the_start()
+    save_checkpoint(training.path, Progress(state), fingerprint(training.prepared))
     (back, records, best), _ = load_checkpoint(training.path)
     assert (records, best) == ((), None)
-    for side, again in ((state.users, back.users), (state.items, back.items)):
-        assert list(side.tables) == list(again.tables)
-        np.testing.assert_array_equal(live_rows(side, 8), live_rows(again, 8))
-        for a, b in zip(side[1:], again[1:], strict=True):
+    assert jax.tree.structure(state) == jax.tree.structure(back)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(back), strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        if a.ndim < 2:
             np.testing.assert_array_equal(a, b)
-            assert a.dtype == b.dtype
-    assert (state.epoch, state.seed) == (back.epoch, back.seed)
+    for table, again in ((state.users, back.users), (state.items, back.items)):
+        np.testing.assert_array_equal(live_rows(table), live_rows(again))
 
 
 def test_tables_stay_where_they_are_when_a_checkpoint_is_written(tmp_path):
@@ -187,12 +169,11 @@ def test_tables_stay_where_they_are_when_a_checkpoint_is_written(tmp_path):
     training = Training(tmp_path, every=1)
 
     def on_epoch(_, state):
-        tables = [t for side in (state.users, state.items) for t in side.tables.values()]
-        seen.append([table.unsafe_buffer_pointer() for table in tables])
+        seen.append(pointers(state))
 
-    training.fit(training.initial(), training.checkpoints(), on_epoch)
+    training.from_the_start(on_epoch)
     assert len(seen) == 12
-    assert all(pointers == seen[0] for pointers in seen)
+    assert all(places == seen[0] for places in seen)
 
 
 def test_equal_progress_gives_equal_bytes(tmp_path):
@@ -239,17 +220,11 @@ def test_that_of_another_training_is_refused(tmp_path, change, parts):
 
 class TestFingerprint:
     def of(self, tmp_path, **values):
-        training = Training(tmp_path, **values)
-        return fingerprint(
-            training.prepared, training.users, training.items, training.settings, test=training.test
-        )
+        return fingerprint(Training(tmp_path, **values).prepared)
 
     @pytest.mark.parametrize(
         "values",
         [
-            {"threads": 2},
-            {"backend": "cpu"},
-            {"checkpoint_every": None},
             {"deterministic": None},
             {"period": None},
             {"recipe": "tuned", "schedule": "power", "decay": 0.1, "user_reg": 0.01,
@@ -260,24 +235,20 @@ class TestFingerprint:
         assert self.of(tmp_path, **values) == self.of(tmp_path)
 
     def test_what_is_compared_besides_settings(self, tmp_path):
-        training = Training(tmp_path, "patience")
-        made = training.prepared, training.users, training.items, training.settings
-        here = fingerprint(*made, test=training.test)
+        made = Training(tmp_path, "patience").prepared
+        here = fingerprint(made)
         columns = [np.zeros(3, np.uint32), np.zeros(3, np.uint32), np.ones(3, np.float32)]
-        other = HeldOut(*columns, training.prepared.rule)
-        prepared = training.prepared
-        groups = training.users._replace(visits=training.users.visits + 1)
-        ratings = Training(tmp_path, "fp32").prepared.ratings
-        rule = prepared.rule._replace(mean_rating=2.5)
-        for name, there in {
-            "mean or biases": fingerprint(prepared._replace(rule=rule), *made[1:]),
-            "ratings": fingerprint(prepared._replace(ratings=ratings), *made[1:]),
-            "validation ratings": fingerprint(prepared._replace(validation=other), *made[1:]),
-            "test ratings": fingerprint(*made, test=other),
-            "groups": fingerprint(prepared, groups, *made[2:]),
-            "origin of the factors": fingerprint(*made, origin="a model"),
+        other = HeldOut(*columns, made.rule)
+        for name, change in {
+            "mean or biases": {"rule": made.rule._replace(mean_rating=2.5)},
+            "ratings": {"ratings": Training(tmp_path, "fp32").prepared.ratings},
+            "validation ratings": {"validation": other},
+            "test ratings": {"test": other},
+            "groups": {"users": made.users._replace(visits=made.users.visits + 1)},
         }.items():
-            assert there[name] != here[name], name
+            assert fingerprint(made._replace(**change))[name] != here[name], name
+        name = "origin of the factors"
+        assert fingerprint(made, origin="a model")[name] != here[name]
         assert {"settings", "code"} < set(here)
 
 
@@ -304,9 +275,13 @@ def test_another_kind_of_file_and_another_version_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="not a mascot-jax checkpoint"):
         load_checkpoint(tmp_path / "model")
     tensors, facts = read_tensors(training.path, FORMAT)
-    write_tensors(training.path, FORMAT._replace(version=2), tensors, facts)
-    with pytest.raises(CheckpointError, match="reads up to 1: upgrade mascot-jax"):
-        load_checkpoint(training.path)
+    for version, message in (
+        (1, "checkpoint format 1 was written by .*, which is too old .*: go on with that one"),
+        (3, "reads up to 2: upgrade mascot-jax"),
+    ):
+        write_tensors(training.path, FORMAT._replace(version=version), tensors, facts)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(training.path)
 
 
 @pytest.mark.parametrize(
@@ -321,10 +296,15 @@ def test_another_kind_of_file_and_another_version_are_refused(tmp_path):
         ("state.users.starts", np.array([0, 9, 9, 20, 60], np.uint32)),
         ("state.users.starts", np.array([1, 9, 19, 20, 60], np.uint32)),
         ("state.users.starts", np.array([0, 9, 19, 20, 2**32 - 1], np.uint32)),
-        ("state.users.baseline", np.zeros(3, np.float32)),
-        ("state.items.rows.float16", np.zeros((39, 32), np.float16)),
-        ("state.items.rows.float16", np.zeros((40, 32), np.uint16)),
-        ("state.items.rows.int9", np.zeros((40, 32), np.float16)),
+        ("state.methods.switching.users", np.zeros(3, np.float32)),
+        ("state.methods.switching.users", np.zeros(4, np.float16)),
+        ("state.methods.switching.items", None),
+        ("state.epoch", np.zeros(2, np.uint32)),
+        ("state.seed", np.zeros(1, np.int64)),
+        ("state.items.rows.float16", np.zeros((39, 8), np.float16)),
+        ("state.items.rows.float16", np.zeros((40, 32), np.float16)),
+        ("state.items.rows.float16", np.zeros((40, 8), np.uint16)),
+        ("state.items.rows.int9", np.zeros((40, 8), np.float16)),
         ("state.items.codes", None),
         ("records.users.codes", np.zeros((1, 4), np.uint8)),
         ("records.epoch", None),
@@ -332,15 +312,35 @@ def test_another_kind_of_file_and_another_version_are_refused(tmp_path):
 )
 def test_content_that_does_not_fit_together_is_refused(tmp_path, name, value):
     """With the right digest: kernels trust group tables, so that these must be checked."""
-    training = Training(tmp_path, method="fp16", threshold=None)
+    training = Training(tmp_path, threshold=1e9)
     training.run(3, training.checkpoints())
     tensors, facts = read_tensors(training.path, FORMAT)
+    assert set(tensors["state.users.codes"]) == {1}
+    assert name in tensors or "int9" in name
     if value is None:
         del tensors[name]
     else:
         tensors[name] = value
     write_tensors(training.path, FORMAT, tensors, facts)
     with pytest.raises(CheckpointError, match="not a complete checkpoint"):
+        load_checkpoint(training.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("fp32", {"storage": "float16"}, r"state\.users: rows are in \['float32'\]"),
+        ("mascot", {"criterion": None}, "'mascot': needs criterion, threshold"),
+        ("mascot", {"biases": None}, "biases"),
+    ],
+)
+def test_settings_that_do_not_fit_it_are_refused(tmp_path, name, settings, message):
+    training = Training(tmp_path, name)
+    training.run(1, training.checkpoints())
+    tensors, facts = read_tensors(training.path, FORMAT)
+    facts["fingerprint"]["settings"] |= settings
+    write_tensors(training.path, FORMAT, tensors, facts)
+    with pytest.raises(CheckpointError, match=message):
         load_checkpoint(training.path)
 
 
@@ -381,4 +381,4 @@ def test_divergence_leaves_the_last_one_and_says_so(tmp_path, monkeypatch):
     assert message.endswith(f"; {training.path} holds the factors after epoch 3")
     progress, _ = load_checkpoint(training.path)
     assert progress.state.epoch == 4
-    assert np.isfinite(live_rows(progress.state.users, 13)).all()
+    assert np.isfinite(live_rows(progress.state.users)).all()

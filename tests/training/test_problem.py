@@ -1,6 +1,5 @@
 import dataclasses
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,11 +8,10 @@ from mascot_jax.engine.layout import is_laid_out
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.errors import DataError
 from mascot_jax.tables.groups import regroup
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import fit
-from mascot_jax.training.problem import prepare
-from tests.support.worlds import live_rows
-from tests.training.test_training import ONE, planted, settings
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.problem import make_problem
+from tests.support.worlds import ONE, live_rows, prepared
+from tests.training.test_training import plan, planted
 
 
 def world(users, items, values=None, counts=None):
@@ -26,93 +24,94 @@ def world(users, items, values=None, counts=None):
 
 
 def pairs(ratings):
-    columns = (ratings.users, ratings.items, ratings.ratings)
-    return list(zip(*(np.asarray(x).tolist() for x in columns), strict=True))
+    return list(zip(*(column.tolist() for column in ratings.host()), strict=True))
 
 
-def validation_pairs(prepared):
-    (chunk,) = prepared.validation._chunks
+def validation_pairs(made):
+    (chunk,) = made.validation._chunks
     columns = (chunk.user_rows, chunk.item_rows, chunk.ratings)
     return list(zip(*(np.asarray(x)[: chunk.used].tolist() for x in columns), strict=True))
 
 
+def test_a_problem_has_rows_where_there_were_indices():
+    users, items = regroup(np.array([1, 3]), 2), regroup(np.array([4]), 1)
+
+    def make(**bounds):
+        train = np.array([0, 1, 1, 1], np.uint32), np.zeros(4, np.uint32), np.float32([1, 2, 3, 5])
+        test = np.array([1, 0], np.uint32), np.zeros(2, np.uint32), np.float32([4, 9])
+        return make_problem(train, users, items, test=test, **bounds)
+
+    problem = make()
+    assert pairs(problem.ratings) == [(1, 0, 1), (0, 0, 2), (0, 0, 3), (0, 0, 5)]
+    assert [column.tolist() for column in problem.test] == [[0, 1], [0, 0], [4, 9]]
+    assert (problem.low, problem.high) == (1, 5)
+    problem = make(low=0.5, high=10)
+    assert (problem.low, problem.high) == (0.5, 10)
+
+
 def test_without_validation_and_biases_the_ratings_are_only_laid_out():
     ratings, users, items = planted()
-    prepared = prepare(ratings, users, items, settings())
-    assert prepared.ratings is ratings
-    assert prepared.validation is None
-    assert prepared.rule.biases is None
-    assert prepared.rule.mean_rating == pytest.approx(float(np.asarray(ratings.ratings).mean()))
-    assert is_laid_out(
-        prepare(ratings, users, items, settings(deterministic=True)).ratings,
-        settings(deterministic=True),
-    )
+    made = prepared(ratings, users, items, plan())
+    assert pairs(made.ratings) == pairs(ratings)
+    assert made.validation is None
+    assert made.rule.biases is None
+    assert made.rule.mean_rating == pytest.approx(float(ratings.ratings.mean()))
+    made = prepared(ratings, users, items, plan(deterministic=True))
+    assert is_laid_out(made.ratings, made.plan)
+    assert pairs(made.ratings) != pairs(ratings)
+    assert sorted(pairs(made.ratings)) == sorted(pairs(ratings))
 
 
 def test_the_last_share_is_held_out():
-    prepared = prepare(*world([0, 1, 0, 1, 0, 1, 0, 1], [0] * 8), settings(validation=0.25))
-    assert pairs(prepared.ratings) == [(k % 2, 0, k + 1.0) for k in range(6)]
-    assert validation_pairs(prepared) == [(0, 0, 7.0), (1, 0, 8.0)]
-    assert prepared.rule.mean_rating == 3.5  # of what is trained on
+    made = prepared(*world([0, 1, 0, 1, 0, 1, 0, 1], [0] * 8), plan(validation=0.25))
+    assert pairs(made.ratings) == [(k % 2, 0, k + 1.0) for k in range(6)]
+    assert validation_pairs(made) == [(0, 0, 7.0), (1, 0, 8.0)]
+    assert made.rule.mean_rating == 3.5  # of what is trained on
 
 
 def test_rows_without_earlier_ratings_stay_in_training():
     """User 2 and item 1 are rated in the held-out share only."""
-    prepared = prepare(
-        *world([0, 1, 0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 1, 0, 1]), settings(validation=0.5)
+    made = prepared(
+        *world([0, 1, 0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 1, 0, 1]), plan(validation=0.5)
     )
-    assert [rating for *_, rating in pairs(prepared.ratings)] == [1, 2, 3, 4, 5, 6, 8]
-    assert validation_pairs(prepared) == [(1, 0, 7.0)]
+    assert [rating for *_, rating in pairs(made.ratings)] == [1, 2, 3, 4, 5, 6, 8]
+    assert validation_pairs(made) == [(1, 0, 7.0)]
 
 
 @pytest.mark.parametrize("share", [1e-9, 0.999999])
 def test_a_share_that_leaves_nothing_on_one_side_is_refused(share):
     with pytest.raises(DataError, match=r"train\.validation: .* leaves no rating of 4 "):
-        prepare(*world([0, 1, 0, 1], [0, 0, 1, 1]), settings(validation=share))
+        prepared(*world([0, 1, 0, 1], [0, 0, 1, 1]), plan(validation=share))
 
 
 def test_biases_are_fitted_to_what_is_trained_on_and_taken_from_it():
     ratings, users, items = planted()
-    prepared = prepare(ratings, users, items, settings(validation=0.25, biases=True))
-    kept = 3000
-    u, i, r = (np.asarray(x)[:kept] for x in (ratings.users, ratings.items, ratings.ratings))
+    made = prepared(ratings, users, items, plan(validation=0.25, biases=True))
+    u, i, r = (column[:3000] for column in ratings.host())
     mean = float(r.mean(dtype=np.float64))
     fitted = fit_biases(u, i, r, 60, 40, mean=mean)
-    for bias, expected in zip(prepared.rule.biases, fitted, strict=True):
+    for bias, expected in zip(made.rule.biases, fitted, strict=True):
         assert bias.dtype == np.float32
         np.testing.assert_array_equal(bias, expected.astype(np.float32))
-    remainder = r - prepared.rule.offset(u, i)
-    np.testing.assert_array_equal(prepared.ratings.ratings, remainder)
+    remainder = r - made.rule.offset(u, i)
+    np.testing.assert_array_equal(made.ratings.ratings, remainder)
     assert np.abs(remainder).mean() < np.abs(r - mean).mean()
-
-
-def test_ratings_that_are_not_prepared_are_refused_where_they_must_be():
-    ratings, users, items = planted()
-    for values in ({"biases": True}, {"validation": 0.1}):
-        s = settings(**values)
-        with pytest.raises(ValueError, match=r"preparation\.prepare"):
-            fit(initial_state(users.starts, items.starts, s), ratings, s, ONE)
 
 
 def noisy():
     """Ratings with noise that factors can learn by heart."""
     ratings, users, items = planted()
     noise = np.random.default_rng(5).normal(0, 0.5, len(ratings)).astype(np.float32)
-    values = np.asarray(ratings.ratings) + noise
-    return dataclasses.replace(ratings, ratings=jnp.asarray(values)), users, items
+    return dataclasses.replace(ratings, ratings=ratings.ratings + noise), users, items
 
 
 def train(world=None, **values):
     """Validation RMSE and user factors after each epoch, and the state that training returns."""
-    ratings, users, items = world or noisy()
-    s = settings(method="fp32", **values)
     seen = []
-    state = fit(
-        initial_state(users.starts, items.starts, s),
-        prepare(ratings, users, items, s),
-        s,
+    state = train_state(
+        prepared(*(world or noisy()), plan(method="fp32", **values)),
         ONE,
-        lambda record, state: seen.append((record.validation_rmse, live_rows(state.users, 8))),
+        lambda record, state: seen.append((record.validation_rmse, live_rows(state.users))),
     )
     return [rmse for rmse, _ in seen], [rows for _, rows in seen], state
 
@@ -121,8 +120,8 @@ def test_each_epoch_is_scored_on_what_was_held_out():
     rmses, _, state = train(validation=0.25)
     assert len(rmses) == 12
     ratings, *_ = noisy()
-    u, i, r = (np.asarray(x)[3000:] for x in (ratings.users, ratings.items, ratings.ratings))
-    dots = (live_rows(state.users, 8)[u] * live_rows(state.items, 8)[i]).sum(axis=1)
+    u, i, r = (column[3000:] for column in ratings.host())
+    dots = (live_rows(state.users)[u] * live_rows(state.items)[i]).sum(axis=1)
     assert rmses[-1] == pytest.approx(float(np.sqrt(np.mean((dots - r) ** 2))), rel=1e-5)
     assert train()[0] == [None] * 12
 
@@ -140,7 +139,7 @@ def test_training_stops_early_with_the_best_epochs_state(deterministic):
     assert best > 0
     assert len(rmses) == best + 4 < 60
     assert int(state.epoch) == best + 1
-    np.testing.assert_array_equal(live_rows(state.users, 8), rows[best])
+    np.testing.assert_array_equal(live_rows(state.users), rows[best])
     assert train(**values)[0] == rmses
 
 
@@ -148,7 +147,7 @@ def test_without_patience_the_last_epochs_state_is_kept():
     rmses, rows, state = train(**OVERFITTED)
     assert len(rmses) == 60
     assert np.argmin(rmses) < 50
-    np.testing.assert_array_equal(live_rows(state.users, 8), rows[-1])
+    np.testing.assert_array_equal(live_rows(state.users), rows[-1])
 
 
 def test_biases_need_few_ratings_where_factors_need_many():

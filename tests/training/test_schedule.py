@@ -6,7 +6,7 @@ from mascot_jax.training.schedule import learning_rates
 
 
 def rates(**values):
-    return learning_rates(validate(TrainSettings, values))
+    return learning_rates(validate(TrainSettings, values).plan())
 
 
 def test_rates_decay_as_t_to_the_three_halves():

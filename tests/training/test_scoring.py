@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -51,7 +53,7 @@ def expected(world, users, items, ratings, rule, clip):
 def test_a_score_is_that_of_numpy_in_float64(world, count, rule, clip):
     data = pairs(count)
     held_out = HeldOut(*data, rule)
-    totals = held_out.score(world.users, world.items, K, Execution(2), clip)
+    totals = held_out.score(world.users, world.items, Execution(2), clip)
     rmse, mae = expected(world, *data, rule, clip)
     assert totals.count == count
     assert totals.rmse == pytest.approx(rmse, rel=1e-6)
@@ -62,9 +64,9 @@ def test_a_score_is_that_of_numpy_in_float64(world, count, rule, clip):
 @pytest.mark.parametrize("size", [1, 7, 299, 300])
 def test_chunks_do_not_matter(world, size, monkeypatch):
     data = pairs(300)
-    whole = HeldOut(*data, WARM).score(world.users, world.items, K, Execution())
+    whole = HeldOut(*data, WARM).score(world.users, world.items, Execution())
     monkeypatch.setattr(prediction, "PAIRS_AT_A_TIME", size)
-    parts = HeldOut(*data, WARM).score(world.users, world.items, K, Execution())
+    parts = HeldOut(*data, WARM).score(world.users, world.items, Execution())
     assert parts.count == whole.count
     assert (parts.rmse, parts.mae) == pytest.approx((whole.rmse, whole.mae), rel=1e-6)
 
@@ -75,20 +77,20 @@ def test_chunks_are_bounded_and_run_as_one_program(world):
     assert {c.ratings.shape for c in held_out._chunks} == {(700_001,)}
     compiled = scoring._error_sums._cache_size()
     for clip in (None, (1.0, 5.0)):
-        held_out.score(world.users, world.items, K, Execution(), clip)
+        held_out.score(world.users, world.items, Execution(), clip)
     assert scoring._error_sums._cache_size() == compiled + 1
 
 
 def test_no_pairs_have_no_error(world):
-    totals = HeldOut(*pairs(0), WARM).score(world.users, world.items, K, Execution())
+    totals = HeldOut(*pairs(0), WARM).score(world.users, world.items, Execution())
     assert totals.count == 0
     assert np.isnan(totals.rmse)
 
 
 def test_a_prediction_that_is_not_a_number_shows(world):
-    table = world.users.tables["float32"].at[0].set(np.nan)
-    users = world.users._replace(tables=world.users.tables | {"float32": table})
-    totals = HeldOut(*pairs(300), WARM).score(users, world.items, K, Execution(), (1.0, 5.0))
+    rows = world.users.stored["float32"].at[0].set(np.nan)
+    users = dataclasses.replace(world.users, stored=world.users.stored | {"float32": rows})
+    totals = HeldOut(*pairs(300), WARM).score(users, world.items, Execution(), (1.0, 5.0))
     assert np.isnan(totals.rmse)
     assert np.isnan(totals.mae)
 
@@ -106,16 +108,16 @@ def test_a_row_out_of_range_is_refused(world, user, item, message):
     users[7], items[9] = user, item
     held_out = HeldOut(users, items, ratings, WARM)
     with pytest.raises(IndexError, match=message):
-        held_out.score(world.users, world.items, K, Execution())
+        held_out.score(world.users, world.items, Execution())
 
 
 def test_what_the_caller_does_to_its_arrays_later_does_not_matter(world):
     data = [aligned(column, column.dtype) for column in pairs(2048)]
     held_out = HeldOut(*data, WARM)
-    before = held_out.score(world.users, world.items, K, Execution())
+    before = held_out.score(world.users, world.items, Execution())
     for array in data:
         array[:] = 0
-    assert held_out.score(world.users, world.items, K, Execution()) == before
+    assert held_out.score(world.users, world.items, Execution()) == before
 
 
 def test_only_sums_come_back(world, monkeypatch):
@@ -123,6 +125,6 @@ def test_only_sums_come_back(world, monkeypatch):
     seen = []
     original = jax.device_get
     monkeypatch.setattr(jax, "device_get", lambda tree: seen.append(tree) or original(tree))
-    held_out.score(world.users, world.items, K, Execution())
+    held_out.score(world.users, world.items, Execution())
     (sums,) = seen
     assert [array.shape for array in jax.tree.leaves(sums)] == [(), ()]

@@ -95,7 +95,7 @@ def test_training_stops_after_the_epoch_and_goes_on_from_there(tmp_path, number)
                 os.kill(os.getpid(), number)
             return interruption.requested
 
-        training.fit(training.initial(), training.checkpoints(), on_epoch)
+        training.from_the_start(on_epoch)
     assert seen == [0, 1, 2, 3, 4]
     assert load_checkpoint(training.path)[0].state.epoch == 5
     assert file_bytes(training.run(None, training.checkpoints()), tmp_path) == wanted

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,22 +8,23 @@ import pytest
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings, relabelled_ratings
 from mascot_jax.errors import DataError, DivergenceError
+from mascot_jax.methods.switching import measures
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.groups import regroup
 from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES
 from mascot_jax.tables.traffic import Traffic, relative_bytes
-from mascot_jax.training.epoch import _fixed, _scalars, _train_epoch, measures, train_epoch
+from mascot_jax.training import epoch
+from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import bell, initial_state
-from mascot_jax.training.loop import fit
+from mascot_jax.training.loop import begin, train_state
 from mascot_jax.training.schedule import learning_rates
-from tests.support.worlds import aligned, live_rows
-
-ONE = Execution(1)
+from tests.support.worlds import ONE, live_rows, prepared
 
 
-def settings(**values):
+def plan(**values):
     """Of a Hogwild training."""
-    return validate(TrainSettings, {"factors": 8, "epochs": 12, "deterministic": False} | values)
+    values = {"factors": 8, "epochs": 12, "deterministic": False} | values
+    return validate(TrainSettings, values).plan()
 
 
 def planted(users=60, items=40, count=4000, seed=0, groups=4):
@@ -35,47 +38,44 @@ def planted(users=60, items=40, count=4000, seed=0, groups=4):
     return make_ratings(ug.row_of[u], ig.row_of[i], r, users, items), ug, ig
 
 
-def train(s, execution=ONE, on_epoch=None):
-    ratings, users, items = planted()
-    state = initial_state(users.starts, items.starts, s)
-    return fit(state, ratings, s, execution, on_epoch)
+def train(plan, execution=ONE, on_epoch=None):
+    return train_state(prepared(*planted(), plan, execution), execution, on_epoch)
 
 
-def rmse(state, k=8):
-    ratings, *_ = planted()
-    p, q = live_rows(state.users, k), live_rows(state.items, k)
-    dots = (p[np.asarray(ratings.users)] * q[np.asarray(ratings.items)]).sum(axis=1)
-    return float(np.sqrt(np.mean((dots - np.asarray(ratings.ratings)) ** 2)))
+def rmse(state):
+    users, items, ratings = planted()[0].host()
+    dots = (live_rows(state.users)[users] * live_rows(state.items)[items]).sum(axis=1)
+    return float(np.sqrt(np.mean((dots - ratings) ** 2)))
 
 
 @pytest.mark.parametrize("method", ["fp32", "fp16", "mascot-n1", "mascot-n2", "mascot"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_method_learns_a_planted_truth(method, threads):
-    state = train(settings(method=method, epochs=60, learning_rate=0.05), Execution(threads))
+    state = train(plan(method=method, epochs=60, learning_rate=0.05), Execution(threads))
     assert rmse(state) < 0.1
 
 
 @pytest.mark.parametrize("method", ["fp32", "fp16", "mascot"])
 def test_one_thread_gives_the_same_bits_again(method):
-    s = settings(method=method)
-    for a, b in zip(jax.tree.leaves(train(s)), jax.tree.leaves(train(s)), strict=True):
+    first, again = (train(plan(method=method)) for _ in range(2))
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
         if a.ndim != 2:
             np.testing.assert_array_equal(a, b)
-    for side in ("users", "items"):
-        a, b = (live_rows(getattr(train(s), side), 8) for _ in range(2))
+    for table in ("users", "items"):
+        a, b = (live_rows(getattr(state, table)) for state in (first, again))
         np.testing.assert_array_equal(a, b)
 
 
 def test_a_seed_changes_the_result():
-    a, b = (live_rows(train(settings(seed=seed)).users, 8) for seed in (0, 1))
+    a, b = (live_rows(train(plan(seed=seed)).users) for seed in (0, 1))
     assert (a != b).any()
 
 
 def test_initial_factors_are_small_and_bell_shaped():
     _, _, items = planted()
     starts = np.array([0, 40_000], dtype=np.uint32)
-    state = initial_state(starts, items.starts, settings(method="fp32", factors=13))
-    factors = live_rows(state.users, 13).astype(np.float64)
+    state = initial_state(starts, items.starts, plan(method="fp32", factors=13))
+    factors = live_rows(state.users).astype(np.float64)
     assert abs(factors.mean()) < 5e-5
     assert abs(factors.std() - 0.01) < 5e-5
     kurtosis = (factors**4).mean() / factors.var() ** 2 - 3
@@ -84,8 +84,7 @@ def test_initial_factors_are_small_and_bell_shaped():
     for other in (factors[1:, 0], factors[:-1, 1]):  # neither rows nor columns hang together
         assert abs(np.corrcoef(factors[:-1, 0], other)[0, 1]) < 0.02
     assert len(np.unique(factors, axis=0)) == 40_000  # chunks of rows do not repeat
-    table = np.asarray(state.users.tables["float32"])
-    assert not table[:, 13:].any()
+    assert not np.asarray(state.users.stored["float32"])[:, 13:].any()
 
 
 def test_initial_factors_are_exact_multiples_of_one_step():
@@ -107,27 +106,26 @@ def test_initial_factors_are_exact_multiples_of_one_step():
 )
 def test_a_method_has_the_tables_it_needs(method, storages, initial):
     _, users, items = planted()
-    state = initial_state(users.starts, items.starts, settings(method=method))
-    for side in (state.users, state.items):
-        assert list(side.tables) == storages
-        assert set(np.asarray(side.codes)) == {initial}
-        assert np.isnan(side.baseline).all()
+    state = initial_state(users.starts, items.starts, plan(method=method))
+    for table in (state.users, state.items):
+        assert list(table.stored) == storages
+        assert set(np.asarray(table.codes)) == {initial}
+    assert list(state.methods) == ["switching"] * (len(storages) > 1)
+    assert all(np.isnan(x).all() for memory in state.methods.values() for x in memory.values())
 
 
 def test_half_factors_start_as_the_rounded_full_ones():
     _, users, items = planted()
     full, half = (
-        initial_state(users.starts, items.starts, settings(method=m)) for m in ("fp32", "fp16")
+        initial_state(users.starts, items.starts, plan(method=m)) for m in ("fp32", "fp16")
     )
-    np.testing.assert_array_equal(
-        live_rows(full.users, 8).astype(np.float16), live_rows(half.users, 8)
-    )
+    np.testing.assert_array_equal(live_rows(full.users).astype(np.float16), live_rows(half.users))
 
 
 def test_groups_switch_one_way_and_only_after_a_measurement():
     seen = []
     train(
-        settings(method="mascot", epochs=40, threshold=0.5, sample_ratio=1.0, warmup=3, period=4),
+        plan(method="mascot", epochs=40, threshold=0.5, sample_ratio=1.0, warmup=3, period=4),
         on_epoch=lambda record, _: seen.append(record),
     )
     codes = np.array([[*r.users.codes, *r.items.codes] for r in seen]).astype(int)
@@ -142,7 +140,7 @@ def test_groups_switch_one_way_and_only_after_a_measurement():
 @pytest.mark.parametrize(("rounding", "lost"), [("nearest", (0.3, 1)), ("stochastic", (1, 1e9))])
 def test_updates_far_below_an_ulp_are_lost(rounding, lost):
     seen = []
-    s = settings(
+    s = plan(
         method="mascot", rounding=rounding, criterion="lost-update", learning_rate=1e-7,
         epochs=3, warmup=0, period=1, sample_ratio=1.0, threshold=0.2,
     )  # fmt: skip
@@ -157,7 +155,7 @@ def test_updates_far_below_an_ulp_are_lost(rounding, lost):
 def test_n2_switches_a_side_as_a_whole():
     seen = []
     train(
-        settings(method="mascot-n2", epochs=40, threshold=0.01, sample_ratio=1.0, warmup=3),
+        plan(method="mascot-n2", epochs=40, threshold=0.01, sample_ratio=1.0, warmup=3),
         on_epoch=lambda record, _: seen.append(record),
     )
     codes = [set(c.tolist()) for r in seen for c in (r.users.codes, r.items.codes)]
@@ -170,14 +168,14 @@ def test_n2_switches_a_side_as_a_whole():
 @pytest.mark.parametrize("method", ["fp32", "fp16"])
 def test_methods_that_never_switch_do_not_measure(method):
     seen = []
-    train(settings(method=method), on_epoch=lambda record, _: seen.append(record))
+    train(plan(method=method), on_epoch=lambda record, _: seen.append(record))
     assert all(np.isnan(r.users.q_error).all() for r in seen)
 
 
 @pytest.mark.parametrize("schedule", ["power", "linear"])
 def test_an_epoch_has_its_schedules_rate(schedule):
     seen = []
-    s = settings(epochs=30, schedule=schedule)
+    s = plan(epochs=30, schedule=schedule)
     train(s, on_epoch=lambda record, _: seen.append(record.learning_rate))
     np.testing.assert_array_equal(np.array(seen, np.float32), learning_rates(s))
 
@@ -188,51 +186,51 @@ def test_the_last_epoch_never_measures():
 
 
 def test_a_sweep_over_numbers_compiles_once():
-    train(settings(learning_rate=0.01))
-    before = _train_epoch._cache_size()
-    train(settings(learning_rate=0.02, user_reg=0.3, seed=5, threshold=3.0, period=3))
-    train(settings(schedule="linear"))
-    assert _train_epoch._cache_size() == before
+    train(plan(learning_rate=0.01))
+    before = epoch._train_epoch._cache_size()
+    train(plan(learning_rate=0.02, user_reg=0.3, seed=5, threshold=3.0, period=3))
+    train(plan(schedule="linear"))
+    assert epoch._train_epoch._cache_size() == before
 
 
-def assert_updates_in_place(ratings, state, s):
+def pointers(state):
+    """Where its factors lie."""
+    arrays = [array for table in (state.users, state.items) for array in table.stored.values()]
+    return [array.unsafe_buffer_pointer() for array in arrays]
+
+
+def assert_updates_in_place(ratings, state, plan):
     """Of a world with 60 users: no table is copied, neither as compiled nor as run."""
-
-    def tables(state):
-        return [t for side in (state.users, state.items) for t in side.tables.values()]
-
-    before = [table.unsafe_buffer_pointer() for table in tables(state)]
-    compiled = _train_epoch.lower(
-        state, ratings, _scalars(s.resolved()), _fixed(s.resolved()), ONE
-    ).compile()
+    before = pointers(state)
+    with patch.object(epoch, "_train_epoch", epoch._train_epoch.lower):
+        compiled = train_epoch(state, ratings, plan, ONE).compile()
     copies = [line for line in compiled.as_text().splitlines() if "copy(" in line]
     assert [line for line in copies if "f16[" in line or "f32[60" in line] == []
     for _ in range(3):
-        state, _ = train_epoch(state, ratings, s, ONE)
-    assert [table.unsafe_buffer_pointer() for table in tables(state)] == before
+        state, _ = train_epoch(state, ratings, plan, ONE)
+    assert pointers(state) == before
 
 
 @pytest.mark.parametrize("method", ["fp32", "fp16", "mascot", "mascot-n2"])
 def test_an_epoch_updates_every_table_in_place(method):
-    s = settings(method=method, warmup=0, threshold=0.01)
-    ratings, users, items = planted()
-    assert_updates_in_place(ratings, initial_state(users.starts, items.starts, s), s)
+    made = prepared(*planted(), plan(method=method, warmup=0, threshold=0.01))
+    assert_updates_in_place(made.ratings, begin(made).state, made.plan)
 
 
 def test_divergence_names_epoch_side_group_and_storage():
     with pytest.raises(DivergenceError) as info:
-        train(settings(method="fp16", learning_rate=50.0))
+        train(plan(method="fp16", learning_rate=50.0))
     text = str(info.value)
     for part in ("epoch 0", "user group", "float16", "train.learning_rate"):
         assert part in text
 
 
 def test_ratings_of_other_rows_are_refused():
-    ratings, _, _ = planted()
+    made = prepared(*planted(), plan())
     _, users, items = planted(users=61)
-    state = initial_state(users.starts, items.starts, settings())
+    state = initial_state(users.starts, items.starts, made.plan)
     with pytest.raises(ValueError, match="ratings are of 60 users, the state has 61"):
-        train_epoch(state, ratings, settings(), ONE)
+        train_epoch(state, made.ratings, made.plan, ONE)
 
 
 @pytest.mark.parametrize(
@@ -256,17 +254,12 @@ def test_bad_ratings_are_refused(users, items, ratings, message):
 
 
 def test_ratings_are_the_makers_own():
-    users, items = aligned([0, 4, 2], np.uint32), aligned([3, 1, 0], np.uint32)
-    values = aligned([1, 2, 3], np.float32)
-    for array in (users, items, values):  # what is tested: JAX would share these
-        shared = jnp.asarray(array, dtype=array.dtype)
-        assert shared.unsafe_buffer_pointer() == array.ctypes.data
+    users, items = np.array([[0, 4, 2], [3, 1, 0]], np.uint32)
+    values = np.array([1, 2, 3], np.float32)
     ratings = make_ratings(users, items, values, 5, 4)
     for array in (users, items, values):
         array[:] = 1000
-    assert ratings.users.tolist() == [0, 4, 2]
-    assert ratings.items.tolist() == [3, 1, 0]
-    assert ratings.ratings.tolist() == [1, 2, 3]
+    assert [column.tolist() for column in ratings.host()] == [[0, 4, 2], [3, 1, 0], [1, 2, 3]]
 
 
 def test_a_rating_must_be_finite_as_a_float32():
@@ -278,10 +271,10 @@ def test_a_rating_must_be_finite_as_a_float32():
 
 
 def test_relabelled_ratings_are_not_copied():
-    arrays = [aligned([0, 1, 1], dtype) for dtype in (np.uint32, np.uint32, np.float32)]
+    arrays = [np.array([0, 1, 1], dtype) for dtype in (np.uint32, np.uint32, np.float32)]
     ratings = relabelled_ratings(*arrays, *(np.arange(2, dtype=np.uint32) for _ in range(2)))
-    held = (ratings.users, ratings.items, ratings.ratings)
-    assert [a.unsafe_buffer_pointer() for a in held] == [a.ctypes.data for a in arrays]
+    for held, array in zip(ratings.host(), arrays, strict=True):
+        assert np.shares_memory(held, array)
 
 
 def test_relabelling_gives_the_regrouped_rows():
@@ -313,16 +306,20 @@ def test_relative_bytes_count_components_and_scales():
     assert relative_bytes({"int8-row": 0.5, "float16": 0.5}, 128) == pytest.approx(388 / 1024)
 
 
-@pytest.mark.parametrize("starts", [[0], [1, 5], [0, 5, 5], [0, 7, 3]], ids=str)
-def test_a_group_table_that_is_none_is_refused_before_training(starts):
+@pytest.mark.parametrize(
+    ("starts", "message"),
+    [
+        ([0], "0 groups with 1 starts: there must be 1 to 65536 groups"),
+        (range(70_001), "70000 groups with 70001 starts: there must be 1 to 65536 groups"),
+        ([1, 5], "the starts of groups must be 0, then rise"),
+        ([0, 5, 5], "the starts of groups must be 0, then rise"),
+        ([0, 7, 3], "the starts of groups must be 0, then rise"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_group_table_that_is_none_is_refused_before_training(starts, message):
     good, bad = np.array([0, 4], np.uint32), np.array(starts, np.uint32)
-    with pytest.raises(ValueError, match="user group starts must be 0, then rise"):
-        initial_state(bad, good, TrainSettings())
-    with pytest.raises(ValueError, match="item group starts must be 0, then rise"):
-        initial_state(good, bad, TrainSettings())
-
-
-def test_more_groups_than_the_kernels_can_number_are_refused():
-    good, many = np.array([0, 4], np.uint32), np.arange(70_001, dtype=np.uint32)
-    with pytest.raises(ValueError, match="70000 item groups: must be at most 65536"):
-        initial_state(good, many, TrainSettings())
+    with pytest.raises(ValueError, match=f"^users: {message}"):
+        initial_state(bad, good, plan())
+    with pytest.raises(ValueError, match=f"^items: {message}"):
+        initial_state(good, bad, plan())

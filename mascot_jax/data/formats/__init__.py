@@ -1,1 +1,1 @@
-"""One module per format that ratings come in; each returns user, item, rating (and test)."""
+"""Readers of ratings, one module per format; each returns user, item, rating (and test)."""

@@ -1,4 +1,4 @@
-"""Ratings in blocks, as Netflix and Yahoo! wrote them: a line names an owner, its ratings follow.
+"""Read ratings in blocks (Netflix, Yahoo!): a heading names the owner of the lines below it.
 
 ::
 
@@ -25,21 +25,21 @@ from mascot_jax.errors import DataError
 
 @dataclass(frozen=True)
 class BlockFormat:
-    """How blocks are written.
+    """Layout of a file of blocks.
 
     Attributes
     ----------
     mark : str
-        The character that only headings have in their first field.
+        Character that only headings have in their first field.
     heading : str
-        A heading as a regular expression: groups ``owner`` and, if headings state how many lines
-        follow, ``count``.
+        Regular expression for headings, with the groups ``owner`` and, if headings state how many
+        lines follow, ``count``.
     example : str
-        A heading, for messages.
+        Example of a heading, for messages.
     separator : str
-        Between the fields of a line under a heading.
+        Field separator of the lines under a heading.
     width : int
-        Fields of such a line: the id; the rating, if there are two or more; others are not used.
+        Fields of such a line: the id, then the rating if there are two or more; others are ignored.
     bounds : (float, float)
         Lowest and highest rating allowed.
     """
@@ -54,7 +54,7 @@ class BlockFormat:
 
 @dataclass(frozen=True)
 class _Block:
-    """The block that the last line read belongs to; it may go on in the next piece."""
+    """One block: its heading's owner, line number and declared lines, and the lines read so far."""
 
     owner: int
     line: int
@@ -64,7 +64,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Parsed:
-    """One piece: `rows` without the headings, and for each heading its place among the lines."""
+    """One piece: `rows` without headings, and the position of each heading among the lines."""
 
     rows: pl.DataFrame
     lines: int
@@ -72,15 +72,15 @@ class _Parsed:
     headings: pl.DataFrame
 
 
-def read_blocks(member: Member, layout: BlockFormat) -> Iterator[pl.DataFrame]:
+def read_blocks(member: Member, form: BlockFormat) -> Iterator[pl.DataFrame]:
     """Read a file of blocks, piece by piece.
 
     Parameters
     ----------
     member : Member
         The file.
-    layout : BlockFormat
-        How it is written.
+    form : BlockFormat
+        Layout of the file.
 
     Yields
     ------
@@ -91,13 +91,13 @@ def read_blocks(member: Member, layout: BlockFormat) -> Iterator[pl.DataFrame]:
     Raises
     ------
     DataError
-        A line breaks a rule, or a block has not as many lines as its heading states.
+        A line is malformed, or a block does not have as many lines as its heading states.
     """
     block: _Block | None = None
     for piece in read_pieces(member):
-        parsed = _parse(piece, layout)
+        parsed = _parse(piece, form)
         if parsed is None or (block is None and parsed.places[:1].tolist() != [0]):
-            raise _refusal(member, piece, layout, started=block is not None)
+            raise _refusal(member, piece, form, started=block is not None)
         owners = _owners(parsed, block)
         blocks = _follow(parsed, piece.line, block)
         for closed in blocks[:-1]:
@@ -108,25 +108,25 @@ def read_blocks(member: Member, layout: BlockFormat) -> Iterator[pl.DataFrame]:
         _check_count(member, block)
 
 
-def _parse(piece: Piece, layout: BlockFormat) -> _Parsed | None:
-    """Tell headings from rows, or return None if any line breaks a rule."""
+def _parse(piece: Piece, form: BlockFormat) -> _Parsed | None:
+    """Separate headings from rows; return None if any line is malformed."""
     try:
-        fields = read_fields(piece.data, layout.separator, layout.width, quoted=False)
+        fields = read_fields(piece.data, form.separator, form.width, quoted=False)
     except PolarsError:
         return None
-    first, others = fields["c0"], [f"c{index}" for index in range(1, layout.width)]
+    first, others = fields["c0"], [f"c{index}" for index in range(1, form.width)]
     if first.null_count():
         return None
-    is_heading = first.str.contains(layout.mark, literal=True)
+    is_heading = first.str.contains(form.mark, literal=True)
     heads, body = fields.filter(is_heading), fields.filter(~is_heading)
     if any(heads[c].null_count() < heads.height or body[c].null_count() for c in others):
         return None
-    headings = heads["c0"].str.extract_groups(layout.heading).struct.unnest()
+    headings = heads["c0"].str.extract_groups(form.heading).struct.unnest()
     headings = headings.cast(pl.Int64, strict=False)
     rows = pl.DataFrame({"id": body["c0"].cast(pl.Int64, strict=False)})
-    if layout.width > 1:
+    if form.width > 1:
         ratings = parse_ratings(body["c1"])
-        if not ratings_usable(ratings, layout.bounds):
+        if not ratings_usable(ratings, form.bounds):
             return None
         rows = rows.with_columns(rating=ratings)
     if rows["id"].null_count() or any(c.null_count() for c in headings.iter_columns()):
@@ -136,13 +136,13 @@ def _parse(piece: Piece, layout: BlockFormat) -> _Parsed | None:
 
 
 def _lengths(parsed: _Parsed) -> list[int]:
-    """Count the rows of the block that was open before, then those under each heading."""
+    """Return the number of rows before the first heading, then under each heading."""
     ends = np.append(parsed.places, parsed.lines)
     return [int(ends[0]), *(np.diff(ends) - 1).tolist()]
 
 
 def _follow(parsed: _Parsed, line: int, block: _Block | None) -> list[_Block]:
-    """Return the blocks of this piece; only the last can go on in the next."""
+    """Return the open block and the blocks of this piece; only the last can continue."""
     before, *lengths = _lengths(parsed)
     owners = parsed.headings["owner"].to_list()
     declared: list[int | None] = [None] * len(owners)
@@ -154,7 +154,7 @@ def _follow(parsed: _Parsed, line: int, block: _Block | None) -> list[_Block]:
 
 
 def _owners(parsed: _Parsed, block: _Block | None) -> pl.Series:
-    """Repeat the owner of each block for its rows. Int64, one per row."""
+    """Return the owner of each row, Int64 [rows]."""
     carried = -1 if block is None else block.owner
     owners = np.array([carried, *parsed.headings["owner"]], dtype=np.int64)
     return pl.Series(np.repeat(owners, _lengths(parsed)))
@@ -168,27 +168,27 @@ def _check_count(member: Member, block: _Block) -> None:
         )
 
 
-def _refusal(member: Member, piece: Piece, layout: BlockFormat, *, started: bool) -> DataError:
+def _refusal(member: Member, piece: Piece, form: BlockFormat, *, started: bool) -> DataError:
     heading_seen = started
 
     def problem_of(fields: list[str]) -> str | None:
         nonlocal heading_seen
-        if layout.mark in fields[0]:
+        if form.mark in fields[0]:
             heading_seen = True
-            matches = re.fullmatch(layout.heading, fields[0]) is not None and len(fields) == 1
-            return None if matches else f"a heading looks like {layout.example!r}"
+            matches = re.fullmatch(form.heading, fields[0]) is not None and len(fields) == 1
+            return None if matches else f"a heading looks like {form.example!r}"
         if not heading_seen:
-            return f"a heading such as {layout.example!r} must come before the first rating"
-        return _row_problem(fields, layout)
+            return f"a heading such as {form.example!r} must come before the first rating"
+        return _row_problem(fields, form)
 
-    return find_bad_line(member, piece, layout.separator, problem_of, quoted=False)
+    return find_bad_line(member, piece, form.separator, problem_of, quoted=False)
 
 
-def _row_problem(fields: list[str], layout: BlockFormat) -> str | None:
-    if len(fields) != layout.width:
-        return f"{len(fields)} fields where {layout.width} are expected"
+def _row_problem(fields: list[str], form: BlockFormat) -> str | None:
+    if len(fields) != form.width:
+        return f"{len(fields)} fields where {form.width} are expected"
     if re.fullmatch("[0-9]{1,18}", fields[0]) is None:
         return f"the id {fields[0][:20]!r} is not an integer"
     if "" in fields:
         return f"field {fields.index('') + 1} is missing"
-    return rating_problem(fields[1], layout.bounds) if layout.width > 1 else None
+    return rating_problem(fields[1], form.bounds) if form.width > 1 else None

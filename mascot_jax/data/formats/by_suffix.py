@@ -1,4 +1,4 @@
-"""Your own ratings: the format follows from the file's suffix."""
+"""Read the user's own ratings, in the format that the file's suffix names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from mascot_jax.data.archive import open_members
-from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.delimited import Dialect, read_delimited
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
@@ -22,9 +22,10 @@ def read_by_suffix(source: Path, columns: Columns) -> pl.DataFrame:
     Parameters
     ----------
     source : Path
-        The file, a ``.gz`` of it, or a zip, tar, tar.gz or folder with one such file in it.
+        The file, a ``.gz`` of it, or a zip, tar, tar.gz or folder with exactly one such file.
     columns : Columns
-        Which columns to read. All digits: positions, from 0, in a text file without a header line.
+        Columns to read. Names that are all digits are positions, from 0, in a text file without a
+        header line.
 
     Returns
     -------
@@ -34,7 +35,7 @@ def read_by_suffix(source: Path, columns: Columns) -> pl.DataFrame:
     Raises
     ------
     DataError
-        No suffix that is known, no file or several, a column that is not there, a malformed row.
+        Unknown suffix, no file or several files, a missing column, or a malformed row.
     """
     with open_members(source, [f"*{suffix}" for suffix in SUFFIXES]) as members:
         if len(members.found) != 1:
@@ -48,4 +49,4 @@ def read_by_suffix(source: Path, columns: Columns) -> pl.DataFrame:
         suffix = member.pattern.removeprefix("*")
         if suffix == ".parquet":
             return read_parquet(member, columns)
-        return read_delimited(member, Layout(SEPARATORS[suffix]), columns)
+        return read_delimited(member, Dialect(SEPARATORS[suffix]), columns)

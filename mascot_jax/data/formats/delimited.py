@@ -1,4 +1,4 @@
-"""Ratings as one line each: CSV, TSV and ``::``-separated text, with a header line or without."""
+"""Read ratings, one per line, from CSV, TSV or ``::``-separated text with or without a header."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from mascot_jax.data.formats.values import (
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 
-# polars separates at one byte only; "::" becomes this one, which no text contains.
+# polars needs a separator of one byte; "::" is replaced by this byte, which no text contains.
 UNIT_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How the lines of a delimited file are laid out.
+class Dialect:
+    """Layout of a delimited file.
 
     Attributes
     ----------
     separator : str
-        Between fields. A one-character separator allows fields in double quotes.
+        Field separator. A separator of one character allows fields in double quotes.
     width : int or None
-        Fields of every line, none of them empty; None takes the number from the first line, and
-        then only user, item and rating must be there.
+        Number of fields of every line, none of them empty. None takes the number from the first
+        line; then only user, item and rating must not be empty.
     bounds : (float, float) or None
         Lowest and highest rating allowed.
     """
@@ -53,15 +53,15 @@ class Layout:
 
     @property
     def quoted(self) -> bool:
-        """Whether a field may stand in double quotes."""
+        """Whether fields may be in double quotes."""
         return len(self.separator) == 1
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """A layout, once the first line is known: where the three columns are among `width`."""
+    """Dialect with the number of fields and the columns' indices, taken from the first line."""
 
-    layout: Layout
+    dialect: Dialect
     width: int
     user: int
     item: int
@@ -70,24 +70,23 @@ class _Plan:
     @property
     def needed(self) -> dict[int, str]:
         """Index and name of the fields that must not be empty."""
-        if self.layout.width is not None:
+        if self.dialect.width is not None:
             return {index: f"field {index + 1}" for index in range(self.width)}
         return {self.user: "the user", self.item: "the item", self.rating: "the rating"}
 
 
-def read_delimited(member: Member, layout: Layout, columns: Columns) -> pl.DataFrame:
+def read_delimited(member: Member, dialect: Dialect, columns: Columns) -> pl.DataFrame:
     """Read a delimited file.
-
-    Column names that are all digits are positions, from 0, in a file without a header line.
 
     Parameters
     ----------
     member : Member
         The file; UTF-8 text.
-    layout : Layout
-        How its lines are laid out.
+    dialect : Dialect
+        Layout of the file.
     columns : Columns
-        Which columns hold user, item and rating.
+        Columns of user, item and rating. Names that are all digits are positions, from 0, in a
+        file without a header line.
 
     Returns
     -------
@@ -97,14 +96,14 @@ def read_delimited(member: Member, layout: Layout, columns: Columns) -> pl.DataF
     Raises
     ------
     DataError
-        A column is not there, or a line breaks a rule; the message has its number.
+        A column is missing, or a line is malformed; the message has the line number.
     """
     header = not _are_positions(columns)
     plan: _Plan | None = None
     frames = []
-    for piece in read_pieces(member, quoted=layout.quoted):
+    for piece in read_pieces(member, quoted=dialect.quoted):
         if plan is None:
-            plan = _make_plan(member, piece, layout, columns)
+            plan = _make_plan(member, piece, dialect, columns)
             if header:
                 piece = _without_first_line(piece)
         if piece.data:
@@ -118,30 +117,30 @@ def _are_positions(columns: Columns) -> bool:
     return all(name.isdecimal() for name in (columns.user, columns.item, columns.rating))
 
 
-def _first_fields(member: Member, piece: Piece, layout: Layout) -> list[str]:
+def _first_fields(member: Member, piece: Piece, dialect: Dialect) -> list[str]:
     text = piece.data.split(b"\n", 1)[0].rstrip(b"\r").decode(errors="replace")
-    if not layout.quoted:
-        return text.split(layout.separator)
+    if not dialect.quoted:
+        return text.split(dialect.separator)
     try:
         with any_field_size():
-            return next(csv.reader([text], delimiter=layout.separator), [])
+            return next(csv.reader([text], delimiter=dialect.separator), [])
     except csv.Error as error:
         raise bad_line(member, piece.line, text, f"its fields cannot be read ({error})") from error
 
 
-def _make_plan(member: Member, piece: Piece, layout: Layout, columns: Columns) -> _Plan:
-    fields = _first_fields(member, piece, layout)
+def _make_plan(member: Member, piece: Piece, dialect: Dialect, columns: Columns) -> _Plan:
+    fields = _first_fields(member, piece, dialect)
     names = [columns.user, columns.item, columns.rating]
     if len(set(names)) < len(names):
         raise DataError(f"data.columns: user, item and rating must differ; found {names}")
     positions = _are_positions(columns)
-    width = layout.width or len(fields)
+    width = dialect.width or len(fields)
     known = [str(index) for index in range(width)] if positions else [f.strip() for f in fields]
     for key, name in zip(("user", "item", "rating"), names, strict=True):
         if known.count(name) != 1:
             raise _no_column(member, key, name, known, positions)
     user, item, rating = (known.index(name) for name in names)
-    return _Plan(layout, width if positions else len(fields), user, item, rating)
+    return _Plan(dialect, width if positions else len(fields), user, item, rating)
 
 
 def _no_column(member: Member, key: str, name: str, known: list[str], positions: bool) -> DataError:
@@ -163,7 +162,7 @@ def _without_first_line(piece: Piece) -> Piece:
 
 
 def _read_piece(member: Member, piece: Piece, plan: _Plan) -> pl.DataFrame:
-    separator, data, quoted = plan.layout.separator, piece.data, plan.layout.quoted
+    separator, data, quoted = plan.dialect.separator, piece.data, plan.dialect.quoted
     if not quoted:
         data = data.replace(separator.encode(), UNIT_SEPARATOR.encode())
         separator = UNIT_SEPARATOR
@@ -174,23 +173,23 @@ def _read_piece(member: Member, piece: Piece, plan: _Plan) -> pl.DataFrame:
     ratings = parse_ratings(fields[f"c{plan.rating}"])
     users, items = fields[f"c{plan.user}"], fields[f"c{plan.item}"]
     complete = all(not fields[f"c{index}"].null_count() for index in plan.needed)
-    # A field that is two double quotes is empty, but not null.
+    # A quoted empty field is an empty string, not null.
     complete = complete and not (users == "").any() and not (items == "").any()
-    if not (complete and ratings_usable(ratings, plan.layout.bounds)):
+    if not (complete and ratings_usable(ratings, plan.dialect.bounds)):
         raise _refusal(member, piece, plan)
     return pl.DataFrame({"user": narrow_ids(users), "item": narrow_ids(items), "rating": ratings})
 
 
 def _refusal(member: Member, piece: Piece, plan: _Plan) -> DataError:
-    layout = plan.layout
+    dialect = plan.dialect
 
     def problem_of(fields: list[str]) -> str | None:
-        exact = layout.width is not None and len(fields) != plan.width
+        exact = dialect.width is not None and len(fields) != plan.width
         if exact or len(fields) > plan.width:
             return f"{len(fields)} fields where {plan.width} are expected"
         for index, name in plan.needed.items():
             if index >= len(fields) or fields[index] == "":
                 return f"{name} is missing"
-        return rating_problem(fields[plan.rating], layout.bounds)
+        return rating_problem(fields[plan.rating], dialect.bounds)
 
-    return find_bad_line(member, piece, layout.separator, problem_of, quoted=layout.quoted)
+    return find_bad_line(member, piece, dialect.separator, problem_of, quoted=dialect.quoted)

@@ -1,9 +1,9 @@
-"""The Netflix Prize ratings, as first published and as Kaggle repackaged them.
+"""Read the Netflix Prize ratings, as first published or as repackaged by Kaggle.
 
-As published: ``training_set.tar`` (or the folder it unpacks to) with one ``mv_*.txt`` per movie. On
-Kaggle: ``combined_data_1.txt`` to ``combined_data_4.txt``, the same files joined. Both come with
-``probe.txt``, pairs that the training files also hold: they are the test set, so they are taken out
-of training.
+As published: ``training_set.tar`` (or its unpacked folder) with one ``mv_*.txt`` per movie. On
+Kaggle: ``combined_data_1.txt`` to ``combined_data_4.txt``, the same files concatenated. Both have
+``probe.txt``. Its pairs, which the training files also hold, are the test set and are not trained
+on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mascot_jax.data.formats.blocks import BlockFormat, read_blocks
 from mascot_jax.errors import DataError
 
 PROBE, MOVIES, KAGGLE, TAR = "probe.txt", "mv_*.txt", "combined_data_*.txt", "training_set.tar"
-# One frame per movie would leave 17,770 small pieces of memory behind.
+# One frame per movie would leave 17,770 small allocations.
 BATCH_ROWS = 4_000_000
 
 RATINGS = BlockFormat(
@@ -46,7 +46,7 @@ def read_netflix(source: Path) -> pl.DataFrame:
     Parameters
     ----------
     source : Path
-        A folder or archive that holds ``probe.txt`` and the ratings in one of the two layouts.
+        Folder or archive with ``probe.txt`` and the ratings in exactly one of the two layouts.
 
     Returns
     -------
@@ -57,7 +57,8 @@ def read_netflix(source: Path) -> pl.DataFrame:
     Raises
     ------
     DataError
-        A file is missing, a line breaks a rule, or a probe pair has no rating.
+        Not exactly one layout or no probe file is there, a line is malformed, or a probe pair has
+        no rating.
     """
     with ExitStack() as stack:
         members = stack.enter_context(open_members(source, [PROBE, MOVIES, KAGGLE, TAR]))

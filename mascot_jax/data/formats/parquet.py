@@ -1,4 +1,4 @@
-"""Ratings in a Parquet file."""
+"""Read ratings from a Parquet file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     member : Member
         The file.
     columns : Columns
-        Which columns hold user, item and rating: ids as integers or text, ratings as numbers.
+        Columns of user and item (integers or text) and of rating (numbers).
 
     Returns
     -------
@@ -34,8 +34,8 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     Raises
     ------
     DataError
-        It is no whole Parquet file, a column is not there or of another type, or a row has no id
-        or no finite rating; the message has its number, from 1.
+        The file is damaged or not Parquet, a column is missing or has a wrong type, or a row has
+        no id or no finite rating; the message has the row number, from 1.
     """
     wanted = {"user": columns.user, "item": columns.item, "rating": columns.rating}
     frame = read_columns(
@@ -60,23 +60,23 @@ def read_columns(
     Parameters
     ----------
     path, label : Path, str
-        The file, and what messages call it.
+        The file, and its name in messages.
     wanted : mapping
-        For each column of the result, that of the file.
+        Name of the file's column for each column of the result.
     check : callable
-        Raises a DataError if the file's columns are not as wanted.
+        Raises `DataError` if it refuses the file's schema.
 
     Raises
     ------
     DataError
-        It is no whole Parquet file.
+        The file is damaged or not Parquet.
     """
     try:
-        # By Arrow: at some damage, polars' own reader asks for sizes that end the process.
+        # Arrow reads it: on some damaged files, polars' reader allocates so much that it aborts.
         with pq.ParquetFile(path) as file:
             check(_schema(file.schema_arrow))
             table = file.read(list(dict.fromkeys(wanted.values())))
-        table.validate(full=True)  # text may be no UTF-8, which polars trusts
+        table.validate(full=True)  # polars assumes that all text is valid UTF-8
         return pl.DataFrame({key: pl.from_arrow(table[name]) for key, name in wanted.items()})
     except (pa.ArrowException, PolarsError, PanicException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
@@ -85,7 +85,7 @@ def read_columns(
 
 def _schema(schema: pa.Schema) -> pl.Schema:
     empty = pl.from_arrow(schema.empty_table())
-    assert isinstance(empty, pl.DataFrame)  # as a table is
+    assert isinstance(empty, pl.DataFrame)  # always, for a table
     return empty.schema
 
 
@@ -107,7 +107,7 @@ def _check_columns(member: Member, wanted: Mapping[str, str], schema: pl.Schema)
 
 
 def _as_id(ids: pl.Series) -> pl.Series:
-    """Return Int64 where every value fits, String otherwise."""
+    """Return the ids as Int64 if every value fits, otherwise as String."""
     if ids.dtype.is_integer():
         numbers = ids.cast(pl.Int64, strict=False)
         if numbers.null_count() == ids.null_count():

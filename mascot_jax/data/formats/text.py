@@ -1,4 +1,4 @@
-"""Text files in pieces of whole lines, and the message for a line that cannot be used."""
+"""Read text files in pieces of whole lines, and make the errors for malformed lines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import polars as pl
 from mascot_jax.data.archive import Member
 from mascot_jax.errors import DataError
 
-# Large enough that polars works at full speed, small enough that a piece's strings cost little
+# Large enough for polars' full speed; small enough that a piece's strings take little memory
 # beside the ratings of a data set of this size.
 PIECE_BYTES = 64 * 2**20
-# A quote that is never closed would take the rest of the file into one piece.
+# Otherwise an unclosed quote would read the rest of the file into one piece.
 MAX_QUOTED_BYTES = 4 * PIECE_BYTES
 SHOWN_CHARACTERS = 60
 UTF8_MARK = b"\xef\xbb\xbf"
@@ -24,7 +24,7 @@ UTF8_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Piece:
-    """Whole lines of a file.
+    """Consecutive whole lines of a file.
 
     Attributes
     ----------
@@ -46,18 +46,18 @@ class Piece:
 def read_pieces(
     member: Member, *, quoted: bool = False, size: int | None = None
 ) -> Iterator[Piece]:
-    """Read a text file in pieces that end where a line ends.
+    """Read a text file in pieces of whole lines.
 
-    A byte order mark in front and blank lines at the end are dropped.
+    A byte order mark at the start and blank lines at the end are dropped.
 
     Parameters
     ----------
     member : Member
         The file.
     quoted : bool
-        Double quotes may enclose line ends, which then end no piece.
+        Whether double quotes may enclose line ends; no piece ends at such a line end.
     size : int, optional
-        Bytes of a piece, about; `PIECE_BYTES` if not given.
+        Approximate bytes per piece; default `PIECE_BYTES`.
 
     Raises
     ------
@@ -99,9 +99,9 @@ def _flips_quoting(data: bytes) -> bool:
 
 
 def _to_closing_line(stream: BinaryIO, most: int) -> bytes | None:
-    """Read to the end of the line that closes a double quote, or of the file.
+    """Read to the end of the line that closes a double quote, or to the end of the file.
 
-    None if that is more than `most` bytes. Each line is looked at once.
+    Return None after more than `most` bytes. Each line is scanned once.
     """
     lines, size = [], 0
     while line := stream.readline():
@@ -115,26 +115,26 @@ def _to_closing_line(stream: BinaryIO, most: int) -> bytes | None:
 
 
 def shorten(text: str) -> str:
-    """Return `text` in quotes, cut to what a message can show."""
+    """Return `text` in quotes, shortened for a message."""
     if len(text) > SHOWN_CHARACTERS:
         text = text[:SHOWN_CHARACTERS] + "..."
     return repr(text)
 
 
 def bad_line(member: Member, line: int, text: str, problem: str) -> DataError:
-    """Return the error for one line of a file: where, what is wrong, and what was found."""
+    """Return the error for one line of a file: line number, problem and text."""
     return DataError(f"{member.label}, line {line}: {problem}; the line is {shorten(text)}")
 
 
 def read_fields(data: bytes, separator: str, width: int, *, quoted: bool) -> pl.DataFrame:
-    """Split lines into `width` columns ``c0``, ``c1``, ... of String; a missing field is null.
+    """Split lines into `width` String columns ``c0``, ``c1``, ...; a missing field is null.
 
     Raises
     ------
     polars.exceptions.PolarsError
         A line has more fields, is not UTF-8, or is quoted wrongly.
     """
-    # polars takes the number of columns from the first line, which may be the faulty one.
+    # polars takes the number of columns from the first line, which may be malformed.
     header = separator.join(f"c{index}" for index in range(width)).encode() + b"\n"
     return pl.read_csv(
         header + data,
@@ -152,16 +152,16 @@ def find_bad_line(
     *,
     quoted: bool,
 ) -> DataError:
-    """Return the error for the first line of a refused piece that breaks a rule.
+    """Return the error for the first malformed line of a piece that the fast reader refused.
 
-    This is the slow second look, line by line, at a piece that the fast reader refused.
+    This is slow, as it reads line by line.
 
     Parameters
     ----------
     member, piece, separator, quoted
-        What was read, and how its fields are told apart.
+        The piece, its file, and how fields are separated and quoted.
     problem_of : callable
-        What is wrong with the fields of a line, or None.
+        Takes the fields of a line; returns their problem, or None.
     """
     for line, text, fields in _records(member, piece, separator, quoted):
         problem = problem_of(fields) if text else "the line is blank"
@@ -178,7 +178,7 @@ def find_bad_line(
 def _records(
     member: Member, piece: Piece, separator: str, quoted: bool
 ) -> Iterator[tuple[int, str, list[str]]]:
-    """Yield the number, the text and the fields of every line, or raise at one that has none."""
+    """Yield number, text and fields of every line; raise `DataError` if a line cannot be split."""
     lines = enumerate(piece.data.removesuffix(b"\n").split(b"\n"), start=piece.line)
     texts = (_decode(member, line, data) for line, data in lines)
     if not quoted:
@@ -199,7 +199,7 @@ def _records(
 
 @contextmanager
 def any_field_size() -> Iterator[None]:
-    """Let Python's csv read fields as long as polars does: it refuses 128 KiB otherwise."""
+    """Raise the limit of Python's csv on field length, 128 KiB by default, to match polars."""
     before = csv.field_size_limit(2**31 - 1)
     try:
         yield

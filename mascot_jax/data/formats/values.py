@@ -1,4 +1,4 @@
-"""What a rating and an id may be: one set of rules, for whole columns and for single fields."""
+"""Rules for ratings and ids, the same for whole columns and single fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 import polars as pl
 
-# What polars takes for a number in text: no "1_0" and no digits outside ASCII, which Python allows.
+# Numbers as polars reads them: without "1_0" and non-ASCII digits, which Python allows.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FLOAT32_MAX = 3.4028235677973366e38
 
@@ -15,19 +15,19 @@ Bounds = tuple[float, float]
 
 
 def parse_ratings(texts: pl.Series) -> pl.Series:
-    """Return the ratings (Float32) in a String column; what is not a number becomes null."""
+    """Return a String column of ratings as Float32; any other text than a number becomes null."""
     return texts.cast(pl.Float32, strict=False)
 
 
 def ratings_usable(ratings: pl.Series, bounds: Bounds | None) -> bool:
-    """Tell whether every rating is there, finite, and within `bounds` (both ends included)."""
+    """Return whether every rating is present, finite and within `bounds` (inclusive)."""
     if ratings.null_count() or not ratings.is_finite().all():
         return False
     return bounds is None or bool(ratings.is_between(*bounds).all())
 
 
 def rating_problem(text: str, bounds: Bounds | None) -> str | None:
-    """Return what is wrong with one rating, or None.
+    """Return the problem with one rating, or None.
 
     Parameters
     ----------
@@ -52,16 +52,16 @@ def rating_problem(text: str, bounds: Bounds | None) -> str | None:
 
 
 def narrow_ids(ids: pl.Series) -> pl.Series:
-    """Return the ids as Int64 if every one is an integer written the usual way, else unchanged.
+    """Return the ids as Int64 if all are integers in canonical form, otherwise unchanged.
 
-    "007" or "+7" would lose what tells them from "7", so one of them keeps the column String.
+    As integers, "007" and "+7" would equal "7", so one such id keeps the column String.
     """
     numbers = ids.cast(pl.Int64, strict=False)
     return numbers if ids.eq_missing(numbers.cast(pl.String)).all() else ids
 
 
 def stack(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Join the pieces of one file; an id column that is String in one becomes String in all."""
+    """Concatenate the pieces of one file; an id column that is String in one is String in all."""
     for name in ("user", "item"):
         kinds = {frame.schema[name] for frame in frames}
         if len(kinds) > 1:

@@ -1,6 +1,6 @@
-"""Yahoo! Music ratings of the KDD Cup 2011, track 1: a training file and a validation file.
+"""Read the Yahoo! Music ratings of the KDD Cup 2011, track 1: a training and a validation file.
 
-The cup's own test file has no ratings, so the validation file is the test set (252,800,275 training
+The cup's test file has no ratings, so the validation file is the test set (252,800,275 training
 and 4,003,960 test ratings).
 """
 
@@ -33,7 +33,7 @@ def read_yahoo_music(source: Path) -> pl.DataFrame:
     Parameters
     ----------
     source : Path
-        A folder or archive that holds ``trainIdx1.txt`` and ``validationIdx1.txt``.
+        Folder or archive with ``trainIdx1.txt`` and ``validationIdx1.txt``.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def read_yahoo_music(source: Path) -> pl.DataFrame:
     Raises
     ------
     DataError
-        A file is missing, a line breaks a rule, or a user has not as many ratings as stated.
+        A file is missing, a line is malformed, or a user's number of ratings is not as stated.
     """
     with open_members(source, [TRAINING, VALIDATION]) as members:
         training, validation = members.one(TRAINING), members.one(VALIDATION)
@@ -53,7 +53,7 @@ def read_yahoo_music(source: Path) -> pl.DataFrame:
 
 def _read(member: Member, *, test: bool) -> Iterator[pl.DataFrame]:
     for frame in read_blocks(member, FORMAT):
-        # r / 25 + 1, rounded once, and in NumPy: polars multiplies by 1/25 where a piece is long.
+        # r / 25 + 1, rounded once, in NumPy: polars multiplies long pieces by 1/25.
         ratings = (frame["rating"].to_numpy() + np.float32(25)) / np.float32(25)
         yield frame.select(
             user="owner", item="id", rating=pl.Series(ratings), test=pl.lit(test, pl.Boolean)

@@ -1,4 +1,4 @@
-"""What is known of a data set with a name."""
+"""Description of a named data set."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ Reader = Callable[[Path, Columns], pl.DataFrame]
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where a data set is, what it must be, and how it is read.
+    """Source, digest, reader and terms of a data set.
 
     Attributes
     ----------
     name : str
-        Its name in ``data.name``.
+        Name in ``data.name``.
     url : str or None
-        The official archive; None where it may not, or cannot, be downloaded automatically.
+        Official archive; None if it may not, or cannot, be downloaded automatically.
     digest : str or None
-        The published digest of that archive, ``md5:...`` or ``sha256:...``.
+        Published digest of the archive, ``md5:...`` or ``sha256:...``.
     reader : callable
-        Takes the path of the archive, folder or file and ``data.columns`` (which only ``file``
-        uses), and returns the columns user, item, rating and maybe test.
+        Takes the path of the archive, folder or file and ``data.columns`` (used by ``file`` only);
+        returns the columns user, item, rating and optionally test.
     bounds : (float, float) or None
-        Lowest and highest rating, as the reader returns them; None if not known beforehand.
+        Lowest and highest rating that `reader` returns; None if not known beforehand.
     terms : str
         Licence and citation.
     how_to_get : str
-        What to do where `url` is None; empty otherwise.
+        How to get the data if `url` is None; empty otherwise.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Ratings of your own."""
+"""Data set ``file``: the user's own ratings."""
 
 from __future__ import annotations
 

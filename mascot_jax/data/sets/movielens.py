@@ -1,4 +1,4 @@
-"""GroupLens' MovieLens ratings."""
+"""Data sets ``ml-*``: GroupLens' MovieLens ratings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from mascot_jax.data.archive import open_members
-from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.delimited import Dialect, read_delimited
 from mascot_jax.data.sets.data_set import DataSet
 from mascot_jax.settings import Columns
 
@@ -20,9 +20,11 @@ _TERMS = (
 )
 
 
-def _read(source: Path, _: Columns, *, name: str, layout: Layout, columns: Columns) -> pl.DataFrame:
+def _read(
+    source: Path, _: Columns, *, name: str, dialect: Dialect, columns: Columns
+) -> pl.DataFrame:
     with open_members(source, [name]) as members:
-        return read_delimited(members.one(name), layout, columns)
+        return read_delimited(members.one(name), dialect, columns)
 
 
 def _movielens(name: str, digest: str, file: str, separator: str, low: float) -> DataSet:
@@ -32,14 +34,14 @@ def _movielens(name: str, digest: str, file: str, separator: str, low: float) ->
         if header
         else Columns(user="0", item="1", rating="2")
     )
-    # The fourth field, the time, is not used, but a line without it is a line that was cut.
-    layout = Layout(separator, width=4, bounds=(low, 5.0))
-    reader = partial(_read, name=file, layout=layout, columns=columns)
-    return DataSet(name, f"{_FOLDER}/{name}.zip", digest, reader, layout.bounds, _TERMS)
+    # The fourth field, the time, is not used, but a line without it has been cut.
+    dialect = Dialect(separator, width=4, bounds=(low, 5.0))
+    reader = partial(_read, name=file, dialect=dialect, columns=columns)
+    return DataSet(name, f"{_FOLDER}/{name}.zip", digest, reader, dialect.bounds, _TERMS)
 
 
-# GroupLens publishes an MD5 beside each archive. These were each found in several public code
-# bases in November 2026, and no other value in any; GroupLens' own files were not read.
+# GroupLens publishes an MD5 beside each archive. In November 2026, several public code bases had
+# each of these values and none had another; GroupLens' own files were not read.
 MOVIELENS = (
     _movielens("ml-100k", "md5:0e33842e24a9c977be4e0107933c0723", "u.data", "\t", 1.0),
     _movielens("ml-1m", "md5:c4d9eecfca2ab87c1945afe126590906", "ratings.dat", "::", 1.0),

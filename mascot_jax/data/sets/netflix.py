@@ -1,4 +1,4 @@
-"""The Netflix Prize's ratings."""
+"""Data set ``netflix``: the ratings of the Netflix Prize."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yahoo! Music's ratings of the KDD Cup 2011."""
+"""Data set ``yahoo-music``: the Yahoo! Music ratings of the KDD Cup 2011."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Synthetic ratings with a known floor."""
+"""Synthetic ratings whose lowest possible RMSE is known."""

@@ -1,4 +1,4 @@
-"""The yardstick that factorisation must beat: ``mean + user bias + item bias``."""
+"""Baseline that a factorisation must beat: ``mean + user bias + item bias``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ratings = npt.NDArray[np.float32]
 
 
 def bias_rmse(user: Indices, item: Indices, rating: Ratings, users: int, items: int) -> float:
-    """RMSE of the biases fitted to these ratings by plain least squares.
+    """Return the RMSE of biases fitted to these ratings by plain least squares.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def bias_rmse(user: Indices, item: Indices, rating: Ratings, users: int, items: 
 
     Returns
     -------
-    float, in stars, over the same ratings (so a little below what unseen ratings would give).
+    float, in stars, over the same ratings (so a little lower than on unseen ratings).
     """
     mean = float(np.mean(rating, dtype=np.float64))
     user_bias, item_bias = fit_biases(user, item, rating, users, items, mean=mean, damping=0.0)

@@ -1,7 +1,7 @@
-"""Synthetic ratings with a known floor: a real data set's size and popularity, a planted truth.
+"""Generate ratings from a known truth, with the size and popularity of a real data set.
 
-The same settings give the same ratings on every machine, as far as NumPy promises the same numbers
-from the same generator. No (user, item) pair occurs twice, whatever the size.
+The lowest possible RMSE (the floor) is known. The same settings give the same ratings on every
+machine, as far as NumPy's generators do. No (user, item) pair occurs twice, whatever the size.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ SHAPES = {
 
 _COUNTS, _PAIRS, _TRUTH, _NOISE = range(4)
 USER_TAIL, ITEM_TAIL = 0, 2
-"""How fast the rarest fade (the power of ``popularity``); users' tail is a plain power law, as real
-sets ask for a minimum."""
+"""``power`` of ``popularity``: how fast the tail falls. The users' tail is a plain power law, as
+real data sets require a minimum number of ratings per user."""
 
 
 def generate(settings: DataSettings) -> RawRatings:
-    """Draw the ratings that ``settings`` describe.
+    """Generate the ratings that ``settings`` describe.
 
-    Every user and every item occurs at least once where there are enough ratings for that. Ids
-    count from 1 and say nothing about popularity; rows are ordered by user, then item.
+    Every user and every item occurs at least once if there are enough ratings. Ids start at 1 and
+    do not depend on popularity. Rows are ordered by user, then item.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ def generate(settings: DataSettings) -> RawRatings:
     -------
     RawRatings
         Int64 ids, Float32 ratings, and the facts ``name``, ``source``, ``low``, ``high``,
-        ``rmse_floor`` (RMSE, over these ratings, of each one's expectation given the truth) and
+        ``rmse_floor`` (RMSE, over these ratings, of their expectations given the truth) and
         ``rmse_bias_only`` (RMSE of the best user and item biases); in stars, to 6 decimals.
 
     Raises
     ------
     SettingsError
-        More ratings than pairs of users and items.
+        There are more ratings than (user, item) pairs.
     """
-    import polars as pl  # here: shapes are there without the extra `data`
+    import polars as pl  # here: ``SHAPES`` does not need the extra ``data``
 
     shape = _resolve(settings)
     user = np.empty(shape.ratings, dtype=np.uint32)
@@ -99,7 +99,7 @@ def generate(settings: DataSettings) -> RawRatings:
 
 
 def _resolve(settings: DataSettings) -> Shape:
-    """Return the named shape with the sizes that were set instead."""
+    """Return the named shape, with the sizes that the settings override."""
     named = SHAPES[settings.shape]
     shape = named._replace(
         users=settings.users or named.users,
@@ -122,7 +122,7 @@ def _generator(seed: int, *stream: int) -> np.random.Generator:
 def _pairs(
     shape: Shape, seed: int
 ) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]:
-    """Draw the pairs in chunks, popularity dealt to the ids at random."""
+    """Draw the pairs in chunks; popularity is assigned to the ids at random."""
     rng = _generator(seed, _COUNTS)
     counts = apportion(popularity(shape.users, USER_TAIL), shape.ratings, shape.items)
     weights = popularity(shape.items, ITEM_TAIL)
@@ -139,7 +139,7 @@ def _rate(
     noise: float,
     rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.float32], float]:
-    """Draw the ratings of one chunk; and the summed squared error of their expectations."""
+    """Draw the ratings of one chunk; also return the summed squared error of their expectations."""
     score = truth.score(user, item)
     drawn = rng.standard_normal(user.size, dtype=np.float32)
     rating = scale.quantise(score + np.float32(noise) * drawn)

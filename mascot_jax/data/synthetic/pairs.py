@@ -1,8 +1,8 @@
 """Draw distinct (user, item) pairs with heavy-tailed counts on both sides.
 
-A user's number of ratings is fixed beforehand; the items are drawn in proportion to their
-popularity, without replacement within a user. The users are worked through in chunks, so memory
-does not grow with the number of pairs, and every chunk has its own random stream.
+Each user's number of ratings is fixed first. Items are drawn in proportion to their popularity,
+without replacement within a user. Users are processed in chunks, so memory does not grow with the
+number of pairs, and every chunk has its own random stream.
 """
 
 from __future__ import annotations
@@ -20,33 +20,32 @@ Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.uint32]
 
 CHUNK = 1 << 18
-"""Ratings per chunk; part of what a seed means, so never derived from the machine."""
+"""Ratings per chunk. The result of a seed depends on it, so it never depends on the machine."""
 _TABLE = 1 << 26
-"""Most entries in the table that items are drawn from (4 bytes each)."""
+"""Maximum entries in the table that items are drawn from (4 bytes each)."""
 _DENSE_SHARE = 8
-"""A user with more than one in so many of all items is drawn by ranking every item."""
+"""Users with more than ``1 / _DENSE_SHARE`` of all items are drawn by ranking every item."""
 _ROUNDS = 32
-"""Redraws before the users who are still short are ranked instead."""
+"""Redraws before ranking replaces drawing for users who still lack items."""
 _DEAL, _DRAW = 0, 1
 
 
 def popularity(count: int, power: int) -> Floats:
-    """Weights that fall with the rank like those of real rating sets.
+    """Return weights that decrease with rank like those of real data sets.
 
-    Zipf-Mandelbrot in its head (exponent 1.25), with a tail that bends down by ``(1 - rank /
-    count)`` to ``power``. Only ``+ - * /`` and square roots are used: IEEE 754 rounds these alike
-    everywhere.
+    The head is Zipf-Mandelbrot (exponent 1.25); a factor ``(1 - rank / count) ** power`` bends the
+    tail down. Only ``+ - * /`` and square roots are used: IEEE 754 rounds these alike everywhere.
 
     Parameters
     ----------
     count
         Number of users or items.
     power
-        0 leaves the tail a pure power law; larger values make rare ones rarer.
+        0 keeps a pure power law; larger values make rare users or items rarer.
 
     Returns
     -------
-    float64 [count], falling, all positive.
+    float64 [count], decreasing, all positive.
     """
     rank = (np.arange(count, dtype=np.float64) + 0.5) / count
     offset = 3.0 / math.sqrt(count)
@@ -58,9 +57,9 @@ def popularity(count: int, power: int) -> Floats:
 
 
 def apportion(weights: Floats, total: int, cap: int) -> Ints:
-    """Divide ``total`` into whole shares close to ``weights``, none above ``cap``.
+    """Divide ``total`` into integer shares close to ``weights``, each at most ``cap``.
 
-    Everyone gets at least one where ``total`` allows.
+    Every share is at least one if ``total`` allows.
 
     Returns
     -------
@@ -70,7 +69,7 @@ def apportion(weights: Floats, total: int, cap: int) -> Ints:
     while left := total - int(counts.sum()):
         room = cap - counts
         open_weights = np.where(room > 0, weights, 0.0)
-        # fsum is exact, so the shares do not depend on how a machine orders its additions
+        # fsum is exact, so the shares do not depend on a machine's order of additions.
         shares = open_weights * (left / math.fsum(open_weights))
         whole = np.minimum(np.floor(shares).astype(np.int64), room)
         if not whole.any():
@@ -83,19 +82,19 @@ def apportion(weights: Floats, total: int, cap: int) -> Ints:
 def draw_pairs(
     user_counts: Ints, item_weights: Floats, seed: np.random.SeedSequence
 ) -> Iterator[tuple[Indices, Indices]]:
-    """Draw distinct pairs, chunk by chunk, in the order of users and then items.
+    """Draw distinct pairs in chunks, ordered by user, then item.
 
-    Every item is dealt to one user beforehand, so that each occurs at least once where the number
-    of pairs allows.
+    Every item is first assigned to one user, so that each occurs at least once if the number of
+    pairs allows.
 
     Parameters
     ----------
     user_counts
-        int64 [users]: how many items each user gets, at most the number of items.
+        int64 [users]: number of items of each user, at most the number of items.
     item_weights
         float64 [items], positive: relative popularity.
     seed
-        Fixes the pairs.
+        Determines the pairs.
 
     Yields
     ------
@@ -126,7 +125,7 @@ def _generator(seed: np.random.SeedSequence, *key: int) -> np.random.Generator:
 
 
 def _deal_items(ends: Ints, items: int, rng: np.random.Generator) -> Keys:
-    """Deal every item to one rating and so to a user; as sorted keys ``user * items + item``."""
+    """Assign items to ratings, and so to users; return sorted keys ``user * items + item``."""
     total = int(ends[-1])
     positions = rng.choice(total, size=min(items, total), replace=False)
     users = np.searchsorted(ends, positions, side="right").astype(np.uint64)
@@ -137,14 +136,14 @@ def _deal_items(ends: Ints, items: int, rng: np.random.Generator) -> Keys:
 def _draw_keys(
     counts: Ints, dealt: Keys, slots: Ints, table: Indices, rng: np.random.Generator
 ) -> Keys:
-    """Draw one chunk's pairs as sorted keys, ``dealt`` among them; users count from 0."""
+    """Draw one chunk's pairs as sorted keys, ``dealt`` included; its users count from 0."""
     items = slots.size
     dense = counts * _DENSE_SHARE > items
     wanted = np.where(dense, 0, counts)
     keys, finished = dealt[~dense[dealt // items]], []
     for _ in range(_ROUNDS):
         short = _short(wanted, keys, items)
-        # users who have their number leave, so that later rounds sort little
+        # Complete users leave, so that later rounds sort fewer keys.
         complete = (short == 0)[keys // items]
         finished.append(keys[complete])
         keys = keys[~complete]
@@ -161,7 +160,7 @@ def _draw_keys(
 
 
 def _short(wanted: Ints, keys: Keys, items: int) -> Ints:
-    """How many items each user still lacks."""
+    """Return how many items each user still lacks."""
     held = np.bincount((keys // items).astype(np.intp), minlength=wanted.size)
     short: Ints = np.maximum(wanted - held, 0)
     return short
@@ -177,9 +176,9 @@ def _distinct(keys: Keys) -> Keys:
 def _rank_items(
     user: int, counts: Ints, dealt: Keys, slots: Ints, rng: np.random.Generator
 ) -> Keys:
-    """Draw one user's items by ranking them all: the smallest of exponentials over the weights.
+    """Draw one user's items: those whose exponential variate over the weight is smallest.
 
-    That is the same distribution as drawing one after the other without replacement.
+    The distribution is that of drawing one by one without replacement.
     """
     items = slots.size
     times = rng.standard_exponential(items) / np.maximum(slots, 0.5)

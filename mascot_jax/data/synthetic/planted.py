@@ -1,7 +1,7 @@
-"""The truth that synthetic ratings are drawn from: biases and a few factors, known exactly.
+"""Truth of the synthetic ratings: known biases and a few known factors.
 
-A rating is ``clip(round(truth + noise))``. Nothing that predicts ratings can do better, on average,
-than its conditional expectation given the truth, so the error of that expectation is the floor.
+A rating is ``clip(round(truth + noise))``. On average, no predictor is better than the conditional
+expectation given the truth, so the error of that expectation is the floor.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Indices = npt.NDArray[np.uint32]
 Ratings = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-# Chosen so that the stars are spread as in MovieLens 1M (mean 3.5, deviation 1.1), biases
-# alone miss the floor by a quarter, and 50 epochs of plain SGD come within a few per cent of it.
+# Chosen so that ratings are distributed as in MovieLens 1M (mean 3.5, deviation 1.1), biases alone
+# miss the floor by a quarter, and 50 epochs of plain SGD come within a few per cent of it.
 _MEAN = np.float32(3.6)
 _USER_SPREAD, _ITEM_SPREAD = np.float32(0.35), np.float32(0.4)
 _FACTOR_SPREADS = np.array([0.53, 0.37, 0.26, 0.18], dtype=np.float32)
@@ -31,7 +31,7 @@ _RISE = np.append(np.diff(_CDF), 0.0)
 
 @dataclass(frozen=True)
 class Scale:
-    """The ratings that can be given: ``low``, ``low + step``, ..., ``high``."""
+    """Rating scale: ``low``, ``low + step``, ..., ``high``."""
 
     low: float
     high: float
@@ -44,7 +44,7 @@ class Scale:
         return rating
 
     def expect(self, truth: Ratings, noise: float) -> Floats:
-        """Mean rating, float64, given the truth and Gaussian noise of that standard deviation."""
+        """Return the mean rating, float64, for Gaussian noise of this standard deviation."""
         if noise == 0.0:
             return self.quantise(truth).astype(np.float64)
         expected = np.full(truth.shape, self.low)
@@ -55,14 +55,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class Truth:
-    """What every user would give every item, before noise and rounding.
+    """Ratings of every user for every item, before noise and rounding.
 
     Attributes
     ----------
     user_bias, item_bias : float32 [users], [items]
         In stars.
     user_factors, item_factors : float32 [factors, users], [factors, items]
-        Their products, summed over the factors, add to the biases.
+        Their products, summed over the factors, are added to the biases.
     """
 
     user_bias: Ratings
@@ -71,16 +71,16 @@ class Truth:
     item_factors: Ratings
 
     def score(self, user: Indices, item: Indices) -> Ratings:
-        """Truth for each pair, float32 [pairs], in stars."""
+        """Return the truth for each pair, float32 [pairs], in stars."""
         truth = _MEAN + self.user_bias[user] + self.item_bias[item]
-        # one factor at a time: a matrix product may sum in another order on another machine
+        # One factor at a time: a matrix product may sum in another order on another machine.
         for user_factor, item_factor in zip(self.user_factors, self.item_factors, strict=True):
             truth += user_factor[user] * item_factor[item]
         return truth
 
 
 def plant(users: int, items: int, rng: np.random.Generator) -> Truth:
-    """Draw a truth of low rank (the biases and four factors)."""
+    """Draw a truth of low rank: biases and four factors."""
 
     def normal(*shape: int) -> Ratings:
         return rng.standard_normal(shape, dtype=np.float32)
@@ -95,7 +95,7 @@ def plant(users: int, items: int, rng: np.random.Generator) -> Truth:
 
 
 def _normal_cdf(z: Floats) -> Floats:
-    """Look the normal distribution up, to 1e-6; a regular grid needs no search (np.interp does)."""
+    """Interpolate the normal CDF to 1e-6; a regular grid needs no search, unlike np.interp."""
     place = np.clip((z + _REACH) * _PER_UNIT, 0.0, _CDF.size - 1.0)
     index = place.astype(np.int32)
     cdf: Floats = _CDF[index] + (place - index) * _RISE[index]

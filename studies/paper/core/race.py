@@ -1,8 +1,9 @@
 """Trainings of several variants, epoch by epoch in turn, so that a noisy machine is fair to all.
 
 All variants of a race live in one process, on one fold, from one seed. Round t takes each of them
-one epoch further, beginning with another one each time; what is timed is what ``fit`` times. Before
-the first round every variant trains and scores an epoch that is thrown away: all is compiled then.
+one epoch further, beginning with another one each time; what is timed is what ``train_state``
+times. Before the first round every variant trains and scores an epoch that is thrown away: all is
+compiled then.
 """
 
 from __future__ import annotations
@@ -11,26 +12,23 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from mascot_jax.engine.devices import usable_cores
+from benchmarks.harness.problems import regrouped
+from mascot_jax.engine.devices import execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DivergenceError
-from mascot_jax.settings import TrainSettings, validate
-from mascot_jax.tables.groups import Grouping
+from mascot_jax.settings import TrainPlan, TrainSettings, validate
 from mascot_jax.tables.traffic import Traffic, relative_bytes
-from mascot_jax.training.initial import initial_state
-from mascot_jax.training.loop import fit
-from mascot_jax.training.problem import Prepared
+from mascot_jax.training.loop import begin, train_state
+from mascot_jax.training.problem import Prepared, Problem, prepare
 from mascot_jax.training.records import EpochRecord, Progress
-from mascot_jax.training.scoring import HeldOut
 from studies.paper.core.settings import Training
-from studies.paper.core.world import World
 
 GROUPS: Final = 100
 """Of a side, unless a variant has others [g = 100]."""
 
-Begin = Callable[[TrainState, TrainSettings, Execution, int], TrainState]
-"""Changes a state before its first epoch; the last argument is the repetition's seed."""
+Begin = Callable[[TrainState, Execution], TrainState]
+"""Changes a state before its first epoch."""
 
 
 class Variant(NamedTuple):
@@ -39,7 +37,7 @@ class Variant(NamedTuple):
     name: str
     """Its own in a race."""
     values: Mapping[str, Any]
-    """Its settings, over those that all variants have (``variant_settings``)."""
+    """Its settings, over those that all variants have (``variant_plan``)."""
     groups: int = GROUPS
     """Wanted, of each side."""
     lookup: str = "direct"
@@ -82,7 +80,7 @@ class Outcome(NamedTuple):
 
 def race(
     variants: Sequence[Variant],
-    world: World,
+    problem: Problem,
     training: Training,
     seed: int,
     scored: Scored,
@@ -94,8 +92,8 @@ def race(
     ----------
     variants
         With names of their own.
-    world
-        What they train on.
+    problem
+        What they train on, in any groups.
     training
         The profile's settings.
     seed
@@ -115,7 +113,7 @@ def race(
     DivergenceError
         If a variant's factors are no longer finite.
     """
-    runners = _line_up(variants, world, training, seed)
+    runners = _line_up(variants, problem, training, seed)
     for runner in runners:
         runner.warm_up(scored)
     for epoch in range(training.epochs):
@@ -126,87 +124,74 @@ def race(
     return {runner.variant.name: runner.outcome for runner in runners}
 
 
-def variant_settings(variant: Variant, training: Training, seed: int) -> TrainSettings:
-    """Return a variant's settings, complete.
+def variant_plan(variant: Variant, training: Training, seed: int) -> TrainPlan:
+    """Return how a variant trains.
 
     Updates race as in the paper (Hogwild), unless the variant says ``deterministic``.
     """
-    shared = training.model_dump() | {"deterministic": False, "seed": seed}
-    return validate(TrainSettings, shared | dict(variant.values)).resolved()
+    shared = training.model_dump(exclude={"backend", "threads"})
+    shared |= {"deterministic": False, "seed": seed}
+    return validate(TrainSettings, shared | dict(variant.values)).plan()
 
 
 def _line_up(
-    variants: Sequence[Variant], world: World, training: Training, seed: int
+    variants: Sequence[Variant], problem: Problem, training: Training, seed: int
 ) -> list[_Runner]:
     """Return runners; variants that visit the ratings in the same order share them."""
-    laid_out: dict[tuple[Any, ...], tuple[Prepared, HeldOut]] = {}
+    grouped = {groups: regrouped(problem, groups) for groups in {v.groups for v in variants}}
+    laid_out: dict[tuple[Any, ...], Prepared] = {}
     runners = []
     for variant in variants:
-        settings = variant_settings(variant, training, seed)
-        groups = world.groups(variant.groups)
-        blocks = variant.groups if settings.order == "group-blocks" else None
-        key = (settings.order, settings.deterministic, blocks)
+        plan, own = variant_plan(variant, training, seed), grouped[variant.groups]
+        execution = execution_of(plan, training.run)._replace(lookup=variant.lookup)
+        blocks = variant.groups if plan.order == "group-blocks" else None
+        key = (plan.order, plan.deterministic, blocks)
         if key not in laid_out:
-            prepared = world.prepare(settings, *groups)
-            laid_out[key] = prepared, world.held_out(prepared)
-        runners.append(_Runner(variant, settings, *groups, *laid_out[key]))
+            laid_out[key] = prepare(own, plan, execution)
+        prepared = laid_out[key]._replace(plan=plan, users=own.users, items=own.items)
+        runners.append(_Runner(variant, prepared, execution))
     return runners
 
 
 class _Runner:
     """One variant on its way."""
 
-    def __init__(
-        self,
-        variant: Variant,
-        settings: TrainSettings,
-        users: Grouping,
-        items: Grouping,
-        prepared: Prepared,
-        test: HeldOut,
-    ) -> None:
+    def __init__(self, variant: Variant, prepared: Prepared, execution: Execution) -> None:
         self.variant = variant
-        self._settings = settings
-        self._users, self._items = users, items
-        self._prepared, self._test = prepared, test
-        self._execution = Execution(
-            settings.threads or usable_cores(), lookup=variant.lookup, writes=settings.writes
-        )
+        self._prepared, self._execution = prepared, execution
         self._records: list[EpochRecord] = []
         self._state = self._begin()
 
     @property
     def at_the_last(self) -> bool:
         """Whether only one epoch is left."""
-        return len(self._records) + 1 == self._settings.epochs
+        return len(self._records) + 1 == self._prepared.plan.epochs
 
     def warm_up(self, scored: Scored) -> None:
         """Have everything compiled, on a state that is thrown away."""
-        self._fit(Progress(self._begin()), scored is not Scored.NEVER)
+        self._train(Progress(self._begin()), scored is not Scored.NEVER)
 
     def step(self, scored: bool) -> None:
         """Train for an epoch."""
         start = Progress(self._state, tuple(self._records))
-        self._state, record = self._fit(start, scored)
+        self._state, record = self._train(start, scored)
         self._records.append(record)
 
     def _begin(self) -> TrainState:
-        settings = self._settings
-        state = initial_state(self._users.starts, self._items.starts, settings)
-        begin = self.variant.begin
-        return state if begin is None else begin(state, settings, self._execution, settings.seed)
+        state, change = begin(self._prepared).state, self.variant.begin
+        return state if change is None else change(state, self._execution)
 
-    def _fit(self, start: Progress, scored: bool) -> tuple[TrainState, EpochRecord]:
-        """Have ``fit`` go on for one epoch."""
+    def _train(self, start: Progress, scored: bool) -> tuple[TrainState, EpochRecord]:
+        """Have ``train_state`` go on for one epoch."""
         records: list[EpochRecord] = []
 
         def stop(record: EpochRecord, _: TrainState) -> bool:
             records.append(record)
             return True
 
-        test = self._test if scored else None
+        prepared = self._prepared if scored else self._prepared._replace(test=None)
         try:
-            state = fit(start, self._prepared, self._settings, self._execution, stop, test=test)
+            state = train_state(prepared, self._execution, stop, start=start)
         except DivergenceError as error:
             raise DivergenceError(f"variant {self.variant.name}: {error}") from error
         return state, records[0]
@@ -214,15 +199,13 @@ class _Runner:
     @property
     def outcome(self) -> Outcome:
         """What came of it."""
-        storages = self._settings.storages
-        visits = self._users.visits, self._items.visits
+        prepared, storages = self._prepared, self._prepared.plan.storages
+        visits = prepared.users.visits, prepared.items.visits
         traffic, switched = Traffic(*visits, storages), []
         for record in self._records:
             codes = record.users.codes, record.items.codes
             traffic.add_epoch(*codes)
             moved = [v[c != storages[0].code].sum() for v, c in zip(visits, codes, strict=True)]
             switched.append(float(sum(moved) / sum(v.sum() for v in visits)))
-        shares = traffic.shares
-        return Outcome(
-            tuple(self._records), switched, relative_bytes(shares, self._settings.factors)
-        )
+        to_float32 = relative_bytes(traffic.shares, prepared.plan.factors)
+        return Outcome(tuple(self._records), switched, to_float32)

@@ -12,6 +12,7 @@ from mascot_jax.settings import (
     Comparators,
     DataSettings,
     Finite,
+    RunSettings,
     Seed,
     Settings,
     SplitSettings,
@@ -82,6 +83,11 @@ class Training(Settings):
     """Constants of ``mpt``, ``muppet`` and ``afp``."""
     seed: Seed = 0
     """Repetition r has seed + r."""
+
+    @property
+    def run(self) -> RunSettings:
+        """How they run."""
+        return RunSettings(backend=self.backend, threads=self.threads)
 
 
 class Grids(Settings):

@@ -11,14 +11,15 @@ from tqdm import tqdm
 
 from mascot_jax.data.store import read_facts
 from mascot_jax.engine.devices import choose_device
+from mascot_jax.training.problem import Problem
 from pipeline.common.hardware import describe_hardware
 from pipeline.common.paths import DataFolder
 from studies.paper.core import folders
 from studies.paper.core.entry import checked_study
+from studies.paper.core.problem import read_problem
 from studies.paper.core.race import Outcome, Scored, Variant, race
 from studies.paper.core.records import write_records
 from studies.paper.core.settings import DataSet, Grids, Profile, Training
-from studies.paper.core.world import World
 
 Rows = list[dict[str, Any]]
 
@@ -34,13 +35,13 @@ class Case(NamedTuple):
     train: Training
     grids: Grids
 
-    def worlds(self) -> Iterator[tuple[int, World]]:
+    def problems(self) -> Iterator[tuple[int, Problem]]:
         """Yield each repetition's seed and fold: repetition r tests fold r modulo their number."""
         count = read_facts(self.folder.split).count
         for repetition in range(self.repetitions):
             if repetition == 0 or count > 1:
-                world = World(self.folder, repetition % count)
-            yield self.train.seed + repetition, world
+                problem = read_problem(self.folder, repetition % count)
+            yield self.train.seed + repetition, problem
 
     def race(
         self, variants: Sequence[Variant], scored: Scored = Scored.NEVER
@@ -49,8 +50,8 @@ class Case(NamedTuple):
         outcomes: dict[str, list[Outcome]] = defaultdict(list)
         total = self.repetitions * len(variants) * self.train.epochs
         with self.progress(total) as bar:
-            for seed, world in self.worlds():
-                run = race(variants, world, self.train, seed, scored, lambda _: bar.update())
+            for seed, problem in self.problems():
+                run = race(variants, problem, self.train, seed, scored, lambda _: bar.update())
                 for name, outcome in run.items():
                     outcomes[name].append(outcome)
         return outcomes

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from mascot_jax.base.json_text import parse_json
 from mascot_jax.errors import DataError
-from studies.paper import published
 from studies.paper.core.quantities import difference, ratio
 from studies.paper.core.settings import NAIVE
+from studies.paper.report import published
 
 Rows = Sequence[dict[str, Any]]
 Result = Mapping[str, Any]

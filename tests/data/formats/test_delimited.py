@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats import text
-from mascot_jax.data.formats.delimited import Layout, read_delimited
+from mascot_jax.data.formats.delimited import Dialect, read_delimited
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 
 NAMED = Columns()
 PLACED = Columns(user="0", item="1", rating="2")
 MOVIELENS = {
-    "ml-100k": (Layout("\t", 4, (1.0, 5.0)), PLACED, b"", "\t"),
-    "ml-10m": (Layout("::", 4, (0.5, 5.0)), PLACED, b"", "::"),
+    "ml-100k": (Dialect("\t", 4, (1.0, 5.0)), PLACED, b"", "\t"),
+    "ml-10m": (Dialect("::", 4, (0.5, 5.0)), PLACED, b"", "::"),
     "ml-25m": (
-        Layout(",", 4, (0.5, 5.0)),
+        Dialect(",", 4, (0.5, 5.0)),
         Columns(user="userId", item="movieId"),
         b"userId,movieId,rating,timestamp\n",
         ",",
@@ -40,7 +40,7 @@ def member(tmp_path):
 
 
 def read_csv(member, data, columns=NAMED):
-    return read_delimited(member(data), Layout(","), columns)
+    return read_delimited(member(data), Dialect(","), columns)
 
 
 @every_layout
@@ -246,6 +246,6 @@ def test_what_csv_writes_is_read_back(tmp_path_factory, users, items, rating, si
     path.write_bytes(out.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text, "PIECE_BYTES", size)
-        frame = read_delimited(Member("", "", path, ""), Layout(","), NAMED)
+        frame = read_delimited(Member("", "", path, ""), Dialect(","), NAMED)
     assert [(str(u), str(i)) for u, i, _ in frame.rows()] == [(str(u), str(i)) for u, i in rows]
     assert frame["rating"].to_list() == [rating] * len(rows)
