@@ -235,13 +235,16 @@ def test_the_library_imports_no_pipeline():
         assert set(imported(path)) <= CORE_PACKAGES | EXTRA_PACKAGES | {"mascot_jax"}, path
 
 
-def test_the_native_core_includes_nothing_above_it():
-    sources = [path for path in (CHECKOUT / "ffi/core").rglob("*") if path.is_file()]
+@pytest.mark.parametrize(
+    ("layer", "allowed"), [("core", r"core/"), ("cuda", r"core/|cuda/|hardware_on_host\.h$")]
+)
+def test_a_native_layer_includes_nothing_above_it(layer, allowed):
+    sources = [path for path in (CHECKOUT / "ffi" / layer).rglob("*") if path.is_file()]
     assert len(sources) > 10
     for path in sources:
         text = path.read_text(encoding="utf-8")
         for own, system in re.findall(r'#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', text):
-            assert own.startswith("core/") or not own, path
+            assert re.match(allowed, own) or not own, path
             assert not re.match(r"xla|nanobind|Python|bind", system), path
 
 
