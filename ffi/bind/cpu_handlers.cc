@@ -75,26 +75,24 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
           decode_side(item_groups, remaining(rets, user_tables, tables - user_tables), row, "items",
                       lookup),
           row.factors,
+          block_size,
+          decode_threads(execution),
           {rate[0], rate[1], rate[2]},
           counters.typed_data()[0],
           counters.typed_data()[1],
           rate[3],
           rounding,
-          {arithmetic, rate[4]},
-          block_size,
-          decode_threads(execution),
-          {}};
+          {arithmetic, rate[4]}};
 }
 
 // Any other arithmetic than FP32 knows rows of one storage only, and may need a number.
 void require_computable(const mascot::Epoch& work) {
   const auto [arithmetic, quantiser] = work.computation;
   if (arithmetic == Arithmetic::kFloat32) return;
-  const Storage wanted = arithmetic == Arithmetic::kFloat16 ? Storage::kFloat16 : Storage::kFloat32;
+  const Storage wanted = storage_for(arithmetic);
   for (const Side* side : {&work.users, &work.items}) {
     require(side->groups.uniform() && side->groups.storage(0) == wanted,
-            "this arithmetic needs all rows in " +
-                std::string(wanted == Storage::kFloat16 ? "float16" : "float32"));
+            std::string("this arithmetic needs all rows in ") + traits(wanted).name);
   }
   require(work.sample_ratio == 0, "nothing can be sampled in another arithmetic than float32");
   require(arithmetic != Arithmetic::kMixed || quantiser > 0, "the loss scale must be positive");
@@ -130,6 +128,14 @@ Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& 
   return strata;
 }
 
+void check_and_run(const Kernel& kernel, const mascot::Epoch& work, Sums user_sums,
+                   Sums item_sums) {
+  require_computable(work);
+  require_sums(user_sums, work.users.groups.size(), work.factors);
+  require_sums(item_sums, work.items.groups.size(), work.factors);
+  run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
+}
+
 ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, ffi::RemainingArgs, Sums user_sums,
                  Sums item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
@@ -141,10 +147,7 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
         decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
                      rates, counters, tables, row, user_tables, block_size, execution,
                      decode_rounding(rounding), decode_arithmetic(arithmetic));
-    require_computable(work);
-    require_sums(user_sums, work.users.groups.size(), row.factors);
-    require_sums(item_sums, work.items.groups.size(), row.factors);
-    run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
+    check_and_run(kernel, work, user_sums, item_sums);
   });
 }
 
@@ -161,11 +164,8 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
         decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
                      rates, counters, tables, row, user_tables, block_size, execution,
                      decode_rounding(rounding), decode_arithmetic(arithmetic));
-    require_computable(work);
     work.strata = decode_strata(user_ranges, item_ranges, strata, conflict_free, work);
-    require_sums(user_sums, work.users.groups.size(), row.factors);
-    require_sums(item_sums, work.items.groups.size(), row.factors);
-    run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
+    check_and_run(kernel, work, user_sums, item_sums);
   });
 }
 
@@ -224,15 +224,8 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
         decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
                     row, "items"),
         row.factors,
-        {},
-        0,
-        0,
-        0,
-        Rounding::kNearest,
-        {},
         block_size,
-        decode_threads(execution),
-        {}};
+        decode_threads(execution)};
     run_predict(decode_kernel(execution), work, predictions->typed_data());
   });
 }

@@ -89,14 +89,17 @@ cuda::Pass decode_pass(const Ratings& ratings, const GroupBuffers& user_groups,
       decode_lookup(execution)};
 }
 
-// Int8 rows are written block by block of a scale, which takes all of them in registers.
+// Scaled rows are written block by block of a scale, which takes all of them in registers.
 void require_trainable(const cuda::Pass& pass) {
   for (const cuda::Side* side : {&pass.users, &pass.items}) {
-    const bool is_int8 = side->tables[static_cast<int>(Storage::kInt8)].data != nullptr;
-    require(!is_int8 || pass.shape.factors <= cuda::kMostHeldFactors,
-            "a GPU trains int8 rows of at most " + std::to_string(cuda::kMostHeldFactors) +
-                " factors, not " + std::to_string(pass.shape.factors) +
-                "; use another storage or the cpu back end");
+    for (int code = 0; code < kStorages; ++code) {
+      const auto& [name, bytes, exponent, scaled] = kTraits[code];
+      const bool held = scaled && side->tables[code].data != nullptr;
+      require(!held || pass.shape.factors <= cuda::kMostHeldFactors,
+              std::string("a GPU trains ") + name + " rows of at most " +
+                  std::to_string(cuda::kMostHeldFactors) + " factors, not " +
+                  std::to_string(pass.shape.factors) + "; use another storage or the cpu back end");
+    }
   }
 }
 
@@ -107,12 +110,11 @@ void require_computable(const cuda::Pass& pass, Arithmetic arithmetic) {
           "a GPU computes in other arithmetic than float32 for at most " +
               std::to_string(cuda::kMostHeldFactors) + " factors, not " +
               std::to_string(pass.shape.factors) + "; use the cpu back end");
-  const Storage wanted = arithmetic == Arithmetic::kFloat16 ? Storage::kFloat16 : Storage::kFloat32;
+  const Storage wanted = storage_for(arithmetic);
   for (const cuda::Side* side : {&pass.users, &pass.items}) {
     for (int s = 0; s < kStorages; ++s) {
       require((side->tables[s].data != nullptr) == (s == static_cast<int>(wanted)),
-              "this arithmetic needs all rows in " +
-                  std::string(wanted == Storage::kFloat16 ? "float16" : "float32"));
+              std::string("this arithmetic needs all rows in ") + traits(wanted).name);
     }
   }
 }
@@ -149,9 +151,9 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
     const cudaStream_t stream = get_stream();
     fill_metadata(pass, allocator, stream);
     if (computed != Arithmetic::kFloat32) {
-      return check(cuda::run_epoch_in(computed, pass,
-                                      {rates.typed_data(), counters.typed_data(), nullptr, writes},
-                                      user_sums->typed_data(), item_sums->typed_data(), stream));
+      return check(cuda::run_arithmetic_epoch(
+          computed, pass, {rates.typed_data(), counters.typed_data(), nullptr, writes},
+          user_sums->typed_data(), item_sums->typed_data(), stream));
     }
     const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(row.factors);
     const cuda::Training training = {rates.typed_data(), counters.typed_data(),

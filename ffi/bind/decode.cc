@@ -13,17 +13,23 @@ constexpr int64_t kRowAlignment = 64;
 // A group's number fits into 16 bits on the device.
 constexpr int64_t kMostGroups = 65536;
 
+// XLA's name for a storage's elements.
+constexpr ffi::DataType element_type(std::string_view storage) {
+  if (storage == "float32") return ffi::F32;
+  if (storage == "float16") return ffi::F16;
+  if (storage == "bfloat16") return ffi::BF16;
+  if (storage == "int8") return ffi::S8;
+  return ffi::DataType::INVALID;
+}
+
 Storage storage_of(const ffi::AnyBuffer& table, const std::string& side) {
-  switch (table.element_type()) {
-    case ffi::F32:
-      return Storage::kFloat32;
-    case ffi::F16:
-      return Storage::kFloat16;
-    case ffi::S8:
-      return Storage::kInt8;
-    default:
-      throw InvalidArgument(side + ": a factor table must be float32, float16 or int8");
+  std::string known;
+  for (int code = 0; code < kStorages; ++code) {
+    const char* name = kTraits[code].name;
+    if (table.element_type() == element_type(name)) return static_cast<Storage>(code);
+    known += (code == 0 ? "" : code + 1 < kStorages ? ", " : " or ") + std::string(name);
   }
+  throw InvalidArgument(side + ": a factor table must be " + known);
 }
 
 // Chunks that share a scale.
@@ -33,20 +39,13 @@ int64_t scale_chunks(const RowAttribute& row) {
   return std::min(row.scale_block / kLanes, chunk_count(row.factors));
 }
 
-// Elements of a row that are read and written.
-int64_t used_elements(const ffi::AnyBuffer& table, const RowAttribute& row) {
-  const int64_t chunks = chunk_count(row.factors);
-  if (table.element_type() != ffi::S8) return chunks * kLanes;
-  return chunks * kLanes +
-         scale_count(chunks, scale_chunks(row)) * static_cast<int64_t>(sizeof(float));
-}
-
 // Checks one table's shape and alignment; returns its row count.
-int64_t check_table(const ffi::AnyBuffer& table, const RowAttribute& row, const std::string& side) {
+int64_t check_table(const ffi::AnyBuffer& table, Storage storage, const RowAttribute& row,
+                    const std::string& side) {
   require(table.dimensions().size() == 2, side + ": a factor table must be [rows, stride]");
-  const int64_t stride = table.dimensions()[1];
-  const auto width = static_cast<int64_t>(ffi::ByteWidth(table.element_type()));
-  require(stride >= used_elements(table, row) && stride * width % kRowAlignment == 0,
+  const int64_t stride = table.dimensions()[1], bytes = stride * traits(storage).bytes;
+  const int64_t used = row_bytes(storage, chunk_count(row.factors), scale_chunks(row));
+  require(bytes >= used && bytes % kRowAlignment == 0,
           side + ": a table's stride (" + std::to_string(stride) + ") must be factors (" +
               std::to_string(row.factors) +
               "), and int8's scales, padded to a multiple of 64 bytes");
@@ -82,16 +81,17 @@ Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, const RowAttribu
                      const char* side) {
   const std::string name = side;
   require(row.factors > 0, "factors must be at least 1");
-  Tables result = {{}, check_table(tables.front(), row, name)};
+  const Storage first = storage_of(tables.front(), name);
+  Tables result = {{}, check_table(tables.front(), first, row, name)};
   for (const ffi::AnyBuffer& buffer : tables) {
     const Storage storage = storage_of(buffer, name);
     Table& table = result.by_storage[static_cast<size_t>(storage)];
     require(table.data == nullptr, name + ": two tables of one storage");
-    require(check_table(buffer, row, name) == result.rows,
+    require(check_table(buffer, storage, row, name) == result.rows,
             name + ": all tables must have as many rows as the first (" +
                 std::to_string(result.rows) + ")");
     table = {buffer.untyped_data(), buffer.dimensions()[1]};
-    if (storage == Storage::kInt8) table.scale_chunks = scale_chunks(row);
+    if (traits(storage).scaled) table.scale_chunks = scale_chunks(row);
   }
   return result;
 }

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "bind/signatures.h"
-#include "core/kernel.h"
+#include "core/update/kernel.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace mascot::bind {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string_view>
+#include <utility>
 
 #include "xla/ffi/api/ffi.h"
 
@@ -65,64 +66,50 @@ inline auto lay_out_signature() {
       .Attr<int32_t>("threads");
 }
 
-// The operands of a pass over the ratings that updates rows.
-inline auto pass_signature() {
+// The operands of a pass over the ratings that updates rows, but its tables.
+inline auto pass_operands() {
   return ffi::Ffi::Bind()
-      .Arg<U32>()        // users [n]
-      .Arg<U32>()        // items [n]
-      .Arg<F32>()        // ratings [n]
-      .Arg<U32>()        // user_starts [user groups + 1]
-      .Arg<U8>()         // user_codes [user groups]
-      .Arg<U32>()        // item_starts [item groups + 1]
-      .Arg<U8>()         // item_codes [item groups]
-      .Arg<F32>()        // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
-      .Arg<U32>()        // counters: seed, epoch
-      .RemainingArgs();  // user tables, item tables: aliased to the remaining results
+      .Arg<U32>()   // users [n]
+      .Arg<U32>()   // items [n]
+      .Arg<F32>()   // ratings [n]
+      .Arg<U32>()   // user_starts [user groups + 1]
+      .Arg<U8>()    // user_codes [user groups]
+      .Arg<U32>()   // item_starts [item groups + 1]
+      .Arg<U8>()    // item_codes [item groups]
+      .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
+      .Arg<U32>();  // counters: seed, epoch
 }
 
-inline auto epoch_signature() {
-  return pass_signature()
-      .Ret<ffi::BufferR2<ffi::F32>>()  // user_sums [user groups, factors + 4]
-      .Ret<ffi::BufferR2<ffi::F32>>()  // item_sums [item groups, factors + 4]
+// What an epoch has behind its operands.
+template <class Operands>
+auto epoch_of(Operands&& operands) {
+  return std::forward<Operands>(operands)
+      .RemainingArgs()  // user tables, item tables: aliased to the remaining results
+      .template Ret<ffi::BufferR2<ffi::F32>>()  // user_sums [user groups, factors + 4]
+      .template Ret<ffi::BufferR2<ffi::F32>>()  // item_sums [item groups, factors + 4]
       .RemainingRets()
-      .Attr<RowAttribute>("row")
-      .Attr<int64_t>("user_tables")
-      .Attr<int64_t>("block_size")
-      .Attr<ExecutionAttribute>("execution")
-      .Attr<std::string_view>("rounding")     // of rows in fewer than 32 bits
-      .Attr<std::string_view>("arithmetic");  // core/model.h: what the quantiser is, too
+      .template Attr<RowAttribute>("row")
+      .template Attr<int64_t>("user_tables")
+      .template Attr<int64_t>("block_size")
+      .template Attr<ExecutionAttribute>("execution")
+      .template Attr<std::string_view>("rounding")     // of rows in fewer than 32 bits
+      .template Attr<std::string_view>("arithmetic");  // core/model.h: what the quantiser is, too
 }
+
+inline auto epoch_signature() { return epoch_of(pass_operands()); }
 
 // epoch_signature over ratings that are laid out in strata: on the CPU only.
 inline auto strata_epoch_signature() {
-  return ffi::Ffi::Bind()
-      .Arg<U32>()       // users [n]
-      .Arg<U32>()       // items [n]
-      .Arg<F32>()       // ratings [n]
-      .Arg<U32>()       // user_starts [user groups + 1]
-      .Arg<U8>()        // user_codes [user groups]
-      .Arg<U32>()       // item_starts [item groups + 1]
-      .Arg<U8>()        // item_codes [item groups]
-      .Arg<F32>()       // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
-      .Arg<U32>()       // counters: seed, epoch
-      .Arg<U32>()       // user_ranges [user ranges + 1]: rows
-      .Arg<U32>()       // item_ranges [item ranges + 1]
-      .Arg<U32>()       // strata [user ranges * item ranges]: where each block begins
-      .RemainingArgs()  // user tables, item tables: aliased to the remaining results
-      .Ret<ffi::BufferR2<ffi::F32>>()  // user_sums [user groups, factors + 4]
-      .Ret<ffi::BufferR2<ffi::F32>>()  // item_sums [item groups, factors + 4]
-      .RemainingRets()
-      .Attr<RowAttribute>("row")
-      .Attr<int64_t>("user_tables")
-      .Attr<int64_t>("block_size")
-      .Attr<ExecutionAttribute>("execution")
-      .Attr<std::string_view>("rounding")    // of rows in fewer than 32 bits
-      .Attr<std::string_view>("arithmetic")  // core/model.h: what the quantiser is, too
-      .Attr<bool>("conflict_free");          // no two threads at a time in one range
+  return epoch_of(pass_operands()
+                      .Arg<U32>()    // user_ranges [user ranges + 1]: rows
+                      .Arg<U32>()    // item_ranges [item ranges + 1]
+                      .Arg<U32>())   // strata [user ranges * item ranges]: where each block begins
+      .Attr<bool>("conflict_free");  // no two threads at a time in one range
 }
 
 inline auto stream_signature() {
-  return pass_signature()
+  return pass_operands()
+      .RemainingArgs()  // user tables, item tables: aliased to the results
       .RemainingRets()
       .Attr<RowAttribute>("row")
       .Attr<int64_t>("user_tables")

@@ -1,8 +1,8 @@
-// The random bits of stochastic rounding: 32 for each component of a rating's two rows, a function
-// of (seed, epoch, rating, side, component). Sixteen words are hashed from the rating's draw and
-// multiplied by an odd number of each chunk of sixteen components; the item's are the user's
-// shifted left by 13, so that the 13 bits which a store reads (19 or more for subnormals) are
-// others.
+// What a store does with the bits that do not fit, and the random bits of stochastic rounding: 32
+// for each component of a rating's two rows, a function of (seed, epoch, rating, side, component).
+// Sixteen words are hashed from the rating's draw and multiplied by an odd number of each chunk of
+// sixteen components; the item's are the user's shifted left by 13, so that the 13 bits which a
+// store reads (19 or more for subnormals) are others.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,8 @@
 #include "core/random.h"
 
 namespace mascot {
+
+enum class Rounding : uint8_t { kNearest = 0, kStochastic = 1 };
 
 inline constexpr uint32_t kDitherStep = 0x9e3779b9u;  // 2^32 over the golden ratio: a Weyl sequence
 inline constexpr int kDitherShift = 13;

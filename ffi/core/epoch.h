@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/kernel.h"
 #include "core/strata.h"
+#include "core/update/kernel.h"
 
 namespace mascot {
 
@@ -15,14 +15,14 @@ struct Epoch {
   Side users;
   Side items;
   int64_t factors;
-  Rates rates;
-  uint32_t seed;
-  uint32_t number;      // of this epoch, from 0
-  double sample_ratio;  // gamma in [0, 1]; 0 leaves the sums zero
-  Rounding rounding;    // of rows in fewer than 32 bits
-  Computation computation;
   int64_t block_size;  // ratings per block; blocks are visited in a new seeded order every epoch
   int threads;
+  Rates rates = {};
+  uint32_t seed = 0;
+  uint32_t number = 0;                     // of this epoch, from 0
+  double sample_ratio = 0;                 // gamma in [0, 1]; 0 leaves the sums zero
+  Rounding rounding = Rounding::kNearest;  // of rows in fewer than 32 bits
+  Computation computation = {};
   Strata strata = {};  // the blocks that the ratings are laid out in, if they are
 };
 

@@ -7,12 +7,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace mascot {
+#include "core/storages/storages.h"
 
-// The precision a row is stored in; the values are those of mascot_jax.engine.storage.
-// A row is promoted to a lower value.
-enum class Storage : uint8_t { kFloat32 = 0, kFloat16 = 1, kInt8 = 2 };
-inline constexpr int kStorages = 3;
+namespace mascot {
 
 // How the storage of a row is found.
 enum class Lookup : uint8_t {
@@ -74,7 +71,7 @@ class StorageMap {
 class Groups {
  public:
   // starts: [count + 1], first 0, last the number of rows, strictly rising.
-  // codes: [count], values of Storage.
+  // codes: [count], codes of storages.
   Groups(const uint32_t* starts, const uint8_t* codes, int64_t count,
          Lookup lookup = Lookup::kDirect)
       : starts_(starts),

@@ -1,8 +1,26 @@
-// Marks a function that the CUDA kernels call too.
+// Marks a function that the CUDA kernels call too; and what lies between numbers and their bits.
 #pragma once
+
+#include <cstdint>
+#include <cstring>
 
 #if defined(__CUDACC__)
 #define MASCOT_HD __host__ __device__
 #else
 #define MASCOT_HD
 #endif
+
+namespace mascot {
+
+MASCOT_HD inline uint32_t bits_of(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+MASCOT_HD inline float float_of(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+}  // namespace mascot

@@ -17,11 +17,8 @@ inline constexpr int64_t kLanes = 16;
 // the padding of the last one is zero and stays zero.
 inline int64_t chunk_count(int64_t factors) { return (factors + kLanes - 1) / kLanes; }
 
-// What a store does with the bits that do not fit.
-enum class Rounding : uint8_t { kNearest = 0, kStochastic = 1 };
-
-// What an update is computed in. All but kFloat32 are other people's methods, for comparison: see
-// kernel_quantised.h.
+// What an update is computed in. All but kFloat32 are other people's methods, for comparison:
+// update/arithmetic.h.
 enum class Arithmetic : uint8_t {
   kFloat32,  // rows in any storage
   kFloat16,  // rows in float16: the paper's FP16 baseline
@@ -29,32 +26,33 @@ enum class Arithmetic : uint8_t {
   kFixed,    // rows in float32: MuPPET and AFP
 };
 
+// The storage that all rows must be in, for another arithmetic than kFloat32.
+constexpr Storage storage_for(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kFloat16 ? kCode<Float16> : kCode<Float32>;
+}
+
 // From this word length on, in bits, fixed point would round nothing that float32 holds.
 inline constexpr float kFullWord = 24;
 
-// Bytes of an element.
-constexpr int64_t width_of(Storage storage) {
-  return storage == Storage::kFloat32 ? 4 : storage == Storage::kFloat16 ? 2 : 1;
-}
-
 // Rows of one storage: element (row, component) lies at row * stride + component.
-// Rows begin at 64-byte boundaries. Behind a row's last chunk, int8 has its float32 scales: one for
-// every scale_chunks chunks, and for the rest.
+// Rows begin at 64-byte boundaries. Behind a row's last chunk, a scaled storage has its float32
+// scales: one for every scale_chunks chunks, and for the rest.
 struct Table {
   void* data = nullptr;  // null where no group is in this storage
   int64_t stride = 0;    // in elements
   int64_t scale_chunks = 0;
 };
 
-// A scale is rounded to 17 bits of 24: a component's multiple of it, up to 127, is then exact.
-inline constexpr uint32_t kScaleRounding = 0x40;
-inline constexpr uint32_t kScaleMask = ~uint32_t{0x7f};
-// Below this largest magnitude a block is stored as zeros: 1 / scale might overflow.
-inline constexpr float kSmallestBlock = 0x1p-100f;
-
 // Scales in a row of so many chunks.
 inline int64_t scale_count(int64_t chunks, int64_t scale_chunks) {
   return (chunks + scale_chunks - 1) / scale_chunks;
+}
+
+// Bytes of a row that are in use.
+inline int64_t row_bytes(Storage storage, int64_t chunks, int64_t scale_chunks) {
+  const int64_t components = chunks * kLanes * traits(storage).bytes;
+  if (!traits(storage).scaled) return components;
+  return components + scale_count(chunks, scale_chunks) * static_cast<int64_t>(sizeof(float));
 }
 
 struct Side {
@@ -65,8 +63,20 @@ struct Side {
   void* row(Storage storage, uint32_t number) const {
     const Table& rows = table(storage);
     return static_cast<char*>(rows.data) +
-           static_cast<int64_t>(number) * rows.stride * width_of(storage);
+           static_cast<int64_t>(number) * rows.stride * traits(storage).bytes;
   }
+};
+
+// One epoch's constants: eta, lambda_P, lambda_Q.
+struct Rates {
+  float learning_rate;
+  float user_reg;
+  float item_reg;
+};
+
+struct Sampling {
+  uint64_t key;
+  uint64_t threshold;  // of 2^32: a rating is sampled if its draw is below; 0 samples none
 };
 
 struct Ratings {

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/kernel.h"
 #include "core/random.h"
+#include "core/update/kernel.h"
 
 namespace mascot {
 

@@ -33,14 +33,14 @@ bool row_range_finite(const Side& side, Storage storage, int64_t begin, int64_t 
   const char* data = static_cast<const char*>(side.row(storage, static_cast<uint32_t>(begin)));
   // Padding is zero, so whole rows can be scanned.
   const int64_t count = (end - begin) * table.stride;
-  if (storage == Storage::kFloat16) return all_finite(data, count, uint16_t{0x7c00});
-  if (storage == Storage::kFloat32) return all_finite(data, count, uint32_t{0x7f800000});
-  // Int8: the scales tell.
+  const auto [name, bytes, exponent, scaled] = traits(storage);
+  if (!scaled && bytes == 2) return all_finite(data, count, static_cast<uint16_t>(exponent));
+  if (!scaled) return all_finite(data, count, exponent);
   const int64_t chunks = chunk_count(factors);
   const int64_t scales = scale_count(chunks, table.scale_chunks);
   bool finite = true;
   for (int64_t row = begin; row < end; ++row, data += table.stride) {
-    finite &= all_finite(data + chunks * kLanes, scales, uint32_t{0x7f800000});
+    finite &= all_finite(data + chunks * kLanes, scales, exponent);
   }
   return finite;
 }

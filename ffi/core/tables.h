@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/kernel.h"
+#include "core/update/kernel.h"
 
 namespace mascot {
 

@@ -1,5 +1,5 @@
 // What an update is computed in where that is not FP32: other people's methods, for comparison, as
-// core/kernel_quantised.h defines them. h(x): x rounded to FP16.
+// core/update/arithmetic.h defines them. h(x): x rounded to FP16.
 //
 //   InHalf    FP16 throughout, rows too; e = r - p.q, g = fma(e, q, -lambda_P p)
 //             p' = fma(eta, g, p); a fused multiply-add rounds once here, twice on the CPU
@@ -82,7 +82,7 @@ template <class L>
 struct Floats {
   const Loaded<L>& row;
   __device__ Vector<kWide> operator[](int chunk) const {
-    return Float32::decode<kWide>(row.words[chunk]);
+    return OnDevice<Float32>::decode<kWide>(row.words[chunk]);
   }
 };
 
@@ -109,8 +109,8 @@ class OnFloats {
                        const OfItem& of_item) const {
     L::for_chunks(factors, [&](int c) {
       const auto x = Floats<L>{p}[c], y = Floats<L>{q}[c], user = of_user(c), item = of_item(c);
-      p.words[c] = Float32::encode<kWide>(updated(x, user, step, user_decay_));
-      q.words[c] = Float32::encode<kWide>(updated(y, item, step, item_decay_));
+      p.words[c] = OnDevice<Float32>::encode<kWide>(updated(x, user, step, user_decay_));
+      q.words[c] = OnDevice<Float32>::encode<kWide>(updated(y, item, step, item_decay_));
     });
   }
 
@@ -141,10 +141,11 @@ class InMixed : public OnFloats {
     Words<kWide / 2> chunks[L::kHeld];
 
     __device__ Halves(const Loaded<L>& row, int factors) {
-      L::for_chunks(factors, [&](int c) { chunks[c] = Float16::encode<kWide>(Floats<L>{row}[c]); });
+      L::for_chunks(
+          factors, [&](int c) { chunks[c] = OnDevice<Float16>::encode<kWide>(Floats<L>{row}[c]); });
     }
     __device__ Vector<kWide> operator[](int chunk) const {
-      return Float16::decode<kWide>(chunks[chunk]);
+      return OnDevice<Float16>::decode<kWide>(chunks[chunk]);
     }
     // Products with an FP16 number, rounded to FP16.
     __device__ Vector<kWide> times(float half, int chunk) const {
@@ -153,7 +154,7 @@ class InMixed : public OnFloats {
       for (int i = 0; i < kWide / 2; ++i) {
         products.at[i] = multiply_halves(pack_halves(half, half), chunks[chunk].at[i]);
       }
-      return Float16::decode<kWide>(products);
+      return OnDevice<Float16>::decode<kWide>(products);
     }
   };
 

@@ -1,7 +1,6 @@
 // Passes over the ratings, from launches.
 #include "cuda/launch.h"
 #include "cuda/launch_update.cuh"
-#include "cuda/launch_update_in.cuh"
 
 namespace mascot::cuda {
 
@@ -21,44 +20,17 @@ cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding round
                      item_sums, stream);
 }
 
-cudaError_t run_epoch_in(Arithmetic arithmetic, const Pass& pass, const Training& training,
-                         float* user_sums, float* item_sums, cudaStream_t stream) {
-  const auto clear = [&](float* sums, int64_t groups) {
-    const int64_t floats = groups * (pass.shape.factors + kStatisticColumns);
-    return cudaMemsetAsync(sums, 0, static_cast<size_t>(floats) * sizeof(float), stream);
-  };
-  cudaError_t error = clear(user_sums, pass.users.groups);
-  if (error == cudaSuccess) error = clear(item_sums, pass.items.groups);
-  if (error != cudaSuccess) return error;
-  switch (arithmetic) {
-    case Arithmetic::kFloat16:
-      return launch_update_in<InHalf>(pass, training, stream);
-    case Arithmetic::kMixed:
-      return launch_update_in<InMixed>(pass, training, stream);
-    case Arithmetic::kFixed:
-      return launch_update_in<InFixed>(pass, training, stream);
-    default:
-      return cudaErrorInvalidValue;
-  }
-}
-
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream) {
-  Device device;
-  const cudaError_t error = query(&device);
-  if (error != cudaSuccess) return error;
   return with_chunks(pass.shape.factors, [&](auto chunks) {
-    return launch(stream_kernel<decltype(chunks)::value>, pass, device,
-                  shared_bytes(pass, 0, Held{}), pass.ratings.count, stream, training);
+    return launch(stream_kernel<decltype(chunks)::value>, pass, shared_bytes(pass, 0, Held{}),
+                  pass.ratings.count, stream, training);
   });
 }
 
 cudaError_t run_predict(const Pass& pass, float* predictions, cudaStream_t stream) {
-  Device device;
-  const cudaError_t error = query(&device);
-  if (error != cudaSuccess) return error;
   return with_chunks(pass.shape.factors, [&](auto chunks) {
-    return launch(predict_kernel<decltype(chunks)::value>, pass, device,
-                  shared_bytes(pass, 0, Held{}), pass.ratings.count, stream, predictions);
+    return launch(predict_kernel<decltype(chunks)::value>, pass, shared_bytes(pass, 0, Held{}),
+                  pass.ratings.count, stream, predictions);
   });
 }
 

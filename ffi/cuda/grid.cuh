@@ -32,11 +32,14 @@ inline cudaError_t query(Device* device) {
 
 // Thread blocks for a pass: as many as run at once, but no more than there is work for.
 template <class Kernel>
-cudaError_t grid_of(Kernel kernel, const Pass& pass, const Device& device, int64_t shared,
-                    int64_t most_in_flight, unsigned* grid) {
+cudaError_t grid_of(Kernel kernel, const Pass& pass, int64_t shared, int64_t most_in_flight,
+                    unsigned* grid) {
+  Device device;
+  cudaError_t error = query(&device);
+  if (error != cudaSuccess) return error;
   // As much as there may be, not as much as is needed: others may launch the same kernel just now.
-  cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                           static_cast<int>(device.block_shared_bytes));
+  error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(device.block_shared_bytes));
   if (error != cudaSuccess) return error;
   int resident = 0;
   error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, kThreads,
@@ -51,10 +54,10 @@ cudaError_t grid_of(Kernel kernel, const Pass& pass, const Device& device, int64
 
 // Launches a kernel that takes a pass and what follows it. shared: bytes of a block.
 template <class Kernel, class... Arguments>
-cudaError_t launch(Kernel kernel, const Pass& pass, const Device& device, int64_t shared,
-                   int64_t most_in_flight, cudaStream_t stream, const Arguments&... arguments) {
+cudaError_t launch(Kernel kernel, const Pass& pass, int64_t shared, int64_t most_in_flight,
+                   cudaStream_t stream, const Arguments&... arguments) {
   unsigned grid = 0;
-  const cudaError_t error = grid_of(kernel, pass, device, shared, most_in_flight, &grid);
+  const cudaError_t error = grid_of(kernel, pass, shared, most_in_flight, &grid);
   if (error != cudaSuccess) return error;
   kernel<<<grid, kThreads, static_cast<size_t>(shared), stream>>>(pass, arguments...);
   return cudaGetLastError();

@@ -13,9 +13,6 @@ inline constexpr int kCells = 2048;
 // Group tables up to this size are copied to shared memory; longer ones stay in global memory.
 inline constexpr int64_t kMostSharedGroups = 1024;
 
-// A row's metadata: its group, above the bits of its storage's code.
-inline constexpr int kCodeBits = 2;
-
 // Bytes of shared memory for one side's table, a multiple of 16.
 MASCOT_HD inline int64_t shared_bytes(const Side& side, Lookup lookup) {
   const int64_t cells = lookup == Lookup::kDirect ? kCells * int64_t{2} : 0;

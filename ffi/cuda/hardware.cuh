@@ -23,17 +23,6 @@ struct alignas(4 * N) Words {
   uint32_t at[N];
 };
 
-MASCOT_HD inline uint32_t bits_of(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-MASCOT_HD inline float float_of(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 }  // namespace mascot::cuda
 
 #if !defined(__CUDACC__)

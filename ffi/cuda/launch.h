@@ -16,8 +16,8 @@ cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding round
 
 // The same in another arithmetic than FP32, of at most kMostHeldFactors; all rows are in that one's
 // storage. Samples nothing, and needs no scratch for sums.
-cudaError_t run_epoch_in(Arithmetic arithmetic, const Pass& pass, const Training& training,
-                         float* user_sums, float* item_sums, cudaStream_t stream);
+cudaError_t run_arithmetic_epoch(Arithmetic arithmetic, const Pass& pass, const Training& training,
+                                 float* user_sums, float* item_sums, cudaStream_t stream);
 
 // Loads and stores the rows that run_epoch would, in its order: the memory system's bound.
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream);

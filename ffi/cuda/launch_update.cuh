@@ -7,7 +7,7 @@
 namespace mascot::cuda {
 
 // Ratings per rating in flight, at least: updates that are under way at the same time do not see
-// each other, and small data have few enough for that to matter (docs/decisions.md).
+// each other, and small data have few enough for that to matter (docs/cuda.md).
 constexpr int64_t kRatingsPerFlight = 128;
 inline int64_t most_in_flight(const Pass& pass) { return pass.ratings.count / kRatingsPerFlight; }
 
@@ -27,8 +27,8 @@ cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaS
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
   const auto launch_with = [&](auto kernel, const Held& held) {
-    return launch(kernel, pass, device, shared_bytes(pass, C, held), most_in_flight(pass), stream,
-                  training, held);
+    const int64_t shared = shared_bytes(pass, C, held);
+    return launch(kernel, pass, shared, most_in_flight(pass), stream, training, held);
   };
   error = launch_with(update_kernel<C, Rounding, false>, Held{});
   if (error != cudaSuccess) return error;

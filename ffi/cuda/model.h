@@ -18,10 +18,10 @@ struct Side {
   const uint8_t* codes;    // [groups]
   int64_t groups;
   int64_t rows;
-  uint32_t* metadata;  // [rows], scratch for Lookup::kPerRow, else null
+  uint32_t* metadata;  // [rows]: group << kCodeBits | code; for Lookup::kPerRow, else null
 };
 
-// What a row holds. 2^scale_bits components of an int8 row share a scale.
+// What a row holds. 2^scale_bits components of a scaled row share a scale.
 struct RowShape {
   int factors;
   int scale_bits;

@@ -1,13 +1,13 @@
 // What becomes of the bits that do not fit a row of fewer than 32. A rounding makes a value of a
-// float16 row, or a change of one, that fits exactly; writing it then rounds nothing any more. For
-// an int8 row it says what is added to a component, in units of its scale, before that is cut off.
+// row in fewer bits, or a change of one, that fits exactly; writing it then rounds nothing any
+// more. For an int8 row it says what is added to a component, in units of its scale, before that is
+// cut off.
 #pragma once
 
 #include <cstdint>
 
 #include "core/dither.h"
-#include "core/half.h"
-#include "cuda/storages.cuh"
+#include "cuda/storages/storages.cuh"
 #include "cuda/walk.cuh"
 
 namespace mascot::cuda {
@@ -22,11 +22,11 @@ struct Nearest {
 
   __device__ Nearest(const Common&, int64_t, int) {}
 
-  template <RatedSide>
+  template <class S, RatedSide>
   __device__ Vector<V> value(const Vector<V>& v, int) const {
     return v;
   }
-  template <RatedSide>
+  template <class S, RatedSide>
   __device__ Vector<V> change(const Vector<V>&, const Vector<V>& change, int) const {
     return change;
   }
@@ -55,50 +55,52 @@ class Stochastic {
 
   // Values as the CPU's store rounds them, by the same draws. offset: from the lane's first
   // component to the vector's.
-  template <RatedSide S>
+  template <class S, RatedSide Rated>
   __device__ Vector<V> value(const Vector<V>& v, int offset) const {
     const uint32_t factor = dither_factor((first_ + offset) / 16);
     Vector<V> rounded;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
-      rounded.at[i] = half_to_float(float_to_half_dithered(v.at[i], word<S>(i, factor)));
+      rounded.at[i] =
+          S::decode(S::template encode<Rounding::kStochastic>(v.at[i], word<Rated>(i, factor)));
     }
     return rounded;
   }
 
   // Changes as multiples of an ulp of what they are added to, or of the sum's if that is larger:
-  // own + change then fits float16, unless the exponent grows, or the row has changed meanwhile.
-  template <RatedSide S>
+  // own + change then fits the storage, unless the exponent grows, or the row has changed
+  // meanwhile.
+  template <class S, RatedSide Rated>
   __device__ Vector<V> change(const Vector<V>& own, const Vector<V>& change, int offset) const {
     const uint32_t factor = dither_factor((first_ + offset) / 16);
     Vector<V> rounded;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       const auto [ulp, inverse] =
-          half_ulp(fmaxf(fabsf(own.at[i]), fabsf(own.at[i] + change.at[i])));
+          ulp_of<S>(fmaxf(fabsf(own.at[i]), fabsf(own.at[i] + change.at[i])));
       // Sixteen bits: few enough for the sum to be exact where the change is below 256 ulps.
-      const float draw = static_cast<float>(word<S>(i, factor) >> 16) * 0x1p-16f;
+      const float draw = static_cast<float>(word<Rated>(i, factor) >> 16) * 0x1p-16f;
       rounded.at[i] = floorf(fmaf(change.at[i], inverse, draw)) * ulp;
     }
     return rounded;
   }
 
-  // 128 and a random part of 1, of 13 bits and half of the next.
-  template <RatedSide S>
+  template <RatedSide Rated>
   __device__ Vector<V> int8_offsets(int offset) const {
     const uint32_t factor = dither_factor((first_ + offset) / 16);
     Vector<V> offsets;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
-      offsets.at[i] = float_of((word<S>(i, factor) >> 16 & 0xfff8u) | 0x43000004u);
+      const uint32_t draw = word<Rated>(i, factor) >> Int8::kDrawShift & Int8::kDrawMask;
+      offsets.at[i] = float_of(draw | Int8::kNoDraw);
     }
     return offsets;
   }
 
  private:
-  template <RatedSide S>
+  template <RatedSide Rated>
   __device__ uint32_t word(int i, uint32_t factor) const {
-    return (S == RatedSide::kUser ? words_[i] : words_[i] << kDitherShift) * factor;
+    return (Rated == RatedSide::kUser ? words_[i] : words_[i] << kDitherShift) * factor;
   }
 
   struct Ulp {
@@ -106,11 +108,13 @@ class Stochastic {
     float inverse;
   };
 
-  // The distance between float16 numbers at a magnitude: of ten bits behind the first, 2^-24 at
-  // least. Both are powers of two, and their exponents add up to 254.
-  static __device__ Ulp half_ulp(float magnitude) {
-    constexpr uint32_t kSmallestNormal = 0x38800000u, kTenBits = 10u << 23, kOne = 254u << 23;
-    const uint32_t exponent = max(bits_of(magnitude) & 0x7f800000u, kSmallestNormal) - kTenBits;
+  // The distance between a storage's numbers at a magnitude. Both are powers of two, and their
+  // exponents add up to 254.
+  template <class S>
+  static __device__ Ulp ulp_of(float magnitude) {
+    constexpr uint32_t kOne = 254u << 23;
+    const uint32_t normal = max(bits_of(magnitude) & 0x7f800000u, S::kSmallestNormal);
+    const uint32_t exponent = normal - S::kUlpDistance;
     return {float_of(exponent), float_of(kOne - exponent)};
   }
 

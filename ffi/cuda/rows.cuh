@@ -6,7 +6,7 @@
 
 #include "core/model.h"
 #include "cuda/model.h"
-#include "cuda/storages.cuh"
+#include "cuda/storages/storages.cuh"
 #include "cuda/walk.cuh"
 
 namespace mascot::cuda {
@@ -44,17 +44,13 @@ struct Layout {
   }
 };
 
-// Calls body(a storage's type). Rows of FP32 are met in the wide layout only.
+// Calls body(S) with the type of the storage of a row.
 template <class L, class Body>
 __device__ void with_storage(Storage storage, const Body& body) {
-  if constexpr (!std::is_void_v<typename L::Stored>) {
-    body(typename L::Stored{});
+  if constexpr (std::is_void_v<typename L::Stored>) {
+    with_storage_in<L::kVector>(Storages{}, storage, body);
   } else {
-    if constexpr (L::kVector == kWide) {
-      if (storage == Storage::kFloat32) return body(Float32{});
-    }
-    if (storage == Storage::kFloat16) return body(Float16{});
-    body(Int8{});
+    body(typename L::Stored{});
   }
 }
 
@@ -64,7 +60,7 @@ class Place {
  public:
   using Components = Vector<L::kVector>;
   template <class S>
-  using Packed = Words<L::kVector * S::kBytes / 4>;
+  using Packed = Words<L::kVector * kBytes<S> / 4>;
 
   __device__ Place(const Side& side, Storage storage, uint32_t row, const RowShape& shape)
       : storage_(storage), shape_(shape) {
@@ -77,13 +73,13 @@ class Place {
 
   template <class S>
   __device__ char* at(int chunk) const {
-    return data_ + chunk * L::kChunk * S::kBytes;
+    return data_ + chunk * L::kChunk * kBytes<S>;
   }
   template <class S>
   __device__ Packed<S> load(int chunk) const {
-    return load_words<L::kVector * S::kBytes / 4>(at<S>(chunk));
+    return load_words<L::kVector * kBytes<S> / 4>(at<S>(chunk));
   }
-  // Where the scale of this lane's components of a chunk of an int8 row lies.
+  // Where the scale of this lane's components of a chunk of a scaled row lies.
   __device__ float* scale(int chunk) const {
     constexpr int kMultiple = kLanes;
     const int padded = (shape_.factors + kMultiple - 1) / kMultiple * kMultiple;
@@ -99,8 +95,8 @@ class Place {
     Components v;
     with_storage<L>(storage_, [&](auto s) {
       using S = decltype(s);
-      v = S::template decode<L::kVector>(load<S>(chunk));
-      if constexpr (S::kStorage == Storage::kInt8) {
+      v = OnDevice<S>::template decode<L::kVector>(load<S>(chunk));
+      if constexpr (S::kScaled) {
         v = scaled(v, load_scale(chunk));
       }
     });
@@ -118,7 +114,7 @@ class Place {
 template <class L>
 struct Loaded {
   Words<4> words[L::kHeld];
-  float scales[L::kHeld];  // int8: of this lane's components
+  float scales[L::kHeld];  // if scaled: of this lane's components
 
   template <class S>
   __device__ typename Place<L>::template Packed<S> chunk(int c) const {
@@ -138,7 +134,7 @@ __device__ Loaded<L> load_row(const Place<L>& place, const RowShape& shape, bool
       if (!exists || !L::reaches(shape.factors, c)) return;
       const auto packed = place.template load<S>(c);
       std::memcpy(row.words[c].at, packed.at, sizeof packed);
-      if constexpr (S::kStorage == Storage::kInt8) row.scales[c] = place.load_scale(c);
+      if constexpr (S::kScaled) row.scales[c] = place.load_scale(c);
     });
   });
   return row;
@@ -159,8 +155,8 @@ __device__ HeldRow<L> decode(const Loaded<L>& row, Storage storage, const RowSha
   with_storage<L>(storage, [&](auto s) {
     using S = decltype(s);
     L::for_chunks(shape.factors, [&](int c) {
-      held[c] = S::template decode<L::kVector>(row.template chunk<S>(c));
-      if constexpr (S::kStorage == Storage::kInt8) held[c] = scaled(held[c], row.scales[c]);
+      held[c] = OnDevice<S>::template decode<L::kVector>(row.template chunk<S>(c));
+      if constexpr (S::kScaled) held[c] = scaled(held[c], row.scales[c]);
     });
   });
   return held;

@@ -47,7 +47,7 @@ static __global__ void promote_kernel(const __grid_constant__ Side side, const u
       const auto v = TableLayout::reaches(shape.factors, c) ? from.read(c) : Vector<kWide>{};
       with_storage<TableLayout>(target, [&](auto s) {
         using S = decltype(s);
-        store_words(to.template at<S>(c), S::template encode<kWide>(v));
+        store_words(to.template at<S>(c), OnDevice<S>::template encode<kWide>(v));
       });
     }
   });

@@ -43,21 +43,24 @@ template <class L, RatedSide Rated, class After, class Rounding>
 __device__ float lost_by_store(Storage storage, const After& after, const Rounding& rounding,
                                const RowShape& shape) {
   float lost = 0;
-  if (storage == Storage::kFloat16) {
-    L::for_chunks(shape.factors, [&](int c) {
-      const auto exact = after(c);
-      const auto rounded = rounding.template value<Rated>(exact, c * L::kChunk);
-      const auto words = Float16::encode(rounded);
-      lost = add_squares(lost, Float16::decode<L::kVector>(words), exact);
-    });
-  }
+  with_storage<L>(storage, [&](auto s) {
+    using S = decltype(s);
+    if constexpr (S::kRounds && !S::kScaled) {
+      L::for_chunks(shape.factors, [&](int c) {
+        const auto exact = after(c);
+        const auto rounded = rounding.template value<S, Rated>(exact, c * L::kChunk);
+        const auto words = OnDevice<S>::encode(rounded);
+        lost = add_squares(lost, OnDevice<S>::template decode<L::kVector>(words), exact);
+      });
+    }
+  });
   if constexpr (L::kHeld > 0) {
-    const bool is_int8 = storage == Storage::kInt8;
+    const bool is_int8 = storage == kCode<Int8>;
     if (!__any_sync(kAllLanes, is_int8)) return lost;
     HeldRow<L> exact;
     L::for_chunks(shape.factors, [&](int c) { exact[c] = after(c); });
     for_int8<L, Rated>(exact, shape, rounding, [&](int c, auto words, float scale) {
-      const auto stored = scaled(Int8::decode<L::kVector>(words), scale);
+      const auto stored = scaled(OnDevice<Int8>::decode<L::kVector>(words), scale);
       if (is_int8) lost = add_squares(lost, stored, exact[c]);
     });
   }
@@ -168,7 +171,7 @@ struct UpdateRating {
   }
 
  private:
-  // Updates both rows, and writes the item's if it is in FP32 or FP16.
+  // Updates both rows, and writes the item's unless it is scaled.
   template <class L>
   __device__ void update(const Place<L>& item, const RowShape& shape, HeldRow<L>& p, HeldRow<L>& q,
                          const Rounding<L::kVector>& rounding, float error, bool active) const {
@@ -180,7 +183,7 @@ struct UpdateRating {
         const auto x = p[c], y = q[c];
         p[c] = updated(x, y, step, user_decay);
         q[c] = updated(y, x, step, item_decay);
-        if constexpr (S::kStorage != Storage::kInt8) {
+        if constexpr (!S::kScaled) {
           if (!active || !L::reaches(shape.factors, c)) return;
           write_chunk<S, RatedSide::kItem>(item.template at<S>(c), y, q[c], add, rounding,
                                            c * L::kChunk);
@@ -189,32 +192,32 @@ struct UpdateRating {
     });
   }
 
-  // A chunk of a row that is not held: in FP32 or FP16, the host sees to that.
+  // A chunk of a row that is not held: not scaled, the host sees to that.
   template <class L, RatedSide Rated>
   __device__ void write_unheld(const Place<L>& place, int chunk, const Vector<L::kVector>& before,
                                const Vector<L::kVector>& after,
                                const Rounding<L::kVector>& rounding) const {
     with_storage<L>(place.storage(), [&](auto s) {
       using S = decltype(s);
-      if constexpr (S::kStorage != Storage::kInt8) {
+      if constexpr (!S::kScaled) {
         write_chunk<S, Rated>(place.template at<S>(chunk), before, after, add, rounding,
                               chunk * L::kChunk);
       }
     });
   }
 
-  // A user's row in FP32 or FP16, at the end of a run.
+  // A user's row that is not scaled, at the end of a run.
   template <class L>
   __device__ void write_user(const Place<L>& user, const RowShape& shape, const HeldRow<L>& p,
                              const Rounding<L::kVector>& rounding) const {
     with_storage<L>(user.storage(), [&](auto s) {
       using S = decltype(s);
-      if constexpr (S::kStorage != Storage::kInt8) {
+      if constexpr (!S::kScaled) {
         L::for_chunks(shape.factors, [&](int c) {
           if (!L::reaches(shape.factors, c)) return;
           typename Place<L>::template Packed<S> packed;
           std::memcpy(packed.at, begin[c * kThreads].at, sizeof packed);
-          const auto before = S::template decode<L::kVector>(packed);
+          const auto before = OnDevice<S>::template decode<L::kVector>(packed);
           write_chunk<S, RatedSide::kUser>(user.template at<S>(c), before, p[c], add, rounding,
                                            c * L::kChunk);
         });

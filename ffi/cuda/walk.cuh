@@ -28,28 +28,28 @@ inline constexpr int kPerLane = kPiece / kWarp;
 inline constexpr int kWide = 4;
 inline constexpr int kNarrow = 8;
 
-// Which ratings are sampled; a threshold of 0 samples none.
-struct Sampling {
-  uint64_t key;
-  uint64_t threshold;  // of 2^32
-};
-
 // What a tile has to know of a rating: 16 bytes of shared memory.
 struct alignas(16) Planned {
   uint32_t user;
   uint32_t item;
   float rating;
-  uint32_t bits;  // from the lowest: 8 of its place in its piece, 2 of each row's storage, sampled
+  uint32_t bits;  // from the lowest: 8 of its place in its piece, each row's storage, sampled
 
-  static constexpr int kUserStorage = 8, kItemStorage = 10, kSampled = 12;
+  static constexpr int kUserStorage = 8, kItemStorage = kUserStorage + kCodeBits;
+  static constexpr int kSampled = kItemStorage + kCodeBits;
   __device__ int64_t number(const Piece& piece) const {
     return piece.begin + static_cast<int64_t>(bits & 0xffu);
   }
-  __device__ Storage user_storage() const { return static_cast<Storage>(bits >> kUserStorage & 3); }
-  __device__ Storage item_storage() const { return static_cast<Storage>(bits >> kItemStorage & 3); }
+  __device__ Storage user_storage() const { return code_at(kUserStorage); }
+  __device__ Storage item_storage() const { return code_at(kItemStorage); }
   __device__ bool sampled() const { return (bits >> kSampled & 1) != 0; }
   __device__ bool wide() const {
-    return user_storage() == Storage::kFloat32 || item_storage() == Storage::kFloat32;
+    return user_storage() == kCode<Float32> || item_storage() == kCode<Float32>;
+  }
+
+ private:
+  __device__ Storage code_at(int bit) const {
+    return static_cast<Storage>(bits >> bit & ((1u << kCodeBits) - 1));
   }
 };
 
@@ -67,13 +67,6 @@ struct Plan {
     const int distance = __ffsll(static_cast<long long>(starts >> place)) - 1;
     return distance < 0 ? end : min(place + distance, end);
   }
-};
-
-// One epoch's constants.
-struct Rates {
-  float learning_rate;
-  float user_reg;
-  float item_reg;
 };
 
 // What the threads of a block have in common. It lives in shared memory: in registers it would

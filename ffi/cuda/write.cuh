@@ -1,4 +1,4 @@
-// Writing a row after its update, in the ways of model.h and the storages of storages.cuh.
+// Writing a row after its update, in the ways of model.h.
 #pragma once
 
 #include <cstdint>
@@ -8,25 +8,20 @@
 
 namespace mascot::cuda {
 
-// A chunk of a row in FP32 or FP16. before: as it was when it was loaded. offset: as Rounding takes
-// it.
+// A chunk of a row that is not scaled. before: as it was when it was loaded. offset: as Rounding
+// takes it.
 template <class S, RatedSide Rated, int V, class Rounding>
 __device__ void write_chunk(char* row, const Vector<V>& before, Vector<V> after, bool add,
                             const Rounding& rounding, int offset) {
-  constexpr bool kRounds = S::kStorage == Storage::kFloat16;
   if (!add) {
-    if constexpr (kRounds) after = rounding.template value<Rated>(after, offset);
-    return store_words(row, S::template encode<V>(after));
+    if constexpr (S::kRounds) after = rounding.template value<S, Rated>(after, offset);
+    return store_words(row, OnDevice<S>::template encode<V>(after));
   }
   Vector<V> change;
 #pragma unroll
   for (int v = 0; v < V; ++v) change.at[v] = after.at[v] - before.at[v];
-  if constexpr (kRounds) {
-    change = rounding.template change<Rated>(before, change, offset);
-    add_halves(row, S::template encode<V>(change));
-  } else {
-    add_floats(reinterpret_cast<float*>(row), change);
-  }
+  if constexpr (S::kRounds) change = rounding.template change<S, Rated>(before, change, offset);
+  OnDevice<S>::add(row, change);
 }
 
 // The largest magnitude in each block of 2^scale_bits components, as bits: in every lane and chunk
@@ -66,11 +61,12 @@ __device__ void for_int8(const HeldRow<L>& row, const RowShape& shape, const Rou
   spread_maxima<L>(shape.scale_bits, largest);
 #pragma unroll
   for (int c = 0; c < L::kHeld; ++c) {
-    const float scale = Int8::scale_for(largest[c]), per_unit = Int8::steps_per_unit(scale);
+    const float scale = OnDevice<Int8>::scale_for(largest[c]);
+    const float per_unit = OnDevice<Int8>::steps_per_unit(scale);
     auto v = rounding.template int8_offsets<Rated>(c * L::kChunk);
 #pragma unroll
     for (int i = 0; i < L::kVector; ++i) v.at[i] = fmaf(row[c].at[i], per_unit, v.at[i]);
-    body(c, Int8::template encode<L::kVector>(v), scale);
+    body(c, OnDevice<Int8>::encode<L::kVector>(v), scale);
   }
 }
 
@@ -78,7 +74,7 @@ __device__ void for_int8(const HeldRow<L>& row, const RowShape& shape, const Rou
 template <class L, RatedSide Rated, class Rounding>
 __device__ void store_int8(const Place<L>& place, const HeldRow<L>& row, const RowShape& shape,
                            const Rounding& rounding, bool exists) {
-  const bool stored = exists && place.storage() == Storage::kInt8;
+  const bool stored = exists && place.storage() == kCode<Int8>;
   if (!__any_sync(kAllLanes, stored)) return;
   for_int8<L, Rated>(row, shape, rounding, [&](int c, auto words, float scale) {
     if (!stored || !L::reaches(shape.factors, c)) return;

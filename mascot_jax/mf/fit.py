@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
 from mascot_jax.engine.devices import choose_device, execution_of
+from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import DivergenceError, SettingsError
 from mascot_jax.ids.table import INTEGER, IdTable, index_ids
 from mascot_jax.mf.interactions import Interactions
@@ -211,7 +212,9 @@ class _Keep(NamedTuple):
             return None, start
         origin = "seed"
         if start is not None:
-            origin = digest_of(map(np.asarray, jax.tree.leaves(start.state)))
+            # Live rows only: the rest of each array is uninitialised memory.
+            tables = map(to_host, (start.state.users, start.state.items))
+            origin = digest_of(x for t in tables for x in (*t.stored.values(), t.starts, t.codes))
         checkpoints = Checkpoints(self.path, self.every, fingerprint(prepared, origin=origin))
         return checkpoints, (checkpoints.load() if self.resume else None) or start
 

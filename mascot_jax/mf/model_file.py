@@ -22,7 +22,7 @@ from mascot_jax.ids.file import ids_from_tensors, ids_to_tensors
 from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.ranking.pairs import Pairs
-from mascot_jax.settings import RegroupSettings, TrainPlan, validate
+from mascot_jax.settings import RegroupSettings, TrainPlan, TrainSettings, validate
 from mascot_jax.tables.rows import Rows
 
 FORMAT: Final = Format("model", "mascot", 4, ModelFileError)
@@ -93,15 +93,15 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def _settings(facts: dict[str, Any]) -> TrainPlan:
-    values = dict(facts["settings"])
-    if facts["format_version"] < 4:
-        for name in _HOW_IT_RAN:
-            values.pop(name, None)
-        # The device decided settings that were null; files of these versions come from a CPU.
-        values["deterministic"] = bool(values.get("deterministic"))
-        values["biases"] = bool(values.get("biases"))
-        values.setdefault("rounding", "nearest")  # at first the only one
-    return validate(TrainPlan, values, "settings")
+    values = {**facts["settings"]}
+    if facts["format_version"] >= 4:
+        return validate(TrainPlan, values, "settings")
+    for name in _HOW_IT_RAN:
+        values.pop(name, None)
+    # The oldest files do not have these. Their rounding and criterion are those of the method.
+    for name in ("deterministic", "biases"):
+        values[name] = bool(values.get(name))
+    return validate(TrainSettings, values, "settings").plan()
 
 
 def model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:

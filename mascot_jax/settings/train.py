@@ -196,6 +196,16 @@ class TrainPlan(TrainSettings):
     rounding: Literal["nearest", "stochastic"]
     deterministic: bool
 
+    @model_validator(mode="after")
+    def _what_promotes_measures(self) -> TrainPlan:
+        numbers = (self.criterion, self.threshold, self.period, self.sample_ratio, self.warmup)
+        if self.unit is not Unit.NONE and None in numbers:
+            raise together(
+                f"train.method: {self.method!r}: needs criterion, threshold, period, sample_ratio "
+                f"and warmup, not {numbers}"
+            )
+        return self
+
     @property
     def storages(self) -> tuple[Storage, ...]:
         """Storages of rows: the one at the start, then those that groups are promoted to."""

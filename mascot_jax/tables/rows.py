@@ -57,7 +57,7 @@ class Rows:
         """
         check_groups(self.starts, self.codes, name)
         unknown = set(self.stored) - set(STORAGES)
-        storages = by_code(set(self.stored) - unknown)
+        storages = by_code(sorted(set(self.stored) - unknown))
         if unknown or not set(self.codes.tolist()) <= set(storages):
             raise ValueError(f"{name}: groups are in a storage that the file does not hold")
         if len(storages) != len(self.stored):

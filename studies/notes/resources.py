@@ -20,10 +20,7 @@ from typing import Any, NamedTuple
 from benchmarks.harness.program import make_parser, write_result
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = (
-    *("epoch", "tables", "update_nearest", "update_stochastic"),
-    *("update_in_fixed", "update_in_half", "update_in_mixed"),
-)
+SOURCES = ("arithmetic", "epoch", "tables", "update_nearest", "update_stochastic")
 GENERIC = 0
 """The number of chunks that stands for any k."""
 FACTORS_PER_CHUNK = 32

@@ -28,7 +28,7 @@ writes = pytest.mark.parametrize("store", [False, True], ids=["add", "store"])
 
 def run(library, world, factors, arithmetic, quantiser, store=False, **options):
     host = HostWorld(library, world, factors)
-    host.update_in(arithmetic, quantiser, RATES, SEED, EPOCH, store=store, **options)
+    host.update_by_arithmetic(arithmetic, quantiser, RATES, SEED, EPOCH, store=store, **options)
     return host
 
 
@@ -92,7 +92,7 @@ def test_other_tables_and_padding_stay_untouched(library, factors, arithmetic, q
     world = make_world(factors, STORAGE[arithmetic], count=64)
     host = HostWorld(library, world, factors)
     before = [{n: t.copy() for n, t in side.tables.items()} for side in (host.users, host.items)]
-    host.update_in(arithmetic, quantiser, RATES, SEED, EPOCH)
+    host.update_by_arithmetic(arithmetic, quantiser, RATES, SEED, EPOCH)
     for side, old in zip((host.users, host.items), before, strict=True):
         for name, table in side.tables.items():
             if name == STORAGE[arithmetic]:

@@ -440,10 +440,6 @@ def test_stores_round_to_nearest_even_at_every_float16():
 
 CANNOT_START = """
 import resource
-import numpy as np
-from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.tables import allocate
 from tests.engine.test_kernels import run
 from tests.support.worlds import make_world
 

@@ -127,7 +127,7 @@ def copy(tmp_path):
 
 
 def test_altered_sources_are_refused(copy):
-    with (copy / "ffi/core/half.h").open("a", encoding="utf-8") as file:
+    with (copy / "ffi/core/storages/float16.h").open("a", encoding="utf-8") as file:
         file.write("\n")
     with pytest.raises(BuildError, match=r"built from other sources .* run `pip install \.` there"):
         native.check_sources(copy)
@@ -161,20 +161,20 @@ def test_what_the_compiler_does_not_read_leaves_the_hash(copy, change):
 
 
 def edit(ffi):
-    path = ffi / "core/half.h"
+    path = ffi / "core/storages/float16.h"
     path.write_bytes(path.read_bytes().replace(b"0x7f800000u", b"0x7f800001u", 1))
 
 
 def rename(ffi):
-    (ffi / "core/half.h").rename(ffi / "core/half2.h")
+    (ffi / "core/storages/float16.h").rename(ffi / "core/half2.h")
 
 
 def move(ffi):
-    (ffi / "core/half.h").rename(ffi / "bind/half.h")
+    (ffi / "core/storages/float16.h").rename(ffi / "bind/half.h")
 
 
 def remove(ffi):
-    (ffi / "core/half.h").unlink()
+    (ffi / "core/storages/float16.h").unlink()
 
 
 def add(ffi):
@@ -235,13 +235,16 @@ def test_the_library_imports_no_pipeline():
         assert set(imported(path)) <= CORE_PACKAGES | EXTRA_PACKAGES | {"mascot_jax"}, path
 
 
-def test_the_native_core_includes_nothing_above_it():
-    sources = [path for path in (CHECKOUT / "ffi/core").rglob("*") if path.is_file()]
+@pytest.mark.parametrize(
+    ("layer", "allowed"), [("core", r"core/"), ("cuda", r"core/|cuda/|hardware_on_host\.h$")]
+)
+def test_a_native_layer_includes_nothing_above_it(layer, allowed):
+    sources = [path for path in (CHECKOUT / "ffi" / layer).rglob("*") if path.is_file()]
     assert len(sources) > 10
     for path in sources:
         text = path.read_text(encoding="utf-8")
         for own, system in re.findall(r'#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', text):
-            assert own.startswith("core/") or not own, path
+            assert re.match(allowed, own) or not own, path
             assert not re.match(r"xla|nanobind|Python|bind", system), path
 
 

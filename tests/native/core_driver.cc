@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <initializer_list>
 #include <new>
 #include <string_view>
@@ -70,46 +71,41 @@ struct Case {
   Computation computation = {};
 };
 
-int64_t stride_of(Storage storage, int64_t factors, int64_t scale_chunks) {
-  const int64_t chunks = chunk_count(factors);
-  int64_t bytes = chunks * kLanes * width_of(storage);
-  if (storage == Storage::kInt8) bytes += scale_count(chunks, scale_chunks) * 4;
-  return (bytes + 63) / 64 * 64 / width_of(storage);
-}
-
 // The users, or the items, in every storage.
-class Table3 {
+class Tables {
  public:
-  Table3(const Case& c, int64_t rows, uint64_t salt)
+  Tables(const Case& c, int64_t rows, uint64_t salt)
       : starts_{0, 1, static_cast<uint32_t>(rows / 3), static_cast<uint32_t>(rows / 2),
                 static_cast<uint32_t>(rows)},
-        scale_chunks_(std::min(c.scale_block / kLanes, chunk_count(c.factors))),
-        float32_(rows, stride(Storage::kFloat32, c), 4),
-        float16_(rows, stride(Storage::kFloat16, c), 2),
-        int8_(rows, stride(Storage::kInt8, c), 1) {
+        scale_chunks_(std::min(c.scale_block / kLanes, chunk_count(c.factors))) {
+    for (int code = 0; code < kStorages; ++code) {
+      tables_.emplace_back(rows, stride(code, c), kTraits[code].bytes);
+    }
     for (std::size_t g = 0; g + 1 < starts_.size(); ++g) {
       codes_.push_back(c.codes[g % c.codes.size()]);
     }
-    auto* values = static_cast<float*>(float32_.data());
+    const int exact = static_cast<int>(kCode<Float32>);
+    auto* values = static_cast<float*>(tables_[exact].data());
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t k = 0; k < c.factors; ++k) {
         const auto number = static_cast<uint64_t>(row * c.factors + k);
         const float uniform = static_cast<float>(draw32(kKey + salt, number)) * 0x1p-32f;
-        values[row * stride(Storage::kFloat32, c) + k] = 0.3f * (uniform - 0.5f);
+        values[row * stride(exact, c) + k] = 0.3f * (uniform - 0.5f);
       }
     }
     const Side all = side(c);
     for (int64_t g = 0; g < all.groups.size(); ++g) {
-      c.kernel->convert(all, Storage::kFloat32, all.groups.storage(g), c.factors,
-                        all.groups.begin(g), all.groups.end(g));
+      c.kernel->convert(all, kCode<Float32>, all.groups.storage(g), c.factors, all.groups.begin(g),
+                        all.groups.end(g));
     }
   }
 
   Side side(const Case& c) {
-    return {{{{float32_.data(), stride(Storage::kFloat32, c), 0},
-              {float16_.data(), stride(Storage::kFloat16, c), 0},
-              {int8_.data(), stride(Storage::kInt8, c), scale_chunks_}}},
-            groups()};
+    Side side = {{}, groups()};
+    for (int code = 0; code < kStorages; ++code) {
+      side.tables[code] = {tables_[code].data(), stride(code, c), scale_chunks_};
+    }
+    return side;
   }
   Groups groups() const {
     return {starts_.data(), codes_.data(), static_cast<int64_t>(codes_.size())};
@@ -132,21 +128,24 @@ class Table3 {
     return true;
   }
   void append_to(std::vector<unsigned char>& bytes) const {
-    for (const Rows* rows : {&float32_, &float16_, &int8_}) {
-      const std::vector<unsigned char> copy = rows->copy();
+    for (const Rows& rows : tables_) {
+      const std::vector<unsigned char> copy = rows.copy();
       bytes.insert(bytes.end(), copy.begin(), copy.end());
     }
   }
 
  private:
-  int64_t stride(Storage storage, const Case& c) const {
-    return stride_of(storage, c.factors, scale_chunks_);
+  // Elements from one row to the next: whole cache lines.
+  int64_t stride(int code, const Case& c) const {
+    const int64_t used =
+        row_bytes(static_cast<Storage>(code), chunk_count(c.factors), scale_chunks_);
+    return (used + 63) / 64 * 64 / kTraits[code].bytes;
   }
 
   std::vector<uint32_t> starts_;
   std::vector<uint8_t> codes_;
   int64_t scale_chunks_;
-  Rows float32_, float16_, int8_;
+  std::deque<Rows> tables_;  // by code
 };
 
 // Ratings, laid out in blocks of strata: each block's lie together.
@@ -179,7 +178,7 @@ struct World {
 
 // Trains two epochs with a promotion between them; returns every byte that came of it.
 std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
-  Table3 users(c, kUsers, 10), items(c, kItems, 11);
+  Tables users(c, kUsers, 10), items(c, kItems, 11);
   const auto count = static_cast<int64_t>(world.user.size());
   std::vector<unsigned char> bytes;
   for (uint32_t number = 0; number < 2; ++number) {
@@ -196,14 +195,14 @@ std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
                          users.side(c),
                          items.side(c),
                          c.factors,
+                         kBlockSize,
+                         threads,
                          {0.01f, 0.02f, 0.03f},
                          7,
                          number,
                          c.sample_ratio,
                          c.rounding,
                          c.computation,
-                         kBlockSize,
-                         threads,
                          strata};
     const auto width = static_cast<std::size_t>(c.factors + kStatistics);
     std::vector<float> user_sums(static_cast<std::size_t>(epoch.users.groups.size()) * width);
@@ -216,7 +215,7 @@ std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
       const auto* begin = reinterpret_cast<const unsigned char*>(part->data());
       bytes.insert(bytes.end(), begin, begin + part->size() * sizeof(float));
     }
-    for (Table3* side : {&users, &items}) side->promote(c, threads);
+    for (Tables* side : {&users, &items}) side->promote(c, threads);
   }
   if (!users.finite(c, threads) || !items.finite(c, threads)) return {};
   users.append_to(bytes);
@@ -297,7 +296,8 @@ int main(int count, char** words) {
   check_layouts(world);
   int cases = 0;
   const bool deterministic = which == "deterministic";
-  const std::vector<std::vector<uint8_t>> codes = {{0}, {1}, {2}, {1, 0}, {2, 0, 1, 1}};
+  std::vector<std::vector<uint8_t>> codes = {{1, 0}, {2, 0, 1, 1}};
+  for (uint8_t code = 0; code < kStorages; ++code) codes.push_back({code});
   std::vector<int64_t> ks = {1, 31, 128, 200};
   if (count > 2) ks.clear();
   for (int word = 2; word < count; ++word) ks.push_back(std::max(1, std::atoi(words[word])));

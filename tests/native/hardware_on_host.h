@@ -1,7 +1,7 @@
 // What cuda/hardware.cuh gives the kernels, on the host. Alignment is checked as the device would.
 #pragma once
 
-#include "core/half.h"
+#include "core/storages/float16.h"
 #include "fibres.h"
 
 namespace mascot::cuda {

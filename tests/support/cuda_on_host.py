@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mascot_jax.tables.storage import by_code
+from mascot_jax.tables.storage import STORAGES, by_code
 from tests.support.worlds import make_world as make_new_world
 from tests.support.worlds import row_codes
 
 CHECKOUT = Path(__file__).parents[2]
 NATIVE = CHECKOUT / "tests" / "native"
 LOOKUPS = ["direct", "search", "per-row"]
-ARITHMETIC_CODES = ["float32", "float16", "mixed", "fixed"]
+ARITHMETICS = ["float32", "float16", "mixed", "fixed"]
 WHOLE_ROW_BITS = 30
+CODES = sorted(by_code(STORAGES))
 
 
 make_world = functools.cache(make_new_world)
@@ -65,10 +66,18 @@ def compile_kernels(folder):
     return loaded
 
 
-class _Side(ctypes.Structure):
+class _Table(ctypes.Structure):
     _fields_ = [
-        ("tables", ctypes.c_void_p * 3),
-        ("strides", ctypes.c_int64 * 3),
+        ("data", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("stride", "scale_chunks")),
+    ]
+
+
+class _Side(ctypes.Structure):
+    """As in ``ffi/cuda/model.h``, as are the next two."""
+
+    _fields_ = [
+        ("tables", _Table * len(CODES)),
         *((name, ctypes.c_void_p) for name in ("starts", "codes")),
         *((name, ctypes.c_int64) for name in ("groups", "rows")),
         ("metadata", ctypes.c_void_p),
@@ -87,8 +96,21 @@ class _Pass(ctypes.Structure):
         ("items", _Side),
         ("shape", _Shape),
         ("block_size", ctypes.c_int64),
-        ("lookup", ctypes.c_int32),
+        ("lookup", ctypes.c_uint8),
     ]
+
+
+def _call(function, *arguments):
+    """Call a kernel with structures, arrays and whole numbers."""
+
+    def in_c(value):
+        if isinstance(value, np.ndarray):
+            return value.ctypes.data_as(ctypes.c_void_p)
+        if isinstance(value, ctypes.Structure):
+            return ctypes.byref(value)
+        return ctypes.c_int64(value)
+
+    return function(*map(in_c, arguments))
 
 
 def _aligned(array):
@@ -105,20 +127,19 @@ class HostSide:
 
     def __init__(self, library, side, factors):
         self.kernels, self.factors = library, factors
-        self.tables = {name: _aligned(np.asarray(table)) for name, table in side.tables.items()}
+        self.tables = {name: _aligned(np.asarray(table)) for name, table in side.stored.items()}
         self.starts = np.array(side.starts, dtype=np.uint32)
         self.codes = np.array(side.codes, dtype=np.uint8)
         self.rows = int(self.starts[-1])
         self.metadata = np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32)
-        self.storages = by_code(side.tables)
+        self.storages = by_code(side.stored)
         self.row_codes = row_codes(side)
 
     @property
     def view(self):
-        tables = [self.tables[self.storages[code].name] for code in range(3)]
+        tables = [self.tables[self.storages[code].name] for code in CODES]
         return _Side(
-            tuple(table.ctypes.data for table in tables),
-            tuple(table.shape[1] for table in tables),
+            tuple((table.ctypes.data, table.shape[1], 0) for table in tables),
             self.starts.ctypes.data, self.codes.ctypes.data, len(self.codes), self.rows,
             self.metadata.ctypes.data,
         )  # fmt: skip
@@ -134,19 +155,15 @@ class HostSide:
         return _Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
 
     def write_metadata(self):
-        self.kernels.mascot_write_metadata(ctypes.byref(self.view))
+        _call(self.kernels.mascot_write_metadata, self.view)
 
     def promote(self, new_codes):
         new_codes = np.array(new_codes, dtype=np.uint8)
-        self.kernels.mascot_promote(
-            ctypes.byref(self.view), _pointer(new_codes), ctypes.byref(self.shape)
-        )
+        _call(self.kernels.mascot_promote, self.view, new_codes, self.shape)
 
     def check_finite(self):
         finite = np.ones(len(self.codes), dtype=np.uint8)
-        self.kernels.mascot_check_finite(
-            ctypes.byref(self.view), ctypes.byref(self.shape), _pointer(finite)
-        )
+        _call(self.kernels.mascot_check_finite, self.view, self.shape, finite)
         return finite
 
     def live_rows(self):
@@ -161,19 +178,14 @@ class HostSide:
 def quantise(library, values, largest, bits):
     """Quantise float32 values, each as one of a row with its own largest magnitude."""
     out = np.empty_like(values)
-    library.mascot_quantise(
-        _pointer(values), _pointer(largest), ctypes.c_int64(len(values)), ctypes.c_int32(bits),
-        _pointer(out),
-    )  # fmt: skip
+    _call(library.mascot_quantise, values, largest, len(values), bits, out)
     return out
 
 
 def half_arithmetic(library, a, b, c):
     """Return a + b, a - b, a * b and fma(a, b, c) of float16 vectors of even length."""
     out = np.empty((4, len(a)), dtype=np.float16)
-    library.mascot_half_arithmetic(
-        *map(_pointer, (a, b, c)), ctypes.c_int64(len(a) // 2), _pointer(out)
-    )
+    _call(library.mascot_half_arithmetic, a, b, c, len(a) // 2, out)
     return out
 
 
@@ -205,64 +217,40 @@ class HostWorld:
         )  # fmt: skip
 
     def update(
-        self,
-        rates,
-        seed,
-        epoch,
-        sample_ratio=0.0,
-        held=(0, 0),
-        store=False,
-        grid=1,
+        self, rates, seed, epoch, sample_ratio=0.0, held=(0, 0), store=False, grid=1,
         stochastic=False,
-    ):
+    ):  # fmt: skip
         """Run one epoch on ``grid`` thread blocks, in place; return the sums."""
         rates = np.array([*rates, sample_ratio, 0], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
         groups = len(self.users.codes), len(self.items.codes)
-        width = self.kernels.mascot_sums_width(ctypes.c_int64(self.factors))
+        width = _call(self.kernels.mascot_sums_width, self.factors)
         sums = _aligned(np.zeros((sum(groups), width), dtype=np.float32))
-        self.kernels.mascot_update(
-            ctypes.byref(self.view), _pointer(rates), _pointer(counters), _pointer(sums),
-            *(ctypes.c_uint32(n) for n in held), ctypes.c_int32(store), ctypes.c_int32(stochastic),
-            ctypes.c_uint32(grid),
-        )  # fmt: skip
+        function = self.kernels.mascot_update
+        _call(function, self.view, rates, counters, sums, *held, store, stochastic, grid)
         parts = np.split(sums, [groups[0]])
         return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))
 
-    def update_in(self, arithmetic, quantiser, rates, seed, epoch, store=False, grid=1):
+    def update_by_arithmetic(self, arithmetic, quantiser, rates, seed, epoch, store=False, grid=1):
         """Run one epoch in another arithmetic than float32."""
         rates = np.array([*rates, 0, quantiser], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
-        self.kernels.mascot_update_in(
-            ctypes.byref(self.view), ctypes.c_int32(ARITHMETIC_CODES.index(arithmetic)),
-            _pointer(rates), _pointer(counters), ctypes.c_int32(store), ctypes.c_uint32(grid),
-        )  # fmt: skip
+        function, code = self.kernels.mascot_update_by_arithmetic, ARITHMETICS.index(arithmetic)
+        _call(function, self.view, code, rates, counters, store, grid)
 
     def _finished(self, sums, rates):
         out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
-        self.kernels.mascot_finish_sums(
-            _pointer(sums), ctypes.c_int64(len(sums)), ctypes.c_int64(self.factors),
-            _pointer(rates), _pointer(out),
-        )  # fmt: skip
+        _call(self.kernels.mascot_finish_sums, sums, len(sums), self.factors, rates, out)
         return out
 
     def stream(self, seed, epoch):
-        counters = np.array([seed, epoch], dtype=np.uint32)
-        rates = np.zeros(5, dtype=np.float32)
-        self.kernels.mascot_stream(
-            ctypes.byref(self.view), _pointer(rates), _pointer(counters), ctypes.c_uint32(2)
-        )
+        counters, rates = np.array([seed, epoch], dtype=np.uint32), np.zeros(5, dtype=np.float32)
+        _call(self.kernels.mascot_stream, self.view, rates, counters, 2)
 
     def predict(self, grid=2):
         predictions = np.full(len(self.values), np.nan, dtype=np.float32)
-        self.kernels.mascot_predict(
-            ctypes.byref(self.view), _pointer(predictions), ctypes.c_uint32(grid)
-        )
+        _call(self.kernels.mascot_predict, self.view, predictions, grid)
         return predictions
-
-
-def _pointer(array):
-    return array.ctypes.data_as(ctypes.c_void_p)
 
 
 def assert_factors(host, p, q):

@@ -5,8 +5,8 @@ shell run if each of their commands is ``mascot``. A block of ``text`` right beh
 what that prints; ``...`` in it stands for anything. Before a block of Python, a comment
 ``<!-- new process -->`` gives it a process of its own, ``<!-- not run: why -->`` leaves it out.
 
-``python -m tests.support.documents PAGE [ml-1m.zip]`` writes into a page what its blocks print now, and
-beside it what they draw.
+``python -m tests.support.documents PAGE [ml-1m.zip]`` writes into a page what its blocks print now,
+and beside it what they draw.
 """
 
 import contextlib

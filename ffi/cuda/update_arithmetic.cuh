@@ -11,7 +11,7 @@ namespace mascot::cuda {
 
 // Visits ratings to train on them. C: as in Layout, but not 0. A: a type of arithmetic.cuh.
 template <int C, class A>
-struct UpdateRatingIn {
+struct UpdateByArithmetic {
   template <int V>
   using User = std::conditional_t<V == A::kVector, Loaded<Layout<V, C, typename A::Stored>>, void>;
   static constexpr int kHeld = Layout<A::kVector, C>::kHeld;
@@ -55,14 +55,14 @@ struct UpdateRatingIn {
 // As resident(), by what is held of a row: of FP16 half as many chunks.
 template <int C, class A>
 constexpr int resident_in() {
-  constexpr int kHeld = UpdateRatingIn<C, A>::kHeld;
+  constexpr int kHeld = UpdateByArithmetic<C, A>::kHeld;
   return resident<(kHeld > 2 ? kHeld : 2), false>();
 }
 
 template <int C, class A>
 __global__ void __launch_bounds__(kThreads, resident_in<C, A>())
-    update_in_kernel(const __grid_constant__ Pass pass, const Training training) {
-  using Visit = UpdateRatingIn<C, A>;
+    arithmetic_kernel(const __grid_constant__ Pass pass, const Training training) {
+  using Visit = UpdateByArithmetic<C, A>;
   MASCOT_SHARED_MEMORY(memory);
   const Shared shared(memory, pass, Visit::kHeld);
   prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0}, {}, {});

@@ -1,4 +1,4 @@
-// Part of kernel_body.h: updates computed in fewer bits than FP32, which the paper compares with.
+// Part of body.h: updates computed in fewer bits than FP32, which the paper compares with.
 // Rows lie in one storage, none is sampled, and each is stored after every rating.
 //
 // Half arithmetic is FP32's, its result rounded to FP16: h(x). In fixed point, numbers are whole
@@ -12,7 +12,7 @@
 //   kFixed    x, y    p and q, each quantised by its largest magnitude; e = r - x.y, quantised too
 //             p'      fma(eta, g, fma(-eta lambda_P, p, p)), g being e y, quantised
 
-inline float half_of(float x) { return half_to_float(float_to_half(x)); }
+MASCOT_INLINE float half_of(float x) { return half_to_float(float_to_half(x)); }
 
 // Lane i plus lane i + n/2, down to one, rounded to FP16 each time.
 MASCOT_INLINE float sum_in_half(Lanes a) {
@@ -99,10 +99,8 @@ class Resolution {
   MASCOT_INLINE Resolution(float largest, int bits) {
     if (!(largest >= kSmallestBlock)) return;  // all become zero
     const float most = static_cast<float>((1 << (bits - 1)) - 1);
-    uint32_t exponent;
-    std::memcpy(&exponent, &largest, sizeof exponent);
-    exponent = (exponent & 0x7f800000u) - (static_cast<uint32_t>(bits - 2) << 23);
-    std::memcpy(&step_, &exponent, sizeof step_);
+    const uint32_t exponent = bits_of(largest) & 0x7f800000u;
+    step_ = float_of(exponent - (static_cast<uint32_t>(bits - 2) << 23));
     if (largest > most * step_) step_ *= 2;
     per_unit_ = 1 / step_;  // exact
   }
@@ -117,13 +115,10 @@ class Resolution {
 
 template <class Row, int C>
 MASCOT_INLINE float largest_magnitude(const Row& row, Chunks<C> chunks) {
-  Words most = words(0, 0);
+  Words most = all(0);
   for_chunks(chunks,
              [&](int64_t c) MASCOT_INLINED { most = maximum(most, magnitude_bits(row[c])); });
-  const uint32_t bits = highest(most);
-  float largest;
-  std::memcpy(&largest, &bits, sizeof largest);
-  return largest;
+  return float_of(highest(most));
 }
 
 struct InFixed {
@@ -153,17 +148,18 @@ struct InFixed {
 
 // All rows are in storage S.
 template <class A, class S>
-void update_in(const Task& task, Block block) {
+void update_all(const Task& task, Block block) {
   with_chunks(task.factors, [&](auto chunks) {
     for_lists(task, block, chunks, [&](const List& list) {
       for (const uint32_t* visit = list.begin; visit < list.end; ++visit) {
         if ((visit - list.begin) % kTouchedAtOnce == 0) list.touch(visit + kPrefetchDistance + 1);
         const Ahead ahead = list.rows(visit + kPrefetchDistance);
         const auto row = [&](const Side& side, uint32_t number) {
-          return static_cast<typename S::Element*>(side.row(S::kStorage, number));
+          auto* data = static_cast<typename S::Element*>(side.row(kCode<S>, number));
+          return StoredRow<S, Rounding::kNearest, decltype(chunks)::kConstant>(data, chunks);
         };
-        StoredRow<S, decltype(chunks)::kConstant> p(row(*task.users, list.user[*visit]), chunks);
-        StoredRow<S, decltype(chunks)::kConstant> q(row(*task.items, list.item[*visit]), chunks);
+        auto p = row(*task.users, list.user[*visit]);
+        auto q = row(*task.items, list.item[*visit]);
         A::update(task, list.first + *visit, ahead, chunks, p, q);
       }
     });
@@ -171,19 +167,19 @@ void update_in(const Task& task, Block block) {
 }
 
 // Does an update in another arithmetic than FP32; returns whether that was asked for.
-inline bool update_quantised(const Task& task, Block block) {
+inline bool update_by_arithmetic(const Task& task, Block block) {
   switch (task.computation.arithmetic) {
     case Arithmetic::kFloat32:
       return false;
     case Arithmetic::kFloat16:
-      update_in<InHalf, Float16<Rounding::kNearest>>(task, block);
+      update_all<InHalf, Float16>(task, block);
       return true;
     case Arithmetic::kMixed:
-      update_in<InMixed, Float32>(task, block);
+      update_all<InMixed, Float32>(task, block);
       return true;
     case Arithmetic::kFixed:
       if (task.computation.quantiser >= kFullWord) return false;
-      update_in<InFixed, Float32>(task, block);
+      update_all<InFixed, Float32>(task, block);
       return true;
   }
   return false;

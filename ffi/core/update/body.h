@@ -1,5 +1,5 @@
-// The work on rows, written once for every instruction set: included by kernel_*.cc inside the
-// namespace that defines Lanes and the storages (so no include guards here and in the parts), under
+// The work on rows, written once for every instruction set: included by avx2.cc and the
+// like inside the namespace that defines Lanes (so no include guards here and in the parts), under
 // that file's target pragma.
 //
 // The arithmetic, which the tests' NumPy reference repeats bit for bit:
@@ -9,16 +9,16 @@
 //   p'        fma(eta e, q, fma(-eta lambda_P, p, p)): two roundings, then the store's;
 //             q' alike, from the old p
 //   store     of an item's row after each rating; of a user's after the last of those that follow
-//             one another, by the draws of that one. FP16: half.h. Int8: kernel_codec.h
+//             one another, by the draws of that one: core/storages
 //   gradient  fma(e, q, -(lambda_P p)), of samples only
-// In fewer bits than FP32: kernel_quantised.h.
+// In fewer bits than FP32: arithmetic.h.
 
 // clang-format off: each part is made of those before it
-#include "core/kernel_codec.h"
-#include "core/kernel_rows.h"
-#include "core/kernel_sample.h"
-#include "core/kernel_walk.h"
-#include "core/kernel_quantised.h"
+#include "core/update/codec.h"
+#include "core/update/rows.h"
+#include "core/update/sample.h"
+#include "core/update/walk.h"
+#include "core/update/arithmetic.h"
 // clang-format on
 
 // Eq. 2 and 3 for rating i, on the rows p and q.
@@ -52,19 +52,26 @@ MASCOT_INLINE void update_visit(const Task& task, const List& list, const uint32
   Items::close(task, i, chunks);
 }
 
-// A list whose users' rows are updated where they lie, in storage S.
-template <class S, class Items, int C>
+// A visit whose user's row is updated where it lies, in storage S.
+template <class S, Rounding R, class Items, int C>
+MASCOT_INLINE void update_in_place(const Task& task, const List& list, const uint32_t* visit,
+                                   Chunks<C> chunks) {
+  void* row = task.users->row(kCode<S>, list.user[*visit]);
+  StoredRow<S, R, C> p(static_cast<typename S::Element*>(row), chunks);
+  update_visit<Items>(task, list, visit, chunks, p);
+}
+
+// A list whose users' rows are in FP32.
+template <class Items, int C>
 void update_each(const Task& task, const List& shared, Chunks<C> chunks) {
   const List list = shared;  // a copy that no store to a row can reach: it stays in registers
   for (const uint32_t* visit = list.begin; visit < list.end; ++visit) {
-    void* row = task.users->row(S::kStorage, list.user[*visit]);
-    StoredRow<S, C> p(static_cast<typename S::Element*>(row), chunks);
-    update_visit<Items>(task, list, visit, chunks, p);
+    update_in_place<Float32, Rounding::kNearest, Items>(task, list, visit, chunks);
   }
 }
 
 // A list whose users' rows are in fewer than 32 bits. Where several ratings of one user follow one
-// another, they work on a copy of its row.
+// another, or rows are scaled, they work on a copy of its row.
 template <Rounding R, class Items, int C>
 void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
   const List list = shared;
@@ -73,10 +80,14 @@ void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
     const uint32_t user = list.user[*visit];
     const uint32_t* end = visit + 1;
     while (end < list.end && list.user[*end] == user) ++end;
-    if (storage == Storage::kFloat16 && end == visit + 1) {
-      auto* row = static_cast<uint16_t*>(task.users->row(Storage::kFloat16, user));
-      StoredRow<Float16<R>, C> p(row, chunks);
-      update_visit<Items>(task, list, visit++, chunks, p);
+    const auto in_place = [&](auto s) MASCOT_INLINED {
+      using S = decltype(s);
+      constexpr bool kWhereItLies = S::kRounds && !S::kScaled;
+      if constexpr (kWhereItLies) update_in_place<S, R, Items>(task, list, visit, chunks);
+      return kWhereItLies;
+    };
+    if (end == visit + 1 && with_storage(storage, in_place)) {
+      ++visit;
       continue;
     }
     WorkingRow<C> p(*task.users, storage, user, task.scratch->user, chunks);
@@ -85,29 +96,20 @@ void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
   }
 }
 
-template <class Items, Rounding R, int C>
-void update_list(const Task& task, const List& list, Chunks<C> chunks) {
-  if (user_storage(list.pair) == Storage::kFloat32) {
-    update_each<Float32, Items>(task, list, chunks);
-  } else {
-    update_runs<R, Items>(task, list, chunks);
-  }
-}
-
 void update(const Task& task, Block block) {
-  if (update_quantised(task, block)) return;
+  if (update_by_arithmetic(task, block)) return;
   with_chunks(task.factors, [&](auto chunks) {
     for_lists(task, block, chunks, [&](const List& list) {
       with_rounding(task.dither.rounding, [&](auto rounding) {
-        constexpr Rounding R = rounding;
-        switch (item_storage(list.pair)) {
-          case Storage::kFloat32:
-            return update_list<InPlace<Float32>, R>(task, list, chunks);
-          case Storage::kFloat16:
-            return update_list<InPlace<Float16<R>>, R>(task, list, chunks);
-          case Storage::kInt8:
-            return update_list<Decoded<R>, R>(task, list, chunks);
-        }
+        with_storage(item_storage(list.pair), [&](auto s) {
+          using S = decltype(s);
+          using Items = ItemRow<S, S::kRounds ? rounding.value : Rounding::kNearest>;
+          if (user_storage(list.pair) == kCode<Float32>) {
+            update_each<Items>(task, list, chunks);
+          } else {
+            update_runs<rounding.value, Items>(task, list, chunks);
+          }
+        });
       });
     });
   });
@@ -159,7 +161,7 @@ void convert(const Side& side, Storage from, Storage to, int64_t factors, int64_
     decode(side.row(from, number), old, from, buffer.data(), chunks);
     void* data = side.row(to, number);
     // The padding, too: nobody has written it yet.
-    std::memset(data, 0, static_cast<std::size_t>(fresh.stride * width_of(to)));
+    std::memset(data, 0, static_cast<std::size_t>(fresh.stride * traits(to).bytes));
     encode<Rounding::kNearest>(data, fresh, to, buffer.data(), Draws::none(), chunks);
   }
 }

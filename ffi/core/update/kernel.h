@@ -14,18 +14,6 @@
 
 namespace mascot {
 
-// One epoch's constants: eta, lambda_P, lambda_Q.
-struct Rates {
-  float learning_rate;
-  float user_reg;
-  float item_reg;
-};
-
-struct Sampling {
-  uint64_t key = 0;
-  uint64_t threshold = 0;  // of 2^32: a rating is sampled if its draw is below; 0 samples none
-};
-
 // How rows of fewer than 32 bits are stored.
 struct Dither {
   Rounding rounding = Rounding::kNearest;
@@ -38,13 +26,15 @@ struct Computation {
   float quantiser = 0;  // kMixed: the loss scale; kFixed: the word length in bits
 };
 
-// A rating's pair of storages as a number: the user's in the low two bits, the item's above.
-inline constexpr int kPairs = 12;
+// A rating's pair of storages as a number: the user's code in the low bits, the item's above.
+inline constexpr int kPairs = kStorages << kCodeBits;
 constexpr uint8_t pair_of(Storage user, Storage item) {
-  return static_cast<uint8_t>(static_cast<int>(user) | static_cast<int>(item) << 2);
+  return static_cast<uint8_t>(static_cast<int>(user) | static_cast<int>(item) << kCodeBits);
 }
-constexpr Storage user_storage(int pair) { return static_cast<Storage>(pair & 3); }
-constexpr Storage item_storage(int pair) { return static_cast<Storage>(pair >> 2); }
+constexpr Storage user_storage(int pair) {
+  return static_cast<Storage>(pair & ((1 << kCodeBits) - 1));
+}
+constexpr Storage item_storage(int pair) { return static_cast<Storage>(pair >> kCodeBits); }
 
 // Consecutive ratings begin..end-1, to be visited by one thread: in their order while all rows are
 // in the same pair of storages, else pair by pair, in rising pair_of and in their order within

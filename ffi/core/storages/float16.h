@@ -1,11 +1,11 @@
-// IEEE 754 binary16 to and from binary32 in integer arithmetic, round to nearest even: for CPUs
+// IEEE 754 binary16, to and from binary32 in integer arithmetic, round to nearest even: for CPUs
 // without F16C. Same bits as the hardware conversions, subnormals and infinities included;
 // NaN stays NaN.
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
+#include "core/dither.h"
 #include "core/host_device.h"
 
 namespace mascot {
@@ -20,25 +20,18 @@ MASCOT_HD inline float half_to_float(uint16_t half) {
   }
   const uint32_t bits = exponent == 31 ? sign | 0x7f800000u | mantissa << 13
                                        : sign | (exponent + 112) << 23 | mantissa << 13;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
+  return float_of(bits);
 }
 
 MASCOT_HD inline uint16_t float_to_half(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t bits = bits_of(value);
   const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return sign | 0x7e00u;   // NaN
   if (magnitude >= 0x477ff000u) return sign | 0x7c00u;  // 65520 and above round to infinity
   if (magnitude < 0x38800000u) {                        // below 2^-14: subnormal in FP16
     // 0.5 has an ulp of 2^-24, FP16's subnormal step: the FP32 addition does the rounding.
-    float shifted;
-    std::memcpy(&shifted, &magnitude, sizeof shifted);
-    shifted += 0.5f;
-    uint32_t rounded;
-    std::memcpy(&rounded, &shifted, sizeof rounded);
+    const uint32_t rounded = bits_of(float_of(magnitude) + 0.5f);
     return sign | static_cast<uint16_t>(rounded - 0x3f000000u);
   }
   const uint32_t odd = magnitude >> 13 & 1u;
@@ -50,18 +43,31 @@ MASCOT_HD inline uint16_t float_to_half(float value) {
 // Of the draw, 13 bits count in FP16's normal range, which is all that FP32 has there, and 21 below
 // it. Values beyond the largest finite, 65504, have no upper neighbour: they round to nearest.
 MASCOT_HD inline uint16_t float_to_half_dithered(float value, uint32_t draw) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t bits = bits_of(value);
   const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x477fe000u) return float_to_half(value);
   if (magnitude < 0x38800000u) {  // below 2^-14: ulps of 2^-24 in fixed point, 21 bits behind it
-    float scaled;
-    std::memcpy(&scaled, &magnitude, sizeof scaled);
-    const auto ulps = static_cast<uint32_t>(scaled * 0x1p45f);
+    const auto ulps = static_cast<uint32_t>(float_of(magnitude) * 0x1p45f);
     return sign | static_cast<uint16_t>((ulps + (draw >> 11)) >> 21);
   }
   return sign | static_cast<uint16_t>((magnitude - 0x38000000u + (draw >> 19)) >> 13);
 }
+
+struct Float16 {
+  static constexpr const char* kName = "float16";
+  using Element = uint16_t;
+  static constexpr uint32_t kExponent = 0x7c00u;
+  static constexpr bool kRounds = true;
+  static constexpr bool kScaled = false;
+  // In FP32's bits: of the smallest normal number, and of how far below a number its ulp lies.
+  static constexpr uint32_t kSmallestNormal = 0x38800000u, kUlpDistance = 10u << 23;
+
+  MASCOT_HD static float decode(Element half) { return half_to_float(half); }
+  template <Rounding R>
+  MASCOT_HD static Element encode(float value, uint32_t draw) {
+    return R == Rounding::kNearest ? float_to_half(value) : float_to_half_dithered(value, draw);
+  }
+};
 
 }  // namespace mascot

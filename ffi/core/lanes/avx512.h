@@ -5,8 +5,7 @@
 
 #include <cstdint>
 
-#include "core/groups.h"
-#include "core/model.h"
+#include "core/storages/storages.h"
 
 namespace mascot::avx512 {
 
@@ -21,6 +20,7 @@ inline Lanes broadcast(float x) { return {_mm512_set1_ps(x)}; }
 inline Lanes multiply(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Lanes add(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Lanes subtract(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Lanes divide(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
 // a * b + c, rounded once
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 // Lane i plus lane i + n/2, down to one.
@@ -44,31 +44,34 @@ inline Words words(uint32_t first, uint32_t step) {
   const __m512i offsets = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(step)));
   return {_mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(first)), offsets)};
 }
-inline Words multiply(Words a, uint32_t factor) {
-  return {_mm512_mullo_epi32(a.v, _mm512_set1_epi32(static_cast<int>(factor)))};
-}
+inline Words all(uint32_t word) { return {_mm512_set1_epi32(static_cast<int>(word))}; }
+inline Words multiply(Words a, Words b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+inline Words add(Words a, Words b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline Words both(Words a, Words b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline Words either(Words a, Words b) { return {_mm512_or_si512(a.v, b.v)}; }
 // The high half of each word xored into its low half.
 inline Words fold(Words a) { return {_mm512_xor_si512(a.v, _mm512_srli_epi32(a.v, 16))}; }
 template <int Bits>
 inline Words shift_left(Words a) {
   return {_mm512_slli_epi32(a.v, Bits)};
 }
+template <int Bits>
+inline Words shift_right(Words a) {
+  return {_mm512_srli_epi32(a.v, Bits)};
+}
 inline Words maximum(Words a, Words b) { return {_mm512_max_epu32(a.v, b.v)}; }
 inline uint32_t highest(Words a) { return _mm512_reduce_max_epu32(a.v); }
+inline Words words_of(Lanes a) { return {_mm512_castps_si512(a.v)}; }
+inline Lanes floats_of(Words a) { return {_mm512_castsi512_ps(a.v)}; }
+inline void store_words(uint32_t* p, Words a) { _mm512_storeu_si512(p, a.v); }
 
-// The bits of each number without its sign: ordered as the magnitudes are, infinity and NaN last.
-inline Words magnitude_bits(Lanes a) {
-  return {_mm512_and_si512(_mm512_castps_si512(a.v), _mm512_set1_epi32(0x7fffffff))};
+// a, but 0 where sizes are below a least one.
+inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
+  const __mmask16 kept = _mm512_cmp_ps_mask(sizes.v, _mm512_set1_ps(least), _CMP_NLT_UQ);
+  return {_mm512_maskz_mov_ps(kept, a.v)};
 }
 
 inline void keep(Lanes& a) { __asm__ volatile("" : "+v"(a.v)); }
-
-struct Float32 {
-  static constexpr Storage kStorage = Storage::kFloat32;
-  using Element = float;
-  static Lanes load(const Element* p) { return load_floats(p); }
-  static void store(Element* p, Lanes a, Words) { store_floats(p, a); }
-};
 
 constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
@@ -86,58 +89,36 @@ inline __m256i dither_extremes(__m512 a, __m512i draws, __m256i halves) {
   return _mm256_mask_mov_epi16(halves, large, _mm512_cvtps_ph(a, kNearest));
 }
 
-template <Rounding R>
-struct Float16 {
-  static constexpr Storage kStorage = Storage::kFloat16;
-  using Element = uint16_t;
-  static Lanes load(const Element* p) {
-    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
-  }
-  static void store(Element* p, Lanes a, Words draws) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves(a.v, draws.v));
-  }
+inline Lanes load(Float16, const uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
 
- private:
-  static __m256i halves(__m512 a, __m512i draws) {
-    if constexpr (R == Rounding::kNearest) return _mm512_cvtps_ph(a, kNearest);
-    // The draw is added to the magnitude, whatever the sign.
-    const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_srli_epi32(draws, 19));
-    const __m256i sum = _mm512_cvtps_ph(_mm512_castsi512_ps(bits), kTowardsZero);
-    // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
-    // highest bit.
-    const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
-    if (__builtin_expect(_mm256_testn_epi16_mask(raised, _mm256_set1_epi16(0x4000)), 0)) {
-      return dither_extremes(a, draws, sum);
-    }
-    return sum;
+template <Rounding R>
+inline __m256i halves(__m512 a, __m512i draws) {
+  if constexpr (R == Rounding::kNearest) return _mm512_cvtps_ph(a, kNearest);
+  // The draw is added to the magnitude, whatever the sign.
+  const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_srli_epi32(draws, 19));
+  const __m256i sum = _mm512_cvtps_ph(_mm512_castsi512_ps(bits), kTowardsZero);
+  // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
+  // highest bit.
+  const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
+  if (__builtin_expect(_mm256_testn_epi16_mask(raised, _mm256_set1_epi16(0x4000)), 0)) {
+    return dither_extremes(a, draws, sum);
   }
-};
+  return sum;
+}
+template <Rounding R>
+inline void store(Float16, uint16_t* p, Lanes a, Words draws) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves<R>(a.v, draws.v));
+}
+
+#include "core/lanes/elements.h"
 
 // Rounded to FP16, and back.
 inline Lanes to_half(Lanes a) { return {_mm512_cvtph_ps(_mm512_cvtps_ph(a.v, kNearest))}; }
 // Rounded to whole numbers, to nearest even.
 inline Lanes to_whole(Lanes a) { return {_mm512_roundscale_ps(a.v, kNearest)}; }
 
-inline Words load_words(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
-// 1/127 of the largest magnitudes, to 17 bits; 0 for those below kSmallestBlock.
-inline Lanes int8_scales(Words largest) {
-  const __m512 magnitude = _mm512_castsi512_ps(largest.v);
-  const __m512i scale = _mm512_castps_si512(_mm512_div_ps(magnitude, _mm512_set1_ps(127)));
-  const __m512i cut = _mm512_and_si512(_mm512_add_epi32(scale, _mm512_set1_epi32(kScaleRounding)),
-                                       _mm512_set1_epi32(kScaleMask));
-  const __mmask16 small = _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(kSmallestBlock), _CMP_LT_OQ);
-  return {_mm512_castsi512_ps(_mm512_mask_mov_epi32(cut, small, _mm512_setzero_si512()))};
-}
-// 1 / scale; 0 for 0.
-inline Lanes int8_steps(Lanes scale) {
-  const __mmask16 some = _mm512_cmp_ps_mask(scale.v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-  return {_mm512_maskz_div_ps(some, _mm512_set1_ps(1), scale.v)};
-}
-// 128 and a random part of 1, of 13 bits and half of the next.
-inline Lanes int8_offsets(Words draws) {
-  const __m512i part = _mm512_and_si512(_mm512_srli_epi32(draws.v, 16), _mm512_set1_epi32(0xfff8));
-  return {_mm512_castsi512_ps(_mm512_or_si512(part, _mm512_set1_epi32(0x43000004)))};
-}
 inline Lanes load_int8(const int8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};

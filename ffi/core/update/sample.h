@@ -1,9 +1,10 @@
-// Part of kernel_body.h: what is added to the groups' sums for a sampled rating.
+// Part of body.h: what is added to the groups' sums for a sampled rating.
 
 // A rating's byte in the plan of a block: its pair of storages (pair_of), and whether it is
 // sampled.
-constexpr uint8_t kPairBits = 15;
-constexpr uint8_t kSampled = 16;
+constexpr uint8_t kSampled = 1 << 2 * kCodeBits;
+constexpr uint8_t kPairBits = kSampled - 1;
+static_assert(2 * kCodeBits < 8);
 
 // A row of a sampled rating, and how its update is made: error times the opposite row, less reg
 // times its own.
@@ -20,7 +21,7 @@ struct Sampled {
 // itself: on the row as it lies in memory, which in a run is the one that the run began with.
 template <Rounding R>
 float lost_by_store(const Task& task, const Sampled& sampled, Floats other, const Draws& draws) {
-  if (sampled.storage == Storage::kFloat32) return 0;
+  if (sampled.storage == kCode<Float32>) return 0;
   const Chunks<0> chunks{chunk_count(task.factors)};
   const Table& table = sampled.side.table(sampled.storage);
   const float rate = task.rates.learning_rate;

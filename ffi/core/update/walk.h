@@ -1,4 +1,4 @@
-// Part of kernel_body.h: the way through a block of ratings.
+// Part of body.h: the way through a block of ratings.
 
 // A side's rows in one storage.
 struct TableLines {
@@ -9,7 +9,7 @@ struct TableLines {
   template <int C>
   TableLines(const Table& table, Storage storage, Chunks<C> chunks)
       : data(static_cast<const char*>(table.data)),
-        row_bytes(table.stride * width_of(storage)),
+        row_bytes(table.stride * traits(storage).bytes),
         last(line_bytes(table, storage, chunks) - kCacheLine) {}
 
   MASCOT_INLINE Lines row(uint32_t number) const {
@@ -42,21 +42,25 @@ struct List {
   }
 };
 
+// A set of pairs of storages, a bit each.
+using PairSet = std::conditional_t<kPairs <= 32, uint32_t, uint64_t>;
+static_assert(kPairs <= 64);
+
 // Writes each rating's pair of storages, which find(groups, row) gives; returns the set of pairs.
 template <class Find>
-uint32_t find_pairs(const Task& task, Block block, uint8_t* __restrict__ plan, const Find& find) {
+PairSet find_pairs(const Task& task, Block block, uint8_t* __restrict__ plan, const Find& find) {
   const Groups &users = task.users->groups, &items = task.items->groups;
   const uint32_t* user = task.ratings->user + block.begin;
   const uint32_t* item = task.ratings->item + block.begin;
-  uint32_t pairs = 0;
+  PairSet pairs = 0;
   for (int64_t i = 0; i < block.end - block.begin; ++i) {
     plan[i] = pair_of(find(users, user[i]), find(items, item[i]));
-    pairs |= uint32_t{1} << plan[i];
+    pairs |= PairSet{1} << plan[i];
   }
   return pairs;
 }
 
-uint32_t find_pairs(const Task& task, Block block, uint8_t* plan) {
+PairSet find_pairs(const Task& task, Block block, uint8_t* plan) {
   switch (task.users->groups.lookup()) {
     case Lookup::kDirect:
       return find_pairs(task, block, plan,
@@ -73,14 +77,14 @@ uint32_t find_pairs(const Task& task, Block block, uint8_t* plan) {
 }
 
 // Writes the byte of each rating of a block: ahead of the loop over rows, which then neither
-// searches nor hashes, and in passes that vectorise. Returns the set of pairs, a bit each.
-uint32_t make_plan(const Task& task, Block block) {
+// searches nor hashes, and in passes that vectorise. Returns the set of pairs.
+PairSet make_plan(const Task& task, Block block) {
   const int64_t size = block.end - block.begin;
   uint8_t* __restrict__ plan = task.scratch->plan.data();  // bytes may alias anything otherwise
-  uint32_t pairs = 0;
+  PairSet pairs = 0;
   if (block.pair != Block::kUnknown) {
     std::memset(plan, block.pair, static_cast<std::size_t>(size));
-    pairs = uint32_t{1} << block.pair;
+    pairs = PairSet{1} << block.pair;
   } else {
     pairs = find_pairs(task, block, plan);
   }
@@ -95,7 +99,7 @@ uint32_t make_plan(const Task& task, Block block) {
 
 // Lists a block's ratings by their pair of storages, in their order within each, and returns where
 // each pair's begin. A loop that met the pairs at random would mispredict every other rating.
-std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, uint32_t pairs) {
+std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, PairSet pairs) {
   const uint8_t* plan = task.scratch->plan.data();
   uint32_t* __restrict__ order = task.scratch->order.data();
   const auto size = static_cast<uint32_t>(block.end - block.begin);
@@ -103,7 +107,7 @@ std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, uin
   int64_t next = 0;
   for (int pair = 0; pair < kPairs; ++pair) {
     begin[pair] = next;
-    const uint32_t only = uint32_t{1} << pair;
+    const PairSet only = PairSet{1} << pair;
     if (pairs == only) {
       for (uint32_t i = 0; i < size; ++i) order[i] = i;
       next = size;
@@ -121,7 +125,7 @@ std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, uin
 // Calls body(list) for each pair of storages in a block; its first rows have been asked for.
 template <int C, class Body>
 MASCOT_INLINE void for_lists(const Task& task, Block block, Chunks<C> chunks, const Body& body) {
-  const uint32_t pairs = make_plan(task, block);
+  const PairSet pairs = make_plan(task, block);
   const std::array<int64_t, kPairs + 1> begin = sort_by_pairs(task, block, pairs);
   const uint32_t* order = task.scratch->order.data();
   for (int pair = 0; pair < kPairs; ++pair) {

@@ -1,29 +1,15 @@
 // The kernel for CPUs with AVX-512 F, DQ, BW and VL.
-//
-// The standard headers come before the pragma: an inline function of theirs compiled for this
-// instruction set could be the copy that the linker keeps for the whole program.
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstddef>
-#include <cstring>
-#include <type_traits>
-#include <utility>
-
-#include "core/dither.h"
-#include "core/half.h"
-#include "core/kernel.h"
-#include "core/random.h"
+#include "core/update/headers.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,f16c")
-#include "core/lanes_avx512.h"
+#include "core/lanes/avx512.h"
 namespace mascot::avx512 {
 namespace {
-#include "core/kernel_body.h"
+#include "core/update/body.h"
 }  // namespace
 }  // namespace mascot::avx512
 #pragma GCC pop_options

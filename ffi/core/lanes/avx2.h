@@ -5,8 +5,7 @@
 
 #include <cstdint>
 
-#include "core/groups.h"
-#include "core/model.h"
+#include "core/storages/storages.h"
 
 namespace mascot::avx2 {
 
@@ -27,6 +26,9 @@ inline Lanes add(Lanes a, Lanes b) {
 }
 inline Lanes subtract(Lanes a, Lanes b) {
   return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+inline Lanes divide(Lanes a, Lanes b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
 }
 // a * b + c, rounded once
 inline Lanes fma(Lanes a, Lanes b, Lanes c) {
@@ -57,9 +59,20 @@ inline Words words(uint32_t first, uint32_t step) {
   return {_mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(first)), offsets),
           _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(first + 8 * step)), offsets)};
 }
-inline Words multiply(Words a, uint32_t factor) {
-  const __m256i all = _mm256_set1_epi32(static_cast<int>(factor));
-  return {_mm256_mullo_epi32(a.low, all), _mm256_mullo_epi32(a.high, all)};
+inline Words all(uint32_t word) {
+  return {_mm256_set1_epi32(static_cast<int>(word)), _mm256_set1_epi32(static_cast<int>(word))};
+}
+inline Words multiply(Words a, Words b) {
+  return {_mm256_mullo_epi32(a.low, b.low), _mm256_mullo_epi32(a.high, b.high)};
+}
+inline Words add(Words a, Words b) {
+  return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+}
+inline Words both(Words a, Words b) {
+  return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)};
+}
+inline Words either(Words a, Words b) {
+  return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
 }
 // The high half of each word xored into its low half.
 inline Words fold(Words a) {
@@ -69,6 +82,10 @@ inline Words fold(Words a) {
 template <int Bits>
 inline Words shift_left(Words a) {
   return {_mm256_slli_epi32(a.low, Bits), _mm256_slli_epi32(a.high, Bits)};
+}
+template <int Bits>
+inline Words shift_right(Words a) {
+  return {_mm256_srli_epi32(a.low, Bits), _mm256_srli_epi32(a.high, Bits)};
 }
 inline Words maximum(Words a, Words b) {
   return {_mm256_max_epu32(a.low, b.low), _mm256_max_epu32(a.high, b.high)};
@@ -81,22 +98,24 @@ inline uint32_t highest(Words a) {
   const __m128i one = _mm_max_epu32(two, _mm_shuffle_epi32(two, 1));
   return static_cast<uint32_t>(_mm_cvtsi128_si32(one));
 }
+inline Words words_of(Lanes a) { return {_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)}; }
+inline Lanes floats_of(Words a) {
+  return {_mm256_castsi256_ps(a.low), _mm256_castsi256_ps(a.high)};
+}
+inline void store_words(uint32_t* p, Words a) {
+  __m256i* words = reinterpret_cast<__m256i*>(p);
+  _mm256_storeu_si256(words, a.low);
+  _mm256_storeu_si256(words + 1, a.high);
+}
 
-// The bits of each number without its sign: ordered as the magnitudes are, infinity and NaN last.
-inline Words magnitude_bits(Lanes a) {
-  const __m256i all = _mm256_set1_epi32(0x7fffffff);
-  return {_mm256_and_si256(_mm256_castps_si256(a.low), all),
-          _mm256_and_si256(_mm256_castps_si256(a.high), all)};
+// a, but 0 where sizes are below a least one.
+inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
+  const __m256 all = _mm256_set1_ps(least);
+  return {_mm256_and_ps(_mm256_cmp_ps(sizes.low, all, _CMP_NLT_UQ), a.low),
+          _mm256_and_ps(_mm256_cmp_ps(sizes.high, all, _CMP_NLT_UQ), a.high)};
 }
 
 inline void keep(Lanes& a) { __asm__ volatile("" : "+x"(a.low), "+x"(a.high)); }
-
-struct Float32 {
-  static constexpr Storage kStorage = Storage::kFloat32;
-  using Element = float;
-  static Lanes load(const Element* p) { return load_floats(p); }
-  static void store(Element* p, Lanes a, Words) { store_floats(p, a); }
-};
 
 constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
@@ -117,37 +136,36 @@ inline __m128i dither_extremes(__m256 a, __m256i draws, __m128i halves) {
   return _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
 }
 
-template <Rounding R>
-struct Float16 {
-  static constexpr Storage kStorage = Storage::kFloat16;
-  using Element = uint16_t;
-  static Lanes load(const Element* p) {
-    const __m128i* halves = reinterpret_cast<const __m128i*>(p);
-    return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
-  }
-  static void store(Element* p, Lanes a, Words draws) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves(a, draws));
-  }
+inline Lanes load(Float16, const uint16_t* p) {
+  const __m128i* halves = reinterpret_cast<const __m128i*>(p);
+  return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
+}
 
- private:
-  static __m256i halves(Lanes a, Words draws) {
-    if constexpr (R == Rounding::kNearest) {
-      return _mm256_set_m128i(_mm256_cvtps_ph(a.high, kNearest), _mm256_cvtps_ph(a.low, kNearest));
-    }
-    const __m256i sum = _mm256_set_m128i(cut(a.high, draws.high), cut(a.low, draws.low));
-    // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
-    // highest bit.
-    const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
-    if (__builtin_expect(_mm256_testc_si256(raised, _mm256_set1_epi16(0x4000)), 1)) return sum;
-    return _mm256_set_m128i(dither_extremes(a.high, draws.high, _mm256_extracti128_si256(sum, 1)),
-                            dither_extremes(a.low, draws.low, _mm256_castsi256_si128(sum)));
+// The draw is added to the magnitude, whatever the sign.
+inline __m128i cut_to_halves(__m256 a, __m256i draws) {
+  const __m256i bits = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_srli_epi32(draws, 19));
+  return _mm256_cvtps_ph(_mm256_castsi256_ps(bits), kTowardsZero);
+}
+template <Rounding R>
+inline __m256i halves(Lanes a, Words draws) {
+  if constexpr (R == Rounding::kNearest) {
+    return _mm256_set_m128i(_mm256_cvtps_ph(a.high, kNearest), _mm256_cvtps_ph(a.low, kNearest));
   }
-  // The draw is added to the magnitude, whatever the sign.
-  static __m128i cut(__m256 a, __m256i draws) {
-    const __m256i bits = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_srli_epi32(draws, 19));
-    return _mm256_cvtps_ph(_mm256_castsi256_ps(bits), kTowardsZero);
-  }
-};
+  const __m256i sum =
+      _mm256_set_m128i(cut_to_halves(a.high, draws.high), cut_to_halves(a.low, draws.low));
+  // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
+  // highest bit.
+  const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
+  if (__builtin_expect(_mm256_testc_si256(raised, _mm256_set1_epi16(0x4000)), 1)) return sum;
+  return _mm256_set_m128i(dither_extremes(a.high, draws.high, _mm256_extracti128_si256(sum, 1)),
+                          dither_extremes(a.low, draws.low, _mm256_castsi256_si128(sum)));
+}
+template <Rounding R>
+inline void store(Float16, uint16_t* p, Lanes a, Words draws) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves<R>(a, draws));
+}
+
+#include "core/lanes/elements.h"
 
 // Rounded to FP16, and back.
 inline Lanes to_half(Lanes a) {
@@ -159,38 +177,6 @@ inline Lanes to_whole(Lanes a) {
   return {_mm256_round_ps(a.low, kNearest), _mm256_round_ps(a.high, kNearest)};
 }
 
-inline Words load_words(const uint32_t* p) {
-  const __m256i* words = reinterpret_cast<const __m256i*>(p);
-  return {_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
-}
-// 1/127 of the largest magnitudes, to 17 bits; 0 for those below kSmallestBlock.
-inline Lanes int8_scales(Words largest) {
-  const auto scales = [](__m256i bits) {
-    const __m256 magnitude = _mm256_castsi256_ps(bits);
-    const __m256i scale = _mm256_castps_si256(_mm256_div_ps(magnitude, _mm256_set1_ps(127)));
-    const __m256i cut = _mm256_and_si256(_mm256_add_epi32(scale, _mm256_set1_epi32(kScaleRounding)),
-                                         _mm256_set1_epi32(kScaleMask));
-    const __m256 small = _mm256_cmp_ps(magnitude, _mm256_set1_ps(kSmallestBlock), _CMP_LT_OQ);
-    return _mm256_andnot_ps(small, _mm256_castsi256_ps(cut));
-  };
-  return {scales(largest.low), scales(largest.high)};
-}
-// 1 / scale; 0 for 0.
-inline Lanes int8_steps(Lanes scale) {
-  const auto steps = [](__m256 scales) {
-    const __m256 none = _mm256_cmp_ps(scales, _mm256_setzero_ps(), _CMP_EQ_OQ);
-    return _mm256_andnot_ps(none, _mm256_div_ps(_mm256_set1_ps(1), scales));
-  };
-  return {steps(scale.low), steps(scale.high)};
-}
-// 128 and a random part of 1, of 13 bits and half of the next.
-inline Lanes int8_offsets(Words draws) {
-  const auto offsets = [](__m256i draw) {
-    const __m256i part = _mm256_and_si256(_mm256_srli_epi32(draw, 16), _mm256_set1_epi32(0xfff8));
-    return _mm256_castsi256_ps(_mm256_or_si256(part, _mm256_set1_epi32(0x43000004)));
-  };
-  return {offsets(draws.low), offsets(draws.high)};
-}
 inline Lanes load_int8(const int8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),

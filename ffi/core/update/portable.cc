@@ -1,21 +1,11 @@
 // The kernel in plain C++: any CPU.
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstddef>
-#include <cstring>
-#include <type_traits>
-#include <utility>
+#include "core/lanes/portable.h"
 
-#include "core/dither.h"
-#include "core/half.h"
-#include "core/kernel.h"
-#include "core/lanes_portable.h"
-#include "core/random.h"
+#include "core/update/headers.h"
 
 namespace mascot::portable {
 namespace {
-#include "core/kernel_body.h"
+#include "core/update/body.h"
 bool supported() { return true; }
 }  // namespace
 }  // namespace mascot::portable

@@ -1,4 +1,4 @@
-// Part of kernel_body.h: the two rows of a rating, their dot product, and their prefetch.
+// Part of body.h: the two rows of a rating, their dot product, and their prefetch.
 
 // ---- constants
 
@@ -23,7 +23,7 @@ template <int C>
 MASCOT_INLINE Floats as_floats(const Side& side, Storage storage, uint32_t row, RowBuffer& buffer,
                                Chunks<C> chunks) {
   const void* data = side.row(storage, row);
-  if (storage == Storage::kFloat32) return {static_cast<const float*>(data)};
+  if (storage == kCode<Float32>) return {static_cast<const float*>(data)};
   decode(data, side.table(storage), storage, buffer.data(), chunks);
   return {buffer.data()};
 }
@@ -34,22 +34,23 @@ template <int C>
 constexpr bool kHeld = C > 0 && C <= kHeldChunks;
 
 // A row in storage S, as it lies.
-template <class S, int C>
+template <class S, Rounding R, int C>
 class StoredRow {
  public:
   using Element = typename S::Element;
 
   MASCOT_INLINE StoredRow(Element* data, Chunks<C> chunks) : data_(data) {
     if constexpr (kHeld<C>) {
-      for_chunks(chunks, [&](int64_t c) MASCOT_INLINED { held_[c] = S::load(data + c * kLanes); });
+      for_chunks(chunks,
+                 [&](int64_t c) MASCOT_INLINED { held_[c] = load(S{}, data + c * kLanes); });
     }
   }
   MASCOT_INLINE Lanes operator[](int64_t c) const {
     if constexpr (kHeld<C>) return held_[c];
-    return S::load(data_ + c * kLanes);
+    return load(S{}, data_ + c * kLanes);
   }
   MASCOT_INLINE void set(int64_t c, Lanes lanes, const Draws& draws) {
-    S::store(data_ + c * kLanes, lanes, draws.chunk(c));
+    store<R>(S{}, data_ + c * kLanes, lanes, draws.chunk(c));
   }
 
  private:
@@ -105,13 +106,12 @@ class WorkingRow {
   Lanes held_[kHeld<C> ? C : 1];
 };
 
-// How an update reaches an item's row: in its table, in storage S,
-template <class S>
-struct InPlace {
+// How an update reaches an item's row: in its table,
+template <class S, Rounding R>
+struct ItemRow {
   template <int C>
-  MASCOT_INLINE static StoredRow<S, C> open(const Task& task, uint32_t row, Chunks<C> chunks) {
-    void* data = task.items->row(S::kStorage, row);
-    return {static_cast<typename S::Element*>(data), chunks};
+  MASCOT_INLINE static StoredRow<S, R, C> open(const Task& task, uint32_t row, Chunks<C> chunks) {
+    return {static_cast<typename S::Element*>(task.items->row(kCode<S>, row)), chunks};
   }
   template <int C>
   MASCOT_INLINE static void close(const Task&, int64_t, Chunks<C>) {}
@@ -119,20 +119,22 @@ struct InPlace {
 
 // or as a copy in FP32, from int8 and back to it after rating i.
 template <Rounding R>
-struct Decoded {
+struct ItemRow<Int8, R> {
   template <int C>
-  MASCOT_INLINE static StoredRow<Float32, C> open(const Task& task, uint32_t row,
-                                                  Chunks<C> chunks) {
-    const auto* data = static_cast<const int8_t*>(task.items->row(Storage::kInt8, row));
+  MASCOT_INLINE static auto open(const Task& task, uint32_t row, Chunks<C> chunks) {
     float* floats = task.scratch->item.data();
-    decode_int8(data, task.items->table(Storage::kInt8), floats, chunks);
-    return {floats, chunks};
+    decode(Int8{}, data(task, row), task.items->table(kCode<Int8>), floats, chunks);
+    return StoredRow<Float32, Rounding::kNearest, C>{floats, chunks};
   }
   template <int C>
   MASCOT_INLINE static void close(const Task& task, int64_t i, Chunks<C> chunks) {
-    auto* data = static_cast<int8_t*>(task.items->row(Storage::kInt8, task.ratings->item[i]));
-    encode_int8<R>(data, task.items->table(Storage::kInt8), task.scratch->item.data(),
-                   Draws::of_item(task, i), chunks);
+    encode<R>(Int8{}, data(task, task.ratings->item[i]), task.items->table(kCode<Int8>),
+              task.scratch->item.data(), Draws::of_item(task, i), chunks);
+  }
+
+ private:
+  MASCOT_INLINE static int8_t* data(const Task& task, uint32_t row) {
+    return static_cast<int8_t*>(task.items->row(kCode<Int8>, row));
   }
 };
 
@@ -160,10 +162,7 @@ MASCOT_INLINE float dot(const P& p, const Q& q, Chunks<C> chunks) {
 // Bytes of a row that are in use, up to a whole number of cache lines.
 template <int C>
 int64_t line_bytes(const Table& table, Storage storage, Chunks<C> chunks) {
-  int64_t bytes = chunks.count() * kLanes * width_of(storage);
-  if (storage == Storage::kInt8) {
-    bytes += scale_count(chunks.count(), table.scale_chunks) * static_cast<int64_t>(sizeof(float));
-  }
+  const int64_t bytes = row_bytes(storage, chunks.count(), table.scale_chunks);
   return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
@@ -184,7 +183,7 @@ class Lines {
 // The two rows of a later rating. Their lines are asked for one by one between the stores of the
 // present rating: all at once, they fill the core's miss buffers and everything behind them waits
 // (up to 1.6 times slower in FP32 and 2.6 in FP16 where tables exceed the caches:
-// docs/decisions.md).
+// docs/cpu.md).
 struct Ahead {
   Lines user;
   Lines item;
