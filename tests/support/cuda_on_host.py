@@ -17,7 +17,7 @@ from tests.support.worlds import row_codes
 CHECKOUT = Path(__file__).parents[2]
 NATIVE = CHECKOUT / "tests" / "native"
 LOOKUPS = ["direct", "search", "per-row"]
-ARITHMETICS = ["float32", "float16", "mixed", "fixed"]
+ARITHMETIC_NAMES = ["float32", "float16", "mixed", "fixed"]
 WHOLE_ROW_BITS = 30
 CODES = sorted(by_code(STORAGES))
 
@@ -235,7 +235,7 @@ class HostWorld:
         """Run one epoch in another arithmetic than float32."""
         rates = np.array([*rates, 0, quantiser], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
-        function, code = self.kernels.mascot_update_by_arithmetic, ARITHMETICS.index(arithmetic)
+        function, code = self.kernels.mascot_update_by_arithmetic, ARITHMETIC_NAMES.index(arithmetic)
         _call(function, self.view, code, rates, counters, store, grid)
 
     def _finished(self, sums, rates):
