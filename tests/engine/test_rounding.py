@@ -80,6 +80,7 @@ def test_what_fits_stays_and_what_does_not_goes_to_a_neighbour(edges):
 # float32 exponents: normal halves, the smallest normal, subnormals, below the smallest subnormal
 @pytest.mark.parametrize("exponent", [-30, -27, -25, -24, -20, -15, -14, -13, -6, -3, 0, 1, 5, 15])
 @pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.hardening
 def test_the_mean_of_ten_million_stores_is_the_value(exponent, sign):
     """Within 4 sigma, for values spread over one exponent's range; bits decided in int64."""
     n, k = 78_125, 128

@@ -7,6 +7,8 @@ import pytest
 from tests.pipeline.workspace import clone_checkout, stages_run
 from tests.studies.test_dependencies import FIGURES, STAGES
 
+pytestmark = pytest.mark.hardening
+
 STUDY = "studies/paper/dvc.yaml"
 RESULTS = "studies/paper/results/smoke"
 DATA = "synthetic ml-1m"

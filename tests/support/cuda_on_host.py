@@ -235,7 +235,8 @@ class HostWorld:
         """Run one epoch in another arithmetic than float32."""
         rates = np.array([*rates, 0, quantiser], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
-        function, code = self.kernels.mascot_update_by_arithmetic, ARITHMETIC_NAMES.index(arithmetic)
+        code = ARITHMETIC_NAMES.index(arithmetic)
+        function = self.kernels.mascot_update_by_arithmetic
         _call(function, self.view, code, rates, counters, store, grid)
 
     def _finished(self, sums, rates):
