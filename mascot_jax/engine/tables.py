@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,10 @@ from mascot_jax.engine.codec import encode
 from mascot_jax.tables.rows import AT_A_TIME, Rows
 from mascot_jax.tables.storage import STORAGES, Storage
 from mascot_jax.tables.table import Table
+
+SMALL: Final = 1 << 25
+"""Bytes. Smaller arrays gain nothing from huge pages and are copied as a whole: writing rows in
+place compiles a program for each shape, a tenth of a second before a first prediction."""
 
 
 def allocate(rows: int, factors: int, storage: Storage) -> jax.Array:
@@ -79,13 +83,17 @@ def encoded(
 
 
 def _fill(rows: Rows, storage: Storage) -> jax.Array:
+    """Return one storage's array with its live rows; the rest of a large array is untouched."""
+    live = np.flatnonzero(rows.in_storage(storage))
+    stride, elements = storage.stride(rows.factors), storage.elements(rows.factors)
+    if len(rows) * stride * storage.dtype.itemsize < SMALL:
+        small = np.zeros((len(rows), stride), dtype=storage.dtype)
+        if live.size:
+            small[live, :elements] = rows.stored[storage.name]
+        return jnp.array(small)
     array = allocate(len(rows), rows.factors, storage)
-    if storage.name not in rows.stored:
-        return array
-    stored, live = rows.stored[storage.name], np.flatnonzero(rows.in_storage(storage))
-    width = storage.stride(rows.factors) - storage.elements(rows.factors)
     for part in parts(live.size, AT_A_TIME):
-        padded = np.pad(stored[part], ((0, 0), (0, width)))
+        padded = np.pad(rows.stored[storage.name][part], ((0, 0), (0, stride - elements)))
         array = _put(array, live[part].astype(np.uint32), padded)
     return array
 

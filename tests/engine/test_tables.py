@@ -31,7 +31,9 @@ def assert_same(rows, others):
 
 @pytest.mark.parametrize("storage", INT8, ids=lambda s: s.name)
 @pytest.mark.parametrize("factors", [1, 40, 300])
-def test_rows_of_every_storage_come_back_from_the_device(factors, storage):
+@pytest.mark.parametrize("small", [0, tables.SMALL], ids=["large", "small"])
+def test_rows_of_every_storage_come_back_from_the_device(factors, storage, small, monkeypatch):
+    monkeypatch.setattr(tables, "SMALL", small)
     rows = make_rows(storage, factors)
     table = to_device(rows)
     assert (len(table), table.groups, list(table.stored)) == (12, 5, sorted(rows.stored))
@@ -48,6 +50,7 @@ def test_rows_of_every_storage_come_back_from_the_device(factors, storage):
 def test_so_do_rows_that_are_converted_a_few_at_a_time(monkeypatch):
     whole = make_rows(STORAGES["int8-32"])
     monkeypatch.setattr(tables, "AT_A_TIME", 2)
+    monkeypatch.setattr(tables, "SMALL", 0)
     rows = make_rows(STORAGES["int8-32"])
     assert_same(rows, whole)
     assert_same(to_host(to_device(rows)), whole)
