@@ -163,7 +163,7 @@ def test_predict_takes_one_and_many(fitted):
     assert fitted.predict([user, user], item).tolist() == [one, one]
     assert fitted.predict(pd.Series([user]), pl.Series([item])).tolist() == [one]
     assert fitted.predict([], []).shape == (0,)
-    with pytest.raises(DataError, match="give as many of each"):
+    with pytest.raises(DataError, match="give equally many"):
         fitted.predict([user, user], [item, item, item])
 
 
