@@ -39,31 +39,25 @@ class Strata(NamedTuple):
 class Ratings:
     """Ratings in numbered order; a rating's number is its position.
 
-    Attributes
-    ----------
-    users, items
-        uint32 ``(n,)``: rows of the factor tables.
-    ratings
-        float32 ``(n,)``. ``make_ratings`` leaves all three arrays on the host; laying them out
-        moves them to a device.
-    user_count, item_count
-        Number of users, and of items; all of ``users`` and ``items`` are below these.
-    strata
-        Blocks that ``mascot_jax.engine.layout`` made; None if there are none.
-    order
-        Order (``train.order``) that the ratings are laid out in; ``shuffled`` is as they came.
-    conflict_free
-        Whether blocks are visited so that no two threads ever work on the same row.
+    ``make_ratings`` leaves the three arrays on the host; laying them out moves them to a device.
     """
 
     users: jax.Array | NDArray[np.uint32]
+    """uint32 ``(n,)``: rows of the table of user factors."""
     items: jax.Array | NDArray[np.uint32]
+    """uint32 ``(n,)``: rows of the table of item factors."""
     ratings: jax.Array | NDArray[np.float32]
+    """float32 ``(n,)``."""
     user_count: int
+    """Number of user rows."""
     item_count: int
+    """Number of item rows."""
     strata: Strata | None = None
+    """Blocks that ``engine.layout`` made; None if there are none."""
     order: str = "shuffled"
+    """Order (``train.order``) that the ratings are laid out in; ``shuffled`` is as they came."""
     conflict_free: bool = False
+    """Whether blocks are visited so that no two threads ever work on the same row."""
 
     def __len__(self) -> int:
         return int(self.users.shape[0])
