@@ -144,5 +144,5 @@ def _digest(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
     for name in sorted(tensors):
         tensor = np.ascontiguousarray(tensors[name])
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
-        digest.update(tensor.data.cast("B") if tensor.size else b"")
+        digest.update(tensor.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

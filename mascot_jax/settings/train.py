@@ -157,7 +157,7 @@ class TrainSettings(Settings):
         method = METHODS[self.method]
         if self.factors <= MOST_HELD_FACTORS_ON_CUDA:
             return None
-        if (self.storage or method.storage).startswith("int8"):
+        if STORAGES[self.storage or method.storage].scale_block:
             return f"cuda trains int8 rows of up to {MOST_HELD_FACTORS_ON_CUDA} factors only"
         if method.compares:
             return f"cuda has {self.method} for up to {MOST_HELD_FACTORS_ON_CUDA} factors only"

@@ -59,7 +59,7 @@ BAD_WORLDS = {
     "one start more than codes": lambda w: w._replace(
         items=replace(w.items, starts=w.items.starts[:-1])
     ),
-    "must be float32, float16 or int8": lambda w: w._replace(
+    "must be float32, ": lambda w: w._replace(
         users=replace(w.users, stored={"float32": w.users.stored["float32"].astype(jnp.int32)})
     ),
     "at most 65536 groups": lambda w: w._replace(

@@ -172,6 +172,7 @@ def assert_like_the_cpus(got, wanted, before, codes):
     """
     largest = np.maximum(np.abs(before), np.abs(wanted))
     single, half, byte = (codes == code for code in range(3))
+    assert (single | half | byte).all()
     np.testing.assert_allclose(got[single], wanted[single], rtol=1e-6, atol=3e-7)
     error = np.abs(got - wanted)
     assert (error[half] <= np.spacing(largest[half].astype(np.float16))).all()

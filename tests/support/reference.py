@@ -82,7 +82,7 @@ def lists(pieces, user_code, item_code):
 
     pieces: [(begin, end)]; user_code, item_code: uint8 [ratings], the storages of each one's rows.
     """
-    pair = user_code + 4 * item_code
+    pair = user_code.astype(np.int64) << 8 | item_code
     visits = []
     for begin, end in pieces:
         part = pair[begin:end]

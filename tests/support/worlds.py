@@ -14,11 +14,13 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings, make_ratings
 from mascot_jax.engine.tables import allocate, to_host
 from mascot_jax.tables.groups import Grouping
-from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES
+from mascot_jax.tables.storage import FLOAT16, FLOAT32, STORAGES, by_code
 from mascot_jax.tables.table import Table
 from mascot_jax.training.problem import Problem, prepare
 
 ONE = Execution(1)
+UNSCALED = [storage.name for storage in STORAGES.values() if not storage.scale_block]
+"""Storages without scales; of those with, one at a time is in a table."""
 RATES = (0.05, 0.01, 0.015)
 """Learning rate and regularisation, unless a test sets its own."""
 
@@ -54,7 +56,7 @@ def make_table(factors, starts, codes, int8="int8-32"):
     rows, k = factors.shape
     code_of_row = np.repeat(codes, np.diff(starts))
     stored = {}
-    for storage in (FLOAT32, FLOAT16, STORAGES[int8]):
+    for storage in by_code([*UNSCALED, int8]).values():
         table = np.full((rows, storage.stride(k)), 77, dtype=storage.dtype)
         live = code_of_row == storage.code
         table[live] = 0
@@ -78,12 +80,12 @@ def live_rows(table):
     return to_host(table).dense()
 
 
+INT8 = STORAGES["int8-32"].code
 CODES = {
-    "float32": [0],
-    "float16": [1],
-    "int8": [2],
-    "mixed": [0, 1],
-    "all": [2, 0, 1],
+    **{name: [STORAGES[name].code] for name in UNSCALED},
+    "int8": [INT8],
+    "mixed": [FLOAT32.code, FLOAT16.code],
+    "all": [INT8, *(STORAGES[name].code for name in UNSCALED)],
 }
 """Storages of the groups, in turn."""
 

@@ -45,9 +45,9 @@ def stored(**changed):
 BAD = {
     "users: 4 groups with 6 starts": replace(ROWS, codes=CODES[1:]),
     "users: groups are in a storage that the file does not hold": [
-        replace(ROWS, codes=np.where(CODES == 2, 3, CODES).astype(np.uint8)),
+        replace(ROWS, codes=np.where(CODES == 2, 250, CODES).astype(np.uint8)),
         replace(ROWS, stored={n: s for n, s in ROWS.stored.items() if n != "float16"}),
-        stored(bfloat16=ROWS.stored["float16"]),
+        stored(int9=ROWS.stored["float16"]),
     ],
     "cannot be in one table": stored(**{"int8-64": ROWS.stored["int8-32"]}),
     r"float32 factors are float32 \(2, 39\)": stored(float32=DENSE[:2, 1:]),

@@ -21,7 +21,7 @@ def test_promotion_ends_in_float32():
 def test_storages_of_one_table_have_codes_of_their_own_and_lower_ones_are_wider(storage):
     chain = promotions(storage)
     assert list(by_code(s.name for s in chain)) == [s.code for s in chain]
-    assert all(np.diff([s.code for s in chain]) == -1)
+    assert all(np.diff([s.code for s in chain]) < 0)
 
 
 @pytest.mark.parametrize(
