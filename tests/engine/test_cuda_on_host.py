@@ -17,7 +17,7 @@ from tests.support.reference import stream_key
 from tests.support.worlds import CODES, make_table
 
 FACTORS = [1, 7, 32, 33, 64, 100, 128, 200, 256]
-MORE_THAN_REGISTERS_HOLD = 300
+MOST_HELD, MORE_THAN_REGISTERS_HOLD = 256, 300
 RATES = (0.05, 0.01, 0.015)
 SEED, EPOCH = 3, 2
 DITHER = stream_key(SEED, EPOCH, 3)
@@ -69,6 +69,29 @@ def test_a_run_reads_and_writes_its_users_row_once(library, lengths, codes, stor
     host = HostWorld(library, world, 100)
     host.update(RATES, SEED, EPOCH, store=store, stochastic=stochastic)
     assert_factors(host, *run_reference(host, world, store, DITHER if stochastic else None)[:2])
+
+
+@pytest.mark.parametrize("stochastic", [False, True], ids=["nearest", "stochastic"])
+@pytest.mark.parametrize("store", [False, True], ids=["add", "store"])
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("factors", [33, 100, 256, MORE_THAN_REGISTERS_HOLD])
+def test_kernels_for_the_storages_that_there_are_compute_the_same(
+    library, factors, codes, store, stochastic
+):
+    world = in_runs(make_world(factors, codes, count=61), [1, 4, 2])  # one warp
+    if factors > MOST_HELD:
+        world = world.only("float32", "float16")
+    any_storage, bare = (HostWorld(library, w, factors) for w in (world, world.bare()))
+    for sample_ratio in (0.0, 0.4):
+        sums = [
+            host.update(RATES, SEED, EPOCH, sample_ratio, store=store, stochastic=stochastic)
+            for host in (any_storage, bare)
+        ]
+        for side in range(2):
+            np.testing.assert_array_equal(sums[0][side], sums[1][side])
+    assert_factors(bare, any_storage.users.live_rows(), any_storage.items.live_rows())
+    bare.stream(SEED, EPOCH)
+    assert_factors(bare, any_storage.users.live_rows(), any_storage.items.live_rows())
 
 
 @pytest.mark.parametrize("stochastic", [False, True], ids=["nearest", "stochastic"])

@@ -137,22 +137,31 @@ class HostSide:
 
     @property
     def view(self):
-        tables = [self.tables[self.storages[code].name] for code in CODES]
         return _Side(
-            tuple((table.ctypes.data, table.shape[1], 0) for table in tables),
+            tuple(map(self._table, CODES)),
             self.starts.ctypes.data, self.codes.ctypes.data, len(self.codes), self.rows,
             self.metadata.ctypes.data,
         )  # fmt: skip
 
+    def _table(self, code):
+        if code not in self.storages:
+            return (None, 0, 0)  # no group is in this storage
+        table = self.tables[self.storages[code].name]
+        return (table.ctypes.data, table.shape[1], 0)
+
     @property
     def block(self):
         """Components of int8 that share a scale."""
-        return self.storages[2].scale_block
+        return self._int8.scale_block
 
     @property
     def shape(self):
-        whole = self.storages[2].scales(self.factors) == 1
+        whole = self._int8.scales(self.factors) == 1
         return _Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
+
+    @property
+    def _int8(self):
+        return self.storages.get(2, STORAGES["int8-32"])
 
     def write_metadata(self):
         _call(self.kernels.mascot_write_metadata, self.view)
@@ -235,7 +244,10 @@ class HostWorld:
         """Run one epoch in another arithmetic than float32."""
         rates = np.array([*rates, 0, quantiser], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
-        function, code = self.kernels.mascot_update_by_arithmetic, ARITHMETIC_NAMES.index(arithmetic)
+        function, code = (
+            self.kernels.mascot_update_by_arithmetic,
+            ARITHMETIC_NAMES.index(arithmetic),
+        )
         _call(function, self.view, code, rates, counters, store, grid)
 
     def _finished(self, sums, rates):
