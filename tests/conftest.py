@@ -30,6 +30,7 @@ NEED_THE_CHECKOUT = [
     "engine/test_cuda_arithmetic_on_host.py",
     "engine/test_cuda_on_host.py",
     "test_docs.py",
+    "test_gpu_machine.py",
     "test_rooms.py",
     "engine/test_native.py",
     "engine/test_parallel.py",
