@@ -48,6 +48,11 @@ MOST_HELD = 256
 """Factors of the longest row with int8's tables, though no group be in them."""
 
 
+def named(value):
+    """What a test is called by, of an execution."""
+    return f"{value.lookup}-{value.writes}" if isinstance(value, Execution) else None
+
+
 def cases(all_factors):
     """Factors, storages and executions: other lookups where storages differ, for one k.
 
@@ -189,7 +194,7 @@ def assert_like_the_cpus(got, wanted, before, codes):
     assert (error[byte] <= largest[byte].max(axis=1, keepdims=True, initial=0) / 126).all()
 
 
-@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FACTORS))
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FACTORS), ids=named)
 def test_an_epoch_without_collisions_is_the_cpus(factors, codes, execution):
     assert_an_epoch_is_the_cpus(factors, codes, execution, lambda world: world)
 
@@ -300,7 +305,7 @@ def test_a_full_word_is_float32(factors, writes):
     np.testing.assert_array_equal(got[1], wanted[1])
 
 
-@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW), ids=named)
 def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
     world = make_world(factors, codes, count=3000)
     if factors > MOST_HELD:
@@ -314,7 +319,7 @@ def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
             assert not table[live][:, factors:padded].any()
 
 
-@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW), ids=named)
 def test_sums_are_those_of_the_sampled_ratings(factors, codes, execution):
     with on_cpu():
         cpus = visit(diagonal(factors, codes, 3000).bare(), sample_ratio=0.3)[2:]
