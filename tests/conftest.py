@@ -40,6 +40,7 @@ ONCE_IS_ENOUGH = [
     "engine/test_cuda_handlers.py",
     "engine/test_deterministic.py",
     "engine/test_gpu.py",
+    "engine/test_gpu_compiler.py",
     "engine/test_kernels.py",
     "engine/test_quantised.py",
     "engine/test_rounding.py",

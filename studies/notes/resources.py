@@ -26,7 +26,7 @@ PATHS = sorted((ROOT / "ffi" / "cuda").glob("*.cu"))
 GENERIC = 0
 """The number of chunks that stands for any k."""
 FACTORS_PER_CHUNK = 32
-MOST_SPILLED = 128
+MOST_SPILLED = 64
 """Bytes stored and loaded."""
 
 FUNCTION = re.compile(r"Compiling entry function '(.+)' for '")
@@ -152,7 +152,8 @@ def _short(name: str) -> str:
     name = _output(tool, name).strip()
     name = re.sub(r"\(int\)|\(bool\)|mascot::|cuda::|\(anonymous namespace\)::|void ", "", name)
     name = re.sub(r"StorageList<([^>]*)>", lambda m: m.group(1).replace(", ", "+"), name)
-    return name.split("(")[0].replace(", 0>", ", false>").replace(", 1>", ", true>")
+    name = name.split("(")[0].replace(" >", ">")
+    return name.replace(", 0>", ", false>").replace(", 1>", ", true>")
 
 
 def _output(*command: str) -> str:
