@@ -224,6 +224,21 @@ def test_blocks_add_their_sums_up(library):
     assert one.users[:, 41].sum() == pytest.approx(450, abs=60)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_order_in_which_warps_run_does_not_matter(library, seed):
+    world = in_runs(make_world(33, "all", count=61), [1, 4])  # one of them has the ratings
+    fixed, random = HostWorld(library, world, 33), HostWorld(library, world, 33)
+    wanted = fixed.update(RATES, SEED, EPOCH, 0.4, held=(5, 5))
+    library.mascot_set_schedule(seed)
+    try:
+        found = random.update(RATES, SEED, EPOCH, 0.4, held=(5, 5))
+    finally:
+        library.mascot_set_schedule(0)
+    assert_factors(random, fixed.users.live_rows(), fixed.items.live_rows())
+    np.testing.assert_array_equal(found.users, wanted.users)
+    np.testing.assert_array_equal(found.items, wanted.items)
+
+
 def test_measuring_does_not_change_the_factors(library):
     world = make_world(64, "all", count=61)
     plain, measured = HostWorld(library, world, 64), HostWorld(library, world, 64)

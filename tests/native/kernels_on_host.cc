@@ -38,6 +38,8 @@ void update_by_arithmetic(const Pass& pass, const Training& training, int64_t gr
 
 extern "C" {
 
+void mascot_set_schedule(int64_t seed) { fibres::schedule = static_cast<uint64_t>(seed); }
+
 int64_t mascot_sums_width(int64_t factors) { return sums_width(factors); }
 
 void mascot_update(const Pass* pass, const float* rates, const uint32_t* counters, float* sums,
