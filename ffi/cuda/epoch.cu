@@ -22,8 +22,10 @@ cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding round
 
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream) {
   return with_chunks(pass.shape.factors, [&](auto chunks) {
-    return launch(stream_kernel<decltype(chunks)::value>, pass, shared_bytes(pass, 0, Held{}),
-                  pass.ratings.count, stream, training);
+    return with_storages(pass, [&](auto list) {
+      return launch(stream_kernel<decltype(chunks)::value, decltype(list)>, pass,
+                    shared_bytes(pass, 0, Held{}), pass.ratings.count, stream, training);
+    });
   });
 }
 

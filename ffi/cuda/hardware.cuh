@@ -34,12 +34,6 @@ struct alignas(4 * N) Words {
 
 namespace mascot::cuda {
 
-// A number that the compiler cannot know to be the same in the next turn of a loop.
-__device__ inline int opaque(int value) {
-  asm volatile("" : "+r"(value));
-  return value;
-}
-
 // ---- 4, 8 or 16 bytes of a row
 
 template <int N>

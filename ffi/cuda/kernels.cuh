@@ -14,7 +14,7 @@ namespace mascot::cuda {
 // The parts of a block's shared memory, one behind the other, each a multiple of 16 bytes.
 struct Shared {
   static constexpr int64_t kCommon = (sizeof(Common) + 15) / 16 * 16;
-  static constexpr int64_t kPlans = kWarps * kPiece * sizeof(Planned);
+  static constexpr int64_t kWalk = kWarps * sizeof(WarpMemory);
 
   char* memory;
   int64_t user_groups;  // bytes
@@ -28,10 +28,10 @@ struct Shared {
         item_groups(shared_bytes(pass.items, pass.lookup)),
         rows(chunks * int64_t{kThreads} * static_cast<int64_t>(sizeof(Words<4>))) {}
 
-  MASCOT_HD int64_t bytes() const { return kCommon + kPlans + user_groups + item_groups + rows; }
+  MASCOT_HD int64_t bytes() const { return kCommon + kWalk + user_groups + item_groups + rows; }
   __device__ Common* common() const { return reinterpret_cast<Common*>(memory); }
-  __device__ Planned* plans() const { return reinterpret_cast<Planned*>(memory + kCommon); }
-  __device__ char* of_users() const { return memory + kCommon + kPlans; }
+  __device__ WarpMemory* walk() const { return reinterpret_cast<WarpMemory*>(memory + kCommon); }
+  __device__ char* of_users() const { return memory + kCommon + kWalk; }
   __device__ char* of_items() const { return of_users() + user_groups; }
   __device__ Words<4>* begin_of_runs() const {
     return reinterpret_cast<Words<4>*>(of_items() + item_groups) + threadIdx.x;
@@ -66,23 +66,20 @@ __device__ inline uint64_t epoch_key(const Training& training, Stream stream) {
   return stream_key(training.counters[0], training.counters[1], stream);
 }
 
-// Thread blocks that a multiprocessor should hold at once: registers are divided accordingly, by
-// what a kernel keeps in them. An epoch that measures has its shared memory to divide, too.
-template <int C, bool Samples, bool kStochastic = false>
+// Thread blocks that a multiprocessor should hold at once: 4, 3 and 2 leave a thread 64, 80 and 128
+// registers, as its kernel needs. An epoch that measures has its shared memory to divide, too.
+template <int C, class List, bool Samples = false, bool kStochastic = false>
 constexpr int resident() {
-  if (C == 8) return 1;
-  if (Samples) return kStochastic && C == 4 ? 1 : 2;
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-  return kStochastic ? 2 : C == 2 ? 3 : 2;  // without vector reductions, there is more to keep
-#else
-  return kStochastic ? (C == 2 ? 3 : 2) : C == 2 ? 4 : 3;
-#endif
+  constexpr bool kScaled = kHas<Int8, List>, kInHalf = !kScaled && !kHas<Float32, List>;
+  if (C == 8) return kScaled || Samples || (kStochastic && !kInHalf) ? 1 : 2;
+  const int blocks = (C == 2 || (C == 4 && kInHalf) ? 4 : 3) - kStochastic - kScaled;
+  return Samples || blocks < 2 ? 2 : blocks;
 }
 
 // One epoch. The host does not know whether it measures (that would mean waiting for the device),
 // so both variants are launched, and the one that is not meant returns.
-template <int C, template <int> class Rounding, bool Samples>
-__global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding<kWide>::kDraws>())
+template <int C, class List, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<C, List, Samples, Rounding<kWide>::kDraws>())
     update_kernel(const __grid_constant__ Pass pass, const Training training, const Held held) {
   const float sample_ratio = training.rates[3];
   if ((sample_ratio > 0) != Samples) return;
@@ -100,36 +97,36 @@ __global__ void __launch_bounds__(kThreads, resident<C, Samples, Rounding<kWide>
   if constexpr (Samples) {
     const Collector collector = {shared.sums(), training.sums, pass, held};
     collector.clear();
-    UpdateRating<C, Rounding, Collector> visit = {pass, add, shared.begin_of_runs(),
-                                                  *shared.common(), collector};
-    walk(pass, *shared.common(), shared.plans(), visit);
+    UpdateRating<C, List, Rounding, Collector> visit = {pass, add, shared.begin_of_runs(),
+                                                        *shared.common(), collector};
+    walk(pass, *shared.common(), shared.walk(), visit);
     collector.flush();
   } else {
-    UpdateRating<C, Rounding, NoSamples> visit = {
+    UpdateRating<C, List, Rounding, NoSamples> visit = {
         pass, add, shared.begin_of_runs(), *shared.common(), {}};
-    walk(pass, *shared.common(), shared.plans(), visit);
+    walk(pass, *shared.common(), shared.walk(), visit);
   }
 }
 
-template <int C>
-__global__ void __launch_bounds__(kThreads, resident<C, false>())
+template <int C, class List>
+__global__ void __launch_bounds__(kThreads, resident<C, List>())
     stream_kernel(const __grid_constant__ Pass pass, const Training training) {
   MASCOT_SHARED_MEMORY(memory);
   const Shared shared(memory, pass, 0);
   prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0}, {}, {});
-  StreamRating<C> visit = {pass};
-  walk(pass, *shared.common(), shared.plans(), visit);
+  StreamRating<C, List> visit = {pass};
+  walk(pass, *shared.common(), shared.walk(), visit);
 }
 
 // Pieces in any order: the key is arbitrary.
 template <int C>
-__global__ void __launch_bounds__(kThreads, resident<C, false>())
+__global__ void __launch_bounds__(kThreads, resident<C, StorageList<Float32, Float16>>())
     predict_kernel(const __grid_constant__ Pass pass, float* predictions) {
   MASCOT_SHARED_MEMORY(memory);
   const Shared shared(memory, pass, 0);
   prepare(pass, shared, {}, {}, {});
-  PredictRating<C> visit = {pass, predictions};
-  walk(pass, *shared.common(), shared.plans(), visit);
+  PredictRating<C, Storages> visit = {pass, predictions};
+  walk(pass, *shared.common(), shared.walk(), visit);
 }
 
 // Calls body(chunks) with the smallest constant that holds k, or with 0 beyond 256.
@@ -139,6 +136,20 @@ auto with_chunks(int64_t factors, const Body& body) {
   if (factors <= 128) return body(std::integral_constant<int, 4>{});
   if (factors <= 256) return body(std::integral_constant<int, 8>{});
   return body(std::integral_constant<int, 0>{});
+}
+
+// Calls body(list) with the storages that rows may be in: one of FP32 and FP16, both, or all there
+// are. Whatever is not in the list costs a kernel nothing.
+template <class Body>
+auto with_storages(const Pass& pass, const Body& body) {
+  const auto has = [&](Storage storage) {
+    const auto code = static_cast<int>(storage);
+    return pass.users.tables[code].data != nullptr || pass.items.tables[code].data != nullptr;
+  };
+  if (has(kCode<Int8>)) return body(Storages{});
+  if (!has(kCode<Float16>)) return body(StorageList<Float32>{});
+  if (!has(kCode<Float32>)) return body(StorageList<Float16>{});
+  return body(StorageList<Float32, Float16>{});
 }
 
 }  // namespace mascot::cuda

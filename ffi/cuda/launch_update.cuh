@@ -21,8 +21,8 @@ inline Held held_groups(const Pass& pass, int chunks, const Device& device) {
           static_cast<uint32_t>(std::min(pass.items.groups, rows - users))};
 }
 
-template <int C, template <int> class Rounding>
-cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaStream_t stream) {
+template <int C, class List, template <int> class Rounding>
+cudaError_t launch_kernels(const Pass& pass, const Training& training, cudaStream_t stream) {
   Device device;
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
@@ -30,15 +30,18 @@ cudaError_t launch_with_chunks(const Pass& pass, const Training& training, cudaS
     const int64_t shared = shared_bytes(pass, C, held);
     return launch(kernel, pass, shared, most_in_flight(pass), stream, training, held);
   };
-  error = launch_with(update_kernel<C, Rounding, false>, Held{});
+  error = launch_with(update_kernel<C, List, Rounding, false>, Held{});
   if (error != cudaSuccess) return error;
-  return launch_with(update_kernel<C, Rounding, true>, held_groups(pass, C, device));
+  return launch_with(update_kernel<C, List, Rounding, true>, held_groups(pass, C, device));
 }
 
 template <template <int> class Rounding>
 cudaError_t launch_update(const Pass& pass, const Training& training, cudaStream_t stream) {
   return with_chunks(pass.shape.factors, [&](auto chunks) {
-    return launch_with_chunks<decltype(chunks)::value, Rounding>(pass, training, stream);
+    return with_storages(pass, [&](auto list) {
+      return launch_kernels<decltype(chunks)::value, decltype(list), Rounding>(pass, training,
+                                                                               stream);
+    });
   });
 }
 

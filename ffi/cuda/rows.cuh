@@ -13,10 +13,10 @@ namespace mascot::cuda {
 
 // How rows are spread over a tile: lane l holds V consecutive components of every chunk. C is k in
 // units of 32, rounded up to 2, 4 or 8 (k = 256), and rows are held in registers; 0 leaves it to
-// run time, and them in memory. S: the storage of all rows; void leaves it to run time.
-template <int V, int C, class S = void>
+// run time, and them in memory. List: the storages that there are.
+template <int V, int C, class List>
 struct Layout {
-  using Stored = S;
+  using Stored = Fitting<V, List>;
   static constexpr int kVector = V;
   static constexpr int kChunk = kTile * V;
   static constexpr int kHeld = C / (V / 4);
@@ -47,11 +47,7 @@ struct Layout {
 // Calls body(S) with the type of the storage of a row.
 template <class L, class Body>
 __device__ void with_storage(Storage storage, const Body& body) {
-  if constexpr (std::is_void_v<typename L::Stored>) {
-    with_storage_in<L::kVector>(Storages{}, storage, body);
-  } else {
-    body(typename L::Stored{});
-  }
+  with_storage_in(typename L::Stored{}, storage, body);
 }
 
 // Where a lane finds its components of a row.
@@ -63,10 +59,10 @@ class Place {
   using Packed = Words<L::kVector * kBytes<S> / 4>;
 
   __device__ Place(const Side& side, Storage storage, uint32_t row, const RowShape& shape)
-      : storage_(storage), shape_(shape) {
-    const Table& table = side.tables[static_cast<int>(storage)];
+      : storage_(storage_among(typename L::Stored{}, storage)), shape_(shape) {
+    const Table& table = side.tables[static_cast<int>(storage_)];
     const int64_t element = static_cast<int64_t>(row) * table.stride + L::component(0);
-    data_ = static_cast<char*>(table.data) + (element << byte_bits(storage));
+    data_ = static_cast<char*>(table.data) + (element << byte_bits(storage_));
   }
 
   __device__ Storage storage() const { return storage_; }
@@ -178,12 +174,6 @@ class UnheldRow {
   const Place<L>& place_;
   const RowShape& shape_;
 };
-
-// A pass's rows, for one rating. The compiler must not take what follows from it out of the loop
-// over ratings: it would keep that in registers, and spill.
-__device__ inline RowShape shape_for_rating(const Pass& pass) {
-  return {opaque(pass.shape.factors), opaque(pass.shape.scale_bits)};
-}
 
 // In place of a user's row, where it is not held.
 template <class L>

@@ -10,7 +10,7 @@ namespace mascot::cuda {
 inline constexpr unsigned kTableThreads = 256;
 
 // Rows of any length and storage.
-using TableLayout = Layout<kWide, 0>;
+using TableLayout = Layout<kWide, 0, Storages>;
 
 // Calls body(row, group) for every row of a side; all threads of a tile take the same ones.
 template <class Body>

@@ -54,7 +54,7 @@ __device__ float lost_by_store(Storage storage, const After& after, const Roundi
       });
     }
   });
-  if constexpr (L::kHeld > 0) {
+  if constexpr (L::kHeld > 0 && kHas<Int8, typename L::Stored>) {
     const bool is_int8 = storage == kCode<Int8>;
     if (!__any_sync(kAllLanes, is_int8)) return lost;
     HeldRow<L> exact;
@@ -116,12 +116,14 @@ __device__ void load_rows(const Pass& pass, const Planned& planned, const Turn& 
   q = decode(loaded, planned.item_storage(), shape);
 }
 
-// Visits ratings to train on them. C: as in Layout. Rounding: Nearest or Stochastic. Samples:
-// Collector or NoSamples.
-template <int C, template <int> class Rounding, class Samples>
+// Visits ratings to train on them. C and List: as in Layout. Rounding: Nearest or Stochastic.
+// Samples: Collector or NoSamples.
+template <int C, class List, template <int> class Rounding, class Samples>
 struct UpdateRating {
+  using Stored = List;
   template <int V>
-  using User = std::conditional_t<(C > 0), HeldRow<Layout<V, C>>, Nothing<Layout<V, C>>>;
+  using User =
+      std::conditional_t<(C > 0), HeldRow<Layout<V, C, List>>, Nothing<Layout<V, C, List>>>;
 
   const Pass& pass;
   bool add;
@@ -132,7 +134,7 @@ struct UpdateRating {
   template <class L>
   __device__ void rating(HeldRow<L>& p, const Planned& planned, const Piece& piece,
                          const Turn& turn) {
-    const RowShape shape = shape_for_rating(pass);
+    const RowShape& shape = pass.shape;
     const Place<L> item = item_place<L>(pass, planned, shape);
     HeldRow<L> q;
     // Added is what a run has changed: the row as it was waits in shared memory for the run's end.
@@ -140,7 +142,7 @@ struct UpdateRating {
       if (add) L::for_chunks(shape.factors, [&](int c) { begin[c * kThreads] = user.words[c]; });
     });
     const float error = planned.rating - dot<L>(p, q, shape.factors);
-    const Rounding<L::kVector> rounding(common, planned.number(piece), opaque(L::component(0)));
+    const Rounding<L::kVector> rounding(common, planned.number(piece), L::component(0));
     sample<L>(planned, shape, p, q, rounding, error, turn.active);
     update(item, shape, p, q, rounding, error, turn.active);
     store_int8<L, RatedSide::kItem>(item, q, shape, rounding, turn.active);
@@ -152,12 +154,12 @@ struct UpdateRating {
   // Rows that are not held are written after each rating.
   template <class L>
   __device__ void rating(Nothing<L>, const Planned& planned, const Piece& piece, const Turn& turn) {
-    const RowShape shape = shape_for_rating(pass);
+    const RowShape& shape = pass.shape;
     const Place<L> user = user_place<L>(pass, planned, shape),
                    item = item_place<L>(pass, planned, shape);
     const UnheldRow<L> p(user, shape), q(item, shape);
     const float error = planned.rating - dot<L>(p, q, shape.factors);
-    const Rounding<L::kVector> rounding(common, planned.number(piece), opaque(L::component(0)));
+    const Rounding<L::kVector> rounding(common, planned.number(piece), L::component(0));
     sample<L>(planned, shape, p, q, rounding, error, turn.active);
     if (!turn.active) return;
     const auto [eta, user_reg, item_reg] = common.rates;
@@ -243,10 +245,12 @@ struct UpdateRating {
 };
 
 // Visits ratings to predict them.
-template <int C>
+template <int C, class List>
 struct PredictRating {
+  using Stored = List;
   template <int V>
-  using User = std::conditional_t<(C > 0), HeldRow<Layout<V, C>>, Nothing<Layout<V, C>>>;
+  using User =
+      std::conditional_t<(C > 0), HeldRow<Layout<V, C, List>>, Nothing<Layout<V, C, List>>>;
 
   const Pass& pass;
   float* predictions;  // [ratings], in their order
@@ -254,7 +258,7 @@ struct PredictRating {
   template <class L>
   __device__ void rating(HeldRow<L>& p, const Planned& planned, const Piece& piece,
                          const Turn& turn) {
-    const RowShape shape = shape_for_rating(pass);
+    const RowShape& shape = pass.shape;
     HeldRow<L> q;
     load_rows(pass, planned, turn, shape, item_place<L>(pass, planned, shape), p, q,
               [](const Loaded<L>&) {});
@@ -262,7 +266,7 @@ struct PredictRating {
   }
   template <class L>
   __device__ void rating(Nothing<L>, const Planned& planned, const Piece& piece, const Turn& turn) {
-    const RowShape shape = shape_for_rating(pass);
+    const RowShape& shape = pass.shape;
     const Place<L> user = user_place<L>(pass, planned, shape),
                    item = item_place<L>(pass, planned, shape);
     const UnheldRow<L> p(user, shape), q(item, shape);
@@ -277,16 +281,17 @@ struct PredictRating {
 };
 
 // Visits ratings to load and store their rows, with no arithmetic: the memory system's bound.
-template <int C>
+template <int C, class List>
 struct StreamRating {
+  using Stored = List;
   template <int V>
-  using User = std::conditional_t<(C > 0), Loaded<Layout<V, C>>, Nothing<Layout<V, C>>>;
+  using User = std::conditional_t<(C > 0), Loaded<Layout<V, C, List>>, Nothing<Layout<V, C, List>>>;
 
   const Pass& pass;
 
   template <class L>
   __device__ void rating(Loaded<L>& p, const Planned& planned, const Piece&, const Turn& turn) {
-    const RowShape shape = shape_for_rating(pass);
+    const RowShape& shape = pass.shape;
     const Place<L> item = item_place<L>(pass, planned, shape);
     const Loaded<L> q = load_row(item, shape, turn.active);
     if (turn.first) p = load_row(user_place<L>(pass, planned, shape), shape, true);
@@ -299,7 +304,7 @@ struct StreamRating {
   template <class L>
   __device__ void rating(Nothing<L>, const Planned& planned, const Piece&, const Turn& turn) {
     if (!turn.active) return;
-    const RowShape shape = shape_for_rating(pass);
+    const RowShape& shape = pass.shape;
     const auto pass_through = [&](const Place<L>& place) {
       write_back(place, shape, [&](auto s, int c) { return place.template load<decltype(s)>(c); });
     };

@@ -12,9 +12,10 @@ namespace mascot::cuda {
 // Visits ratings to train on them. C: as in Layout, but not 0. A: a type of arithmetic.cuh.
 template <int C, class A>
 struct UpdateByArithmetic {
+  using Stored = StorageList<typename A::Stored>;
   template <int V>
-  using User = std::conditional_t<V == A::kVector, Loaded<Layout<V, C, typename A::Stored>>, void>;
-  static constexpr int kHeld = Layout<A::kVector, C>::kHeld;
+  using User = Loaded<Layout<V, C, Stored>>;
+  static constexpr int kHeld = Layout<A::kVector, C, Stored>::kHeld;
 
   const Pass& pass;
   bool add;
@@ -23,7 +24,7 @@ struct UpdateByArithmetic {
 
   template <class L>
   __device__ void rating(Loaded<L>& p, const Planned& planned, const Piece&, const Turn& turn) {
-    const RowShape shape = shape_for_rating(pass);
+    const RowShape& shape = pass.shape;
     const Place<L> item = item_place<L>(pass, planned, shape);
     const Loaded<L> before = load_row(item, shape, turn.active);
     if (turn.first) {
@@ -52,11 +53,11 @@ struct UpdateByArithmetic {
   }
 };
 
-// As resident(), by what is held of a row: of FP16 half as many chunks.
+// As resident().
 template <int C, class A>
 constexpr int resident_in() {
-  constexpr int kHeld = UpdateByArithmetic<C, A>::kHeld;
-  return resident<(kHeld > 2 ? kHeld : 2), false>();
+  if (std::is_same_v<A, InHalf>) return C == 8 ? 3 : 4;
+  return 8 / C;
 }
 
 template <int C, class A>
@@ -67,7 +68,7 @@ __global__ void __launch_bounds__(kThreads, resident_in<C, A>())
   const Shared shared(memory, pass, Visit::kHeld);
   prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0}, {}, {});
   Visit visit = {pass, training.writes == Writes::kAdd, shared.begin_of_runs(), A(training.rates)};
-  walk(pass, *shared.common(), shared.plans(), visit);
+  walk(pass, *shared.common(), shared.walk(), visit);
 }
 
 }  // namespace mascot::cuda

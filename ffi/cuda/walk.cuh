@@ -33,21 +33,25 @@ struct alignas(16) Planned {
   uint32_t user;
   uint32_t item;
   float rating;
-  uint32_t bits;  // from the lowest: 8 of its place in its piece, each row's storage, sampled
+  uint32_t bits;  // from the lowest: 8 of its place in its piece, each row's storage, flags
 
   static constexpr int kUserStorage = 8, kItemStorage = kUserStorage + kCodeBits;
   static constexpr int kSampled = kItemStorage + kCodeBits;
+  static constexpr int kFirst = kSampled + 1, kLast = kFirst + 1;  // of a run
   __device__ int64_t number(const Piece& piece) const {
     return piece.begin + static_cast<int64_t>(bits & 0xffu);
   }
   __device__ Storage user_storage() const { return code_at(kUserStorage); }
   __device__ Storage item_storage() const { return code_at(kItemStorage); }
-  __device__ bool sampled() const { return (bits >> kSampled & 1) != 0; }
+  __device__ bool sampled() const { return flag(kSampled); }
+  __device__ bool first() const { return flag(kFirst); }
+  __device__ bool last() const { return flag(kLast); }
   __device__ bool wide() const {
     return user_storage() == kCode<Float32> || item_storage() == kCode<Float32>;
   }
 
  private:
+  __device__ bool flag(int bit) const { return (bits >> bit & 1) != 0; }
   __device__ Storage code_at(int bit) const {
     return static_cast<Storage>(bits >> bit & ((1u << kCodeBits) - 1));
   }
@@ -56,17 +60,14 @@ struct alignas(16) Planned {
 // A piece's ratings in a warp's shared memory: the wide ones, then the others.
 struct Plan {
   const Planned* ratings;
-  int wide;         // how many
-  int size;         // all of them
-  uint64_t starts;  // of runs, a bit for each place: one user's ratings that follow one another
+  int wide;  // how many
+  int size;  // all of them
+};
 
-  __device__ bool is_start(int place) const { return (starts >> place & 1) != 0; }
-  // The first start of a run from a place on, or end.
-  __device__ int next_start(int place, int end) const {
-    if (place >= end) return end;
-    const int distance = __ffsll(static_cast<long long>(starts >> place)) - 1;
-    return distance < 0 ? end : min(place + distance, end);
-  }
+// A warp's shared memory: its plan, and the pieces that it is to plan next.
+struct WarpMemory {
+  Planned planned[kPiece];
+  Piece pieces[kWarp];
 };
 
 // What the threads of a block have in common. It lives in shared memory: in registers it would
@@ -80,37 +81,53 @@ struct Common {
   Rates rates;
 };
 
-// Two of a piece's ratings as a lane looks them up; there is none at a place beyond its size.
-__device__ inline Planned look_up(const Pass& pass, const Common& common, const Piece& piece,
-                                  uint32_t place) {
+// A row's storage, looked up where there is more than one.
+template <class List>
+__device__ Storage storage_of(const GroupTable& groups, uint32_t row) {
+  if constexpr (kSize<List> == 1) return storage_among(List{}, {});
+  return groups.storage(row);
+}
+
+// Whether ratings of rows in these storages are met in the layout of V components.
+template <int V, class List>
+inline constexpr bool kMeets =
+    V == kWide ? kHas<Float32, List> : !std::is_same_v<Fitting<V, List>, StorageList<>>;
+
+// One of a piece's ratings.
+template <class List>
+__device__ Planned look_up(const Pass& pass, const Common& common, const Piece& piece,
+                           uint32_t place) {
   const int64_t number = piece.begin + place;
   Planned planned = {load_once(pass.ratings.user + number), load_once(pass.ratings.item + number),
                      pass.ratings.rating ? load_once(pass.ratings.rating + number) : 0.0f, place};
-  planned.bits |= static_cast<uint32_t>(common.users.storage(planned.user))
-                  << Planned::kUserStorage;
-  planned.bits |= static_cast<uint32_t>(common.items.storage(planned.item))
-                  << Planned::kItemStorage;
+  const auto user = storage_of<List>(common.users, planned.user);
+  const auto item = storage_of<List>(common.items, planned.item);
+  planned.bits |= static_cast<uint32_t>(user) << Planned::kUserStorage;
+  planned.bits |= static_cast<uint32_t>(item) << Planned::kItemStorage;
   const auto [key, threshold] = common.sampling;
   const bool sampled = threshold != 0 && draw32(key, static_cast<uint64_t>(number)) < threshold;
   planned.bits |= static_cast<uint32_t>(sampled) << Planned::kSampled;
   return planned;
 }
 
-__device__ inline Plan make_plan(const Pass& pass, const Common& common, const Piece& piece,
-                                 Planned* out) {
+template <class List>
+__device__ Plan make_plan(const Pass& pass, const Common& common, const Piece& piece,
+                          Planned* out) {
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
-  Planned mine[kPerLane];
+  // Each lane looks up two of the ratings; there is none at a place beyond the piece's size.
+  Planned mine[kPerLane] = {};  // without, registers would keep the last piece's until then
   bool exists[kPerLane];
 #pragma unroll
   for (int j = 0; j < kPerLane; ++j) {
     const int place = j * kWarp + lane;
     exists[j] = place < piece.size;
-    if (exists[j]) mine[j] = look_up(pass, common, piece, static_cast<uint32_t>(place));
+    if (exists[j]) mine[j] = look_up<List>(pass, common, piece, static_cast<uint32_t>(place));
   }
-  Plan plan = {out, 0, 0, 0};
+  Plan plan = {out, 0, 0};
   __syncwarp();  // the last piece has been read
 #pragma unroll
   for (const bool wide : {true, false}) {
+    if (!(wide ? kMeets<kWide, List> : kMeets<kNarrow, List>)) continue;
 #pragma unroll
     for (int j = 0; j < kPerLane; ++j) {
       const bool listed = exists[j] && mine[j].wide() == wide;
@@ -124,10 +141,15 @@ __device__ inline Plan make_plan(const Pass& pass, const Common& common, const P
 #pragma unroll
   for (int j = 0; j < kPerLane; ++j) {
     const int at = j * kWarp + lane;
-    const bool first = at == 0 || at == plan.wide;
-    const bool start = at < plan.size && (first || out[at].user != out[at - 1].user);
-    plan.starts |= uint64_t{__ballot_sync(kAllLanes, start)} << j * kWarp;
+    if (at >= plan.size) continue;
+    const auto is_start = [&](int place) {
+      return place == 0 || place == plan.wide || out[place].user != out[place - 1].user;
+    };
+    const bool last = at + 1 == plan.size || is_start(at + 1);
+    out[at].bits |= static_cast<uint32_t>(is_start(at)) << Planned::kFirst |
+                    static_cast<uint32_t>(last) << Planned::kLast;
   }
+  __syncwarp();
   return plan;
 }
 
@@ -146,44 +168,44 @@ __device__ void visit_list(const Plan& plan, int begin, int end, const Piece& pi
   const int tile = static_cast<int>(threadIdx.x) % kWarp / kTile, size = end - begin;
   // A tile begins where a run does.
   const auto border = [&](int number) {
-    return plan.next_start(begin + (size * number + kTiles - 1) / kTiles, end);
+    int place = begin + (size * number + kTiles - 1) / kTiles;
+    while (place < end && !plan.ratings[place].first()) ++place;
+    return place;
   };
   const int own_end = border(tile + 1);
-  typename Visit::template User<V> user;
+  typename Visit::template User<V> user = {};  // without, it would live on in the other list's loop
 #pragma unroll 1
   for (int at = border(tile); __any_sync(kAllLanes, at < own_end); ++at) {
     const bool active = at < own_end;
-    // A tile that is through goes on counting, past the places that there are.
-    const bool first = active && plan.is_start(at);
-    const bool last = active && (at + 1 == own_end || plan.is_start(at + 1));
-    visit.rating(user, plan.ratings[active ? at : begin], piece, Turn{active, first, last});
+    const Planned& planned = plan.ratings[min(at, own_end - 1)];
+    visit.rating(user, planned, piece,
+                 Turn{active, active && planned.first(), active && planned.last()});
   }
 }
 
-// Whether a visit meets ratings in the layout of V components; else its User is void there.
-template <class Visit, int V>
-inline constexpr bool kMeets = !std::is_void_v<typename Visit::template User<V>>;
-
-// Takes this thread's warp through its share of the pieces. plans: [kWarps, kPiece].
+// Takes this thread's warp through its share of the pieces. What waits for its turn, waits in
+// shared memory: a loop over ratings needs the registers.
 template <class Visit>
-__device__ void walk(const Pass& pass, const Common& common, Planned* plans, Visit& visit) {
+__device__ void walk(const Pass& pass, const Common& common, WarpMemory* memory, Visit& visit) {
+  using List = typename Visit::Stored;
   const int64_t warps = int64_t{gridDim.x} * kWarps;
   const int64_t warp = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  Planned* const own = plans + threadIdx.x / kWarp * kPiece;
+  auto& [planned, pieces] = memory[threadIdx.x / kWarp];
   for (int64_t first = warp; first < common.order.pieces(); first += warps * kWarp) {
     // The warp's next pieces, worked out at once, one by each lane.
-    const Piece mine = common.order(first + lane * warps);
+    pieces[lane] = common.order(first + lane * warps);
+    __syncwarp();
     for (int turn = 0; turn < kWarp; ++turn) {
-      const Piece piece = {__shfl_sync(kAllLanes, mine.begin, turn),
-                           __shfl_sync(kAllLanes, mine.size, turn)};
+      const Piece& piece = pieces[turn];
       if (piece.size == 0) continue;
-      const Plan plan = make_plan(pass, common, piece, own);
-      if constexpr (kMeets<Visit, kWide>) visit_list<kWide>(plan, 0, plan.wide, piece, visit);
-      if constexpr (kMeets<Visit, kNarrow>) {
+      const Plan plan = make_plan<List>(pass, common, piece, planned);
+      if constexpr (kMeets<kWide, List>) visit_list<kWide>(plan, 0, plan.wide, piece, visit);
+      if constexpr (kMeets<kNarrow, List>) {
         visit_list<kNarrow>(plan, plan.wide, plan.size, piece, visit);
       }
     }
+    __syncwarp();
   }
 }
 

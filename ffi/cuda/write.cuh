@@ -74,6 +74,7 @@ __device__ void for_int8(const HeldRow<L>& row, const RowShape& shape, const Rou
 template <class L, RatedSide Rated, class Rounding>
 __device__ void store_int8(const Place<L>& place, const HeldRow<L>& row, const RowShape& shape,
                            const Rounding& rounding, bool exists) {
+  if constexpr (!kHas<Int8, typename L::Stored>) return;
   const bool stored = exists && place.storage() == kCode<Int8>;
   if (!__any_sync(kAllLanes, stored)) return;
   for_int8<L, Rated>(row, shape, rounding, [&](int c, auto words, float scale) {

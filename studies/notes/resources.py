@@ -1,8 +1,9 @@
 """What the CUDA kernels take of a multiprocessor: ``python -m studies.notes.resources --help``.
 
 Compiles ``ffi/cuda`` and prints registers, stack and spilled bytes of each kernel; with cuobjdump
-on the PATH also how wide its accesses to global memory are. Needs no GPU. Exit status 1 says that a
-kernel for k up to 256 keeps more in memory than what its loop over ratings can do without.
+and nvdisasm on the PATH also its loops over ratings, in instructions, and how wide its accesses to
+global memory are. Needs no GPU. Exit status 1 says that a kernel for k up to 256 spills more than
+on its way from piece to piece, or within a loop over ratings.
 """
 
 from __future__ import annotations
@@ -18,20 +19,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.harness.program import make_parser, write_result
+from studies.notes import sass
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("arithmetic", "epoch", "tables", "update_nearest", "update_stochastic")
+PATHS = sorted((ROOT / "ffi" / "cuda").glob("*.cu"))
 GENERIC = 0
 """The number of chunks that stands for any k."""
 FACTORS_PER_CHUNK = 32
-MOST_SPILLED = 768
-"""Bytes stored and loaded: the way through pieces and their plans, and little of int8's."""
+MOST_SPILLED = 64
+"""Bytes stored and loaded."""
 
 FUNCTION = re.compile(r"Compiling entry function '(.+)' for '")
 FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
-IN_SASS = re.compile(r"^\s*Function : (\S+)")
-ACCESS = re.compile(r"\b(LDG|STG|REDG?|ATOMG)\.E\b([A-Z0-9_.x]*)")
+ACCESS = re.compile(r"(LDG|STG|REDG?|ATOMG)\.E\b([A-Z0-9_.x]*)")
+
+
+class Loop(NamedTuple):
+    """A loop over ratings: its instructions, over all its paths."""
+
+    instructions: int
+    on_stack: int
 
 
 class Kernel(NamedTuple):
@@ -43,8 +51,16 @@ class Kernel(NamedTuple):
     stack: int
     spilled: int
     """Bytes stored and loaded."""
+    loops: list[Loop]
+    """Over ratings: of those with a row in FP32, then of the others, as far as there are both."""
     accesses: dict[str, int]
     """Instructions that access global memory, by kind and bits a lane."""
+
+    @property
+    def spills(self) -> bool:
+        """Whether it spills where that costs."""
+        on_stack = any(loop.on_stack for loop in self.loops)
+        return self.factors is not None and (on_stack or self.spilled > MOST_SPILLED)
 
     @property
     def factors(self) -> int | None:
@@ -67,9 +83,7 @@ def main() -> None:
         kernels = _inspect(options.nvcc, architecture)
         _print(architecture, kernels)
         found[f"sm_{architecture}"] = [kernel._asdict() for kernel in kernels]
-        spilled |= any(
-            kernel.spilled > MOST_SPILLED and kernel.factors is not None for kernel in kernels
-        )
+        spilled |= any(kernel.spills for kernel in kernels)
     compiler = _output(options.nvcc, "--version").strip().splitlines()[-1]
     write_result(options.json, {"compiler": compiler, "kernels": found})
     if spilled:
@@ -78,17 +92,17 @@ def main() -> None:
 
 def _inspect(nvcc: str, architecture: int) -> list[Kernel]:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        parts = pool.map(lambda s: _inspect_source(nvcc, architecture, s, Path(folder)), SOURCES)
+        parts = pool.map(lambda s: inspect_source(nvcc, architecture, s, Path(folder)), PATHS)
         return [kernel for part in parts for kernel in part]
 
 
-def _inspect_source(nvcc: str, architecture: int, source: str, folder: Path) -> list[Kernel]:
+def inspect_source(nvcc: str, architecture: int, path: Path, folder: Path) -> list[Kernel]:
     """Compile one source and read what the assembler says."""
-    binary = folder / f"{source}.cubin"
+    binary = folder / f"{path.stem}.cubin"
     flags = ["-std=c++17", "-O3", f"-arch=sm_{architecture}", "-Xptxas", "-v", "-cubin"]
-    include, path = ROOT / "ffi", ROOT / "ffi" / "cuda" / f"{source}.cu"
-    report = _output(nvcc, *flags, "-I", str(include), "-o", str(binary), str(path))
-    accesses = _accesses(binary) if shutil.which("cuobjdump") else {}
+    report = _output(nvcc, *flags, "-I", str(ROOT / "ffi"), "-o", str(binary), str(path))
+    with_tools = shutil.which("cuobjdump") and shutil.which("nvdisasm")
+    code = sass.read_functions(_output("cuobjdump", "-sass", str(binary))) if with_tools else {}
     kernels = []
     for text in report.split("ptxas info    : Compiling")[1:]:
         mangled, frame, registers = (
@@ -98,28 +112,28 @@ def _inspect_source(nvcc: str, architecture: int, source: str, folder: Path) -> 
         assert frame is not None
         assert registers is not None
         stack, stores, loads = map(int, frame.groups())
+        own = code.get(mangled.group(1), {})
         kernels.append(
             Kernel(
                 _short(mangled.group(1)),
                 int(registers.group(1)),
                 stack,
                 stores + loads,
-                dict(sorted(accesses.get(_short(mangled.group(1)), {}).items())),
+                [Loop(len(loop), sass.on_stack(own, loop)) for loop in sass.rating_loops(own)],
+                _accesses(own),
             )
         )
     return sorted(kernels)
 
 
-def _accesses(binary: Path) -> dict[str, Counter[str]]:
-    """Count accesses to global memory by kernel."""
-    found: dict[str, Counter[str]] = {}
-    current: Counter[str] = Counter()
-    for line in _output("cuobjdump", "-sass", str(binary)).splitlines():
-        if function := IN_SASS.match(line):
-            current = found.setdefault(_short(function.group(1)), Counter())
-        elif access := ACCESS.search(line):
-            current[f"{access.group(1).rstrip('G')} {_bits(access.group(2))}"] += 1
-    return found
+def _accesses(code: sass.Code) -> dict[str, int]:
+    """Count accesses to global memory by kind and width."""
+    found = Counter(
+        f"{access.group(1).rstrip('G')} {_bits(access.group(2))}"
+        for instruction in code.values()
+        if (access := ACCESS.match(instruction.full_name))
+    )
+    return dict(sorted(found.items()))
 
 
 def _bits(modifiers: str) -> int:
@@ -134,12 +148,12 @@ def _bits(modifiers: str) -> int:
 
 def _short(name: str) -> str:
     """Demangle, and drop return type, namespaces and parameters."""
-    if name.startswith("_Z") and shutil.which("cu++filt") is not None:
-        name = _output("cu++filt", name).strip()
-    elif name.startswith("_Z"):
-        name = _output("c++filt", name).strip()
-    name = re.sub(r"\(int\)|\(bool\)|mascot::cuda::|\(anonymous namespace\)::|void ", "", name)
-    return name.split("(")[0].replace(", 0>", ", false>").replace(", 1>", ", true>")
+    tool = "cu++filt" if shutil.which("cu++filt") else "c++filt"
+    name = _output(tool, name).strip()
+    name = re.sub(r"\(int\)|\(bool\)|mascot::|cuda::|\(anonymous namespace\)::|void ", "", name)
+    name = re.sub(r"StorageList<([^>]*)>", lambda m: m.group(1).replace(", ", "+"), name)
+    name = name.split("(")[0].replace(" >", ">")
+    return name.replace(", 0>", ", false>").replace(", 1>", ", true>")
 
 
 def _output(*command: str) -> str:
@@ -151,14 +165,15 @@ def _output(*command: str) -> str:
 
 def _print(architecture: int, kernels: list[Kernel]) -> None:
     sys.stdout.write(
-        f"sm_{architecture:<43}{'k to':>6}{'registers':>11}{'stack':>7}{'spilled':>9}"
-        "  global accesses by bits a lane\n"
+        f"sm_{architecture:<59}{'k to':>6}{'registers':>11}{'spilled':>9}"
+        "  instructions of the loops (on the stack); global accesses by bits a lane\n"
     )
     for kernel in kernels:
+        loops = ", ".join(f"{loop.instructions} ({loop.on_stack})" for loop in kernel.loops)
         accesses = ", ".join(f"{count} x {kind}" for kind, count in kernel.accesses.items())
         sys.stdout.write(
-            f"{kernel.name:46}{kernel.factors or 'any':>6}{kernel.registers:11}{kernel.stack:7}"
-            f"{kernel.spilled:9}  {accesses}\n"
+            f"{kernel.name:62}{kernel.factors or 'any':>6}{kernel.registers:11}{kernel.spilled:9}"
+            f"  {loops}; {accesses}\n"
         )
 
 

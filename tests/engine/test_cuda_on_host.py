@@ -17,7 +17,7 @@ from tests.support.reference import stream_key
 from tests.support.worlds import CODES, make_table
 
 FACTORS = [1, 7, 32, 33, 64, 100, 128, 200, 256]
-MORE_THAN_REGISTERS_HOLD = 300
+MOST_HELD, MORE_THAN_REGISTERS_HOLD = 256, 300
 RATES = (0.05, 0.01, 0.015)
 SEED, EPOCH = 3, 2
 DITHER = stream_key(SEED, EPOCH, 3)
@@ -69,6 +69,29 @@ def test_a_run_reads_and_writes_its_users_row_once(library, lengths, codes, stor
     host = HostWorld(library, world, 100)
     host.update(RATES, SEED, EPOCH, store=store, stochastic=stochastic)
     assert_factors(host, *run_reference(host, world, store, DITHER if stochastic else None)[:2])
+
+
+@pytest.mark.parametrize("stochastic", [False, True], ids=["nearest", "stochastic"])
+@pytest.mark.parametrize("store", [False, True], ids=["add", "store"])
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("factors", [33, 100, 256, MORE_THAN_REGISTERS_HOLD])
+def test_kernels_for_the_storages_that_there_are_compute_the_same(
+    library, factors, codes, store, stochastic
+):
+    world = in_runs(make_world(factors, codes, count=61), [1, 4, 2])  # one warp
+    if factors > MOST_HELD:
+        world = world.only("float32", "float16")
+    any_storage, bare = (HostWorld(library, w, factors) for w in (world, world.bare()))
+    for sample_ratio in (0.0, 0.4):
+        sums = [
+            host.update(RATES, SEED, EPOCH, sample_ratio, store=store, stochastic=stochastic)
+            for host in (any_storage, bare)
+        ]
+        for side in range(2):
+            np.testing.assert_array_equal(sums[0][side], sums[1][side])
+    assert_factors(bare, any_storage.users.live_rows(), any_storage.items.live_rows())
+    bare.stream(SEED, EPOCH)
+    assert_factors(bare, any_storage.users.live_rows(), any_storage.items.live_rows())
 
 
 @pytest.mark.parametrize("stochastic", [False, True], ids=["nearest", "stochastic"])
@@ -199,6 +222,21 @@ def test_blocks_add_their_sums_up(library):
     np.testing.assert_allclose(three.users, one.users, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(three.items, one.items, rtol=1e-4, atol=1e-5)
     assert one.users[:, 41].sum() == pytest.approx(450, abs=60)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_order_in_which_warps_run_does_not_matter(library, seed):
+    world = in_runs(make_world(33, "all", count=61), [1, 4])  # one of them has the ratings
+    fixed, random = HostWorld(library, world, 33), HostWorld(library, world, 33)
+    wanted = fixed.update(RATES, SEED, EPOCH, 0.4, held=(5, 5))
+    library.mascot_set_schedule(seed)
+    try:
+        found = random.update(RATES, SEED, EPOCH, 0.4, held=(5, 5))
+    finally:
+        library.mascot_set_schedule(0)
+    assert_factors(random, fixed.users.live_rows(), fixed.items.live_rows())
+    np.testing.assert_array_equal(found.users, wanted.users)
+    np.testing.assert_array_equal(found.items, wanted.items)
 
 
 def test_measuring_does_not_change_the_factors(library):

@@ -1,5 +1,6 @@
 """The CUDA kernels against known answers and the CPU kernels; skipped where no GPU can be used."""
 
+import itertools
 import os
 import statistics
 from dataclasses import replace
@@ -37,15 +38,23 @@ from tests.support.worlds import (
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_gpu")]
 
-FACTORS = [1, 7, 32, 33, 64, 100, 128, 256, 300]
+FACTORS = [1, 33, 64, 100, 128, 256, 300]
+"""Each is a program of its own to XLA, for every storage and execution: so they are few."""
 LOOKUPS = ["direct", "search", "per-row"]
 WRITES = ["add", "store"]
 EXECUTIONS = [Execution(lookup=lookup, writes=writes) for lookup in LOOKUPS for writes in WRITES]
-FEW = [1, 33, 128, 300]
+FEW = [33, 128, 300]
+MOST_HELD = 256
+"""Factors of the longest row with int8's tables, though no group be in them."""
+
+
+def named(value):
+    """What a test is called by, of an execution."""
+    return f"{value.lookup}-{value.writes}" if isinstance(value, Execution) else None
 
 
 def cases(all_factors):
-    """Factors, storages and executions: every lookup where storages differ.
+    """Factors, storages and executions: other lookups where storages differ, for one k.
 
     Int8 rows longer than registers hold are not trained on a GPU.
     """
@@ -54,8 +63,8 @@ def cases(all_factors):
         for factors in all_factors
         for codes in CODES
         for execution in EXECUTIONS
-        if (factors <= 256 or codes not in ("int8", "all"))
-        and (execution.lookup == "direct" or codes in ("mixed", "all"))
+        if (factors <= MOST_HELD or codes not in ("int8", "all"))
+        and (execution.lookup == "direct" or (factors == 128 and codes in ("mixed", "all")))
     ]
 
 
@@ -92,10 +101,14 @@ def one_rating_each(count, rating, p, q, codes):
     """A world in which every user and every item occurs once; p and q: floats of all their rows."""
     ids, starts = np.arange(count), np.array([0, count])
     values = np.full(count, rating, np.float32)
-    return make_world(1)._replace(
-        ratings=make_ratings(ids, ids, values, count, count),
-        users=make_table(np.asarray(p, np.float32), starts, np.array([codes[0]])),
-        items=make_table(np.asarray(q, np.float32), starts, np.array([codes[1]])),
+    return (
+        make_world(1)
+        ._replace(
+            ratings=make_ratings(ids, ids, values, count, count),
+            users=make_table(np.asarray(p, np.float32), starts, np.array([codes[0]])),
+            items=make_table(np.asarray(q, np.float32), starts, np.array([codes[1]])),
+        )
+        .bare()
     )
 
 
@@ -126,9 +139,9 @@ def test_arrays_lie_on_the_gpu(gpu):
     assert gpu.platform != "cpu"
 
 
-@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("execution", [Execution(writes=writes) for writes in WRITES])
 @pytest.mark.parametrize("codes", [(0, 0), (0, 1), (1, 0), (1, 1)])
-@pytest.mark.parametrize("factors", FACTORS)
+@pytest.mark.parametrize("factors", [1, *FEW])
 def test_an_update_by_hand(factors, codes, execution):
     # every number is a short sum of powers of two, so that nothing is rounded in any order
     rows = np.ones((5, factors))
@@ -138,11 +151,10 @@ def test_an_update_by_hand(factors, codes, execution):
     np.testing.assert_array_equal(live_rows(items), rows * 0.4375)
 
 
-@pytest.mark.parametrize("lookup", LOOKUPS)
 @pytest.mark.parametrize("shared", ["user", "item"])
 @pytest.mark.parametrize("code", [0, 1])
-@pytest.mark.parametrize("factors", [1, 33, 64, 128, 300])
-def test_no_update_of_a_shared_row_is_lost(factors, code, shared, lookup):
+@pytest.mark.parametrize("factors", FEW)
+def test_no_update_of_a_shared_row_is_lost(factors, code, shared):
     # The rating is so large that e is the rating, whatever the row is by then, and each visit adds
     # eta e = 2^-10 to each component, exactly, be it the first or the last.
     count = 1000
@@ -155,12 +167,16 @@ def test_no_update_of_a_shared_row_is_lost(factors, code, shared, lookup):
     ]
     if shared == "user":
         ids, sizes, sides = ids[::-1], sizes[::-1], sides[::-1]
-    world = make_world(1)._replace(
-        ratings=make_ratings(*ids, np.full(count, 2.0**40, np.float32), *sizes),
-        users=sides[0],
-        items=sides[1],
+    world = (
+        make_world(1)
+        ._replace(
+            ratings=make_ratings(*ids, np.full(count, 2.0**40, np.float32), *sizes),
+            users=sides[0],
+            items=sides[1],
+        )
+        .bare()
     )
-    users, items, *_ = visit(world, Execution(lookup=lookup), rates=(2.0**-50, 0, 0))
+    users, items, *_ = visit(world, rates=(2.0**-50, 0, 0))
     side = users if shared == "user" else items
     np.testing.assert_array_equal(live_rows(side), zeros + count / 1024)
 
@@ -179,7 +195,7 @@ def assert_like_the_cpus(got, wanted, before, codes):
     assert (error[byte] <= largest[byte].max(axis=1, keepdims=True, initial=0) / 126).all()
 
 
-@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FACTORS))
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FACTORS), ids=named)
 def test_an_epoch_without_collisions_is_the_cpus(factors, codes, execution):
     assert_an_epoch_is_the_cpus(factors, codes, execution, lambda world: world)
 
@@ -191,12 +207,48 @@ def test_an_epoch_in_runs_is_the_cpus(factors, codes, writes):
     assert_an_epoch_is_the_cpus(factors, codes, Execution(writes=writes), in_runs)
 
 
-def assert_an_epoch_is_the_cpus(factors, codes, execution, layout):
+@pytest.mark.parametrize("codes", ["float16", "mixed", "int8", "all"])
+@pytest.mark.parametrize("factors", [33, 64, 128, 256])
+def test_a_stochastic_store_without_collisions_is_the_cpus(factors, codes):
+    # By the same draws: where sums differ in their last bit, one in thousands goes the other way.
+    execution = Execution(writes="store")
+    assert_an_epoch_is_the_cpus(factors, codes, execution, lambda world: world, "stochastic")
+
+
+@pytest.mark.parametrize("codes", ["float16", "mixed"])
+@pytest.mark.parametrize("factors", [33, 64, 128, 256, 300])
+def test_stochastic_changes_are_added_within_a_step(factors, codes):
+    assert_an_epoch_is_the_cpus(factors, codes, ONE, lambda world: world, "stochastic")
+
+
+def test_stochastic_changes_of_a_shared_row_keep_their_mean():
+    # One item's row, all ones, is updated by less than half an ulp each time: to nearest, it stays.
+    count, factors, ulp = 20_000, 128, 2.0**-10
+    starts = np.array([0, 1]), np.array([0, count])
+    ids = np.random.default_rng(0).permutation(count), np.zeros(count, np.int64)
+    values = np.full(count, 2.0**40, np.float32)  # the error is the rating, whatever the row is
+
+    def row(rounding):
+        world = make_world(1)._replace(
+            ratings=make_ratings(*ids, values, count, 1),
+            users=make_table(np.ones((count, factors), np.float32), starts[1], np.array([1])),
+            items=make_table(np.ones((1, factors), np.float32), starts[0], np.array([1])),
+        )
+        return live_rows(visit(world.bare(), rates=(2.0**-58, 0, 0), rounding=rounding)[1])[0]
+
+    expected = count * 2.0**-18
+    np.testing.assert_array_equal(row("nearest"), 1)
+    found = row("stochastic")
+    np.testing.assert_array_equal(found % ulp, 0)
+    assert found.mean() - 1 == pytest.approx(expected, abs=4 * np.sqrt(expected * ulp / factors))
+
+
+def assert_an_epoch_is_the_cpus(factors, codes, execution, layout, rounding="nearest"):
     with on_cpu():
-        world = layout(diagonal(factors, codes))
+        world = layout(diagonal(factors, codes)).bare()
         storages = row_codes(world.users), row_codes(world.items)
-        wanted = visit(world)
-    got = visit(layout(diagonal(factors, codes)), execution)
+        wanted = visit(world, rounding=rounding)
+    got = visit(layout(diagonal(factors, codes)).bare(), execution, rounding=rounding)
     for side, before in enumerate((world.p, world.q)):
         rows, cpus = live_rows(got[side]), live_rows(wanted[side])
         changed = (rows != before).any(axis=1)
@@ -205,21 +257,25 @@ def assert_an_epoch_is_the_cpus(factors, codes, execution, layout):
 
 
 OTHER_ARITHMETIC = [
-    ("float16", "float16", 0),
-    ("mixed", "float32", 1000),
-    ("mixed", "float32", 20_000),  # errors above 3.28 overflow, and a few gradients
-    *(("fixed", "float32", bits) for bits in (8, 12, 14, 16, 32)),
+    ("float16", "float16", [0]),
+    ("mixed", "float32", [1000, 20_000]),  # of the latter, errors above 3.28 overflow
+    ("fixed", "float32", [8, 12, 14, 16, 32]),
 ]
-"""Arithmetic, the storage of its rows, quantiser."""
+"""Arithmetic, the storage of its rows, quantisers."""
 
 
 @pytest.mark.parametrize("layout", [lambda world: world, in_runs], ids=["shuffled", "runs"])
 @pytest.mark.parametrize("writes", WRITES)
-@pytest.mark.parametrize(("arithmetic", "storage", "quantiser"), OTHER_ARITHMETIC)
-@pytest.mark.parametrize("factors", [1, 31, 64, 100, 128, 200, 256])
+@pytest.mark.parametrize(("arithmetic", "storage", "quantisers"), OTHER_ARITHMETIC)
+@pytest.mark.parametrize("factors", [1, 64, 100, 256])
 def test_other_arithmetic_is_numpys_bit_for_bit(
-    factors, arithmetic, storage, quantiser, writes, layout
+    factors, arithmetic, storage, quantisers, writes, layout
 ):
+    for quantiser in quantisers:
+        assert_arithmetic_is_numpys(factors, arithmetic, storage, quantiser, writes, layout)
+
+
+def assert_arithmetic_is_numpys(factors, arithmetic, storage, quantiser, writes, layout):
     world = layout(diagonal(factors, storage, 320).only(storage))
     codes = row_codes(world.users), row_codes(world.items)
     p, q = world.p.copy(), world.q.copy()
@@ -250,9 +306,11 @@ def test_a_full_word_is_float32(factors, writes):
     np.testing.assert_array_equal(got[1], wanted[1])
 
 
-@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW), ids=named)
 def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
     world = make_world(factors, codes, count=3000)
+    if factors > MOST_HELD:
+        world = world.only("float32", "float16")
     users, items, *_ = visit(world, execution, sample_ratio=0.5)
     padded = -(-factors // 16) * 16
     for side in (users, items):
@@ -262,11 +320,11 @@ def test_rows_not_in_use_and_padding_are_untouched(factors, codes, execution):
             assert not table[live][:, factors:padded].any()
 
 
-@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW))
+@pytest.mark.parametrize(("factors", "codes", "execution"), cases(FEW), ids=named)
 def test_sums_are_those_of_the_sampled_ratings(factors, codes, execution):
     with on_cpu():
-        cpus = visit(diagonal(factors, codes, 3000), sample_ratio=0.3)[2:]
-    got = visit(diagonal(factors, codes, 3000), execution, sample_ratio=0.3)[2:]
+        cpus = visit(diagonal(factors, codes, 3000).bare(), sample_ratio=0.3)[2:]
+    got = visit(diagonal(factors, codes, 3000).bare(), execution, sample_ratio=0.3)[2:]
     lost = factors + 2
     for sums, wanted in zip(map(np.asarray, got), map(np.asarray, cpus), strict=True):
         others = np.arange(factors + 4) != lost
@@ -294,8 +352,13 @@ def test_nothing_is_summed_in_an_epoch_that_does_not_measure():
     assert not any(np.asarray(s).any() for s in sums)
 
 
-@pytest.mark.parametrize("execution", EXECUTIONS)
-@pytest.mark.parametrize("count", [1, 255, 256, 257, 10_000, 1_000_003])
+@pytest.mark.parametrize(
+    ("count", "execution"),
+    [
+        *((count, ONE) for count in (1, 255, 256, 257, 1_000_003)),
+        *((10_000, execution) for execution in EXECUTIONS),
+    ],
+)
 def test_each_rating_is_visited_exactly_once(count, execution):
     # With q = 1 and no regularisation, p grows by eta * (r - p) once.
     world = one_rating_each(count, 1, np.zeros((count, 1)), np.ones((count, 1)), (0, 0))
@@ -331,9 +394,13 @@ def test_promotion_is_of_the_groups_told_only(factors):
     assert not table[~half][:, factors:].any()
 
 
-@pytest.mark.parametrize("lookup", LOOKUPS)
-@pytest.mark.parametrize("codes", CODES)
-@pytest.mark.parametrize("factors", FACTORS)
+@pytest.mark.parametrize(
+    ("factors", "codes", "lookup"),
+    [
+        *((factors, codes, "direct") for factors in FACTORS for codes in ("mixed", "all")),
+        *((128, codes, lookup) for codes in CODES for lookup in LOOKUPS),
+    ],
+)
 def test_predictions_are_the_products_of_the_rows(factors, codes, lookup):
     world = make_world(factors, codes, count=10_001)
     got = jitted(kernels.predict)(
@@ -345,13 +412,13 @@ def test_predictions_are_the_products_of_the_rows(factors, codes, lookup):
     np.testing.assert_allclose(np.asarray(got), wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8-32"])
-@pytest.mark.parametrize("factors", [1, 7, 128, 300])
-def test_check_finite_finds_the_group(factors, storage, bad):
+@pytest.mark.parametrize("factors", [1, 128, 300])
+def test_check_finite_finds_the_group(factors, storage):
     world = make_world(factors, storage.partition("-")[0], rows=(2300, 17))
     starts, check = np.asarray(world.users.starts), jitted(kernels.check_finite)
-    for row in (starts[2], starts[3] - 1):
+    rows = starts[2], starts[3] - 1
+    for row, bad in itertools.product(rows, (np.inf, -np.inf, np.nan)):
         table = np.array(world.users.stored[storage])
         if storage == "int8-32":  # the last scale
             end = STORAGES[storage].elements(factors)

@@ -3,11 +3,13 @@
 // whom at which barrier; it does not check the memory model.
 //
 // Thread blocks run one after the other. Within a block, fibres take turns whenever one waits for
-// others: at a shuffle, vote or barrier.
+// others, at a shuffle, vote or barrier: all in their order or, by a seed, a warp at a time as far
+// as it gets, in random order. Only the latter finds some barriers that are missing.
 #pragma once
 
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -15,6 +17,8 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #define __device__
@@ -68,6 +72,7 @@ struct Block {
 };
 
 inline Block* current = nullptr;
+inline uint64_t schedule = 0;  // the seed; 0: all threads in their order
 
 inline char* shared_memory() {
   alignas(64) static char memory[kShared];
@@ -109,6 +114,17 @@ inline void enter() {
   ++current->progress;
 }
 
+// Lets each thread of a warp go on once. Returns whether one got further.
+inline bool run_warp(Block& block, unsigned warp) {
+  const uint64_t before = block.progress;
+  for (unsigned thread = warp * kWarp; thread < (warp + 1) * kWarp; ++thread) {
+    if (block.fibres[thread].done) continue;
+    threadIdx.x = thread;
+    swapcontext(&block.scheduler, &block.fibres[thread].context);
+  }
+  return block.progress != before;
+}
+
 inline void run_block(unsigned threads, const std::function<void()>& body) {
   // What shared memory holds at first is anybody's guess: here, NaN and impossible indices.
   std::memset(shared_memory(), 0xff, kShared);
@@ -122,16 +138,18 @@ inline void run_block(unsigned threads, const std::function<void()>& body) {
     fibre.context.uc_link = &block.scheduler;
     makecontext(&fibre.context, enter, 0);
   }
-  for (bool running = true; running;) {
-    running = false;
+  std::vector<unsigned> order(threads / kWarp);
+  std::iota(order.begin(), order.end(), 0u);
+  std::mt19937_64 random(schedule);
+  const auto done = [](const Fibre& fibre) { return fibre.done; };
+  while (!std::all_of(block.fibres.begin(), block.fibres.end(), done)) {
     const uint64_t before = block.progress;
-    for (unsigned thread = 0; thread < threads; ++thread) {
-      if (block.fibres[thread].done) continue;
-      running = true;
-      threadIdx.x = thread;
-      swapcontext(&block.scheduler, &block.fibres[thread].context);
+    if (schedule != 0) std::shuffle(order.begin(), order.end(), random);
+    for (const unsigned warp : order) {
+      while (run_warp(block, warp) && schedule != 0) {
+      }
     }
-    if (running && block.progress == before) {
+    if (block.progress == before) {
       std::fputs("fibres: threads wait at different barriers\n", stderr);
       std::abort();
     }

@@ -15,8 +15,6 @@ T* aligned(T* address, std::size_t bytes) {
   return address;
 }
 
-inline int opaque(int value) { return value; }
-
 template <int N>
 Words<N> load_words(const void* row) {
   Words<N> words;

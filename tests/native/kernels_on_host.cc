@@ -12,11 +12,14 @@ using namespace mascot::cuda;
 template <template <int> class Rounding>
 void update(const Pass& pass, const Training& training, const Held& held, int64_t grid) {
   with_chunks(pass.shape.factors, [&](auto chunks) {
-    constexpr int C = decltype(chunks)::value;
-    fibres::launch(static_cast<unsigned>(grid), kThreads,
-                   [&] { update_kernel<C, Rounding, false>(pass, training, held); });
-    fibres::launch(static_cast<unsigned>(grid), kThreads,
-                   [&] { update_kernel<C, Rounding, true>(pass, training, held); });
+    with_storages(pass, [&](auto list) {
+      constexpr int C = decltype(chunks)::value;
+      using List = decltype(list);
+      fibres::launch(static_cast<unsigned>(grid), kThreads,
+                     [&] { update_kernel<C, List, Rounding, false>(pass, training, held); });
+      fibres::launch(static_cast<unsigned>(grid), kThreads,
+                     [&] { update_kernel<C, List, Rounding, true>(pass, training, held); });
+    });
   });
 }
 
@@ -34,6 +37,8 @@ void update_by_arithmetic(const Pass& pass, const Training& training, int64_t gr
 }  // namespace
 
 extern "C" {
+
+void mascot_set_schedule(int64_t seed) { fibres::schedule = static_cast<uint64_t>(seed); }
 
 int64_t mascot_sums_width(int64_t factors) { return sums_width(factors); }
 
@@ -80,8 +85,11 @@ void mascot_half_arithmetic(const uint32_t* a, const uint32_t* b, const uint32_t
 
 void mascot_stream(const Pass* pass, const float* rates, const uint32_t* counters, int64_t grid) {
   with_chunks(pass->shape.factors, [&](auto chunks) {
-    fibres::launch(static_cast<unsigned>(grid), kThreads, [&] {
-      stream_kernel<decltype(chunks)::value>(*pass, {rates, counters, nullptr, {}});
+    with_storages(*pass, [&](auto list) {
+      fibres::launch(static_cast<unsigned>(grid), kThreads, [&] {
+        stream_kernel<decltype(chunks)::value, decltype(list)>(*pass,
+                                                               {rates, counters, nullptr, {}});
+      });
     });
   });
 }

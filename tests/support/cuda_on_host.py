@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import mmap
 import os
 import shutil
 import subprocess
@@ -113,11 +114,20 @@ def _call(function, *arguments):
     return function(*map(in_c, arguments))
 
 
-def _aligned(array):
-    """Copy an array to a 64-byte boundary, as the device's allocator does."""
-    memory = np.empty(array.nbytes + 64, dtype=np.uint8)
-    offset = -memory.ctypes.data % 64
-    copy = memory[offset : offset + array.nbytes].view(array.dtype).reshape(array.shape)
+def _guarded(array):
+    """Copy an array to memory that ends where nothing may be read or written.
+
+    A table then begins at a multiple of 64 bytes, as on a device.
+    """
+    pages = -(-max(array.nbytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = mmap.mmap(-1, pages + mmap.PAGESIZE)
+    begin = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    failed = ctypes.CDLL(None).mprotect(
+        ctypes.c_void_p(begin + pages), ctypes.c_size_t(mmap.PAGESIZE), 0
+    )
+    assert not failed
+    copy = np.frombuffer(memory, array.dtype, array.size, pages - array.nbytes)
+    copy = copy.reshape(array.shape)
     copy[...] = array
     return copy
 
@@ -127,32 +137,41 @@ class HostSide:
 
     def __init__(self, library, side, factors):
         self.kernels, self.factors = library, factors
-        self.tables = {name: _aligned(np.asarray(table)) for name, table in side.stored.items()}
-        self.starts = np.array(side.starts, dtype=np.uint32)
-        self.codes = np.array(side.codes, dtype=np.uint8)
+        self.tables = {name: _guarded(np.asarray(table)) for name, table in side.stored.items()}
+        self.starts = _guarded(np.asarray(side.starts, dtype=np.uint32))
+        self.codes = _guarded(np.asarray(side.codes, dtype=np.uint8))
         self.rows = int(self.starts[-1])
-        self.metadata = np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32)
+        self.metadata = _guarded(np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32))
         self.storages = by_code(side.stored)
         self.row_codes = row_codes(side)
 
     @property
     def view(self):
-        tables = [self.tables[self.storages[code].name] for code in CODES]
         return _Side(
-            tuple((table.ctypes.data, table.shape[1], 0) for table in tables),
+            tuple(map(self._table, CODES)),
             self.starts.ctypes.data, self.codes.ctypes.data, len(self.codes), self.rows,
             self.metadata.ctypes.data,
         )  # fmt: skip
 
+    def _table(self, code):
+        if code not in self.storages:
+            return (None, 0, 0)  # no group is in this storage
+        table = self.tables[self.storages[code].name]
+        return (table.ctypes.data, table.shape[1], 0)
+
     @property
     def block(self):
         """Components of int8 that share a scale."""
-        return self.storages[2].scale_block
+        return self._int8.scale_block
 
     @property
     def shape(self):
-        whole = self.storages[2].scales(self.factors) == 1
+        whole = self._int8.scales(self.factors) == 1
         return _Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
+
+    @property
+    def _int8(self):
+        return self.storages.get(2, STORAGES["int8-32"])
 
     def write_metadata(self):
         _call(self.kernels.mascot_write_metadata, self.view)
@@ -200,8 +219,9 @@ class HostWorld:
     def __init__(self, library, world, factors, block_size=256, lookup="direct"):
         self.kernels, self.factors, self.block_size = library, factors, block_size
         self.lookup = LOOKUPS.index(lookup)
-        self.user_rows, self.item_rows = world.user_rows.copy(), world.item_rows.copy()
-        self.values = world.values.copy()
+        self.user_rows, self.item_rows, self.values = (
+            _guarded(column) for column in (world.user_rows, world.item_rows, world.values)
+        )
         self.users = HostSide(library, world.users, factors)
         self.items = HostSide(library, world.items, factors)
         if lookup == "per-row":
@@ -225,7 +245,7 @@ class HostWorld:
         counters = np.array([seed, epoch], dtype=np.uint32)
         groups = len(self.users.codes), len(self.items.codes)
         width = _call(self.kernels.mascot_sums_width, self.factors)
-        sums = _aligned(np.zeros((sum(groups), width), dtype=np.float32))
+        sums = _guarded(np.zeros((sum(groups), width), dtype=np.float32))
         function = self.kernels.mascot_update
         _call(function, self.view, rates, counters, sums, *held, store, stochastic, grid)
         parts = np.split(sums, [groups[0]])

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mascot_jax.data.load import load_ratings
-from mascot_jax.data.split import split_ratings
 from mascot_jax.settings import DataSettings, SplitSettings, validate
 from mascot_jax.tables.groups import Grouping, regroup
 from mascot_jax.training.loop import train_state
@@ -37,6 +35,10 @@ def final_rmse(problem, settings, execution, on_epoch=None):
 
 def read_ml_1m(folder):
     """Split the ratings in ``ml-1m.zip``, which need not be on a device yet."""
+    # Not above: a machine with a GPU, and without real ratings, needs no polars.
+    from mascot_jax.data.load import load_ratings
+    from mascot_jax.data.split import split_ratings
+
     source = str(folder / "ml-1m.zip")
     raw = load_ratings(validate(DataSettings, {"name": "ml-1m", "source": source}))
     return split_ratings(raw.frame, SplitSettings())

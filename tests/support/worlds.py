@@ -37,14 +37,19 @@ class World(NamedTuple):
     item_rows: np.ndarray
     values: np.ndarray
 
-    def only(self, storage):
+    def only(self, *storages):
         """The world without the arrays of other storages."""
-        return self._replace(users=only(self.users, storage), items=only(self.items, storage))
+        return self._replace(users=only(self.users, *storages), items=only(self.items, *storages))
+
+    def bare(self):
+        """The world without the arrays of storages that no group is in."""
+        used = np.union1d(self.users.codes, self.items.codes)
+        return self.only(*(s for s in self.users.stored if STORAGES[s].code in used))
 
 
-def only(table, storage):
+def only(table, *storages):
     """The table without the arrays of other storages."""
-    return replace(table, stored={storage: table.stored[storage]})
+    return replace(table, stored={name: table.stored[name] for name in storages})
 
 
 # Compiled: int8's dozens of steps, one by one, take seconds.

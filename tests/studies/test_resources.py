@@ -1,0 +1,54 @@
+import shutil
+
+import pytest
+
+from studies.notes import sass
+from studies.notes.resources import inspect_source
+
+HOT = [
+    f"update_kernel<4, StorageList<{storages}>, {rounding}, false>"
+    for storages in ("Float32", "Float16", "Float32, Float16")
+    for rounding in ("Nearest", "Stochastic")
+]
+"""For k = 128, in an epoch that does not measure."""
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no CUDA compiler")
+def test_epochs_in_float32_and_float16_keep_everything_in_registers(tmp_path):
+    source = tmp_path / "hot.cu"
+    parameters = "(const __grid_constant__ Pass, const Training, const Held);\n"
+    source.write_text(
+        '#include "cuda/kernels.cuh"\nnamespace mascot::cuda {\n'
+        + "".join(f"template __global__ void {kernel}{parameters}" for kernel in HOT)
+        + "}\n"
+    )
+    kernels = inspect_source("nvcc", 90, source, tmp_path)
+    assert len(kernels) == len(HOT)
+    assert [k.name for k in kernels if k.stack or k.spilled] == []
+
+
+NESTED = """
+		Function : kernel
+        /*0000*/                   S2R R0, SR_TID.X ;          /* 0x1 */
+        /*0010*/                   STL [R1], R0 ;              /* 0x1 */
+        /*0020*/                   SHFL.BFLY PT, R2, R0, 0x4, 0x1f ;
+        /*0030*/                   BRA.DIV UR4, 0x00c0 ;
+        /*0040*/                   LDL R3, [R1] ;
+        /*0050*/                   REDG.E.ADD.F32 [R4.64], R3 ;
+        /*0060*/              @!P0 BRA 0x20 ;
+        /*0070*/                   LDG.E R5, [R6.64] ;
+        /*0080*/               @P1 BRA 0x70 ;
+        /*0090*/               @P2 BRA 0x10 ;
+        /*00a0*/                   EXIT ;
+        /*00b0*/                   BRA 0xb0;
+        /*00c0*/                   WARPSYNC.COLLECTIVE R9, 0xd0 ;
+        /*00d0*/                   BRA 0x40 ;
+"""
+
+
+def test_a_loop_over_ratings_is_the_innermost_that_shuffles_and_writes():
+    code = sass.read_functions(NESTED)["kernel"]
+    (loop,) = sass.rating_loops(code)
+    assert loop == {0x20, 0x30, 0x40, 0x50, 0x60}
+    assert sass.on_stack(code, loop) == 1
+    assert sass.on_stack(code, code) == 2

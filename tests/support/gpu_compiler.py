@@ -1,0 +1,74 @@
+"""Compiles epochs for an H100 with XLA's GPU compiler, on a machine without a GPU.
+
+``python -m tests.support.gpu_compiler METHOD`` prints the bytes of the tables, those of results
+that are operands' memory, and the program. Needs ``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of
+jaxlib's version on the path (``make hardening``).
+"""
+
+import json
+import sys
+from unittest.mock import patch
+
+import jax
+import numpy as np
+from jax.experimental import topologies
+
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import make_ratings
+from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.training import epoch
+from mascot_jax.training.initial import initial_state
+
+H100 = """
+gpu_device_info {
+  threads_per_block_limit: 1024 threads_per_warp: 32 shared_memory_per_block: 49152
+  shared_memory_per_core: 233472 threads_per_core_limit: 2048 core_count: 132 fpus_per_core: 128
+  block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
+  memory_bandwidth: 3352320000000 l2_cache_size: 52428800 clock_rate_ghz: 1.98
+  device_memory_size: 84929347584 shared_memory_per_block_optin: 232448
+  cuda_compute_capability { major: 9 }
+  registers_per_core_limit: 65536 registers_per_block_limit: 65536
+}
+platform_name: "CUDA"
+dnn_version_info { major: 9 minor: 12 }
+runtime_version { major: 13 }
+device_description_str: "NVIDIA H100 80GB HBM3"
+"""
+STARTS = np.array([0, 400, 1000], np.uint32)
+
+
+def compile_epoch(method):
+    """Return an epoch's compiled program, and its state."""
+    topology = topologies.get_topology_desc(
+        platform="cuda", target_config=H100, topology="1x1x1", topology_name="h100"
+    )
+    sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
+    plan = validate(TrainSettings, {"method": method, "factors": 128}).plan("gpu")
+    ids = np.arange(1000)
+    state, ratings = initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 1000, 1000)
+
+    def on_h100(array):
+        return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+
+    def lower(*operands):
+        on_device = jax.tree.map(on_h100, operands[:2])
+        return jitted.lower(*on_device, *operands[2:])
+
+    jitted = epoch._train_epoch
+    with patch.object(epoch, "_train_epoch", lower):
+        return epoch.train_epoch(state, ratings, plan, Execution()).compile(), state
+
+
+def main():
+    program, state = compile_epoch(sys.argv[1])
+    tables = [*state.users.stored.values(), *state.items.stored.values()]
+    found = {
+        "tables": sum(table.nbytes for table in tables),
+        "in_place": program.memory_analysis().alias_size_in_bytes,
+        "program": program.as_text(),
+    }
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
