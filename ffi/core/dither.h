@@ -2,7 +2,7 @@
 // for each component of a rating's two rows, a function of (seed, epoch, rating, side, component).
 // Sixteen words are hashed from the rating's draw and multiplied by an odd number of each chunk of
 // sixteen components; the item's are the user's shifted left by 13, so that the 13 bits which a
-// store reads (19 or more for subnormals) are others.
+// store reads are others.
 #pragma once
 
 #include <cstdint>

@@ -57,11 +57,11 @@ def test_every_store_is_that_of_the_reference(edges, variant, side):
     np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("k", [1, 16, 37])
+@pytest.mark.parametrize("k", [1, 16, 37, 128])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_chunk_of_all_kinds_of_values(edges, variant, k):
-    values = np.random.default_rng(0).permutation(edges.ravel())[: 37 * 500].reshape(-1, 37)[:, :k]
-    values = np.ascontiguousarray(values)
+    mixed = np.random.default_rng(0).permutation(edges.ravel())
+    values = np.ascontiguousarray(mixed[: 128 * 500].reshape(-1, 128)[:, :k])
     expected = reference.dithered(values, draws(*values.shape))
     np.testing.assert_array_equal(store(values, variant), expected)
 

@@ -137,20 +137,19 @@ def draws(key, number, factors):
 def dithered(values, draw):
     """float32 values rounded to float16, away from zero with the probability that keeps the mean.
 
-    The part of an ulp of float16 that does not fit, plus draw / 2^32, is cut off.
+    The part of an ulp of float16 that does not fit, plus the draw's 13 highest bits over 2^13, is
+    cut off; below 2^-14 in float32's precision at 2^-14.
     """
     values = np.asarray(values, dtype=np.float32)
-    magnitude = np.abs(values).astype(np.float64)
-    exponent = np.maximum(np.frexp(magnitude)[1] - 1, -14)
-    ulps = np.ldexp(magnitude, 10 - exponent)
-    bits = np.where(magnitude < 2.0**-14, 21, 13)  # of the draw that count
-    ulps = np.floor(np.ldexp(ulps, bits))  # exact, but for subnormals
-    whole = np.floor(np.ldexp(ulps + (draw >> (32 - bits).astype(np.uint32)), -bits))
-    with np.errstate(over="ignore"):
-        nearest = values.astype(np.float16)
-    cut = np.copysign(np.ldexp(whole, exponent - 10), values)
+    magnitude = np.abs(values)
+    normal = np.maximum(magnitude, np.float32(2.0**-14))
+    with np.errstate(invalid="ignore"):
+        total = (normal.view(np.uint32) + (draw >> 19)).view(np.float32) + (magnitude - normal)
+        exponent = np.maximum(np.frexp(total)[1] - 1, -14)
+        cut = np.ldexp(np.floor(np.ldexp(total.astype(np.float64), 10 - exponent)), exponent - 10)
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.where(magnitude <= 65504, cut.astype(np.float16), nearest)
+        signed = np.copysign(cut, values).astype(np.float16)
+        return np.where(magnitude <= 65504, signed, values.astype(np.float16))
 
 
 def int8_scale(largest):

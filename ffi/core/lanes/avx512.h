@@ -11,6 +11,8 @@ namespace mascot::avx512 {
 
 // Two rows of this many chunks stay in the 32 registers beside the accumulators.
 inline constexpr int kHeldChunks = 8;
+// So do the rows that replace them, until both are tested for numbers beyond FP16's range.
+inline constexpr bool kTestsRows = true;
 
 struct Lanes {
   __m512 v;
@@ -60,6 +62,8 @@ inline Words shift_right(Words a) {
   return {_mm512_srli_epi32(a.v, Bits)};
 }
 inline Words maximum(Words a, Words b) { return {_mm512_max_epu32(a.v, b.v)}; }
+// Whether any bit is set.
+inline bool any(Words a) { return _mm512_test_epi32_mask(a.v, a.v) != 0; }
 inline uint32_t highest(Words a) { return _mm512_reduce_max_epu32(a.v); }
 inline Words words_of(Lanes a) { return {_mm512_castps_si512(a.v)}; }
 inline Lanes floats_of(Words a) { return {_mm512_castsi512_ps(a.v)}; }
@@ -76,40 +80,43 @@ inline void keep(Lanes& a) { __asm__ volatile("" : "+v"(a.v)); }
 constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
-// float_to_half_dithered where it may leave FP16's normal range. halves: right within it.
-inline __m256i dither_extremes(__m512 a, __m512i draws, __m256i halves) {
-  const __m512 magnitude = _mm512_abs_ps(a);
-  const __m512i ulps = _mm512_cvttps_epi32(_mm512_mul_ps(magnitude, _mm512_set1_ps(0x1p45f)));
-  const __m512i sum = _mm512_add_epi32(ulps, _mm512_srli_epi32(draws, 11));
-  const __m512i sign = _mm512_slli_epi32(_mm512_srli_epi32(_mm512_castps_si512(a), 31), 15);
-  const __m512i subnormal = _mm512_or_si512(_mm512_srli_epi32(sum, 21), sign);
-  const __mmask16 small = _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(0x1p-14f), _CMP_LT_OQ);
-  const __mmask16 large = _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(65504), _CMP_NLE_UQ);
-  halves = _mm256_mask_mov_epi16(halves, small, _mm512_cvtepi32_epi16(subnormal));
-  return _mm256_mask_mov_epi16(halves, large, _mm512_cvtps_ph(a, kNearest));
-}
-
 inline Lanes load(Float16, const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
 
+// The draw is added to the magnitude, whatever the sign.
+inline __m512 dithered(__m512 a, __m512i draws) {
+  return _mm512_castsi512_ps(
+      _mm512_add_epi32(_mm512_castps_si512(a), _mm512_srli_epi32(draws, 19)));
+}
+// float_to_half_dithered of at most 65504.
+inline __m256i cut_to_halves(__m512 a, __m512i draws) {
+  // The larger magnitude, with the sign of the first.
+  const __m512 normal = _mm512_range_ps(a, _mm512_set1_ps(0x1p-14f), 0b0011);
+  const __m512 sum = _mm512_add_ps(dithered(normal, draws), _mm512_sub_ps(a, normal));
+  return _mm512_cvtps_ph(sum, kTowardsZero);
+}
 template <Rounding R>
 inline __m256i halves(__m512 a, __m512i draws) {
-  if constexpr (R == Rounding::kNearest) return _mm512_cvtps_ph(a, kNearest);
-  // The draw is added to the magnitude, whatever the sign.
-  const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_srli_epi32(draws, 19));
-  const __m256i sum = _mm512_cvtps_ph(_mm512_castsi512_ps(bits), kTowardsZero);
-  // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
-  // highest bit.
-  const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
-  if (__builtin_expect(_mm256_testn_epi16_mask(raised, _mm256_set1_epi16(0x4000)), 0)) {
-    return dither_extremes(a, draws, sum);
-  }
-  return sum;
+  const __m256i nearest = _mm512_cvtps_ph(a, kNearest);
+  if constexpr (R == Rounding::kNearest) return nearest;
+  const __mmask16 beyond = _mm512_cmp_ps_mask(_mm512_abs_ps(a), _mm512_set1_ps(65504), _CMP_NLE_UQ);
+  return _mm256_mask_mov_epi16(cut_to_halves(a, draws), beyond, nearest);
+}
+inline void store_halves(uint16_t* p, __m256i halves) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
 }
 template <Rounding R>
 inline void store(Float16, uint16_t* p, Lanes a, Words draws) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves<R>(a.v, draws.v));
+  store_halves(p, halves<R>(a.v, draws.v));
+}
+
+// The stochastic store of magnitudes up to 65504, without branch or mask. Returns the bits of what
+// it stored.
+inline Words store_finite(Float16, uint16_t* p, Lanes a, Words draws) {
+  const __m256i halves = cut_to_halves(a.v, draws.v);
+  store_halves(p, halves);
+  return {_mm512_zextsi256_si512(halves)};
 }
 
 #include "core/lanes/elements.h"

@@ -38,20 +38,27 @@ MASCOT_HD inline uint16_t float_to_half(float value) {
   return sign | static_cast<uint16_t>((magnitude - 0x38000000u + 0xfffu + odd) >> 13);
 }
 
-// Rounds away from zero if the share of an ulp that does not fit, plus draw / 2^32, reaches a whole
-// one: with a uniform draw the expected value is `value`, and a value that fits stays as it is.
-// Of the draw, 13 bits count in FP16's normal range, which is all that FP32 has there, and 21 below
-// it. Values beyond the largest finite, 65504, have no upper neighbour: they round to nearest.
+// Cut off towards zero; magnitude: below 65536.
+MASCOT_HD inline uint16_t cut_to_half(float magnitude) {
+  const uint32_t bits = bits_of(magnitude);
+  if (bits < 0x38800000u) return static_cast<uint16_t>(magnitude * 0x1p24f);  // subnormal in FP16
+  return static_cast<uint16_t>((bits - 0x38000000u) >> 13);
+}
+
+// Rounds away from zero if the share of an ulp that does not fit, plus the highest 13 bits of the
+// draw over 2^13, reaches a whole one: with a uniform draw the expected value is `value`, and a
+// value that fits stays as it is. In FP16's normal range FP32 has just these 13 bits more. Below
+// 2^-14 ulps are what they are at 2^-14, where the random part is added, and then what the value is
+// less: that is exact down to 2^-38. Values beyond the largest finite, 65504, have no upper
+// neighbour: they round to nearest.
 MASCOT_HD inline uint16_t float_to_half_dithered(float value, uint32_t draw) {
   const uint32_t bits = bits_of(value);
-  const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x477fe000u) return float_to_half(value);
-  if (magnitude < 0x38800000u) {  // below 2^-14: ulps of 2^-24 in fixed point, 21 bits behind it
-    const auto ulps = static_cast<uint32_t>(float_of(magnitude) * 0x1p45f);
-    return sign | static_cast<uint16_t>((ulps + (draw >> 11)) >> 21);
-  }
-  return sign | static_cast<uint16_t>((magnitude - 0x38000000u + (draw >> 19)) >> 13);
+  const uint32_t normal = magnitude < 0x38800000u ? 0x38800000u : magnitude;
+  const float less = float_of(magnitude) - float_of(normal);
+  const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
+  return sign | cut_to_half(float_of(normal + (draw >> 19)) + less);
 }
 
 struct Float16 {

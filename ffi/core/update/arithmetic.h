@@ -48,8 +48,8 @@ struct InHalf {
       const Lanes x = p[c], y = q[c];
       const Lanes user = to_half(fma(factor, y, to_half(multiply(of_user, x))));
       const Lanes item = to_half(fma(factor, x, to_half(multiply(of_item, y))));
-      p.set(c, fma(rate, user, x), Draws::none());  // the store rounds
-      q.set(c, fma(rate, item, y), Draws::none());
+      p.set(c, fma(rate, user, x), all(0));  // the store rounds
+      q.set(c, fma(rate, item, y), all(0));
     });
   }
 };
@@ -65,8 +65,8 @@ MASCOT_INLINE void step_in_full(const Task& task, float step_size, const Ahead& 
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     ahead.fetch(c);
     const Lanes x = p[c], y = q[c];
-    p.set(c, fma(step, of_user(c), fma(user_decay, x, x)), Draws::none());
-    q.set(c, fma(step, of_item(c), fma(item_decay, y, y)), Draws::none());
+    p.set(c, fma(step, of_user(c), fma(user_decay, x, x)), all(0));
+    q.set(c, fma(step, of_item(c), fma(item_decay, y, y)), all(0));
   });
 }
 

@@ -58,7 +58,11 @@ class Draws {
  public:
   MASCOT_INLINE static Draws of_user(const Task& task, int64_t i) { return {of_rating(task, i)}; }
   MASCOT_INLINE static Draws of_item(const Task& task, int64_t i) {
-    return {shift_left<kDitherShift>(of_rating(task, i))};
+    return {of_item(of_rating(task, i))};
+  }
+  // The item's draws of a chunk from the user's.
+  MASCOT_INLINE static Words of_item(const Words& of_user) {
+    return shift_left<kDitherShift>(of_user);
   }
   MASCOT_INLINE static Draws none() { return {all(0)}; }
   MASCOT_INLINE Words chunk(int64_t c) const { return multiply(words_, all(dither_factor(c))); }
