@@ -234,7 +234,7 @@ def check_finite(table: Table, *, execution: Execution) -> jax.Array:
     )
 
 
-def products(
+def predict(
     users: jax.Array,
     items: jax.Array,
     user_table: Table,

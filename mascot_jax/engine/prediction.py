@@ -104,7 +104,7 @@ def predict(
         yield part, rule.complete(np.asarray(dots), user_rows[part], item_rows[part])
 
 
-products = partial(jax.jit, static_argnames="execution")(kernels.products)
+products = partial(jax.jit, static_argnames="execution")(kernels.predict)
 
 
 def check_row(row: int, table: Table, kind: str) -> None:

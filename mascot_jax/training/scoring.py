@@ -127,7 +127,7 @@ def _error_sums(
     ``bounds`` is float32 ``(2,)``: the lowest and the highest prediction.
     """
     low, high = bounds
-    dots = kernels.products(chunk.user_rows, chunk.item_rows, users, items, execution=execution)
+    dots = kernels.predict(chunk.user_rows, chunk.item_rows, users, items, execution=execution)
     products = jnp.where(chunk.cold, jnp.float32(0), dots)
     predictions = jnp.clip(products + chunk.offset, low, high)
     counted = jnp.arange(dots.shape[0]) < chunk.used

@@ -47,7 +47,7 @@ def run_pass(function, world, message, execution=ONE, **options):
 
 def predict(world, message, execution=ONE):
     fails(
-        message, kernels.products, world.ratings.users, world.ratings.items, world.users,
+        message, kernels.predict, world.ratings.users, world.ratings.items, world.users,
         world.items, execution=execution,
     )  # fmt: skip
 

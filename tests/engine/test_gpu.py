@@ -403,7 +403,7 @@ def test_promotion_is_of_the_groups_told_only(factors):
 )
 def test_predictions_are_the_products_of_the_rows(factors, codes, lookup):
     world = make_world(factors, codes, count=10_001)
-    got = jitted(kernels.products)(
+    got = jitted(kernels.predict)(
         world.ratings.users, world.ratings.items, world.users, world.items,
         execution=Execution(lookup=lookup),
     )  # fmt: skip

@@ -276,7 +276,7 @@ def test_index_products_pass_two_to_the_31(large, storage, large_side):
     ratings = Ratings(
         ids[first], ids[second], jnp.array([17.0], jnp.float32), counts[first], counts[second]
     )
-    dots = kernels.products(ids[first], ids[second], sides[first], sides[second], execution=ONE)
+    dots = kernels.predict(ids[first], ids[second], sides[first], sides[second], execution=ONE)
     assert dots.tolist() == [16.0]  # 128 * 0.5 * 0.25, so the error is 1: p grows by q, q by p
     world = make_world(1)._replace(ratings=ratings, users=sides[first], items=sides[second])
     users, items, *_ = run(world, rates=(1.0, 0.0, 0.0))
@@ -305,7 +305,7 @@ def test_promotion_passes_two_to_the_31(large):
 @pytest.mark.parametrize("factors", [1, 33, 128, 200])
 def test_predict_is_the_dot_product_of_the_update(factors, variant):
     world = make_world(factors, "all")
-    got = jax.jit(kernels.products, static_argnames="execution")(
+    got = jax.jit(kernels.predict, static_argnames="execution")(
         world.ratings.users, world.ratings.items, world.users, world.items,
         execution=Execution(2, variant),
     )  # fmt: skip
