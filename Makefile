@@ -21,7 +21,7 @@ check-lock: $(VENV)/.pipeline
 test: $(VENV)/.test
 	pytest -n auto --dist loadgroup
 
-# What takes long: whole pipelines again and again, the study, all sanitizers, kills, fuzzers (an hour).
+# What takes long: whole pipelines again and again, the study, all sanitizers, kills, fuzzers.
 hardening: $(VENV)/.test build/gpu-compiler
 	pytest -n auto --dist loadgroup -m hardening
 	.ci/sanitize

@@ -49,9 +49,10 @@ int64_t check_table(const ffi::AnyBuffer& table, Storage storage, const RowAttri
           side + ": a table's stride (" + std::to_string(stride) + ") must be factors (" +
               std::to_string(row.factors) +
               "), and int8's scales, padded to a multiple of 64 bytes");
-  require(
-      reinterpret_cast<uintptr_t>(table.untyped_data()) % kRowAlignment == 0,
-      side + ": a factor table must begin at a 64-byte boundary; allocate it with allocate_table");
+  require(reinterpret_cast<uintptr_t>(table.untyped_data()) % kRowAlignment == 0,
+          side +
+              ": a factor table must begin at a 64-byte boundary; allocate it with "
+              "engine.tables.allocate");
   return table.dimensions()[0];
 }
 

@@ -141,7 +141,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, A
     Raises
     ------
     CheckpointError
-        If it is truncated, altered, not a checkpoint, or of a newer version.
+        If it is truncated, altered, not a checkpoint, or of a version that is not read.
     FileNotFoundError
         If there is no such file.
     """
