@@ -198,7 +198,7 @@ class InFixed : public OnFloats {
 
   template <class L>
   __device__ bool update(Loaded<L>& p, Loaded<L>& q, float rating, int factors) const {
-    if (bits_ >= kFullWord) {
+    if (static_cast<float>(bits_) >= kFullWord) {
       update_in_full(p, q, rating, factors);
       return true;
     }
