@@ -4,7 +4,8 @@
 //
 // Thread blocks run one after the other. Within a block, fibres take turns whenever one waits for
 // others, at a shuffle, vote or barrier: all in their order or, by a seed, a warp at a time as far
-// as it gets, in random order. Only the latter finds some barriers that are missing.
+// as it gets, in random order. Only the latter finds some barriers that are missing. The lanes of a
+// warp go in their order, or backwards.
 #pragma once
 
 #include <ucontext.h>
@@ -73,6 +74,7 @@ struct Block {
 
 inline Block* current = nullptr;
 inline uint64_t schedule = 0;  // the seed; 0: all threads in their order
+inline bool backwards = false;
 
 inline char* shared_memory() {
   alignas(64) static char memory[kShared];
@@ -117,7 +119,8 @@ inline void enter() {
 // Lets each thread of a warp go on once. Returns whether one got further.
 inline bool run_warp(Block& block, unsigned warp) {
   const uint64_t before = block.progress;
-  for (unsigned thread = warp * kWarp; thread < (warp + 1) * kWarp; ++thread) {
+  for (unsigned lane = 0; lane < kWarp; ++lane) {
+    const unsigned thread = warp * kWarp + (backwards ? kWarp - 1 - lane : lane);
     if (block.fibres[thread].done) continue;
     threadIdx.x = thread;
     swapcontext(&block.scheduler, &block.fibres[thread].context);
