@@ -30,6 +30,17 @@ __device__ Vector<V> updated(const Vector<V>& own, const Vector<V>& other, float
   return v;
 }
 
+// What moves both rows of a rating, as updated() takes it.
+struct Steps {
+  float step;
+  float user_decay;
+  float item_decay;
+};
+__device__ inline Steps steps_of(const Rates& rates, float error) {
+  const auto [eta, user_reg, item_reg] = rates;
+  return {eta * error, -(eta * user_reg), -(eta * item_reg)};
+}
+
 template <int V>
 __device__ float add_squares(float sum, const Vector<V>& a, const Vector<V>& b) {
 #pragma unroll
@@ -162,8 +173,7 @@ struct UpdateRating {
     const Rounding<L::kVector> rounding(common, planned.number(piece), L::component(0));
     sample<L>(planned, shape, p, q, rounding, error, turn.active);
     if (!turn.active) return;
-    const auto [eta, user_reg, item_reg] = common.rates;
-    const float step = eta * error, user_decay = -(eta * user_reg), item_decay = -(eta * item_reg);
+    const auto [step, user_decay, item_decay] = steps_of(common.rates, error);
     L::for_chunks(shape.factors, [&](int c) {
       if (!L::reaches(shape.factors, c)) return;
       const auto x = p[c], y = q[c];
@@ -177,8 +187,7 @@ struct UpdateRating {
   template <class L>
   __device__ void update(const Place<L>& item, const RowShape& shape, HeldRow<L>& p, HeldRow<L>& q,
                          const Rounding<L::kVector>& rounding, float error, bool active) const {
-    const auto [eta, user_reg, item_reg] = common.rates;
-    const float step = eta * error, user_decay = -(eta * user_reg), item_decay = -(eta * item_reg);
+    const auto [step, user_decay, item_decay] = steps_of(common.rates, error);
     with_storage<L>(item.storage(), [&](auto s) {
       using S = decltype(s);
       L::for_chunks(shape.factors, [&](int c) {
