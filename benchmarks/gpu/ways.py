@@ -26,9 +26,8 @@ RATINGS_AT_ONCE = 4
 """That a warp's loop goes through together."""
 IN_L2 = 8 << 20
 """Bytes that the near half of an L2 holds."""
-TURNS = {"instructions": 20_000}
-"""Of a measurement; some milliseconds."""
-FEWER_TURNS = 1000
+TURNS = dict.fromkeys(LIMITS, 1000) | {"instructions": 20_000}
+"""Of a measurement: some milliseconds."""
 ROUNDS = 5
 KERNEL = "kernel"
 
@@ -41,7 +40,7 @@ def measure_limits(library: Library, device: jax.Device) -> dict[str, float]:
 
     def step_of(limit: str) -> Variant:
         def step(_: None) -> None:
-            done[limit] = library.run_limit(limit, buffer, TURNS.get(limit, FEWER_TURNS))
+            done[limit] = library.run_limit(limit, buffer, TURNS[limit])
 
         return Variant(limit, None, step)
 

@@ -25,7 +25,10 @@ from benchmarks.gpu.native.library import (
     build,
     capability_of,
 )
+from benchmarks.harness.planted import make_planted, scaled_shape
+from benchmarks.harness.variants import Maker
 from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.errors import BackendError
 from mascot_jax.tables.storage import FLOAT16, FLOAT32
@@ -46,15 +49,23 @@ RATES = (0.05, 0.01, 0.015)
 
 @pytest.fixture(scope="module")
 def native(tmp_path_factory):
+    """The library, compiled for the host."""
     return compile_kernels(tmp_path_factory.mktemp("native"), "ways_on_host", SOURCES)
 
 
-def run(native, host, way, late=False, backwards=False, grid=1):
+def run(native, host, way):
+    """Return whether there is such a variant; if so, run it."""
     rates, counters = np.array([*RATES, 0, 0], np.float32), np.array([3, 2], np.uint32)
-    return call(
-        native.mascot_run_way, host.view, rates, counters, WAYS.index(way.way), way.updates,
-        way.prefetch, late, backwards, grid,
+    scratch, grid = np.zeros(4, np.uint32), np.zeros(1, np.uint32)
+    return not call(
+        native.mascot_run_way, host.view, rates, counters, scratch, WAYS.index(way.way),
+        way.updates, way.prefetch, way.blocks, grid,
     )  # fmt: skip
+
+
+def on_device(ratings):
+    columns = (jnp.asarray(c) for c in (ratings.users, ratings.items, ratings.ratings))
+    return replace(ratings, **dict(zip(("users", "items", "ratings"), columns, strict=True)))
 
 
 def updated(host, world, store):
@@ -84,7 +95,11 @@ def test_additions_in_bulk_may_be_late(native, codes, length, backwards):
     world = world._replace(user_rows=np.repeat(world.user_rows[::length], length))
     late, early = HostWorld(native, world, 128), HostWorld(native, world, 128)
     bulk = next(way for way in UPDATES if way.way == "bulk")
-    assert run(native, late, bulk, late=True, backwards=backwards)
+    call(native.mascot_set_order, True, backwards)
+    try:
+        assert run(native, late, bulk)
+    finally:
+        call(native.mascot_set_order, False, False)
     assert run(native, early, bulk)
     assert_factors(late, early.users.live_rows(), early.items.live_rows())
 
@@ -95,7 +110,7 @@ def test_moved_rows_stay_what_they_were(native, codes, way):
     world = in_runs(make_world(100, codes, count=200), [1, 7]).bare()
     host = HostWorld(native, world, 100)
     before = host.users.live_rows(), host.items.live_rows()
-    assert run(native, host, way, grid=2)
+    assert run(native, host, way)
     assert_factors(host, *before)
 
 
@@ -147,6 +162,29 @@ def test_the_fastest_way_is_one_that_loses_no_update(capsys):
     assert kernel == ["kernel", "1200", "0.67", "1.000"]
 
 
+def test_every_way_is_timed_beside_the_kernel_and_its_bounds(native, monkeypatch, capsys):
+    monkeypatch.setattr(ways, "ROUNDS", 1)
+    monkeypatch.setattr(ways, "TURNS", dict.fromkeys(LIMITS, 1))
+    cpu = jax.devices("cpu")[0]
+    on_host = Library(native._name, cpu)
+    limits = ways.measure_limits(on_host, cpu)
+    assert all(rate > 0 for rate in limits.values())
+    make = Maker(make_planted(scaled_shape("netflix", 300)).problem, 128, Execution())
+    found = ways.compare_ways(make, FLOAT16, limits, on_host)
+    assert [row["name"] for row in found["ways"]] == ["kernel", *(way.name for way in UPDATES)]
+    assert found["rows_only"].keys() == set(WAYS)
+    assert all(row["updates_per_s"] > 0 for row in found["ways"])
+    assert "fastest without loss" in capsys.readouterr().out
+
+
+def test_an_error_of_the_device_is_told(native):
+    cpu = jax.devices("cpu")[0]
+    world = make_world(129, "float32", count=61).bare()
+    rows = NativePass(on_device(world.ratings), (world.users, world.items), RATES)
+    with pytest.raises(NativeError, match="mascot_run_way: there is no such variant"):
+        Library(native._name, cpu).run_way(rows, UPDATES[0])
+
+
 def test_gpus_without_bulk_reductions_are_told_so():
     with pytest.raises(NativeError, match=r"need compute capability 9\.0; this is 8\.9"):
         build(89)
@@ -180,11 +218,6 @@ def gpu():
 def copied(table):
     """A table of its own: worlds are shared, and the library writes in place."""
     return jax.tree.map(lambda array: jnp.array(np.asarray(array)), table)
-
-
-def on_device(ratings):
-    columns = (jnp.asarray(c) for c in (ratings.users, ratings.items, ratings.ratings))
-    return replace(ratings, **dict(zip(("users", "items", "ratings"), columns, strict=True)))
 
 
 @pytest.mark.gpu

@@ -57,7 +57,8 @@ __global__ void __launch_bounds__(kThreads, 4)
   const float factor = float_of(places);  // unknown to the compiler
   float sums[kAtOnce];
 #pragma unroll
-  for (int i = 0; i < kAtOnce; ++i) sums[i] = static_cast<float>(threadIdx.x) + static_cast<float>(i);
+  for (int i = 0; i < kAtOnce; ++i)
+    sums[i] = static_cast<float>(threadIdx.x) + static_cast<float>(i);
 #pragma unroll 1
   for (int turn = 0; turn < turns; ++turn) {
 #pragma unroll

@@ -140,8 +140,7 @@ struct UpdateInWay {
       L::for_chunks(shape.factors, [&](int c) { begin[c * kThreads] = user.words[c]; });
     });
     const float error = planned.rating - dot<L>(p, q, shape.factors);
-    const auto [eta, user_reg, item_reg] = common.rates;
-    const float step = eta * error, user_decay = -(eta * user_reg), item_decay = -(eta * item_reg);
+    const auto [step, user_decay, item_decay] = steps_of(common.rates, error);
     writer.wait();
     L::for_chunks(shape.factors, [&](int c) {
       const auto x = p[c], y = q[c];
