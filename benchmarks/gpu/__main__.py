@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--factors", nargs="+", type=int, default=FACTORS)
     parser.add_argument("--minutes", type=float, default=8, help="begin nothing that takes longer")
     parser.add_argument("--backend", choices=["auto", "cpu", "cuda"], default="cuda")
+    parser.add_argument("--no-ways", action="store_true", help="leave variants of the kernel out")
     parser.add_argument("--ratings", type=int, help="scale shapes down, to try this program")
     options = parser.parse_args()
     clock = Clock(options.minutes * 60)
@@ -46,9 +47,7 @@ def main() -> None:
     with jax.default_device(device):
         result["copy_bytes_per_s"] = copy_bandwidth(device)
         result["cache_bytes_per_s"] = cache_bandwidth(device)
-        library = _load_library(device)
-        if library is not None:
-            result["limits_per_s"] = measure_limits(library, device)
+        library = None if options.no_ways else _load_library(device, result)
         _print_card(result)
         result |= {"shapes": [], "left_out": clock.left_out}
         for factors in options.factors:
@@ -57,10 +56,10 @@ def main() -> None:
                 if clock.allows(f"{name}, k = {factors}", 20 * (options.ratings is None)):
                     planted = make_planted(scaled_shape(name, options.ratings))
                     study = Study(name, factors, planted, clock)
-                    shape = study.run(result["copy_bytes_per_s"])
+                    result["shapes"].append(study.run(result["copy_bytes_per_s"]))
+                    write_result(options.json, result)  # what is new to a card comes after this
                     if library is not None:
-                        shape["ways"] = study.ways(library, result["limits_per_s"])
-                    result["shapes"].append(shape)
+                        result["shapes"][-1]["ways"] = study.ways(library, result["limits_per_s"])
                 write_result(options.json, result)  # each time: a run cut short leaves what it has
     exit_if_missed(target for shape in result["shapes"] for target in shape["targets"])
 
@@ -76,15 +75,17 @@ def _print_card(result: dict[str, Any]) -> None:
         sys.stdout.write(f"  {name:28}{rate / 1e9:8.0f} G/s\n")
 
 
-def _load_library(device: jax.Device) -> Library | None:
-    """Build the variants and load them; None, and a line that says why, where that cannot be."""
+def _load_library(device: jax.Device, result: dict[str, Any]) -> Library | None:
+    """Build the variants and measure limits with them; None, and why, where that cannot be."""
     if device.platform == "cpu":
         return None
     try:
-        return Library(build(capability_of(device)), device)
+        library = Library(build(capability_of(device)), device)
+        result["limits_per_s"] = measure_limits(library, device)
     except NativeError as error:
-        sys.stdout.write(f"without the variants of rows' ways: {error}\n")
+        sys.stdout.write(f"without variants of the kernel: {error}\n")
         return None
+    return library
 
 
 if __name__ == "__main__":
