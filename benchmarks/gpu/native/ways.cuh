@@ -140,12 +140,12 @@ struct UpdateInWay {
       L::for_chunks(shape.factors, [&](int c) { begin[c * kThreads] = user.words[c]; });
     });
     const float error = planned.rating - dot<L>(p, q, shape.factors);
-    const auto [step, user_decay, item_decay] = steps_of(common.rates, error);
+    const Steps by(common.rates, error);
     writer.wait();
     L::for_chunks(shape.factors, [&](int c) {
       const auto x = p[c], y = q[c];
-      p[c] = updated(x, y, step, user_decay);
-      q[c] = updated(y, x, step, item_decay);
+      p[c] = updated(x, y, by.step, by.user_decay);
+      q[c] = updated(y, x, by.step, by.item_decay);
       if (!turn.active || !L::reaches(shape.factors, c)) return;
       writer.template put<RatedSide::kItem>(item, c, to_write(y, q[c]));
     });
