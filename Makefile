@@ -50,12 +50,13 @@ lint: $(VENV)/.lint
 	ruff format --check .
 	mypy
 	codespell
-	clang-format --dry-run --Werror $$(find ffi tests/native -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh')
+	.ci/clang-cuda
+	clang-format --dry-run --Werror $$(find ffi tests/native benchmarks -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh')
 
 format: $(VENV)/.lint
 	ruff check --fix .
 	ruff format .
-	clang-format -i $$(find ffi tests/native -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh')
+	clang-format -i $$(find ffi tests/native benchmarks -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh')
 
 clean:
 	rm -rf $(VENV) build

@@ -12,6 +12,9 @@ importlib.import_module(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("module", ["benchmarks.gpu.__main__", "tests.engine.test_gpu"])
+@pytest.mark.parametrize(
+    "module",
+    ["benchmarks.gpu.__main__", "tests.engine.test_gpu", "tests.benchmarks.test_gpu_ways"],
+)
 def test_what_runs_there_imports_nothing_that_is_not(module):
     subprocess.run([sys.executable, "-c", PROGRAM, module], check=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from benchmarks.gpu.goals import PAPER_SECONDS, TARGET_FACTORS, compare, lookups
+from benchmarks.gpu.native.library import Library
 from benchmarks.gpu.trainings import (
     DIRECT,
     NAIVE,
@@ -17,6 +19,7 @@ from benchmarks.gpu.trainings import (
     Method,
     train_all,
 )
+from benchmarks.gpu.ways import compare_ways
 from benchmarks.harness.planted import Planted
 from benchmarks.harness.problems import GROUPS, regrouped
 from benchmarks.harness.targets import Clock, Target
@@ -143,3 +146,11 @@ class Study:
         seconds = ", ".join(f"{name} {timings.median(name):.4f}" for name in ways)
         sys.stdout.write(f"  half in fp32, g = {MORE_GROUPS}, seconds: {seconds}\n")
         return [lookups(MORE_GROUPS, timings.ratio("opt", "naive"))]
+
+    def ways(self, library: Library, limits: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Compare ways to move rows, with the number of factors that has targets."""
+        if self.factors != TARGET_FACTORS:
+            return []
+        if not self.clock.allows(f"{self.label}: ways to move rows", 40):
+            return []
+        return [compare_ways(self.make, s, limits, library) for s in (FLOAT32, FLOAT16)]

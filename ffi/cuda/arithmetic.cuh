@@ -67,11 +67,7 @@ class InHalf {
     });
     uint32_t sum = sum_of_halves(part[0], part[1]);
     sum = sum_of_halves(sum, sum >> 16 | sum << 16);
-#pragma unroll
-    for (int distance = kTile / 2; distance > 0; distance /= 2) {
-      sum = sum_of_halves(sum, __shfl_xor_sync(kAllLanes, sum, distance));
-    }
-    return sum;
+    return over_tile(sum, sum_of_halves);
   }
 
   uint32_t rate_, user_decay_, item_decay_;
@@ -198,7 +194,7 @@ class InFixed : public OnFloats {
 
   template <class L>
   __device__ bool update(Loaded<L>& p, Loaded<L>& q, float rating, int factors) const {
-    if (bits_ >= kFullWord) {
+    if (static_cast<float>(bits_) >= kFullWord) {
       update_in_full(p, q, rating, factors);
       return true;
     }
@@ -238,11 +234,7 @@ class InFixed : public OnFloats {
 #pragma unroll
       for (const uint32_t word : chunk.at) largest = max(largest, word & 0x7fffffffu);
     }
-#pragma unroll
-    for (int distance = kTile / 2; distance > 0; distance /= 2) {
-      largest = max(largest, __shfl_xor_sync(kAllLanes, largest, distance));
-    }
-    return float_of(largest);
+    return float_of(over_tile(largest, [](uint32_t a, uint32_t b) { return max(a, b); }));
   }
 
   int bits_;

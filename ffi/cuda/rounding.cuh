@@ -112,6 +112,7 @@ class Stochastic {
   // exponents add up to 254.
   template <class S>
   static __device__ Ulp ulp_of(float magnitude) {
+    static_assert(S::kSmallestNormal > S::kUlpDistance, "an ulp must be normal in FP32");
     constexpr uint32_t kOne = 254u << 23;
     const uint32_t normal = max(bits_of(magnitude) & 0x7f800000u, S::kSmallestNormal);
     const uint32_t exponent = normal - S::kUlpDistance;

@@ -179,13 +179,17 @@ class UnheldRow {
 template <class L>
 struct Nothing {};
 
-// The sum of a value over a tile's lanes, in each of them.
-__device__ inline float tile_sum(float value) {
+// What combine makes of the values of a tile's lanes, two at a time: in each of them.
+template <class T, class Combine>
+__device__ T over_tile(T value, const Combine& combine) {
 #pragma unroll
   for (int distance = kTile / 2; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(kAllLanes, value, distance);
+    value = combine(value, __shfl_xor_sync(kAllLanes, value, distance));
   }
   return value;
+}
+__device__ inline float tile_sum(float value) {
+  return over_tile(value, [](float a, float b) { return a + b; });
 }
 
 // p.q: each lane sums its components in four parts (component v of a vector in part v mod 4) by

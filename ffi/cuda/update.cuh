@@ -30,6 +30,18 @@ __device__ Vector<V> updated(const Vector<V>& own, const Vector<V>& other, float
   return v;
 }
 
+// What moves both rows of a rating, as updated() takes it.
+struct Steps {
+  float step;
+  float user_decay;
+  float item_decay;
+
+  __device__ Steps(const Rates& rates, float error)
+      : step(rates.learning_rate * error),
+        user_decay(-(rates.learning_rate * rates.user_reg)),
+        item_decay(-(rates.learning_rate * rates.item_reg)) {}
+};
+
 template <int V>
 __device__ float add_squares(float sum, const Vector<V>& a, const Vector<V>& b) {
 #pragma unroll
@@ -162,13 +174,14 @@ struct UpdateRating {
     const Rounding<L::kVector> rounding(common, planned.number(piece), L::component(0));
     sample<L>(planned, shape, p, q, rounding, error, turn.active);
     if (!turn.active) return;
-    const auto [eta, user_reg, item_reg] = common.rates;
-    const float step = eta * error, user_decay = -(eta * user_reg), item_decay = -(eta * item_reg);
+    const Steps by(common.rates, error);
     L::for_chunks(shape.factors, [&](int c) {
       if (!L::reaches(shape.factors, c)) return;
       const auto x = p[c], y = q[c];
-      write_unheld<L, RatedSide::kUser>(user, c, x, updated(x, y, step, user_decay), rounding);
-      write_unheld<L, RatedSide::kItem>(item, c, y, updated(y, x, step, item_decay), rounding);
+      write_unheld<L, RatedSide::kUser>(user, c, x, updated(x, y, by.step, by.user_decay),
+                                        rounding);
+      write_unheld<L, RatedSide::kItem>(item, c, y, updated(y, x, by.step, by.item_decay),
+                                        rounding);
     });
   }
 
@@ -177,14 +190,13 @@ struct UpdateRating {
   template <class L>
   __device__ void update(const Place<L>& item, const RowShape& shape, HeldRow<L>& p, HeldRow<L>& q,
                          const Rounding<L::kVector>& rounding, float error, bool active) const {
-    const auto [eta, user_reg, item_reg] = common.rates;
-    const float step = eta * error, user_decay = -(eta * user_reg), item_decay = -(eta * item_reg);
+    const Steps by(common.rates, error);
     with_storage<L>(item.storage(), [&](auto s) {
       using S = decltype(s);
       L::for_chunks(shape.factors, [&](int c) {
         const auto x = p[c], y = q[c];
-        p[c] = updated(x, y, step, user_decay);
-        q[c] = updated(y, x, step, item_decay);
+        p[c] = updated(x, y, by.step, by.user_decay);
+        q[c] = updated(y, x, by.step, by.item_decay);
         if constexpr (!S::kScaled) {
           if (!active || !L::reaches(shape.factors, c)) return;
           write_chunk<S, RatedSide::kItem>(item.template at<S>(c), y, q[c], add, rounding,

@@ -14,6 +14,7 @@
 
 #include "cuda/groups.cuh"
 #include "cuda/order.cuh"
+#include "cuda/storages/storages.cuh"
 
 namespace mascot::cuda {
 
@@ -27,6 +28,9 @@ inline constexpr int kPerLane = kPiece / kWarp;
 // bytes.
 inline constexpr int kWide = 4;
 inline constexpr int kNarrow = 8;
+static_assert(kSize<Fitting<kWide, Storages>> == kStorages &&
+                  kSize<Fitting<kNarrow, Storages>> == kStorages - 1,
+              "FP32 is the only storage whose rows need the layout of kWide components");
 
 // What a tile has to know of a rating: 16 bytes of shared memory.
 struct alignas(16) Planned {

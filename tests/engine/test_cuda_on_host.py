@@ -239,6 +239,18 @@ def test_the_order_in_which_warps_run_does_not_matter(library, seed):
     np.testing.assert_array_equal(found.items, wanted.items)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_warp_begins_before_its_block_is_ready(library, seed):
+    world = diagonal_world(8, "all", 512)  # a piece for each warp: any order gives the same
+    host = HostWorld(library, world, 8, block_size=512)
+    library.mascot_set_schedule(seed)
+    try:
+        host.update(RATES, SEED, EPOCH)
+    finally:
+        library.mascot_set_schedule(0)
+    assert_factors(host, *expected_diagonal(host, world, store=False))
+
+
 def test_measuring_does_not_change_the_factors(library):
     world = make_world(64, "all", count=61)
     plain, measured = HostWorld(library, world, 64), HostWorld(library, world, 64)

@@ -167,7 +167,7 @@ def test_dates_of_another_unit_are_the_same_dates():
 
 
 @pytest.mark.parametrize(
-    "missing", [None, float("nan"), np.float64("nan"), np.datetime64("NaT"), "pd.NA", "pd.NaT"]
+    "missing", [None, float("nan"), np.float64("nan"), np.datetime64("NaT", "s"), "pd.NA", "pd.NaT"]
 )
 def test_a_missing_id_is_named_by_row_and_column(missing):
     if isinstance(missing, str):

@@ -4,7 +4,8 @@
 //
 // Thread blocks run one after the other. Within a block, fibres take turns whenever one waits for
 // others, at a shuffle, vote or barrier: all in their order or, by a seed, a warp at a time as far
-// as it gets, in random order. Only the latter finds some barriers that are missing.
+// as it gets, in random order. Only the latter finds some barriers that are missing. The lanes of a
+// warp go in their order, or backwards.
 #pragma once
 
 #include <ucontext.h>
@@ -53,7 +54,6 @@ struct Meeting {
 
 struct Fibre {
   ucontext_t context;
-  std::unique_ptr<char[]> stack;
   bool done = false;
   uint64_t warp_meetings = 0, block_meetings = 0;
 };
@@ -73,10 +73,19 @@ struct Block {
 
 inline Block* current = nullptr;
 inline uint64_t schedule = 0;  // the seed; 0: all threads in their order
+inline bool backwards = false;
 
 inline char* shared_memory() {
   alignas(64) static char memory[kShared];
   return memory;
+}
+
+// The same memory for every block: to clear so much, or to fetch it anew, takes longer than most
+// kernels.
+inline char* stack_of(std::size_t thread) {
+  static std::vector<std::unique_ptr<char[]>> stacks;
+  while (stacks.size() <= thread) stacks.emplace_back(new char[kStack]);
+  return stacks[thread].get();
 }
 
 inline void yield() {
@@ -114,10 +123,19 @@ inline void enter() {
   ++current->progress;
 }
 
+inline void begin_fibre(Block& block, unsigned thread) {
+  ucontext_t& context = block.fibres[thread].context;
+  getcontext(&context);
+  context.uc_stack = {stack_of(thread), 0, kStack};
+  context.uc_link = &block.scheduler;
+  makecontext(&context, enter, 0);
+}
+
 // Lets each thread of a warp go on once. Returns whether one got further.
 inline bool run_warp(Block& block, unsigned warp) {
   const uint64_t before = block.progress;
-  for (unsigned thread = warp * kWarp; thread < (warp + 1) * kWarp; ++thread) {
+  for (unsigned lane = 0; lane < kWarp; ++lane) {
+    const unsigned thread = warp * kWarp + (backwards ? kWarp - 1 - lane : lane);
     if (block.fibres[thread].done) continue;
     threadIdx.x = thread;
     swapcontext(&block.scheduler, &block.fibres[thread].context);
@@ -131,13 +149,7 @@ inline void run_block(unsigned threads, const std::function<void()>& body) {
   Block block(threads);
   block.body = body;
   current = &block;
-  for (Fibre& fibre : block.fibres) {
-    fibre.stack = std::make_unique<char[]>(kStack);
-    getcontext(&fibre.context);
-    fibre.context.uc_stack = {fibre.stack.get(), 0, kStack};
-    fibre.context.uc_link = &block.scheduler;
-    makecontext(&fibre.context, enter, 0);
-  }
+  for (unsigned thread = 0; thread < threads; ++thread) begin_fibre(block, thread);
   std::vector<unsigned> order(threads / kWarp);
   std::iota(order.begin(), order.end(), 0u);
   std::mt19937_64 random(schedule);

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.gpu.native.model import CODES, WHOLE_ROW_BITS, Pass, Shape, Side
 from mascot_jax.tables.storage import STORAGES, by_code
 from tests.support.worlds import make_world as make_new_world
 from tests.support.worlds import row_codes
@@ -19,8 +20,6 @@ CHECKOUT = Path(__file__).parents[2]
 NATIVE = CHECKOUT / "tests" / "native"
 LOOKUPS = ["direct", "search", "per-row"]
 ARITHMETIC_NAMES = ["float32", "float16", "mixed", "fixed"]
-WHOLE_ROW_BITS = 30
-CODES = sorted(by_code(STORAGES))
 
 
 make_world = functools.cache(make_new_world)
@@ -49,59 +48,24 @@ def compiler():
     return found
 
 
-def compile_kernels(folder):
-    """Compile them into a shared library in ``folder`` and load it."""
-    library = folder / "kernels_on_host.so"
+def compile_kernels(folder, source="kernels_on_host", include=NATIVE):
+    """Compile a source of tests/native into a shared library in ``folder`` and load it."""
+    library = folder / f"{source}.so"
     subprocess.run(
         [
             compiler(), "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall",
             "-Wextra", "-Werror", "-Wno-unknown-pragmas",
             # A shift too far ends the process: hosts and devices would disagree on its result.
             "-fsanitize=shift", "-fsanitize-undefined-trap-on-error",
-            "-I", NATIVE, "-I", CHECKOUT / "ffi", NATIVE / "kernels_on_host.cc", "-o", library,
+            "-I", NATIVE, "-I", CHECKOUT / "ffi", "-I", include,
+            NATIVE / f"{source}.cc", "-o", library,
         ],
         check=True,
     )  # fmt: skip
-    loaded = ctypes.CDLL(str(library))
-    loaded.mascot_sums_width.restype = ctypes.c_int64
-    return loaded
+    return ctypes.CDLL(str(library))
 
 
-class _Table(ctypes.Structure):
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("stride", "scale_chunks")),
-    ]
-
-
-class _Side(ctypes.Structure):
-    """As in ``ffi/cuda/model.h``, as are the next two."""
-
-    _fields_ = [
-        ("tables", _Table * len(CODES)),
-        *((name, ctypes.c_void_p) for name in ("starts", "codes")),
-        *((name, ctypes.c_int64) for name in ("groups", "rows")),
-        ("metadata", ctypes.c_void_p),
-    ]
-
-
-class _Shape(ctypes.Structure):
-    _fields_ = [("factors", ctypes.c_int), ("scale_bits", ctypes.c_int)]
-
-
-class _Pass(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("user", "item", "rating")),
-        ("count", ctypes.c_int64),
-        ("users", _Side),
-        ("items", _Side),
-        ("shape", _Shape),
-        ("block_size", ctypes.c_int64),
-        ("lookup", ctypes.c_uint8),
-    ]
-
-
-def _call(function, *arguments):
+def call(function, *arguments):
     """Call a kernel with structures, arrays and whole numbers."""
 
     def in_c(value):
@@ -111,6 +75,7 @@ def _call(function, *arguments):
             return ctypes.byref(value)
         return ctypes.c_int64(value)
 
+    function.restype = ctypes.c_int64
     return function(*map(in_c, arguments))
 
 
@@ -147,7 +112,7 @@ class HostSide:
 
     @property
     def view(self):
-        return _Side(
+        return Side(
             tuple(map(self._table, CODES)),
             self.starts.ctypes.data, self.codes.ctypes.data, len(self.codes), self.rows,
             self.metadata.ctypes.data,
@@ -167,22 +132,22 @@ class HostSide:
     @property
     def shape(self):
         whole = self._int8.scales(self.factors) == 1
-        return _Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
+        return Shape(self.factors, WHOLE_ROW_BITS if whole else self.block.bit_length() - 1)
 
     @property
     def _int8(self):
         return self.storages.get(2, STORAGES["int8-32"])
 
     def write_metadata(self):
-        _call(self.kernels.mascot_write_metadata, self.view)
+        call(self.kernels.mascot_write_metadata, self.view)
 
     def promote(self, new_codes):
         new_codes = np.array(new_codes, dtype=np.uint8)
-        _call(self.kernels.mascot_promote, self.view, new_codes, self.shape)
+        call(self.kernels.mascot_promote, self.view, new_codes, self.shape)
 
     def check_finite(self):
         finite = np.ones(len(self.codes), dtype=np.uint8)
-        _call(self.kernels.mascot_check_finite, self.view, self.shape, finite)
+        call(self.kernels.mascot_check_finite, self.view, self.shape, finite)
         return finite
 
     def live_rows(self):
@@ -197,14 +162,14 @@ class HostSide:
 def quantise(library, values, largest, bits):
     """Quantise float32 values, each as one of a row with its own largest magnitude."""
     out = np.empty_like(values)
-    _call(library.mascot_quantise, values, largest, len(values), bits, out)
+    call(library.mascot_quantise, values, largest, len(values), bits, out)
     return out
 
 
 def half_arithmetic(library, a, b, c):
     """Return a + b, a - b, a * b and fma(a, b, c) of float16 vectors of even length."""
     out = np.empty((4, len(a)), dtype=np.float16)
-    _call(library.mascot_half_arithmetic, a, b, c, len(a) // 2, out)
+    call(library.mascot_half_arithmetic, a, b, c, len(a) // 2, out)
     return out
 
 
@@ -230,7 +195,7 @@ class HostWorld:
 
     @property
     def view(self):
-        return _Pass(
+        return Pass(
             self.user_rows.ctypes.data, self.item_rows.ctypes.data, self.values.ctypes.data,
             len(self.values), self.users.view, self.items.view, self.users.shape, self.block_size,
             self.lookup,
@@ -244,10 +209,10 @@ class HostWorld:
         rates = np.array([*rates, sample_ratio, 0], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
         groups = len(self.users.codes), len(self.items.codes)
-        width = _call(self.kernels.mascot_sums_width, self.factors)
+        width = call(self.kernels.mascot_sums_width, self.factors)
         sums = _guarded(np.zeros((sum(groups), width), dtype=np.float32))
         function = self.kernels.mascot_update
-        _call(function, self.view, rates, counters, sums, *held, store, stochastic, grid)
+        call(function, self.view, rates, counters, sums, *held, store, stochastic, grid)
         parts = np.split(sums, [groups[0]])
         return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))
 
@@ -257,20 +222,20 @@ class HostWorld:
         counters = np.array([seed, epoch], dtype=np.uint32)
         code = ARITHMETIC_NAMES.index(arithmetic)
         function = self.kernels.mascot_update_by_arithmetic
-        _call(function, self.view, code, rates, counters, store, grid)
+        call(function, self.view, code, rates, counters, store, grid)
 
     def _finished(self, sums, rates):
         out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
-        _call(self.kernels.mascot_finish_sums, sums, len(sums), self.factors, rates, out)
+        call(self.kernels.mascot_finish_sums, sums, len(sums), self.factors, rates, out)
         return out
 
     def stream(self, seed, epoch):
         counters, rates = np.array([seed, epoch], dtype=np.uint32), np.zeros(5, dtype=np.float32)
-        _call(self.kernels.mascot_stream, self.view, rates, counters, 2)
+        call(self.kernels.mascot_stream, self.view, rates, counters, 2)
 
     def predict(self, grid=2):
         predictions = np.full(len(self.values), np.nan, dtype=np.float32)
-        _call(self.kernels.mascot_predict, self.view, predictions, grid)
+        call(self.kernels.mascot_predict, self.view, predictions, grid)
         return predictions
 
 

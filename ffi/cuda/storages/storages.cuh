@@ -44,7 +44,7 @@ __device__ Storage storage_among(StorageList<S...>, Storage storage) {
   return storage;
 }
 
-// Calls body(S) with a storage's type.
+// Calls body(S) with a storage's type; the storage must be in the list.
 template <class Body, class S, class... Others>
 __device__ void with_storage_in(StorageList<S, Others...>, Storage storage, const Body& body) {
   if constexpr (sizeof...(Others) == 0) {
