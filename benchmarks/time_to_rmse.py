@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.harness.curve import Curve
 from benchmarks.harness.folds import make_fold, read_split
-from benchmarks.harness.peers import PEERS, installed
+from benchmarks.harness.peers import CURVES, installed
 from benchmarks.harness.program import make_parser, write_result
 from benchmarks.harness.targets import Target, exit_if_missed
 from benchmarks.harness.timing import in_turn
@@ -66,8 +66,8 @@ def main() -> None:
         Target("seconds of the fastest variant", _fastest(rows)["seconds"], MOST_SECONDS),
     ]
     reports = [target.report() for target in targets]
-    peers = [_peer(name, folds, curves, goals, options) for name in installed()]
-    for name in PEERS.keys() - installed():
+    peers = [_peer(name, folds, curves, goals, options) for name in installed(CURVES)]
+    for name in sorted(CURVES.keys() - installed(CURVES)):
         sys.stdout.write(f"left out: {name} is not installed (pip install '.[peers]')\n")
     result = {
         "data": "ml-1m",
@@ -155,7 +155,7 @@ def _peer(
     name: str, folds: list[Problem], curves: Curves, goals: list[float], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Train a peer once a fold; compare times to the goal and to the peer's own best RMSE."""
-    runs = [[PEERS[name](fold, options.factors, options.threads)] for fold in folds]
+    runs = [[CURVES[name](fold, options.factors, options.threads)] for fold in folds]
     own = [curve.best for (curve,) in runs]
     ours = _fastest([_row(variant, of_it, goals) for variant, of_it in curves.items()])["name"]
     row = _row(name, runs, goals)

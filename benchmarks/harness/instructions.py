@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 RECORDED: Final = ROOT / "benchmarks/results/instructions.json"
 FLAGS: Final = ("-std=c++17", "-O3", "-DNDEBUG", "-fPIC", "-ffp-contract=off")
 """As CMake has them for a release of ``ffi/core``."""
-_LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*([^#<]*)", re.MULTILINE)
+_LINE = re.compile(r"^ *([0-9a-f]+):\t(\S+)[ \t]*([^#<\n]*)", re.MULTILINE)
 _ADDRESSES = 1 << 22
 """Bytes of code at most."""
 
