@@ -116,18 +116,17 @@ def _report(shape: str, count: int, medians: dict[str, float]) -> dict[str, Any]
     sys.stdout.write(f"{head}   time over that of {fastest}\n")
     rows = []
     for name, seconds in medians.items():
-        row = {
-            "name": name,
-            "updates_per_s": count / seconds,
-            "seconds_per_million": 1e6 * seconds / count,
-            "over_fastest": seconds / medians[fastest],
-        }
-        rows.append(row)
-        aim = f"  (target: at least {LEAST:g})" if name == REFERENCE else ""
-        sys.stdout.write(
-            f"{name:38}{row['updates_per_s'] / 1e6:12.1f}{row['seconds_per_million']:17.4f}"
-            f"{row['over_fastest']:10.2f}{aim}\n"
+        rate, over = count / seconds, seconds / medians[fastest]
+        rows.append(
+            {
+                "name": name,
+                "updates_per_s": rate,
+                "seconds_per_million": 1e6 / rate,
+                "over_fastest": over,
+            }
         )
+        aim = f"  (target: at least {LEAST:g})" if name == REFERENCE else ""
+        sys.stdout.write(f"{name:38}{rate / 1e6:12.1f}{1e6 / rate:17.4f}{over:10.2f}{aim}\n")
     return {"shape": shape, "ratings": count, "fastest": fastest, "rows": rows}
 
 

@@ -41,7 +41,7 @@ from mascot_jax.methods.switching import measures
 from pipeline.common.hardware import describe_hardware
 
 FACTORS = 128
-LONG_ENOUGH = 8_000_000
+LONG_ENOUGH = 4_000_000
 """Ratings to time at a time: of a smaller shape, several epochs in a row."""
 PLAIN, MEASURING, HALF = "mascot, plain epoch", "mascot, measuring epoch", "mascot, half in fp32"
 STREAM = "stream"

@@ -60,7 +60,7 @@ class Counter:
 
     def __init__(self, folder: Path) -> None:
         library = _build(folder)
-        self._mixed = _classify(_output("objdump", "-d", "--no-show-raw-insn", str(library)))
+        self._mixed = classify(_output("objdump", "-d", "--no-show-raw-insn", str(library)))
         self._run = ctypes.CDLL(str(library)).count_instructions
         self._run.restype = ctypes.c_bool
         ids, numbers = np.ctypeslib.ndpointer(np.uint32), np.ctypeslib.ndpointer(np.float32)
@@ -132,7 +132,7 @@ def _output(*command: str) -> str:
     return done.stdout
 
 
-def _classify(listing: str) -> NDArray[np.bool_]:
+def classify(listing: str) -> NDArray[np.bool_]:
     """Return ``(fields of a Mix, addresses)``: which of them an instruction counts for."""
     marks = np.zeros((len(Mix._fields), _ADDRESSES), np.bool_)
     for address, name, operands in _LINE.findall(listing):

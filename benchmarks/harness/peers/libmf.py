@@ -108,7 +108,7 @@ def train_libmf(problem: Problem, factors: int, threads: int) -> Curve:
         return timed(lambda: train(epochs))[0]
 
     epoch = statistics.median((seconds(1 + TIMED) - seconds(1)) / TIMED for _ in range(3))
-    return Curve(epoch * np.arange(1, len(rmses) + 1), np.array(rmses))
+    return Curve(epoch * np.arange(1.0, len(rmses) + 1), np.array(rmses))
 
 
 def _nodes(triples: Triples) -> NDArray[Any]:
