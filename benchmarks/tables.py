@@ -56,7 +56,11 @@ def filled(page: str, results: Path) -> str:
     """Return a page with its tables made from a folder of results."""
 
     def fill(place: re.Match[str]) -> str:
-        return f"{place[1]}{TABLES[place[2]](results)}\n{place[3]}"
+        try:
+            table = TABLES[place[2]](results)
+        except FileNotFoundError:
+            table = "Not recorded yet."
+        return f"{place[1]}{table}\n{place[3]}"
 
     return PLACE.sub(fill, page)
 
@@ -79,13 +83,16 @@ def _machine(results: Path) -> str:
     return f"{machine}; medians of {result['rounds']} rounds; {memory}."
 
 
-def _columns(tables: Iterable[Result]) -> list[tuple[str, Result]]:
+def _columns(tables: Sequence[Result]) -> list[tuple[str, Result]]:
     """Return tables of k = 128, each with the head of its column."""
-    return [
-        (f"{_shape(table)}, {table['threads']} thread{'s' * (table['threads'] > 1)}", table)
-        for table in tables
-        if table["factors"] == FACTORS
-    ]
+    several = len({table["instruction_set"] for table in tables}) > 1
+    columns = []
+    for table in tables:
+        if table["factors"] == FACTORS:
+            threads, instruction_set = table["threads"], table["instruction_set"]
+            head = f"{_shape(table)}, {threads} thread{'s' * (threads > 1)}"
+            columns.append((f"{head}, {instruction_set}" if several else head, table))
+    return columns
 
 
 def _shape(table: Result) -> str:
@@ -122,7 +129,8 @@ def _rates(results: Path) -> str:
 
 def _instructions(results: Path) -> str:
     rows = [r for r in _read(results, "instructions")["rows"] if r["factors"] == FACTORS]
-    rates = _rates_in_cache(_read(results, "throughput")["tables"])
+    timed = (results / "throughput.json").is_file()
+    rates = _rates_in_cache(_read(results, "throughput")["tables"]) if timed else {}
     kinds = ("instructions", "multiply_adds", "conversions", "loads", "stores", "prefetches")
 
     def line(row: Result) -> Line:
@@ -164,16 +172,18 @@ def _stream(results: Path) -> str:
 def _factors(results: Path) -> str:
     tables = _read(results, "throughput-factors")["tables"]
     factors = sorted({table["factors"] for table in tables})
-    counted = {(isa, name) for isa, name, _ in read_counts(results / "instructions.json")}
+    counted = {key[:2] for key in read_counts(results / "instructions.json")}
+    ways: dict[tuple[str, int, str], dict[int, Result]] = {}
+    for table in tables:
+        way = table["shape"], table["threads"], table["instruction_set"]
+        ways.setdefault(way, {})[table["factors"]] = table
     lines = []
-    for shape, threads in dict.fromkeys((table["shape"], table["threads"]) for table in tables):
-        of_k = {t["factors"]: t for t in tables if (t["shape"], t["threads"]) == (shape, threads)}
-        for at, first in enumerate(of_k[factors[0]]["variants"]):
-            rows = [of_k[k]["variants"][at] for k in factors]
-            cells = [f"{r['updates_per_s'] / 1e6:.1f} ({r['over_predicted']:.2f})" for r in rows]
-            isa = of_k[factors[0]]["instruction_set"]
-            by = "instructions, bytes" if (isa, first["method"]) in counted else "bytes"
-            lines.append([f"{shape}, {threads}: {first['method']}", by, *cells])
+    for (shape, threads, instruction_set), of_factors in ways.items():
+        for rows in zip(*(of_factors[k]["variants"] for k in factors), strict=True):
+            name = rows[0]["method"]
+            by = "bytes, instructions" if (instruction_set, name) in counted else "bytes"
+            cells = (f"{r['updates_per_s'] / 1e6:.1f} ({r['over_predicted']:.2f})" for r in rows)
+            lines.append([f"{shape}, {threads}, {instruction_set}: {name}", by, *cells])
     heads = (f"k = {k}" for k in factors)
     return _markdown(["shape, threads: method", "predicted by", *heads], lines)
 

@@ -68,7 +68,8 @@ class Rows {
     }
     auto* values = static_cast<float*>(side_.row(kCode<Float32>, 0));
     for (int64_t i = 0; i < rows * side_.table(kCode<Float32>).stride; ++i) {
-      values[i] = 0.1f + 0.1f * static_cast<float>(draw32(kKey, static_cast<uint64_t>(i))) * 0x1p-32f;
+      values[i] =
+          0.1f + 0.1f * static_cast<float>(draw32(kKey, static_cast<uint64_t>(i))) * 0x1p-32f;
     }
     if (storage != kCode<Float32>) kernel.convert(side_, kCode<Float32>, storage, factors, 0, rows);
   }
@@ -85,8 +86,8 @@ class Rows {
 
 }  // namespace
 
-// Runs an epoch of ratings in their order, in one thread, and adds how often the instruction at each
-// address of this library ran to counts[size]. streamed: loads and stores alone. Returns false
+// Runs an epoch of ratings in their order, in one thread, and adds how often the instruction at
+// each address of this library ran to counts[size]. streamed: loads and stores alone. Returns false
 // where there is no such kernel.
 extern "C" bool count_instructions(const char* name, int64_t factors, int64_t scale_block,
                                    int32_t storage, int32_t rounding, bool streamed,
@@ -104,8 +105,9 @@ extern "C" bool count_instructions(const char* name, int64_t factors, int64_t sc
   const auto code = static_cast<Storage>(storage);
   const Rows user_table(*kernel, user_rows, factors, scale_block, code);
   const Rows item_table(*kernel, item_rows, factors, scale_block, code);
-  Epoch epoch = {{users, items, ratings, count}, user_table.side(), item_table.side(), factors,
-                 count, 1, {0.001f, 0.02f, 0.02f}};
+  Epoch epoch = {
+      {users, items, ratings, count}, user_table.side(), item_table.side(), factors, count, 1,
+      {0.001f, 0.02f, 0.02f}};
   epoch.rounding = static_cast<Rounding>(rounding);
   std::vector<float> sums(static_cast<std::size_t>(2 * (factors + kStatistics)));
 

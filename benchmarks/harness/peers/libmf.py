@@ -29,7 +29,7 @@ from mascot_jax.training.problem import Problem, Triples
 
 REGULARISATION: Final = 0.05
 """Tuned as ours, on a tenth of the training ratings (docs/recipes.md)."""
-LEARNING_RATE: Final = 0.1
+LEARNING_RATE: Final = 0.03
 BINS: Final = 20
 """As LIBMF's own program has it."""
 EPOCHS: Final = 60
@@ -87,7 +87,7 @@ def build() -> Build:
 
 def libmf_epochs(problem: Problem, factors: int, threads: int) -> Callable[[int], None]:
     """Return what trains so many epochs from the beginning."""
-    nodes = _nodes(problem.ratings.host())
+    nodes = as_nodes(problem.ratings.host())
 
     def train(epochs: int) -> None:
         _train(problem, nodes, None, _parameters(factors, threads, epochs, quiet=True))
@@ -98,8 +98,8 @@ def libmf_epochs(problem: Problem, factors: int, threads: int) -> Callable[[int]
 def train_libmf(problem: Problem, factors: int, threads: int) -> Curve:
     """Train for ``EPOCHS``; its seconds are those of epochs without scores, timed apart."""
     assert problem.test is not None
-    nodes, test = _nodes(problem.ratings.host()), _nodes(problem.test)
-    with _printed() as lines:
+    nodes, test = as_nodes(problem.ratings.host()), as_nodes(problem.test)
+    with native_output() as lines:
         _train(problem, nodes, test, _parameters(factors, threads, EPOCHS, quiet=False))
     rmses = [float(line.split()[2]) for line in lines if re.match(r"\s*\d+\s", line)]
     train = libmf_epochs(problem, factors, threads)
@@ -111,7 +111,8 @@ def train_libmf(problem: Problem, factors: int, threads: int) -> Curve:
     return Curve(epoch * np.arange(1.0, len(rmses) + 1), np.array(rmses))
 
 
-def _nodes(triples: Triples) -> NDArray[Any]:
+def as_nodes(triples: Triples) -> NDArray[Any]:
+    """Return ratings as LIBMF has them: int32, int32 and float32, one behind the other."""
     nodes = np.empty(len(triples[0]), _NODE)
     for name, column in zip(_NODE.names or (), triples, strict=True):
         nodes[name] = column
@@ -155,8 +156,14 @@ def _path() -> Path:
 
 
 @contextmanager
-def _printed() -> Iterator[list[str]]:
-    """Collect the lines that native code prints to the standard output."""
+def native_output() -> Iterator[list[str]]:
+    """Collect the lines that native code prints to the standard output; they are there at the end.
+
+    Raises
+    ------
+    OSError
+        There is no standard output.
+    """
     lines: list[str] = []
     kept = os.dup(1)
     try:
