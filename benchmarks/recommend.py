@@ -111,8 +111,8 @@ def _one_at_a_time(
         return user + 1
 
     variants = (
-        Variant("one_user_ms", 0, best),
-        Variant("one_user_laying_out_ms", 0, lay_out_and_best),
+        Variant("one_user_ms", int, best),
+        Variant("one_user_laying_out_ms", int, lay_out_and_best),
     )
     timings = time_rounds(variants, CALLS)
     return {name: 1e3 * timings.median(name) for name in timings.seconds}

@@ -52,5 +52,5 @@ def _bandwidth(
 ) -> float:
     with jax.default_device(device):
         array = jnp.zeros(size // 4, jnp.float32)
-    timings = time_rounds([Variant("copy", array, step)], ROUNDS, in_a_row)
+    timings = time_rounds([Variant("copy", lambda: array, step)], ROUNDS, in_a_row)
     return 2 * size / timings.median("copy")

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import jax.numpy as jnp
 
@@ -15,12 +16,33 @@ def test_variants_run_in_turn_each_from_its_own_last_state():
         ran.append((state["name"], int(state["number"])))
         return state | {"number": state["number"] + 1}
 
-    variants = [Variant(name, {"name": name, "number": jnp.int32(0)}, step) for name in "ab"]
+    def first(name):
+        return {"name": name, "number": jnp.int32(0)}
+
+    variants = [Variant(name, partial(first, name), step) for name in "ab"]
     timings = time_rounds(variants, 2, in_a_row=2)
     one_round = ["a", "a", "b", "b"]
     assert [name for name, _ in ran] == 3 * one_round
     assert [number for name, number in ran if name == "a"] == list(range(6))
     assert {name: len(seconds) for name, seconds in timings.seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_variants_of_one_lineage_hand_their_state_on():
+    began, seen = [], []
+
+    def begin():
+        began.append(1)
+        return jnp.int32(0)
+
+    def step(state):
+        seen.append(int(state))
+        return state + 1
+
+    variants = [Variant(name, begin, step, "one") for name in "ab"]
+    variants.append(Variant("c", begin, step))
+    time_rounds(variants, 1)
+    assert seen == [0, 1, 0, 2, 3, 1]
+    assert len(began) == 2
 
 
 def test_figures_are_medians_and_their_ratios():

@@ -12,11 +12,13 @@ from studies.paper.core.records import write_records
 from studies.paper.report import published
 from studies.paper.report.__main__ import write
 from studies.paper.report.figures import CHARTS, draw, front, svg
-from studies.paper.report.results import SHOWN, load, shown_rows
+from studies.paper.report.results import SHOWN, joined, load, load_beside, shown_rows
 from studies.paper.report.tables import show, table
 from tests.pipeline.workspace import CHECKOUT
 
 RECORDED = CHECKOUT / "studies/paper/recorded/ml-1m"
+BESIDE = sorted(path for path in RECORDED.parent.iterdir() if path != RECORDED)
+"""Profiles that have some of the figures, in the same report."""
 FIGURES = sorted({shown.figure for shown in SHOWN.values()})
 TABLES = (
     "table1", "fig7", "fig4", "fig5", "fig8", "fig9", "fig10", "table2", "tests", "fig11", "beyond",
@@ -26,7 +28,8 @@ TABLES = (
 
 @pytest.fixture(scope="module")
 def recorded():
-    return load(RECORDED, FIGURES)
+    own, others = load(RECORDED, FIGURES), load_beside(BESIDE, FIGURES)
+    return {name: joined(result, others[name]) for name, result in own.items()}
 
 
 def change(value, data, repetitions):
@@ -98,6 +101,9 @@ def rows_in_file(name):
     if name == "tests":
         return json.loads((RECORDED / "table2.json").read_text())["tests"]
     content = json.loads((RECORDED / f"{name}.json").read_text())
+    for folder in BESIDE:
+        if (folder / f"{name}.json").exists():
+            content["rows"] += json.loads((folder / f"{name}.json").read_text())["rows"]
     if name == "fig5":
         return [row for row in content["rows"] if row["epoch"] in (0, 49)]
     return content["final" if name == "fig8" else "rows"]
@@ -145,7 +151,7 @@ def test_what_follows_from_the_files_is_right(page):
 def test_the_papers_values_stand_beside_ours(page):
     def paper(name, column, *names):
         header, *rows = page.tables[TABLES.index(name)]
-        (row,) = (row for row in rows if row[1 : 1 + len(names)] == list(names))
+        (row,) = (row for row in rows if row[: 1 + len(names)] == ["ml-1m", *names])
         return row[header.index(f"Paper: {column}")]
 
     assert paper("fig7", "Relative time", "MASCOT", "128") == "0.55"
@@ -203,17 +209,43 @@ def test_published_cells_are_where_the_paper_has_them():
     assert list(values.values()) == [0.7861, 0.69, 1.19, 65.92, 35.27]
 
 
-def test_the_recorded_report_is_that_of_the_recorded_results(tmp_path, recorded):
+def test_the_recorded_report_is_that_of_the_recorded_results(tmp_path):
     folder = tmp_path / "ml-1m"
-    for name, content in recorded.items():
+    for name, content in load(RECORDED, FIGURES).items():
         write_records(folder / f"{name}.json", content)
         assert (folder / f"{name}.json").read_bytes() == (RECORDED / f"{name}.json").read_bytes()
-    write(folder)
+    write(folder, *BESIDE)
     for name in ("report.md", "report.html"):
         assert (folder / "report" / name).read_text() == (RECORDED / "report" / name).read_text()
     pictures = {path.name for path in (folder / "report/figures").iterdir()}
     assert pictures == {path.name for path in (RECORDED / "report/figures").iterdir()}
     assert pictures == {f"{name}.svg" for name in CHARTS}
+
+
+def test_another_profile_stands_beside_the_first(tmp_path):
+    folder, other = tmp_path / "ml-1m", tmp_path / "netflix-shape"
+    for name, content in load(RECORDED, FIGURES).items():
+        write_records(folder / f"{name}.json", content)
+        if name in ("fig4", "fig7"):
+            content = change(content, "synthetic netflix", 3) | {"profile": "netflix-shape"}
+            write_records(other / f"{name}.json", content)
+    write(folder, other)
+    page = Page((folder / "report/report.html").read_text(encoding="utf-8"))
+    for name in ("fig4", "fig7"):
+        header, *rows = page.tables[TABLES.index(name)]
+        half = len(rows) // 2
+        assert [row[0] for row in rows] == ["ml-1m"] * half + ["synthetic netflix"] * half
+    papers = {(row[0], *row[1:3]): row[header.index("Paper: Seconds")] for row in rows}
+    assert papers["ml-1m", "MASCOT", "128"] == "0.68"
+    assert papers["synthetic netflix", "MASCOT", "128"] == "10.06"  # as of Netflix itself
+    text = (folder / "report/report.md").read_text(encoding="utf-8")
+    assert "- Data of profile netflix-shape: synthetic netflix\n" in text
+    assert "synthetic netflix, k 128" in (folder / "report/figures/fig7.svg").read_text()
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path):
+    with pytest.raises(DataError, match="has no results; run stages"):
+        load_beside([tmp_path], FIGURES)
 
 
 def test_the_page_needs_nothing_but_its_pictures(page):

@@ -15,7 +15,7 @@ from studies.paper.core.settings import PARAMS, Study, read_study
 from tests.pipeline.workspace import CHECKOUT, assert_refused
 
 VALUES = YAML(typ="safe").load(CHECKOUT / PARAMS)
-PROFILES = ("quick", "ml-1m", "paper", "smoke")
+PROFILES = ("quick", "ml-1m", "netflix-shape", "paper", "smoke")
 
 
 def edited(**values):

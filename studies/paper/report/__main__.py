@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -15,7 +16,7 @@ from mascot_jax.base.files import atomic_write
 from studies.paper.core import folders
 from studies.paper.core.settings import read_study
 from studies.paper.report.figures import CHARTS, draw, svg
-from studies.paper.report.results import SHOWN, Result, load, shown_rows
+from studies.paper.report.results import SHOWN, Result, joined, load, load_beside, shown_rows
 from studies.paper.report.tables import table
 
 HERE: Final = Path(__file__).parent
@@ -25,17 +26,30 @@ def main() -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(prog="python -m studies.paper.report", description=__doc__)
     parser.add_argument(
-        "results", type=Path, nargs="?", help="a folder of results; by default the profile's"
+        "results",
+        type=Path,
+        nargs="*",
+        help="a folder of results, by default the profile's; behind it, others whose rows, of the "
+        "figures that they have, are to stand beside its own",
     )
     options = parser.parse_args()
-    write(options.results or folders.results(read_study().profile))
+    folder, *beside = options.results or [folders.results(read_study().profile)]
+    write(folder, *beside)
 
 
-def write(folder: Path) -> None:
-    """Write ``report/report.html``, ``report.md`` and ``figures/`` into a folder of results."""
-    results = load(folder, dict.fromkeys(shown.figure for shown in SHOWN.values()))
+def write(folder: Path, *beside: Path) -> None:
+    """Write ``report/report.html``, ``report.md`` and ``figures/`` into a folder of results.
+
+    Raises
+    ------
+    DataError
+        A file is missing, or is no result of its profile.
+    """
+    figures = dict.fromkeys(shown.figure for shown in SHOWN.values())
+    own, others = load(folder, figures), load_beside(beside, figures)
+    results = {name: joined(result, others[name]) for name, result in own.items()}
     template = Template((HERE / "report.md").read_text(encoding="utf-8"))
-    parts = {"conditions": _conditions(results)}
+    parts = {"conditions": _conditions([*own.values(), *chain(*others.values())])}
     for name in set(template.get_identifiers()) - set(parts):
         parts[name] = table(SHOWN[name], shown_rows(SHOWN[name], results))
     text = template.substitute(parts)
@@ -51,9 +65,9 @@ def write(folder: Path) -> None:
             temporary.write_text(content, encoding="utf-8")
 
 
-def _conditions(results: Mapping[str, Result]) -> str:
+def _conditions(results: Iterable[Result]) -> str:
     """Say on what data, how and on what machine the figures were measured, each text once."""
-    return "\n\n".join(dict.fromkeys(map(_condition, results.values())))
+    return "\n\n".join(dict.fromkeys(map(_condition, results)))
 
 
 def _condition(result: Result) -> str:

@@ -104,6 +104,8 @@ def find(row: str, data: str, field: str) -> float | str | None:
     """Return what the paper says of a row such as ``fig7/mascot/128``; None where it says nothing.
 
     The first of: of this data set, of all, of all numbers of factors or groups, of its smallest.
+    Ratings generated in the shape of a data set stand for it.
     """
-    paths = (f"{row}/{data}", row, row.rpartition("/")[0], f"{row}/{NEAREST}")
+    own = data.removeprefix("synthetic ")
+    paths = (f"{row}/{own}", row, row.rpartition("/")[0], f"{row}/{NEAREST}")
     return next((VALUES[f"{path}/{field}"] for path in paths if f"{path}/{field}" in VALUES), None)

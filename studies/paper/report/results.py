@@ -29,6 +29,35 @@ def load(folder: Path, figures: Iterable[str]) -> dict[str, Result]:
     return {name: _read(folder / f"{name}.json", folder.name) for name in figures}
 
 
+def load_beside(folders: Sequence[Path], figures: Iterable[str]) -> dict[str, list[Result]]:
+    """Read what these profiles have of the figures; not each of them has all.
+
+    Raises
+    ------
+    DataError
+        A file is no result of its profile, or a profile has none of the figures.
+    """
+    names = list(figures)
+    beside: dict[str, list[Result]] = {name: [] for name in names}
+    for folder in folders:
+        there = [name for name in names if (folder / f"{name}.json").is_file()]
+        if not there:
+            raise DataError(f"{folder}: has no results; run stages of studies/paper/dvc.yaml")
+        for name, result in load(folder, there).items():
+            beside[name].append(result)
+    return beside
+
+
+def joined(result: Result, others: Sequence[Result]) -> Result:
+    """Return a figure's result with the rows of others behind its own."""
+    tables = {
+        name: [*value, *(row for other in others for row in other[name])]
+        for name, value in result.items()
+        if isinstance(value, list)
+    }
+    return {**result, **tables}
+
+
 def _read(path: Path, profile: str) -> Result:
     try:
         content = parse_json(path.read_bytes())
