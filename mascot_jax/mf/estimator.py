@@ -312,6 +312,17 @@ class MatrixFactorization:
             signal.raise_signal(interruption.signal)
         return self
 
+    def check_settings(self) -> None:
+        """Check all settings, as ``fit`` does first.
+
+        Raises
+        ------
+        SettingsError
+            If a setting is invalid; the message names it.
+        """
+        with _parameters_as_arguments():
+            self._settings()
+
     def _settings(self) -> tuple[TrainSettings, RegroupSettings, RunSettings]:
         params = self.get_params()
         del params["keep_seen"]

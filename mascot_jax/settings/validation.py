@@ -57,10 +57,10 @@ class Settings(BaseModel):
     def _from_numpy(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        return {name: _without_numpy(value) for name, value in values.items()}
+        return {name: without_numpy(value) for name, value in values.items()}
 
 
-def _without_numpy(value: Any) -> Any:
+def without_numpy(value: Any) -> Any:
     """Return the Python value of a NumPy scalar or an array ``()``; anything else as it is."""
     scalar = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim)
     return value.item() if scalar else value
