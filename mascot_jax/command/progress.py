@@ -1,14 +1,21 @@
-"""Progress of ``mascot train``: a bar for people, one JSON object per epoch for machines."""
+"""Progress of long work: a bar for people, one JSON object per step for machines."""
 
 from __future__ import annotations
 
 from types import TracebackType
 from typing import Any, Self
 
+from tqdm import tqdm
+
 from mascot_jax.command.output import discard_output, print_json, warn
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.epoch_bar import EpochBar
 from mascot_jax.training.records import EpochRecord
+
+
+def steps_bar(total: int | None, unit: str, *, as_json: bool) -> Any:
+    """Return a bar of so many steps on stderr, if that is a terminal and JSON is not wanted."""
+    return tqdm(total=total, unit=unit, disable=True if as_json else None)
 
 
 class Display:

@@ -54,7 +54,14 @@ def count_seen(model: Model, ratings: Interactions) -> int | None:
     return seen
 
 
-def note_on_seen(seen: int | None, ratings: int, *, lists_leave_out: bool) -> str | None:
+def note_on_seen(
+    seen: int | None,
+    ratings: int,
+    *,
+    lists_leave_out: bool,
+    split: str = "model_selection.train_test_split",
+    include: str = "exclude_seen=False",
+) -> str | None:
     """Return what to know about figures on ratings that the model has seen; None if it has not.
 
     Parameters
@@ -65,16 +72,18 @@ def note_on_seen(seen: int | None, ratings: int, *, lists_leave_out: bool) -> st
         Number of ratings that the figures are of.
     lists_leave_out
         Whether there are lists, and they leave out what users have rated in training.
+    split, include
+        What holds ratings out, and what has lists with all items, in the reader's terms.
     """
     if not seen:
         return None
     note = (
         f"{seen} of {ratings} ratings are of pairs that the model was trained on: errors on these "
-        "are lower than on new ratings; hold ratings out before training (train_test_split)"
+        f"are lower than on new ratings; hold ratings out before training ({split})"
     )
     if lists_leave_out:
         note += (
             "; lists leave these items out, so that precision, NDCG and the like count them as "
-            "missed: exclude_seen=False lists them, too"
+            f"missed: {include} lists them, too"
         )
     return note

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,8 @@ from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.table import index_ids
 from mascot_jax.model_selection.container import Container
+from mascot_jax.settings.search import HOW, How
 
-How = Literal["random", "user", "last", "time"]
-HOW: tuple[str, ...] = get_args(How)
-"""Ways to choose test ratings."""
 Flags = NDArray[np.bool_]
 Order = NDArray[np.integer[Any]]
 
@@ -124,7 +122,8 @@ def _last_of_each(users: NDArray[np.uint32], order: Order, size: float) -> Order
     counts = np.diff(first, append=len(owners))
     tested = np.minimum(_number(counts, size), counts - 1)
     from_end = np.repeat(first + counts, counts) - np.arange(len(owners))
-    return by_user[from_end <= np.repeat(tested, counts)]
+    last: Order = by_user[from_end <= np.repeat(tested, counts)]
+    return last
 
 
 def _sortable(times: Column) -> NDArray[Any]:
@@ -153,14 +152,15 @@ def _sortable(times: Column) -> NDArray[Any]:
 
 def _missing(values: NDArray[Any]) -> Flags:
     """Return which times are none, bool ``(n,)``."""
+    missing = np.zeros(len(values), dtype=bool)
     if values.dtype.kind in "mM":
-        return np.isnat(values)
-    if values.dtype.kind == "f":
-        return np.isnan(values)
-    if values.dtype == object:  # None, NaN and pandas' NaT: all but None differ from themselves
+        missing = np.isnat(values)
+    elif values.dtype.kind == "f":
+        missing = np.isnan(values)
+    elif values.dtype == object:  # None, NaN and pandas' NaT: all but None differ from themselves
         gone = (value is None or value != value for value in values)
-        return np.fromiter(gone, dtype=bool, count=len(values))
-    return np.zeros(len(values), dtype=bool)
+        missing = np.fromiter(gone, dtype=bool, count=len(values))
+    return missing
 
 
 def k_folds(

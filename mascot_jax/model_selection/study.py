@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,12 +144,23 @@ class Study:
 
     def _make_sampler(self, seed: int) -> Any:
         samplers = self._optuna.samplers
-        if self._sampler == "grid":
-            return samplers.GridSampler(dict(self._space), seed=seed)
-        if self._sampler == "random":
+        if self._sampler != "tpe":
             return samplers.RandomSampler(seed=seed)
         # Trials that a killed process has left running are nobody's: they do not count.
         return samplers.TPESampler(seed=seed, constant_liar=False)
+
+    def _next_of_grid(self) -> dict[str, Any]:
+        """Return the first settings of the grid that no trial has, or that none has finished."""
+        trials = self.trials
+        open_: list[dict[str, Any]] = []
+        for values in itertools.product(*self._space.values()):
+            settings = dict(zip(self._space, values, strict=True))
+            states = {t["state"] for t in trials if settings.items() <= t.items()}
+            if not states:
+                return settings
+            if not states & set(_FINISHED):
+                open_.append(settings)
+        return open_[0]
 
     @property
     def trials(self) -> list[dict[str, Any]]:
@@ -172,7 +184,8 @@ class Study:
     @property
     def last(self) -> dict[str, Any]:
         """The trial that ``ask`` has made last."""
-        return self.trials[self._asked]
+        trial: dict[str, Any] = self.trials[self._asked]
+        return trial
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -193,6 +206,8 @@ class Study:
         """
         drawn = np.random.SeedSequence([int(seed), self.finished]).generate_state(1)
         self._study.sampler = self._make_sampler(int(drawn[0]))
+        if self._sampler == "grid":
+            self._study.enqueue_trial(self._next_of_grid())
         asked = self._study.ask(self._distributions)
         self._asked = asked.number
         trial = Trial(self._study, asked)

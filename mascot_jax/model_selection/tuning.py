@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,24 +18,11 @@ from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.model_selection.container import Container
 from mascot_jax.model_selection.cross_validation import Folds, rows_of_folds, train_and_test
 from mascot_jax.model_selection.study import Study
+from mascot_jax.settings.search import LOWER_IS_BETTER, METRICS, SAMPLERS, TRIALS, Sampler
 from mascot_jax.settings.validation import without_numpy
 from mascot_jax.training.fingerprint import digest_of
 
 _log = logging.getLogger(__name__)
-LOWER_IS_BETTER: Final = ("rmse", "mae")
-"""Metrics to minimise."""
-METRICS: Final = (
-    *LOWER_IS_BETTER,
-    "precision",
-    "recall",
-    "ndcg",
-    "hit_rate",
-    "reciprocal_rank",
-    "coverage",
-)
-"""Metrics that a search can be for."""
-TRIALS: Final = 20
-"""Trials of a search that is not told how many."""
 LIST_LENGTH: Final = 10
 """Length of lists, for metrics of lists."""
 _HOW_IT_RUNS: Final = ("backend", "threads", "checkpoint_every", "keep_seen")
@@ -99,7 +86,7 @@ def tune(
     metric: str = "rmse",
     folds: Folds = 3,
     seed: int = 0,
-    sampler: Literal["tpe", "random", "grid"] = "tpe",
+    sampler: Sampler = "tpe",
     study: str | Path | None = None,
     user: str = "user",
     item: str = "item",
@@ -239,8 +226,8 @@ def _checked(model: MatrixFactorization, space: Space) -> dict[str, list[Any] | 
 
 
 def _trials(trials: int | None, space: Mapping[str, list[Any] | Range], sampler: str) -> int:
-    if sampler not in ("tpe", "random", "grid"):
-        raise SettingsError(f"sampler: {sampler!r}: must be tpe, random or grid")
+    if sampler not in SAMPLERS:
+        raise SettingsError(f"sampler: {sampler!r}: must be one of {', '.join(SAMPLERS)}")
     whole = isinstance(trials, int | np.integer) and not isinstance(trials, bool)
     if trials is not None and not (whole and trials >= 1):
         raise SettingsError(f"trials: {trials!r}: must be a whole number, at least 1")

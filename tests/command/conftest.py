@@ -57,6 +57,7 @@ def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     ratings = planted()
     train, test = ratings.head(1300), ratings.tail(200)
+    train = train.with_columns(timestamp=pl.int_range(pl.len()) + 978300000)
     train.write_csv(folder / "ratings.csv")
     test.write_csv(folder / "test.csv")
     test.select("user", "item").write_csv(folder / "pairs.csv")
