@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from mascot_jax.errors import SettingsError
-from mascot_jax.settings import RegroupSettings, RunSettings, Settings, TrainSettings
+from mascot_jax.settings import RegroupSettings, RunSettings, Settings, TrainSettings, validate
 from mascot_jax.settings.defaults import with_defaults
 from mascot_jax.settings.methods import Recipe
 
@@ -66,9 +66,18 @@ def given(args: argparse.Namespace, model: type[Settings]) -> dict[str, Any]:
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of ``MatrixFactorization`` that the command line sets."""
-    models: tuple[type[Settings], ...] = (TrainSettings, RegroupSettings, RunSettings)
-    return {name: value for model in models for name, value in given(args, model).items()}
+    """Return the settings of ``MatrixFactorization`` that the command line sets, checked.
+
+    Raises
+    ------
+    SettingsError
+        If one is invalid.
+    """
+    train, groups, run = (given(args, m) for m in (TrainSettings, RegroupSettings, RunSettings))
+    validate(TrainSettings, with_defaults(train), "train")
+    validate(RegroupSettings, groups, "regroup")
+    validate(RunSettings, run, "run")
+    return {**train, **groups, **run}
 
 
 @contextmanager

@@ -97,7 +97,11 @@ class Study:
             for name, value in search.items():
                 self._study.set_user_attr(name, value)
             return
-        other = [name for name, value in search.items() if there.get(name) != value]
+        other = [
+            name + _differences(there.get(name), value)
+            for name, value in search.items()
+            if there.get(name) != value
+        ]
         if other:
             raise SettingsError(
                 f"study: {str(path)!r}: this study has other {' and '.join(other)}: name another "
@@ -258,6 +262,14 @@ class Trial:
     def fail(self) -> None:
         """Keep that the trial was interrupted."""
         self._study.tell(self._asked, state=_state("FAIL"))
+
+
+def _differences(there: Any, here: Any) -> str:
+    """Return which entries of two dictionaries differ, in brackets; nothing for other values."""
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return ""
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return f" ({', '.join(f'{n} {there.get(n)}, not {here.get(n)}' for n in names)})"
 
 
 def _state(name: str) -> Any:
