@@ -72,7 +72,7 @@ def test_predictions_are_the_mean_the_biases_and_the_factors(frame, fitted, bias
 
 
 def test_scores_are_clipped_where_asked(frame):
-    wild = MatrixFactorization(**QUICK | {"epochs": 30, "learning_rate": 0.3, "user_reg": 0.0})
+    wild = MatrixFactorization(**QUICK | {"epochs": 30, "learning_rate": 0.1, "user_reg": 0.0})
     wild.fit(frame[frame.rating > 2])
     users = wild.user_ids_
     free, clipped = (wild.recommend(users, clip=clip) for clip in (False, True))

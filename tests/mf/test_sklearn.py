@@ -1,8 +1,5 @@
 """scikit-learn's tools on the estimator."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from sklearn.base import clone, is_regressor
@@ -88,19 +85,9 @@ def test_pairs_and_ratings_are_the_frame_of_both(frame):
     np.testing.assert_array_equal(one.user_factors_, two.user_factors_)
     np.testing.assert_array_equal(one.predict(frame.user, frame.item), two.predict(pairs))
     for wrong in ([1, 2], np.zeros((3, 3)), np.zeros(4)):
-        with pytest.raises(
-            DataError, match=r"pairs: must be a data frame .*, or an array \(n, 2\)"
-        ):
+        with pytest.raises(DataError, match=r"pairs: must be a data frame .* array \(n, 2\)"):
             one.predict(wrong)
     with pytest.raises(DataError, match="users, items and ratings must be equally many"):
         MatrixFactorization(**QUICK).fit(pairs, stars[1:])
     with pytest.raises(DataError, match="no column 'item' in the data frame"):
         one.predict(frame[["user"]])
-
-
-def test_it_is_no_dependency():
-    code = (
-        "import sys; from mascot_jax import MatrixFactorization; MatrixFactorization().get_params(); "
-        "assert 'sklearn' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

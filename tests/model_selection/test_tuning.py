@@ -105,12 +105,10 @@ def test_another_study_is_refused(frame, tmp_path):
     search(frame, space, trials=1, study=path)
     with pytest.raises(SettingsError, match=r"study: .* has other ratings and folds: name another"):
         search(frame[::-1], space, trials=2, study=path)
+    longer = MatrixFactorization(**QUICK | {"epochs": 2})
     with pytest.raises(SettingsError, match=r"other settings \(epochs 1, not 2\)"):
-        search_more = MatrixFactorization(**QUICK | {"epochs": 2})
-        tune(search_more, frame, space, folds=2, trials=2, study=path)
-    with pytest.raises(
-        SettingsError, match=r"other space \(.*\) and search \(metric rmse, not mae"
-    ):
+        tune(longer, frame, space, folds=2, trials=2, study=path)
+    with pytest.raises(SettingsError, match=r"other space \(.*\) and search \(metric rmse, not"):
         search(frame, {"seed": [2]}, trials=2, study=path, metric="mae")
     threads = MatrixFactorization(**QUICK | {"threads": 2})  # changes no result
     assert len(tune(threads, frame, space, folds=2, trials=1, study=path).trials) == 1
@@ -134,7 +132,7 @@ def test_another_study_is_refused(frame, tmp_path):
         (
             {"user_reg": Range(0, 1.0, True)},
             {},
-            "space: .* lower one first, above 0 for logarithms",
+            "space: .* lower one first, above 0 for log",
         ),
         (SPACE, {"metric": "auc"}, "metric: 'auc': must be one of rmse, mae, precision"),
         (SPACE, {"sampler": "grid"}, "space: learning_rate: .*: a grid has lists only"),
