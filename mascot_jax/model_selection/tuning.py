@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mascot_jax.base.frames import to_frame
 from mascot_jax.errors import DivergenceError, MascotError, SettingsError
@@ -244,12 +245,17 @@ def _digest(container: Container, rows: Sequence[Any]) -> str:
     """Return a digest of ratings, in their order, and of the rows of each fold."""
     columns = container.columns
     ids = [
-        np.frombuffer(repr(part.tolist()).encode(), dtype=np.uint8)
-        for column in (columns.users, columns.items)
-        for _, part in column.parts()
+        _as_plain(part) for column in (columns.users, columns.items) for _, part in column.parts()
     ]
     parts = [np.asarray(part, dtype=np.int64) for fold in rows for part in fold]
     return digest_of([*ids, columns.values(), *parts])
+
+
+def _as_plain(ids: NDArray[Any]) -> NDArray[Any]:
+    """Return ids as an array whose bytes are theirs: of objects, those of their text."""
+    if ids.dtype != object:
+        return ids
+    return np.frombuffer(repr(ids.tolist()).encode(), dtype=np.uint8)
 
 
 def _fixed(model: MatrixFactorization, space: Space) -> dict[str, Any]:
