@@ -323,7 +323,7 @@ Files have the columns of user, item and rating, and the time where it is read o
   mascot split ratings.csv --train train.csv --test held_out.csv
   mascot split ratings.csv --train train.parquet --test held_out.parquet \\
       --how user --test-size 0.1
-  mascot split ratings.csv --train train.csv --test last.csv --how last""",
+  mascot split timed.csv --train train.csv --test last.csv --how last""",
         ),
     ),
     "evaluate": (

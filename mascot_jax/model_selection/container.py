@@ -43,7 +43,7 @@ class Container:
         return self.columns.ratings.size
 
     def take(self, rows: Rows) -> Any:
-        """Return rows in a container of the same kind; of a sparse matrix, in COO format."""
+        """Return rows in a container of the same kind; of a sparse matrix, in coordinate format."""
         if hasattr(self._ratings, "tocoo"):
             entries = self._ratings
             places = (entries.row[rows], entries.col[rows])

@@ -103,11 +103,11 @@ def cross_validate(
         If a training diverges.
     """
     names: dict[str, Any] = {"user": user, "item": item, "rating": rating}
-    container = Container(ratings, **names)
-    done: list[Figures] = []
     how = {"clip": clip, "top_n": top_n, "relevant": relevant}
-    for number, rows in enumerate(rows_of_folds(folds, len(container), seed)):
-        done.append({"fold": number, **train_and_test(model, container, rows, names, how)})
+    experiment = Experiment(Container(ratings, **names), names, how)
+    done: list[Figures] = []
+    for number, rows in enumerate(rows_of_folds(folds, len(experiment.container), seed)):
+        done.append({"fold": number, **experiment.run(model, rows)})
         _log.info("fold %d: %s", number, done[-1])
         if on_fold is not None:
             on_fold(done[-1])
@@ -121,34 +121,28 @@ def rows_of_folds(folds: Folds, ratings: int, seed: int) -> Iterable[tuple[Rows,
     return folds if isinstance(folds, Iterable) else fold_rows(ratings, folds, seed)
 
 
-def train_and_test(
-    model: MatrixFactorization,
-    container: Container,
-    rows: tuple[Rows, Rows],
-    names: dict[str, Any],
-    how: dict[str, Any],
-) -> Figures:
-    """Train a copy of a model on one part of ratings and test it on another.
+@dataclass(frozen=True)
+class Experiment:
+    """Ratings, and how models are trained and tested on parts of them."""
 
-    Parameters
-    ----------
-    model
-        Estimator whose settings are used.
-    container, rows
-        The ratings, and those to train on and to test on.
-    names, how
-        Arguments of ``fit`` and, both, of ``evaluate``.
-    """
-    train, test = rows
-    copy = type(model)(**model.get_params())
-    start = time.perf_counter()
-    copy.fit(container.take(train), **names)
-    middle = time.perf_counter()
-    with warnings.catch_warnings():
-        # If a pair occurs twice, it may be on both sides; the folds are of ratings.
-        warnings.simplefilter("ignore", SeenRatingsWarning)
-        figures = copy.evaluate(container.take(test), **names, **how)
-    end = time.perf_counter()
-    metrics = {name: value for name, value in figures.items() if name != "seen"}
-    seconds = {"fit_seconds": middle - start, "evaluate_seconds": end - middle}
-    return {"train_ratings": len(train), **metrics, **seconds}
+    container: Container
+    columns: dict[str, Any]
+    """Arguments of ``fit`` and of ``evaluate``."""
+    how: dict[str, Any]
+    """Further arguments of ``evaluate``."""
+
+    def run(self, model: MatrixFactorization, rows: tuple[Rows, Rows]) -> Figures:
+        """Train a copy of a model on one part of the ratings, and test it on another."""
+        train, test = rows
+        copy = type(model)(**model.get_params())
+        start = time.perf_counter()
+        copy.fit(self.container.take(train), **self.columns)
+        middle = time.perf_counter()
+        with warnings.catch_warnings():
+            # If a pair occurs twice, it may be on both sides; the folds are of ratings.
+            warnings.simplefilter("ignore", SeenRatingsWarning)
+            figures = copy.evaluate(self.container.take(test), **self.columns, **self.how)
+        end = time.perf_counter()
+        metrics = {name: value for name, value in figures.items() if name != "seen"}
+        seconds = {"fit_seconds": middle - start, "evaluate_seconds": end - middle}
+        return {"train_ratings": len(train), **metrics, **seconds}

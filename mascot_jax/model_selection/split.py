@@ -53,7 +53,7 @@ def train_test_split(
     -------
     train, test
         Each in a container of the kind of ``ratings``, rows in their order; of a sparse matrix, in
-        COO format and of the same shape.
+        coordinate format and of the same shape.
 
     Raises
     ------

@@ -202,7 +202,7 @@ class Study:
         return best
 
     @contextmanager
-    def ask(self, seed: int) -> Iterator[Trial]:
+    def ask(self, seed: int) -> Iterator[RunningTrial]:
         """Yield a trial with proposed settings; one that is left unfinished has failed.
 
         Proposals depend on the seed and the finished trials only: a study that was interrupted goes
@@ -214,7 +214,7 @@ class Study:
             self._study.enqueue_trial(self._next_of_grid())
         asked = self._study.ask(self._distributions)
         self._asked = asked.number
-        trial = Trial(self._study, asked)
+        trial = RunningTrial(self._study, asked)
         try:
             yield trial
         except BaseException:
@@ -223,7 +223,7 @@ class Study:
         trial.tell()
 
 
-class Trial:
+class RunningTrial:
     """A trial that is under way."""
 
     def __init__(self, study: Any, asked: Any) -> None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.frames import to_frame
-from mascot_jax.errors import DivergenceError, MascotError, SettingsError
+from mascot_jax.errors import DivergenceError, SettingsError
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.model_selection.container import Container
-from mascot_jax.model_selection.cross_validation import Folds, rows_of_folds, train_and_test
-from mascot_jax.model_selection.study import Study
-from mascot_jax.settings.search import LOWER_IS_BETTER, METRICS, SAMPLERS, TRIALS, Sampler
+from mascot_jax.model_selection.cross_validation import Experiment, Folds, rows_of_folds
+from mascot_jax.model_selection.space import SPACE, Space, checked_space, trials_wanted
+from mascot_jax.model_selection.study import RunningTrial, Study
+from mascot_jax.settings.search import LOWER_IS_BETTER, METRICS, Sampler
 from mascot_jax.settings.validation import without_numpy
 from mascot_jax.training.fingerprint import digest_of
 
@@ -30,26 +30,6 @@ _HOW_IT_RUNS: Final = ("backend", "threads", "checkpoint_every", "keep_seen")
 """Settings that another part of one study may have."""
 
 
-class Range(NamedTuple):
-    """Numbers from ``low`` to ``high``, both included: whole ones if both are."""
-
-    low: float
-    high: float
-    log: bool = False
-    """Whether to search their logarithms, as for step sizes."""
-
-
-Space = Mapping[str, Sequence[Any] | Range]
-"""Values of each setting to search: a list of choices, or a ``Range``."""
-SPACE: Final[Space] = MappingProxyType(
-    {
-        "factors": [32, 64, 128],
-        "learning_rate": Range(0.003, 0.05, log=True),
-        "user_reg": Range(0.005, 0.2, log=True),
-        "item_reg": Range(0.005, 0.2, log=True),
-    }
-)
-"""What is searched unless told otherwise: around the recipes' values."""
 Trial = dict[str, Any]
 """A trial: ``trial`` (its number), ``state``, ``value``, the settings by name, ``seconds``."""
 
@@ -140,17 +120,17 @@ def tune(
         been completed.
     """
     names: dict[str, Any] = {"user": user, "item": item, "rating": rating}
-    choices = _checked(model, space)
+    choices = checked_space(model, space)
     if metric not in METRICS:
         raise SettingsError(f"metric: {metric!r}: must be one of {', '.join(METRICS)}")
     if top_n is None and metric not in LOWER_IS_BETTER:
         top_n = LIST_LENGTH
-    wanted = _trials(trials, choices, sampler)
-    container = Container(ratings, **names)
-    rows = list(rows_of_folds(folds, len(container), seed))
+    wanted = trials_wanted(trials, choices, sampler)
     how = {"clip": clip, "top_n": top_n, "relevant": relevant}
+    experiment = Experiment(Container(ratings, **names), names, how)
+    rows = list(rows_of_folds(folds, len(experiment.container), seed))
     search = {
-        "ratings and folds": _digest(container, rows),
+        "ratings and folds": _digest(experiment.container, rows),
         "settings": _fixed(model, choices),
         "space": {name: list(values) for name, values in choices.items()},
         "search": {"metric": metric, "sampler": sampler, "seed": int(seed), **how},
@@ -159,28 +139,20 @@ def tune(
         while kept.finished < wanted:
             with kept.ask(seed) as trial:
                 begin = time.perf_counter()
-                _try(trial, model, container, rows, names, how, metric)
+                _try(trial, model, experiment, rows, metric)
                 trial.note("seconds", time.perf_counter() - begin)
             _log.info("trial: %s", kept.last)
             if on_trial is not None:
                 on_trial(kept.last)
-        best = kept.best
-        if best is None:
-            errors = [trial["error"] for trial in kept.trials if trial.get("error")]
-            raise SettingsError(
-                f"space: none of {len(kept.trials)} trials could be completed"
-                + (f"; the last one: {errors[-1]}" if errors else "")
-            )
+        best = kept.best or _nothing_completed(kept.trials)
         return Tuning(metric, {name: best[name] for name in choices}, best["value"], kept.trials)
 
 
 def _try(
-    trial: Any,
+    trial: RunningTrial,
     model: MatrixFactorization,
-    container: Container,
-    folds: list[Any],
-    names: dict[str, Any],
-    how: dict[str, Any],
+    experiment: Experiment,
+    folds: Sequence[Any],
     metric: str,
 ) -> None:
     """Train and test with a trial's settings, fold by fold, until it is given up."""
@@ -188,7 +160,7 @@ def _try(
     chosen = type(model)(**model.get_params()).set_params(**trial.settings)
     for number, rows in enumerate(folds):
         try:
-            values.append(train_and_test(chosen, container, rows, names, how)[metric])
+            values.append(experiment.run(chosen, rows)[metric])
         except (DivergenceError, SettingsError) as error:
             trial.give_up(str(error))
             return
@@ -199,46 +171,12 @@ def _try(
     trial.complete(mean)
 
 
-def _checked(model: MatrixFactorization, space: Space) -> dict[str, list[Any] | Range]:
-    """Return the space in Python's own numbers; check each value beside the model's settings."""
-    if not space:
-        raise SettingsError("space: there is no setting to search")
-    checked: dict[str, list[Any] | Range] = {}
-    for name, values in space.items():
-        if isinstance(values, Range):
-            low, high, log = map(without_numpy, values)
-            ordered = isinstance(low, int | float) and isinstance(high, int | float) and low < high
-            if not ordered or (log and low <= 0):
-                raise SettingsError(
-                    f"space: {name}: {low!r} to {high!r}: must be two numbers, the lower one first"
-                    + (", above 0 for logarithms" if log else "")
-                )
-            checked[name] = Range(low, high, bool(log))
-        elif isinstance(values, str) or not len(values):
-            raise SettingsError(f"space: {name}: {values!r}: must be a list of choices or a Range")
-        else:
-            checked[name] = [without_numpy(value) for value in values]
-        for value in checked[name][:2] if isinstance(values, Range) else checked[name]:
-            try:
-                type(model)(**model.get_params()).set_params(**{name: value}).check_settings()
-            except MascotError as error:
-                raise SettingsError(f"space: {error}") from error
-    return checked
-
-
-def _trials(trials: int | None, space: Mapping[str, list[Any] | Range], sampler: str) -> int:
-    if sampler not in SAMPLERS:
-        raise SettingsError(f"sampler: {sampler!r}: must be one of {', '.join(SAMPLERS)}")
-    whole = isinstance(trials, int | np.integer) and not isinstance(trials, bool)
-    if trials is not None and not (whole and trials >= 1):
-        raise SettingsError(f"trials: {trials!r}: must be a whole number, at least 1")
-    if sampler != "grid":
-        return int(trials or TRIALS)
-    for name, values in space.items():
-        if isinstance(values, Range):
-            raise SettingsError(f"space: {name}: {values}: a grid has lists only")
-    size = int(np.prod([len(values) for values in space.values()], dtype=np.int64))
-    return size if trials is None else min(int(trials), size)
+def _nothing_completed(trials: Sequence[Trial]) -> NoReturn:
+    errors = [trial["error"] for trial in trials if trial.get("error")]
+    raise SettingsError(
+        f"space: none of {len(trials)} trials could be completed"
+        + (f"; the last one: {errors[-1]}" if errors else "")
+    )
 
 
 def _digest(container: Container, rows: Sequence[Any]) -> str:

@@ -24,7 +24,8 @@ def fitted(frame):
 
 @pytest.fixture(scope="module")
 def biased(frame):
-    return MatrixFactorization(**QUICK | {"biases": True}).fit(frame)
+    part = frame[:47]  # not as many ratings of each: rows have another order than ids
+    return MatrixFactorization(**QUICK | {"biases": True}).fit(part)
 
 
 def unseen(frame):
@@ -67,7 +68,7 @@ def test_predictions_are_the_mean_the_biases_and_the_factors(frame, fitted, bias
     sums = biased.mean_rating_ + biased.user_biases_[:, None] + biased.item_biases_ + product
     predicted = biased.predict(biased.user_ids_[:, None], biased.item_ids_)
     np.testing.assert_allclose(predicted, sums, rtol=1e-3, atol=1e-3)
-    assert biased.mean_rating_ == pytest.approx(frame.rating.mean())
+    assert biased.mean_rating_ == pytest.approx(frame.rating[:47].mean())
     assert (fitted.user_biases_, fitted.item_biases_) == (None, None)
 
 
