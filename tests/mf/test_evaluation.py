@@ -80,6 +80,10 @@ def test_scores_are_clipped_where_asked(frame):
     assert free.scores.max() > 5
     np.testing.assert_array_equal(clipped.scores, free.scores.clip(3, 5))
     np.testing.assert_array_equal(clipped.items, free.items)
+    newcomer = wild.fold_in_user([100, 101, 102], [5, 5, 5])
+    free, clipped = (newcomer.recommend(9, clip=clip) for clip in (False, True))
+    np.testing.assert_array_equal(clipped.scores, free.scores.clip(3, 5))
+    assert not np.array_equal(clipped.scores, free.scores)
     test = frame[:20]
     assert -wild.score(test, clip=True) != -wild.score(test)
 

@@ -57,11 +57,19 @@ def test_a_study_goes_on_as_if_it_had_not_been_interrupted(frame, tmp_path):
     # What a killed process leaves: a trial that seems to run.
     url = "sqlite:///" + str(path).replace("%", "%25").replace("?", "%3F").replace("#", "%23")
     storage = optuna.storages.RDBStorage(url)
-    optuna.load_study(study_name="mascot", storage=storage).ask()
+    kinds = optuna.distributions
+    settings = {
+        "learning_rate": kinds.FloatDistribution(0.01, 0.5, log=True),
+        "seed": kinds.IntDistribution(0, 3),
+        "order": kinds.CategoricalDistribution(["runs"]),
+    }
+    killed = optuna.load_study(study_name="mascot", storage=storage)
+    for _ in range(4):
+        killed.ask(settings)
     storage.remove_session()
     storage.engine.dispose()
     resumed = search(frame, trials=11, study=path)
-    assert [trial["state"] for trial in resumed.trials].count("running") == 1
+    assert [trial["state"] for trial in resumed.trials].count("running") == 4
     finished = [trial for trial in resumed.trials if trial["state"] != "running"]
     undisturbed = search(frame, trials=11)
     for ours, theirs in zip(
