@@ -3,6 +3,7 @@
 MASCOT on JAX, with native kernels behind XLA's FFI.
 """
 
+import logging
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MatrixFactorization", "__version__"]
 __version__ = version("mascot-jax")
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

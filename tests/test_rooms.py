@@ -18,7 +18,28 @@ MAY_IMPORT = {
     "methods": ["errors", "base", "tables", "settings", "engine"],
     "training": ["errors", "base", "tables", "settings", "engine", "methods"],
     "mf": ["errors", "base", "ranking", "ids", "tables", "settings", "engine", "training"],
-    "command": ["errors", "base", "ids", "tables", "settings", "data", "engine", "training", "mf"],
+    "model_selection": [
+        "errors",
+        "base",
+        "ids",
+        "tables",
+        "settings",
+        "engine",
+        "training",
+        "mf",
+    ],
+    "command": [
+        "errors",
+        "base",
+        "ids",
+        "tables",
+        "settings",
+        "data",
+        "engine",
+        "training",
+        "mf",
+        "model_selection",
+    ],
 }
 """Room -> the others that it may know of. Nothing imports the package's face."""
 

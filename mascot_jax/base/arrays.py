@@ -26,6 +26,15 @@ def parts(size: int, at_a_time: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + step, size))
 
 
+def random_order(size: int, seed: int) -> NDArray[np.int64]:
+    """Return the numbers below ``size``, int64 ``(size,)``, in the random order of a seed.
+
+    Folds follow it, so that the library, the command and the pipeline have the same ones.
+    """
+    sequence = np.random.SeedSequence(seed)
+    return np.random.Generator(np.random.PCG64(sequence)).permutation(size)
+
+
 def count_each(values: NDArray[np.unsignedinteger[Any]], count: int) -> NDArray[np.int64]:
     """Count the occurrences of each integer below ``count``, int64 ``(count,)``."""
     counts = np.zeros(count, dtype=np.int64)

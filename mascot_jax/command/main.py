@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     try:
         # Imported here, as subcommands import JAX.
-        code: int = import_module(f"mascot_jax.command.{args.command}").run(args)
+        code: int = import_module(f"mascot_jax.command.{args.command.replace('-', '_')}").run(args)
         sys.stdout.flush()
     except MascotError as error:
         warn(_in_options(error))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import types
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from mascot_jax.settings import Settings
+from mascot_jax.errors import SettingsError
+from mascot_jax.settings import RegroupSettings, RunSettings, Settings, TrainSettings, validate
 from mascot_jax.settings.defaults import with_defaults
 from mascot_jax.settings.methods import Recipe
 
@@ -61,6 +63,39 @@ def given(args: argparse.Namespace, model: type[Settings]) -> dict[str, Any]:
     """Return the fields of a settings model that the command line sets, with their values."""
     values = {name: getattr(args, name) for name in model.model_fields if hasattr(args, name)}
     return {name: None if value == NULL else value for name, value in values.items()}
+
+
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of ``MatrixFactorization`` that the command line sets, checked.
+
+    Raises
+    ------
+    SettingsError
+        If one is invalid.
+    """
+    train, groups, run = (given(args, m) for m in (TrainSettings, RegroupSettings, RunSettings))
+    validate(TrainSettings, with_defaults(train), "train")
+    validate(RegroupSettings, groups, "regroup")
+    validate(RunSettings, run, "run")
+    return {**train, **groups, **run}
+
+
+@contextmanager
+def arguments_as_options(**names: str) -> Iterator[None]:
+    """Make errors of the library's arguments name options, such as ``--folds`` for ``folds``.
+
+    Parameters
+    ----------
+    names
+        Options that are called otherwise, by their arguments.
+    """
+    try:
+        yield
+    except SettingsError as error:
+        argument, colon, rest = str(error).partition(":")
+        if colon and argument.isidentifier():
+            error.args = (f"{names.get(argument, option(argument))}{colon}{rest}",)
+        raise
 
 
 def _is_block(annotation: Any) -> bool:

@@ -106,9 +106,7 @@ def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
-    # Imported here: pydantic takes three times as long to import as all else that help needs.
-    from mascot_jax.command.options import add_options, train_settings
-    from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
+    from mascot_jax.command.options import HELD_OUT
 
     _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
     _file(parser, "-o", "--output", metavar="MODEL", required=True, help="the model file to write")
@@ -119,12 +117,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
         help="go on from MODEL.checkpoint, which a training leaves that was interrupted or killed; "
         "without one, start anew",
     )
-    settings = parser.add_argument_group(
-        "settings", "those of the library; null leaves a choice to the method or the recipe"
-    )
-    add_options(settings, TrainSettings(**train_settings({})))
-    add_options(settings, RegroupSettings())
-    add_options(settings, RunSettings())
+    _settings(parser, {"validation": HELD_OUT})
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +126,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
         parser, "pairs", metavar="PAIRS", help="CSV, TSV or Parquet with a user and an item a row"
     )
     _columns(parser, "user", "item")
-    parser.add_argument("--clip", action="store_true", help="keep to the range of the ratings")
+    _clip(parser)
     _output(parser)
 
 
@@ -149,6 +142,7 @@ def _recommend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--include-seen", action="store_true", help="items that the user has rated, too"
     )
+    _clip(parser)
     _file(
         parser,
         "--candidates",
@@ -162,19 +156,88 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _model(parser)
     _file(parser, "test", metavar="TEST", help=f"ratings not trained on: {RATINGS_HELP}")
     _columns(parser, "user", "item", "rating")
-    parser.add_argument("--clip", action="store_true", help="keep to the range of the ratings")
+    _scores(parser)
     parser.add_argument(
-        "--top-n",
+        "--include-seen", action="store_true", help="lists hold what users have rated, too"
+    )
+
+
+def _split(parser: argparse.ArgumentParser) -> None:
+    from mascot_jax.settings.search import HOW
+
+    _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
+    for name, purpose in (("train", "train on"), ("test", "test on")):
+        _file(
+            parser,
+            f"--{name}",
+            metavar="FILE",
+            required=True,
+            help=f"the .csv, .tsv or .parquet file to write, of ratings to {purpose}",
+        )
+    parser.add_argument(
+        "--how",
+        choices=HOW,
+        default="random",
+        help="test on random ratings, on random ones of each user, on the last of each user by "
+        "time, or on the latest of all by time (default: random)",
+    )
+    parser.add_argument(
+        "--test-size",
+        type=_share_or_count,
+        metavar="N",
+        help="number of ratings to test on, with user and last of each user, or, below 1, their "
+        "share (default: 1 with last, else 0.2)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    _columns(parser, "user", "item", "rating", "time")
+
+
+def _cross_validate(parser: argparse.ArgumentParser) -> None:
+    _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
+    _folds(parser, default=5)
+    _columns(parser, "user", "item", "rating")
+    _scores(parser)
+    _settings(parser, {})
+
+
+def _tune(parser: argparse.ArgumentParser) -> None:
+    from mascot_jax.settings.search import METRICS, SAMPLERS, TRIALS
+
+    _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
+    _file(
+        parser,
+        "--study",
+        metavar="FILE",
+        help="the file that keeps the trials, an SQLite database of Optuna's; if it is there, the "
+        "search goes on (default: none is kept)",
+    )
+    parser.add_argument(
+        "--vary",
+        action="append",
+        metavar="SETTING=VALUES",
+        help="a setting to search: factors=32,64 or learning-rate=0.003..0.05, with :log to search "
+        "logarithms; again for each (default: factors, learning-rate, user-reg, item-reg)",
+    )
+    parser.add_argument(
+        "--trials",
         type=_count,
         metavar="N",
-        help="also compare N recommendations per user with the items that TEST has of that user",
+        help=f"trials that the study shall have (default: {TRIALS}, or all of a grid)",
     )
     parser.add_argument(
-        "--relevant",
-        type=float,
-        metavar="RATING",
-        help="of these, only items rated so high or higher are hits (default: all are)",
+        "--metric", choices=METRICS, default="rmse", help="what to search for (default: rmse)"
     )
+    parser.add_argument(
+        "--sampler",
+        choices=SAMPLERS,
+        default="tpe",
+        help="propose settings by Optuna's Parzen estimator, at random, or all of a grid "
+        "(default: tpe)",
+    )
+    _folds(parser, default=3)
+    _columns(parser, "user", "item", "rating")
+    _scores(parser)
+    _settings(parser, {})
 
 
 def _inspect(parser: argparse.ArgumentParser) -> None:
@@ -249,6 +312,20 @@ named on stderr, and get its most-rated items.""",
   mascot recommend model.safetensors --all -o lists.parquet""",
         ),
     ),
+    "split": (
+        _split,
+        _Words(
+            "split a file of ratings into one to train on and one to test on",
+            """\
+Files have the columns of user, item and rating, and the time where it is read or
+--time names it. With user and last, every user keeps a rating to train on.""",
+            """\
+  mascot split ratings.csv --train train.csv --test held_out.csv
+  mascot split ratings.csv --train train.parquet --test held_out.parquet \\
+      --how user --test-size 0.1
+  mascot split timed.csv --train train.csv --test last.csv --how last""",
+        ),
+    ),
     "evaluate": (
         _evaluate,
         _Words(
@@ -260,6 +337,34 @@ all items that are recommended to anyone.""",
             """\
   mascot evaluate model.safetensors test.csv
   mascot evaluate model.safetensors test.csv --top-n 10 --relevant 4 --json""",
+        ),
+    ),
+    "cross-validate": (
+        _cross_validate,
+        _Words(
+            "train and test on each fold of a file of ratings",
+            """\
+Figures of mascot evaluate for each fold, their means and standard deviations.
+Nothing is written.""",
+            """\
+  mascot cross-validate ratings.csv --factors 8 --epochs 2
+  mascot cross-validate ratings.csv --folds 3 --top-n 10 --relevant 4 \\
+      --factors 8 --epochs 2 --json""",
+        ),
+    ),
+    "tune": (
+        _tune,
+        _Words(
+            "search for the settings with the best figures over folds",
+            """\
+Trials that are worse than the median after a fold are given up. With --study,
+Ctrl-C loses one trial: the same command goes on. Settings that are not searched
+are options.""",
+            """\
+  mascot tune ratings.csv --trials 2 --epochs 2 --vary factors=4,8 \\
+      --vary learning-rate=0.01..0.1:log --study study.db
+  mascot tune ratings.csv --sampler grid --vary biases=yes,no --folds 2 \\
+      --metric ndcg --epochs 2 --factors 8 --json""",
         ),
     ),
     "inspect": (
@@ -302,6 +407,59 @@ def _model(parser: argparse.ArgumentParser) -> None:
     _file(parser, "model", metavar="MODEL", help="a model file")
 
 
+def _settings(parser: argparse.ArgumentParser, values: dict[str, Any]) -> None:
+    """Add an option for each setting; ``values`` are defaults that differ from the library's."""
+    # Imported here: pydantic takes three times as long to import as all else that help needs.
+    from mascot_jax.command.options import add_options
+    from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
+    from mascot_jax.settings.defaults import with_defaults
+
+    settings = parser.add_argument_group(
+        "settings", "those of the library; null leaves a choice to the method or the recipe"
+    )
+    add_options(settings, TrainSettings(**with_defaults(values)))
+    add_options(settings, RegroupSettings())
+    add_options(settings, RunSettings())
+
+
+def _folds(parser: argparse.ArgumentParser, *, default: int) -> None:
+    parser.add_argument(
+        "--folds",
+        type=_count,
+        default=default,
+        metavar="N",
+        help=f"number of folds (default: {default})",
+    )
+    parser.add_argument(
+        "--fold-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="fixes which ratings are in a fold (default: 0)",
+    )
+
+
+def _scores(parser: argparse.ArgumentParser) -> None:
+    _clip(parser)
+    parser.add_argument(
+        "--top-n",
+        type=_count,
+        metavar="N",
+        help="also compare N recommendations per user with the items that the user has rated among "
+        "the ratings to test on",
+    )
+    parser.add_argument(
+        "--relevant",
+        type=float,
+        metavar="RATING",
+        help="of these, only items rated so high or higher are hits (default: all are)",
+    )
+
+
+def _clip(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clip", action="store_true", help="keep to the range of the ratings")
+
+
 def _output(parser: argparse.ArgumentParser) -> None:
     _file(
         parser,
@@ -318,7 +476,8 @@ def _columns(parser: argparse.ArgumentParser, *names: str) -> None:
         "names in the header line, or positions from 0 in a file without one (.dat, .data)",
     )
     for name in names:
-        group.add_argument(f"--{name}", metavar="COLUMN", help=f"(default: {name})")
+        usual = "timestamp, where --how needs it" if name == "time" else name
+        group.add_argument(f"--{name}", metavar="COLUMN", help=f"(default: {usual})")
 
 
 def _file(parser: argparse._ActionsContainer, *names: str, **settings: Any) -> None:
@@ -330,3 +489,8 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
     return int(text)
+
+
+def _share_or_count(text: str) -> float:
+    number = float(text)
+    return int(number) if number >= 1 and number == int(number) else number

@@ -1,4 +1,4 @@
-"""Progress of ``mascot train``: a bar for people, one JSON object per epoch for machines."""
+"""Progress of long work: a bar for people, one JSON object per step for machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from tqdm import tqdm
 
 from mascot_jax.command.output import discard_output, print_json, warn
 from mascot_jax.settings import TrainSettings
+from mascot_jax.training.epoch_bar import EpochBar
 from mascot_jax.training.records import EpochRecord
+
+
+def steps_bar(total: int | None, unit: str, *, as_json: bool) -> Any:
+    """Return a bar of so many steps on stderr, if that is a terminal and JSON is not wanted."""
+    return tqdm(total=total, unit=unit, disable=True if as_json else None)
 
 
 class Display:
@@ -30,29 +36,24 @@ class Display:
         self._epochs = settings.epochs
         self._as_json = as_json
         self._records: dict[int, EpochRecord] = {}
+        self._bar = EpochBar(ratings, settings, show=False if as_json else None)
 
     def __enter__(self) -> Self:
-        disable = True if self._as_json else None  # None: unless stderr is a terminal
-        self._bar = tqdm(total=self._epochs, desc="training", unit="epoch", disable=disable)
+        self._bar.__enter__()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        self._bar.__exit__(kind, error, trace)
 
     def add(self, record: EpochRecord) -> None:
         """Show a finished epoch."""
-        if not self._records:  # the bar starts after epochs that a checkpoint holds
-            self._bar.initial = self._bar.n = self._bar.last_print_n = record.epoch
         self._records[record.epoch] = record
-        speed = self._trained / record.seconds
-        rmse = record.validation_rmse
-        self._bar.set_postfix_str(
-            f"{'' if rmse is None else f'RMSE {rmse:.4f}, '}{speed / 1e6:.2f} M updates/s",
-            refresh=False,
-        )
-        self._bar.update()
+        self._bar.add(record)
         if self._as_json:
             self._print(
                 {
@@ -61,8 +62,8 @@ class Display:
                     "epochs": self._epochs,
                     "learning_rate": record.learning_rate,
                     "seconds": record.seconds,
-                    "updates_per_second": speed,
-                    "validation_rmse": rmse,
+                    "updates_per_second": self._bar.speed(record),
+                    "validation_rmse": record.validation_rmse,
                 }
             )
 

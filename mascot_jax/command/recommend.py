@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
         args.n,
         exclude_seen=not args.include_seen,
         candidates=_candidates(args, model.model_),
+        clip=args.clip,
     )
     columns = {
         "user": found.users,

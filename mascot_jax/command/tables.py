@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.files import atomic_write, check_writable
 from mascot_jax.errors import DataError, MissingExtraError, SettingsError
-from mascot_jax.settings import Columns
+from mascot_jax.settings import Columns, TimedColumns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,7 +21,9 @@ _HEADERLESS: Final = (".dat", ".data")
 """Suffixes of MovieLens' files without a header line."""
 
 
-def read_ratings(path: str, user: str | None, item: str | None, rating: str | None) -> pl.DataFrame:
+def read_ratings(
+    path: str, user: str | None, item: str | None, rating: str | None, time: str | None = None
+) -> pl.DataFrame:
     """Read a file of ratings, or the archive or folder of a data set known by name.
 
     Parameters
@@ -31,11 +33,14 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
     user, item, rating
         Columns. None takes the columns of these names; in ``.dat`` and ``.data``, which have no
         header, the first three.
+    time
+        Column of the times, if they are wanted.
 
     Returns
     -------
     polars.DataFrame
-        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order.
+        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order; with ``time``
+        also that, as it is in the file.
 
     Raises
     ------
@@ -53,8 +58,43 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
     names = ("0", "1", "2") if _suffix(source) in _HEADERLESS else ("user", "item", "rating")
     chosen = (name or default for name, default in zip((user, item, rating), names, strict=True))
     columns = Columns(**dict(zip(Columns.model_fields, chosen, strict=True)))
+    if time is not None:
+        columns = TimedColumns(**dict(columns), time=time)
     frame = (known.reader if known else read_by_suffix)(source, columns)
-    return frame.select("user", "item", "rating")
+    if time is not None and "time" not in frame.columns:
+        raise DataError(f"{path}: the times of this data set are not read: choose another split")
+    return frame.select("user", "item", "rating", *(["time"] if time is not None else []))
+
+
+def has_header(path: str) -> bool:
+    """Return whether a file's columns have names of its own, as far as its suffix tells."""
+    return _suffix(Path(path)) in (".csv", ".tsv", ".txt", ".parquet")
+
+
+def parse_times(times: pl.Series, path: str) -> pl.Series:
+    """Return times in their order: text that is numbers, or dates in ISO 8601, as such.
+
+    Raises
+    ------
+    DataError
+        A time is missing, or is neither; the message has its row.
+    """
+    import polars as pl
+
+    if times.dtype != pl.String:
+        found = times
+    elif (found := times.cast(pl.Int64, strict=False)).null_count():
+        found = times.cast(pl.Float64, strict=False)
+        if found.null_count():
+            found = times.str.to_datetime(strict=False, time_zone="UTC")
+    bad = found.is_null() | (found.is_nan() if found.dtype.is_float() else False)
+    if bad.any():
+        row = bad.arg_true()[0]
+        raise DataError(
+            f"{path}: the time of rating {row + 1} is {times[row]!r}: times are numbers, or dates "
+            "such as 2024-01-31 12:00:00"
+        )
+    return found
 
 
 def read_pairs(path: str, user: str | None, item: str | None) -> dict[str, NDArray[Any]]:
@@ -143,7 +183,9 @@ def read_lines(path: str) -> list[str]:
     return ids
 
 
-def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
+def check_output(
+    path: str | None, suffixes: tuple[str, ...] = (), option: str = "--output"
+) -> None:
     """Check, before the work starts, that its output can be written.
 
     Raises
@@ -158,9 +200,9 @@ def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
     if path is None:
         return
     if suffixes and Path(path).suffix not in suffixes:
-        raise SettingsError(f"--output: {path!r}: must end in {', '.join(suffixes)}")
+        raise SettingsError(f"{option}: {path!r}: must end in {', '.join(suffixes)}")
     if not Path(path).parent.is_dir():
-        raise SettingsError(f"--output: {path!r}: there is no folder {str(Path(path).parent)!r}")
+        raise SettingsError(f"{option}: {path!r}: there is no folder {str(Path(path).parent)!r}")
     check_writable(path)
     if suffixes:
         _need_polars()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mascot_jax.base.arrays import count_each, parts
+from mascot_jax.base.arrays import count_each, parts, random_order
 from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.table import index_ids
@@ -80,8 +80,7 @@ def split_ratings(raw_frame: pl.DataFrame, settings: SplitSettings) -> Split:
     """
     has_test = "test" in raw_frame.columns
     _check_count(settings.count, raw_frame.height, has_test)
-    seed = np.random.SeedSequence(settings.seed)
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(raw_frame.height)
+    order = random_order(raw_frame.height, settings.seed)
     if has_test:
         fold = _own_folds(raw_frame["test"])[order]
     else:

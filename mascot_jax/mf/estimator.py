@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final, Literal, Self
@@ -14,16 +15,21 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.engine.devices import device_for_use, execution_of
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
 from mascot_jax.ids.values import as_ids, encode_ids, known_ids
+from mascot_jax.mf.evaluation import (
+    SeenRatingsWarning,
+    count_seen,
+    error_totals,
+    note_on_seen,
+)
 from mascot_jax.mf.export import export_dense
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.folded import Folded
-from mascot_jax.mf.interactions import Interactions, as_ratings, read_interactions
+from mascot_jax.mf.interactions import Interactions, read_interactions, read_pairs
 from mascot_jax.mf.list_metrics import list_metrics
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, save_model
@@ -40,6 +46,7 @@ from mascot_jax.mf.recommend import (
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
 from mascot_jax.settings.defaults import with_defaults, without_presets
 from mascot_jax.settings.naming import renamed
+from mascot_jax.training.epoch_bar import EpochBar
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import deferred_signals
 
@@ -62,7 +69,7 @@ class MatrixFactorization:
     The constructor only stores settings; ``fit`` checks them. Settings that are None take the
     recipe's value or the method's (``rounding``: stochastic with ``fp16``). Names of learned
     attributes end in an underscore: ``model_``, ``history_``, ``user_ids_``, ``item_ids_``,
-    ``user_factors_``, ``item_factors_``.
+    ``user_factors_``, ``item_factors_``, ``user_biases_``, ``item_biases_``, ``mean_rating_``.
 
     Ids are those of the ratings: integers, strings, dates, any hashable objects. Unknown ids are no
     error. If the user or the item is unknown, or has no training rating, the prediction is the mean
@@ -139,7 +146,7 @@ class MatrixFactorization:
     model_: Model = field(init=False, repr=False)
     """The learned model, which ``save`` writes."""
     history_: list[Record] = field(init=False, repr=False)
-    """Record of each epoch of the last training; not saved."""
+    """Record of each epoch of the last training, also as rows for a data frame; not saved."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the settings that the constructor takes."""
@@ -160,9 +167,21 @@ class MatrixFactorization:
             setattr(self, name, value)
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn, which alone calls this, that predictions are numbers."""
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="regressor",
+            target_tags=TargetTags(required=False),
+            regressor_tags=RegressorTags(),
+            input_tags=InputTags(string=True, categorical=True),
+        )
+
     def fit(
         self,
         ratings: Any,
+        y: Any = None,
         *,
         user: str = "user",
         item: str = "item",
@@ -171,6 +190,7 @@ class MatrixFactorization:
         callbacks: Iterable[Callable[[Record], object]] = (),
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        verbose: bool = False,
     ) -> Self:
         """Train on ratings; drop what was learned before.
 
@@ -181,6 +201,9 @@ class MatrixFactorization:
             and column numbers are the ids and whose stored entries, including zeros, are the
             ratings; or a data frame (pandas, polars, pyarrow or another that narwhals supports). If
             a user rates an item twice, both ratings count.
+        y
+            The ratings ``(n,)``, if ``ratings`` holds only pairs, as scikit-learn's tools give
+            them: a data frame of users and items, or an array ``(n, 2)``.
         user, item, rating
             Columns of a data frame.
         init
@@ -196,6 +219,8 @@ class MatrixFactorization:
             Delete the file yourself once the model is saved.
         resume
             Resume from the checkpoint, if there is one; ``history_`` begins there.
+        verbose
+            Show a progress bar on stderr.
 
         Raises
         ------
@@ -215,17 +240,20 @@ class MatrixFactorization:
         earlier = init.model_ if isinstance(init, MatrixFactorization) else init
         if not isinstance(earlier, Model | None):
             raise DataError(f"init: {init!r}: must be a model, or an estimator that has one")
+        found = read_interactions(ratings, y, **columns)
         keep = {"checkpoint": checkpoint, "resume": resume}
-        return self._train(ratings, columns, callbacks, earlier, extend=False, **keep)
+        return self._train(found, callbacks, earlier, extend=False, verbose=verbose, **keep)
 
     def partial_fit(
         self,
         ratings: Any,
+        y: Any = None,
         *,
         user: str = "user",
         item: str = "item",
         rating: str = "rating",
         callbacks: Iterable[Callable[[Record], object]] = (),
+        verbose: bool = False,
     ) -> Self:
         """Train the present model further on new ratings, with their new users and items.
 
@@ -239,31 +267,37 @@ class MatrixFactorization:
 
         Parameters and errors are those of ``fit``. Without a model, this is ``fit``.
         """
-        columns = {"user": user, "item": item, "rating": rating}
         earlier = self.__dict__.get("model_")
-        return self._train(ratings, columns, callbacks, earlier, extend=earlier is not None)
+        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        extend = earlier is not None
+        return self._train(found, callbacks, earlier, extend=extend, verbose=verbose)
 
     def _train(
         self,
-        ratings: Any,
-        columns: dict[str, str],
+        ratings: Interactions,
         callbacks: Iterable[Callable[[Record], object]],
         earlier: Model | None,
         *,
         extend: bool,
+        verbose: bool,
         **keep: Any,
     ) -> Self:
         history: list[Record] = []
-        with _parameters_as_arguments(), deferred_signals() as interruption:
+        with ExitStack() as stack:
+            stack.enter_context(_parameters_as_arguments())
+            interruption = stack.enter_context(deferred_signals())
             settings, groups, run = self._settings()
+            bar = EpochBar(ratings.ratings.size, settings, show=verbose)
+            stack.enter_context(bar)
 
             def on_epoch(record: EpochRecord, _: TrainState) -> bool:
                 history.append(_plain(record))
+                bar.add(record)
                 stops = [bool(callback(history[-1])) for callback in callbacks]
                 return any(stops) or interruption.requested
 
             model = fit_ratings(
-                read_interactions(ratings, **columns),
+                ratings,
                 settings,
                 groups,
                 run,
@@ -277,6 +311,17 @@ class MatrixFactorization:
         if interruption.signal is not None:  # now that the model is kept
             signal.raise_signal(interruption.signal)
         return self
+
+    def check_settings(self) -> None:
+        """Check all settings, as ``fit`` does first.
+
+        Raises
+        ------
+        SettingsError
+            If a setting is invalid; the message names it.
+        """
+        with _parameters_as_arguments():
+            self._settings()
 
     def _settings(self) -> tuple[TrainSettings, RegroupSettings, RunSettings]:
         params = self.get_params()
@@ -337,6 +382,27 @@ class MatrixFactorization:
         return self.model_.dense_items()
 
     @property
+    def user_biases_(self) -> NDArray[np.float32] | None:
+        """float32 ``(users,)``: what ``mean_rating_`` and factors leave; None without biases."""
+        biases = self.model_.biases
+        return None if biases is None else biases.users[self.model_.users.row_of]
+
+    @property
+    def item_biases_(self) -> NDArray[np.float32] | None:
+        """float32 ``(items,)``, as ``user_biases_``.
+
+        With biases, a prediction is the mean rating, both biases and the product of the factors;
+        without, the product alone.
+        """
+        biases = self.model_.biases
+        return None if biases is None else biases.items[self.model_.items.row_of]
+
+    @property
+    def mean_rating_(self) -> float:
+        """Mean of the training ratings."""
+        return self.model_.mean_rating
+
+    @property
     def _user_table(self) -> IdTable:
         return self.model_.users.id_table
 
@@ -344,13 +410,15 @@ class MatrixFactorization:
     def _item_table(self) -> IdTable:
         return self.model_.items.id_table
 
-    def predict(self, users: Any, items: Any, *, clip: bool = False) -> Any:
+    def predict(self, users: Any, items: Any = None, *, clip: bool = False) -> Any:
         """Predict ratings.
 
         Parameters
         ----------
         users, items
-            One or many ids: scalars, lists, arrays or series, broadcast against each other.
+            One or many ids: scalars, lists, arrays or series, broadcast against each other. Without
+            ``items``, ``users`` holds pairs, as scikit-learn's tools give them: a data frame with
+            columns ``user`` and ``item``, or an array ``(n, 2)``.
         clip
             Clip predictions to the range of the training ratings.
 
@@ -359,6 +427,8 @@ class MatrixFactorization:
         predictions
             float32 of the broadcast shape; a float for one user and one item.
         """
+        if items is None:
+            users, items = (column.read(slice(None)) for column in read_pairs(users))
         user = encode_ids(self._user_table, users, "user")
         item = encode_ids(self._item_table, items, "item")
         try:
@@ -404,6 +474,7 @@ class MatrixFactorization:
         *,
         exclude_seen: bool = True,
         candidates: Any = None,
+        clip: bool = False,
     ) -> Recommendations:
         """Recommend the n items with the highest predictions.
 
@@ -419,6 +490,8 @@ class MatrixFactorization:
         candidates
             The only items to recommend, unknown ones ignored; None: all. Items without a training
             rating are never recommended.
+        clip
+            Clip scores to the range of the training ratings; the order is that of the predictions.
 
         Returns
         -------
@@ -439,7 +512,8 @@ class MatrixFactorization:
                 candidates=chosen,
             )
         items = self._item_table.decode(found.items)
-        return Recommendations(names[found.queries], items, found.scores, ranks_of(found))
+        scores = found.scores.clip(self.model_.low, self.model_.high) if clip else found.scores
+        return Recommendations(names[found.queries], items, scores, ranks_of(found))
 
     def similar_items(self, items: Any, n: int = 10) -> Neighbours:
         """Find the n items whose factors have the highest cosine similarity.
@@ -501,6 +575,7 @@ class MatrixFactorization:
     def evaluate(
         self,
         ratings: Any,
+        y: Any = None,
         *,
         user: str = "user",
         item: str = "item",
@@ -508,62 +583,81 @@ class MatrixFactorization:
         clip: bool = False,
         top_n: int | None = None,
         relevant: float | None = None,
-    ) -> dict[str, float]:
+        exclude_seen: bool = True,
+    ) -> dict[str, float | None]:
         """Compare predictions, and lists of recommendations, with ratings not trained on.
+
+        A ``SeenRatingsWarning`` says if some were trained on.
 
         Parameters
         ----------
-        ratings, user, item, rating
+        ratings, y, user, item, rating
             As for ``fit``.
         clip
             Clip predictions to the range of the training ratings.
         top_n
-            Also recommend so many items to each user, leaving out items seen in training, and look
-            for those that the user has rated here.
+            Also recommend so many items to each user, and look for those that the user has rated
+            here.
         relevant
             Look only for items with this rating or a higher one.
+        exclude_seen
+            Leave items seen in training out of the lists, where the model has kept them.
 
         Returns
         -------
         dict
-            ``rmse``, ``mae`` and ``ratings``, the number of ratings; with ``top_n`` also the fields
-            of ``RankingMetrics``: precision, recall, NDCG and others.
+            ``rmse``, ``mae``, ``ratings``, the number of ratings, and ``seen``, how many of these
+            are of a user and an item with a training rating (None if the model has not kept that);
+            with ``top_n`` also the fields of ``RankingMetrics``: precision, recall, NDCG and
+            others.
 
         Raises
         ------
         DataError
             If ratings or ids cannot be used, or if none is relevant.
         """
-        found = read_interactions(ratings, user=user, item=item, rating=rating)
-        lists = {} if top_n is None else self._evaluate_lists(found, top_n, relevant)
-        totals = ErrorTotals(0.0, 0.0, 0)
-        parts = zip(found.users.parts(), found.items.parts(), found.ratings.parts(), strict=True)
-        for (_, users), (_, items), (part, values) in parts:
-            predicted = self.predict(users, items, clip=clip)
-            errors = predicted.astype(np.float64) - as_ratings(values, rating, part.start)
-            totals = ErrorTotals(
-                totals.squared + float(np.square(errors).sum()),
-                totals.absolute + float(np.abs(errors).sum()),
-                totals.count + len(errors),
-            )
-        return {"rmse": totals.rmse, "mae": totals.mae, "ratings": totals.count, **lists}
+        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        lists = {}
+        if top_n is not None:
+            lists = self._evaluate_lists(found, top_n, relevant, exclude_seen)
+        totals = error_totals(lambda *pairs: self.predict(*pairs, clip=clip), found)
+        seen = count_seen(self.model_, found)
+        left_out = exclude_seen and top_n is not None
+        note = note_on_seen(seen, totals.count, lists_leave_out=left_out)
+        if note is not None:
+            warnings.warn(note, SeenRatingsWarning, stacklevel=2)
+        figures = {"rmse": totals.rmse, "mae": totals.mae, "ratings": totals.count, "seen": seen}
+        return figures | lists
 
     def _evaluate_lists(
-        self, ratings: Interactions, n: int, least: float | None
+        self, ratings: Interactions, n: int, least: float | None, exclude_seen: bool
     ) -> dict[str, float]:
         relevant = ratings.values() >= (-np.inf if least is None else least)
         if not relevant.any():
             raise DataError(f"relevant: {least}: none of the ratings is so high")
         users, items = (column.read(slice(None)) for column in (ratings.users, ratings.items))
         with self._on_device():
-            found = list_metrics(self.model_, self._ranking, users, items, relevant, n)
+            found = list_metrics(
+                self.model_, self._ranking, users, items, relevant, n, exclude_seen=exclude_seen
+            )
         return found._asdict()
 
     def score(
-        self, ratings: Any, *, user: str = "user", item: str = "item", rating: str = "rating"
+        self,
+        ratings: Any,
+        y: Any = None,
+        *,
+        user: str = "user",
+        item: str = "item",
+        rating: str = "rating",
+        clip: bool = False,
     ) -> float:
-        """Return the negative RMSE of predicting ratings: higher is better."""
-        return -self.evaluate(ratings, user=user, item=item, rating=rating)["rmse"]
+        """Return the negative RMSE of predicting ratings: higher is better.
+
+        Unlike ``evaluate``, it says nothing of ratings that were trained on.
+        """
+        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        return -error_totals(lambda *pairs: self.predict(*pairs, clip=clip), found).rmse
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model, with ids and settings, to a safetensors file, never pickle.

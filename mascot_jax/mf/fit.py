@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Offsets, Prepared, Problem, Triples, make_problem, prepare
 from mascot_jax.training.records import Progress
 
+_log = logging.getLogger(__name__)
 USUAL_RATING: Final = 5.0
 """Largest magnitude of ratings that step sizes are chosen for."""
 
@@ -111,8 +113,19 @@ def fit_ratings(
         start = None if earlier is None else _warm(earlier, users, items, plan)
         keep = _Keep(checkpoint, run.checkpoint_every, resume)
         checkpoints, start = keep.checkpoints(prepared, start)
+        _log.info(
+            "training on %d ratings of %d users and %d items: method %s, %d factors, %d epochs, %s",
+            ratings.ratings.size,
+            len(users.ids),
+            len(items.ids),
+            plan.method,
+            plan.factors,
+            plan.epochs,
+            device,
+        )
         with _scale_in_words(prepared):
             model = train_model(prepared, execution, on_epoch, start=start, checkpoints=checkpoints)
+    _log.info("trained %d epochs", model.epochs_trained)
     model = dataclasses.replace(
         model,
         users=model.users.named(users.ids, users.counts),

@@ -138,13 +138,18 @@ class Folded:
         return found[0] if indices.ndim else float(found[0])
 
     def recommend(
-        self, n: int = 10, *, exclude_seen: bool = True, candidates: Any = None
+        self,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+        clip: bool = False,
     ) -> Recommendations:
         """Recommend the n items with the highest predictions; for new items, the n users.
 
         Parameters
         ----------
-        n, candidates
+        n, candidates, clip
             As for ``MatrixFactorization.recommend``.
         exclude_seen
             Leave out those whose ratings were given.
@@ -162,7 +167,8 @@ class Folded:
         found = joined([found._replace(queries=solved[found.queries]), others])
         own, other = self.ids[found.queries], self._others.id_table.decode(found.items)
         users, items = (own, other) if self._side == "users" else (other, own)
-        return Recommendations(users, items, found.scores, ranks_of(found))
+        scores = found.scores.clip(self._model.low, self._model.high) if clip else found.scores
+        return Recommendations(users, items, scores, ranks_of(found))
 
 
 def _as_long(names: Any, name: str, size: int) -> Column:

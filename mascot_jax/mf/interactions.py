@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -14,6 +14,14 @@ from numpy.typing import NDArray
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.values import as_column
+
+_RATINGS: Final = (
+    "must be a tuple of three arrays, a SciPy sparse matrix, or a data frame (pandas, polars, "
+    "pyarrow, ...)"
+)
+_PAIRS: Final = (
+    "must be a data frame (pandas, polars, pyarrow, ...) of users and items, or an array (n, 2)"
+)
 
 
 class Interactions(NamedTuple):
@@ -40,7 +48,12 @@ class Interactions(NamedTuple):
 
 
 def read_interactions(
-    ratings: Any, *, user: str = "user", item: str = "item", rating: str = "rating"
+    ratings: Any,
+    values: Any = None,
+    *,
+    user: str = "user",
+    item: str = "item",
+    rating: str = "rating",
 ) -> Interactions:
     """Find the three columns in a container of ratings, without a copy.
 
@@ -52,6 +65,8 @@ def read_interactions(
         including those without ratings; every stored entry is a rating, including zeros and
         duplicates. Or a data frame of pandas, polars, pyarrow or another library that narwhals
         supports; of a lazy one the three columns are collected.
+    values
+        The ratings ``(n,)``, if ``ratings`` holds only pairs, as for ``read_pairs``.
     user, item, rating
         Columns of a data frame.
 
@@ -60,18 +75,38 @@ def read_interactions(
     DataError
         If ratings are none of these, a column is missing, lengths differ, or there is no rating.
     """
-    if hasattr(ratings, "tocoo"):
+    if values is not None:
+        pairs = read_pairs(ratings, user=user, item=item)
+        found = Interactions(*pairs, as_column(values, rating))
+    elif hasattr(ratings, "tocoo"):
         found = _of_sparse(ratings)
     elif isinstance(ratings, tuple | list):
         found = _of_arrays(ratings)
     else:
-        found = _of_frame(ratings, (user, item, rating))
+        columns = _of_frame(ratings, (user, item, rating), f"ratings: {_RATINGS}")
+        found = Interactions(columns[0], columns[1], columns[2])
     sizes = [column.size for column in found[:3]]
     if len(set(sizes)) > 1:
         raise DataError(f"users, items and ratings must be equally many: {sizes}")
     if not sizes[0]:
         raise DataError("there are no ratings: at least one is needed")
     return found
+
+
+def read_pairs(pairs: Any, *, user: str = "user", item: str = "item") -> tuple[Column, Column]:
+    """Find the columns of users and items in a data frame or an array ``(n, 2)``.
+
+    Raises
+    ------
+    DataError
+        If pairs are neither, or a column is missing.
+    """
+    if not isinstance(pairs, np.ndarray):
+        users, items = _of_frame(pairs, (user, item), f"pairs: {_PAIRS}")
+        return users, items
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise DataError(f"pairs: {_PAIRS}; this array has the shape {pairs.shape}")
+    return as_column(pairs[:, 0], "user"), as_column(pairs[:, 1], "item")
 
 
 def _of_sparse(matrix: Any) -> Interactions:
@@ -96,13 +131,11 @@ def _of_arrays(arrays: tuple[Any, ...] | list[Any]) -> Interactions:
     return Interactions(users, items, ratings)
 
 
-def _of_frame(ratings: Any, names: tuple[str, str, str]) -> Interactions:
-    frame = nw.from_native(ratings, pass_through=True)
+def _of_frame(container: Any, names: tuple[str, ...], wanted: str) -> list[Column]:
+    """Return columns of a data frame; ``wanted`` says what is wanted where it is none."""
+    frame = nw.from_native(container, pass_through=True)
     if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
-        raise DataError(
-            f"ratings: {type(ratings).__name__} is neither a tuple of three arrays, nor a SciPy "
-            "sparse matrix, nor a data frame (pandas, polars, pyarrow, ...)"
-        )
+        raise DataError(f"{wanted}; this is a {type(container).__name__}")
     there = frame.collect_schema().names()
     for name in names:
         if name not in there:
@@ -113,8 +146,7 @@ def _of_frame(ratings: Any, names: tuple[str, str, str]) -> Interactions:
             )
     if isinstance(frame, nw.LazyFrame):
         frame = frame.select(*dict.fromkeys(names)).collect()
-    users, items, values = (as_column(frame[name].to_native(), name) for name in names)
-    return Interactions(users, items, values)
+    return [as_column(frame[name].to_native(), name) for name in names]
 
 
 def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.float32]:

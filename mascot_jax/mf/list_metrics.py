@@ -22,10 +22,11 @@ def list_metrics(
     items: NDArray[Any],
     relevant: NDArray[np.bool_],
     n: int,
+    *,
+    exclude_seen: bool = True,
 ) -> RankingMetrics:
     """Recommend n items to every user of held-out ratings, on JAX's default device, and compare.
 
-    Items that a user has rated in training are not recommended, if the model has kept them.
     Relevant items that the model does not know cannot be recommended, and count as missed.
 
     Parameters
@@ -38,12 +39,14 @@ def list_metrics(
         bool ``(r,)``: whether the item should have been recommended.
     n
         Number of items per list.
+    exclude_seen
+        Leave out items that the user has rated in training, if the model has kept them.
     """
     queries, query_of = index_ids(as_column(users, "user"))
     table = model.items.id_table
     wanted, item_count = _item_indices(items, table)
     indices = model.users.id_table.encode(queries.values, "user")
-    seen = model.seen is not None
+    seen = exclude_seen and model.seen is not None
     metrics = ranking_metrics(
         recommend(model, ranking, indices, n, exclude_seen=seen),
         _in_rows(query_of[relevant], wanted[relevant], len(queries)),

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.frames import to_frame
 from mascot_jax.errors import DataError
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.ranking.pairs import Pairs
@@ -23,7 +24,7 @@ USERS_AT_A_TIME: Final = 8192
 class Recommendations(NamedTuple):
     """Items recommended to users, one per entry: users in the order asked for, best items first.
 
-    In this long form, ``pandas.DataFrame(recommendations._asdict())`` is a table.
+    ``to_frame`` makes a table of this long form.
     """
 
     users: NDArray[Any]
@@ -34,6 +35,14 @@ class Recommendations(NamedTuple):
     """``(entries,)``: predicted ratings."""
     ranks: NDArray[np.int64]
     """``(entries,)``: from 1."""
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return a data frame of ``user``, ``rank``, ``item`` and ``score``.
+
+        ``library`` is ``pandas``, ``polars``, ``pyarrow`` or another that narwhals supports.
+        """
+        columns = {"user": self.users, "rank": self.ranks, "item": self.items}
+        return to_frame({**columns, "score": self.scores}, library)
 
 
 class Neighbours(NamedTuple):
@@ -47,6 +56,14 @@ class Neighbours(NamedTuple):
     """``(entries,)``: cosine similarities of the factors."""
     ranks: NDArray[np.int64]
     """``(entries,)``: from 1."""
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return a data frame of ``id``, ``rank``, ``neighbour`` and ``score``.
+
+        ``library`` is as for ``Recommendations.to_frame``.
+        """
+        columns = {"id": self.ids, "rank": self.ranks, "neighbour": self.neighbours}
+        return to_frame({**columns, "score": self.scores}, library)
 
 
 def ranks_of(found: TopN) -> NDArray[np.int64]:

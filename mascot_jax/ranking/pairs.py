@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,3 +23,24 @@ class Pairs(NamedTuple):
         starts = np.append(0, np.cumsum(lengths))
         place = np.arange(starts[-1]) + np.repeat(first - starts[:-1], lengths)
         return Pairs(starts, self.items[place])
+
+    def have(
+        self, queries: NDArray[np.int64], items: NDArray[np.integer[Any]]
+    ) -> NDArray[np.bool_]:
+        """Return whether rows hold items, bool ``(n,)``; items ascend within each row.
+
+        Parameters
+        ----------
+        queries, items
+            ``(n,)`` each: a row and an item that it may hold.
+        """
+        low, high = self.starts[queries], self.starts[queries + 1]
+        end = high.copy()
+        while (open_ := low < high).any():  # a binary search in all rows at once
+            middle = (low + high) // 2
+            below = self.items[np.where(open_, middle, 0)] < items
+            low = np.where(open_ & below, middle + 1, low)
+            high = np.where(open_ & ~below, middle, high)
+        inside = low < end
+        inside[inside] = self.items[low[inside]] == items[inside]
+        return inside

@@ -11,6 +11,7 @@ from mascot_jax.settings.data import (
     Columns,
     DataSettings,
     SplitSettings,
+    TimedColumns,
 )
 from mascot_jax.settings.params import EvaluateSettings, Params
 from mascot_jax.settings.run import Backend, RunSettings, backend_for
@@ -36,6 +37,7 @@ __all__ = [
     "Settings",
     "SettingsT",
     "SplitSettings",
+    "TimedColumns",
     "TrainPlan",
     "TrainSettings",
     "backend_for",

@@ -30,6 +30,12 @@ class Columns(Settings):
     rating: str = "rating"
 
 
+class TimedColumns(Columns):
+    """Columns to read, the time of each rating among them."""
+
+    time: str = "timestamp"
+
+
 class DataSettings(Settings):
     """The ratings and where they come from (``data``)."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from mascot_jax.settings.data import Columns
+from mascot_jax.settings.data import TimedColumns
 from mascot_jax.settings.run import RunSettings
 from mascot_jax.settings.train import RegroupSettings, TrainSettings
 
@@ -14,7 +14,7 @@ _BLOCKS: Final = (
     ("train", TrainSettings),
     ("run", RunSettings),
     ("regroup", RegroupSettings),
-    ("data.columns", Columns),
+    ("data.columns", TimedColumns),
 )
 
 

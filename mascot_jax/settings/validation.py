@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mascot_jax.errors import SettingsError
@@ -35,11 +43,27 @@ def together(line: str) -> PydanticCustomError:
 
 
 class Settings(BaseModel):
-    """A frozen block of settings that refuses unknown parameters."""
+    """A frozen block of settings that refuses unknown parameters.
+
+    NumPy's numbers, booleans and strings are taken for Python's.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_numpy(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {name: without_numpy(value) for name, value in values.items()}
+
+
+def without_numpy(value: Any) -> Any:
+    """Return the Python value of a NumPy scalar or an array ``()``; anything else as it is."""
+    scalar = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim)
+    return value.item() if scalar else value
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

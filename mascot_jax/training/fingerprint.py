@@ -1,7 +1,7 @@
 """The fingerprint of a training: everything that a deterministic training's result depends on.
 
-Of the settings it holds nothing else; of the code more: all of the library except ``command`` and
-``ranking``.
+Of the settings it holds nothing else; of the code more: all of the library except ``command``,
+``model_selection`` and ``ranking``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mascot_jax.training.problem import Prepared
 
 _LIBRARY: Final = Path(__file__).parents[1]
-_OF_NO_EFFECT: Final = ("command", "ranking")
+_OF_NO_EFFECT: Final = ("command", "model_selection", "ranking")
 """Packages of the library that change no bit of a training."""
 
 

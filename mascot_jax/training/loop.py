@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,7 @@ from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 from mascot_jax.training.scoring import HeldOut
 from mascot_jax.training.signals import wait_for
 
+_log = logging.getLogger(__name__)
 OnEpoch = Callable[[EpochRecord, TrainState], bool | None]
 """Called after each epoch with its record and the new state; returns true to stop training."""
 
@@ -80,6 +82,13 @@ def train_state(
         kept = checkpoints.kept if checkpoints is not None else ""
         state, record = _epoch(state, prepared, execution, kept)
         records.append(record)
+        _log.debug(
+            "epoch %d of %d: %.3f s, validation RMSE %s",
+            record.epoch + 1,
+            epochs,
+            record.seconds,
+            record.validation_rmse,
+        )
         stop = on_epoch is not None and bool(on_epoch(record, state))
         if stopping is not None and record.validation_rmse is not None:
             stop |= stopping.add(record.validation_rmse, state)

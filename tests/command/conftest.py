@@ -58,6 +58,8 @@ def made(tmp_path_factory) -> Path:
     ratings = planted()
     train, test = ratings.head(1300), ratings.tail(200)
     train.write_csv(folder / "ratings.csv")
+    timed = train.with_columns(timestamp=pl.int_range(pl.len()) + 978300000)
+    timed.write_csv(folder / "timed.csv")
     test.write_csv(folder / "test.csv")
     test.select("user", "item").write_csv(folder / "pairs.csv")
     orders = train.rename({"user": "customer", "item": "article", "rating": "stars"})

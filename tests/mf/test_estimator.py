@@ -18,6 +18,7 @@ import mascot_jax
 from mascot_jax import MatrixFactorization
 from mascot_jax.base.biases import DAMPING
 from mascot_jax.errors import DataError, ModelFileError, NotFittedError, SettingsError
+from mascot_jax.mf import SeenRatingsWarning
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 
 USERS, ITEMS = 60, 40
@@ -386,15 +387,18 @@ def test_validation_is_recorded(frame):
 def test_evaluate_has_both_errors(frame, fitted):
     new = pd.concat([frame[:20], frame[:1].assign(user=1)])
     errors = fitted.predict(new.user, new.item) - new.rating
-    found = fitted.evaluate(new)
+    with pytest.warns(SeenRatingsWarning, match="20 of 21 ratings are of pairs that the model was"):
+        found = fitted.evaluate(new)
     assert found["rmse"] == pytest.approx(np.sqrt((errors**2).mean()))
     assert found["mae"] == pytest.approx(errors.abs().mean())
-    assert found["ratings"] == 21
+    assert (found["ratings"], found["seen"]) == (21, 20)
     assert fitted.score(new) == -found["rmse"]
     errors = fitted.predict(frame.user, frame.item, clip=True) - frame.rating
-    clipped = fitted.evaluate(frame, clip=True)["rmse"]
+    clipped = -fitted.score(frame, clip=True)
     assert clipped == pytest.approx(np.sqrt((errors**2).mean()))
-    assert clipped < fitted.evaluate(frame)["rmse"]
+    assert clipped < -fitted.score(frame)
+    with pytest.warns(SeenRatingsWarning):
+        assert fitted.evaluate(frame, clip=True)["rmse"] == clipped
 
 
 @pytest.mark.parametrize("method", [{}, {"method": "mascot-int8"}])

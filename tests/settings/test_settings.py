@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -609,3 +610,28 @@ def test_rounding_is_the_methods_but_for_fp16():
     assert with_defaults({})["rounding"] == "stochastic"
     assert with_defaults({"method": "mascot"})["rounding"] is None
     assert with_defaults({"rounding": "nearest"})["rounding"] == "nearest"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "plain"),
+    [
+        ("factors", np.int64(8), 8),
+        ("epochs", np.arange(3, 4)[0], 3),
+        ("seed", np.uint8(7), 7),
+        ("learning_rate", np.float32(0.25), 0.25),
+        ("user_reg", np.float64(0.5), 0.5),
+        ("biases", np.True_, True),
+        ("period", np.array(4), 4),
+        ("method", np.array(["fp32"])[0], "fp32"),
+    ],
+)
+def test_numpys_values_are_pythons(name, value, plain):
+    for made in (TrainSettings(**{name: value}), validate(TrainSettings, {name: value})):
+        found = getattr(made, name)
+        assert (type(found), found) == (type(plain), plain)
+
+
+@pytest.mark.parametrize("value", [np.float64(8.0), np.array([8]), np.True_, np.str_("8")])
+def test_numpys_values_are_checked_like_pythons(value):
+    with pytest.raises(SettingsError, match="factors: "):
+        validate(TrainSettings, {"factors": value})

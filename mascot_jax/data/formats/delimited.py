@@ -66,13 +66,15 @@ class _Plan:
     user: int
     item: int
     rating: int
+    time: int | None = None
 
     @property
     def needed(self) -> dict[int, str]:
         """Index and name of the fields that must not be empty."""
         if self.dialect.width is not None:
             return {index: f"field {index + 1}" for index in range(self.width)}
-        return {self.user: "the user", self.item: "the item", self.rating: "the rating"}
+        names = {self.user: "the user", self.item: "the item", self.rating: "the rating"}
+        return names if self.time is None else {**names, self.time: "the time"}
 
 
 def read_delimited(member: Member, dialect: Dialect, columns: Columns) -> pl.DataFrame:
@@ -91,7 +93,8 @@ def read_delimited(member: Member, dialect: Dialect, columns: Columns) -> pl.Dat
     Returns
     -------
     polars.DataFrame, shape (ratings, 3)
-        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order.
+        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order; of
+        ``TimedColumns`` also ``time`` (String).
 
     Raises
     ------
@@ -114,7 +117,7 @@ def read_delimited(member: Member, dialect: Dialect, columns: Columns) -> pl.Dat
 
 
 def _are_positions(columns: Columns) -> bool:
-    return all(name.isdecimal() for name in (columns.user, columns.item, columns.rating))
+    return all(name.isdecimal() for _, name in columns)
 
 
 def _first_fields(member: Member, piece: Piece, dialect: Dialect) -> list[str]:
@@ -130,17 +133,21 @@ def _first_fields(member: Member, piece: Piece, dialect: Dialect) -> list[str]:
 
 def _make_plan(member: Member, piece: Piece, dialect: Dialect, columns: Columns) -> _Plan:
     fields = _first_fields(member, piece, dialect)
-    names = [columns.user, columns.item, columns.rating]
-    if len(set(names)) < len(names):
-        raise DataError(f"data.columns: user, item and rating must differ; found {names}")
+    names = dict(columns)
+    if len(set(names.values())) < len(names):
+        *others, last = names
+        raise DataError(
+            f"data.columns: {', '.join(others)} and {last} must differ; found "
+            f"{list(names.values())}"
+        )
     positions = _are_positions(columns)
     width = dialect.width or len(fields)
     known = [str(index) for index in range(width)] if positions else [f.strip() for f in fields]
-    for key, name in zip(("user", "item", "rating"), names, strict=True):
+    for key, name in names.items():
         if known.count(name) != 1:
             raise _no_column(member, key, name, known, positions)
-    user, item, rating = (known.index(name) for name in names)
-    return _Plan(dialect, width if positions else len(fields), user, item, rating)
+    places = {key: known.index(name) for key, name in names.items()}
+    return _Plan(dialect, width if positions else len(fields), **places)
 
 
 def _no_column(member: Member, key: str, name: str, known: list[str], positions: bool) -> DataError:
@@ -152,8 +159,8 @@ def _no_column(member: Member, key: str, name: str, known: list[str], positions:
     often = "twice" if name in known else "not"
     return DataError(
         f"{member.label}: column {name!r} (data.columns.{key}) is {often} there; {found}. Set "
-        f"data.columns.{key} to a name of the header line, or, in a file without one, all three "
-        "to positions"
+        f"data.columns.{key} to a name of the header line, or, in a file without one, all of "
+        "them to positions"
     )
 
 
@@ -177,7 +184,10 @@ def _read_piece(member: Member, piece: Piece, plan: _Plan) -> pl.DataFrame:
     complete = complete and not (users == "").any() and not (items == "").any()
     if not (complete and ratings_usable(ratings, plan.dialect.bounds)):
         raise _refusal(member, piece, plan)
-    return pl.DataFrame({"user": narrow_ids(users), "item": narrow_ids(items), "rating": ratings})
+    columns = {"user": narrow_ids(users), "item": narrow_ids(items), "rating": ratings}
+    if plan.time is not None:
+        columns["time"] = fields[f"c{plan.time}"]
+    return pl.DataFrame(columns)
 
 
 def _refusal(member: Member, piece: Piece, plan: _Plan) -> DataError:

@@ -24,12 +24,13 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
     member : Member
         The file.
     columns : Columns
-        Columns of user and item (integers or text) and of rating (numbers).
+        Columns of user and item (integers or text), of rating (numbers), and of time.
 
     Returns
     -------
     polars.DataFrame, shape (ratings, 3)
-        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order.
+        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order; of
+        ``TimedColumns`` also ``time``.
 
     Raises
     ------
@@ -37,14 +38,17 @@ def read_parquet(member: Member, columns: Columns) -> pl.DataFrame:
         The file is damaged or not Parquet, a column is missing or has a wrong type, or a row has
         no id or no finite rating; the message has the row number, from 1.
     """
-    wanted = {"user": columns.user, "item": columns.item, "rating": columns.rating}
+    wanted = dict(columns)
     frame = read_columns(
         member.path, member.label, wanted, lambda schema: _check_columns(member, wanted, schema)
     )
     if frame.is_empty():
         raise DataError(f"{member.label}: the file has no rows; it should hold ratings")
     frame = frame.select(
-        _as_id(frame["user"]), _as_id(frame["item"]), pl.col("rating").cast(pl.Float32)
+        _as_id(frame["user"]),
+        _as_id(frame["item"]),
+        pl.col("rating").cast(pl.Float32),
+        *(name for name in frame.columns if name == "time"),
     )
     _check_rows(member, frame)
     return frame.with_columns(
@@ -98,9 +102,13 @@ def _check_columns(member: Member, wanted: Mapping[str, str], schema: pl.Schema)
             )
         kind = schema[name]
         text = isinstance(kind, pl.String | pl.Categorical | pl.Enum)
-        usable = kind.is_numeric() if key == "rating" else kind.is_integer() or text
+        usable = {
+            "rating": kind.is_numeric(),
+            "time": kind.is_numeric() or kind.is_temporal() or text,
+        }.get(key, kind.is_integer() or text)
         if not usable:
-            rule = "numbers" if key == "rating" else "integers or text"
+            rules = {"rating": "numbers", "time": "numbers, dates or text"}
+            rule = rules.get(key, "integers or text")
             raise DataError(
                 f"{member.label}: column {name!r} (data.columns.{key}) is {kind}; it must be {rule}"
             )

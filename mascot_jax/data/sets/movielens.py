@@ -10,7 +10,7 @@ import polars as pl
 from mascot_jax.data.archive import open_members
 from mascot_jax.data.formats.delimited import Dialect, read_delimited
 from mascot_jax.data.sets.data_set import DataSet
-from mascot_jax.settings import Columns
+from mascot_jax.settings import Columns, TimedColumns
 
 _FOLDER = "https://files.grouplens.org/datasets/movielens"
 _TERMS = (
@@ -21,20 +21,22 @@ _TERMS = (
 
 
 def _read(
-    source: Path, _: Columns, *, name: str, dialect: Dialect, columns: Columns
+    source: Path, asked: Columns, *, name: str, dialect: Dialect, columns: TimedColumns
 ) -> pl.DataFrame:
+    timed = isinstance(asked, TimedColumns)
+    chosen = columns if timed else Columns(**columns.model_dump(exclude={"time"}))
     with open_members(source, [name]) as members:
-        return read_delimited(members.one(name), dialect, columns)
+        return read_delimited(members.one(name), dialect, chosen)
 
 
 def _movielens(name: str, digest: str, file: str, separator: str, low: float) -> DataSet:
     header = file.endswith(".csv")
     columns = (
-        Columns(user="userId", item="movieId", rating="rating")
+        TimedColumns(user="userId", item="movieId", rating="rating", time="timestamp")
         if header
-        else Columns(user="0", item="1", rating="2")
+        else TimedColumns(user="0", item="1", rating="2", time="3")
     )
-    # The fourth field, the time, is not used, but a line without it has been cut.
+    # A line without its fourth field, the time, has been cut.
     dialect = Dialect(separator, width=4, bounds=(low, 5.0))
     reader = partial(_read, name=file, dialect=dialect, columns=columns)
     return DataSet(name, f"{_FOLDER}/{name}.zip", digest, reader, dialect.bounds, _TERMS)

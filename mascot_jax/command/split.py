@@ -1,0 +1,68 @@
+"""``mascot split``: split a file of ratings into one to train on and one to test on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from mascot_jax.command.options import arguments_as_options
+from mascot_jax.command.output import print_json
+from mascot_jax.command.tables import (
+    WRITTEN,
+    check_output,
+    has_header,
+    parse_times,
+    read_ratings,
+    write_table,
+)
+from mascot_jax.errors import SettingsError
+from mascot_jax.model_selection import train_test_split
+
+_TIMED: Final = ("last", "time")
+_FOURTH: Final = "3"
+"""Position of the time in files without a header line."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Split the ratings and write both files."""
+    for name in ("train", "test"):
+        check_output(getattr(args, name), WRITTEN, option=f"--{name}")
+    _check_files(args)
+    time = args.time
+    if time is None and args.how in _TIMED:
+        time = "timestamp" if has_header(args.ratings) else _FOURTH
+    frame = read_ratings(args.ratings, args.user, args.item, args.rating, time)
+    times = None if time is None else parse_times(frame["time"], args.ratings)
+    with arguments_as_options():
+        parts = train_test_split(
+            frame, how=args.how, test_size=args.test_size, seed=args.seed, time=times
+        )
+    report: dict[str, object] = {"how": args.how, "seed": args.seed}
+    for name, part in zip(("train", "test"), parts, strict=True):
+        path = getattr(args, name)
+        columns = {_name(args, column): part[column].to_numpy() for column in part.columns}
+        write_table(path, columns)
+        report |= {name: path, f"{name}_ratings": len(part)}
+    if args.json:
+        print_json(report)
+    else:
+        for name in ("train", "test"):
+            print(f"{report[name]}: {report[f'{name}_ratings']} ratings to {name} on")
+    return 0
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    paths = [Path(args.ratings), Path(args.train), Path(args.test)]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise SettingsError(
+            f"--train: {args.train!r}, --test: {args.test!r}, of {args.ratings!r}: name three files"
+        )
+
+
+def _name(args: argparse.Namespace, column: str) -> str:
+    """Return the name of a column in the files: that of the ratings, where these have names."""
+    given: str | None = getattr(args, column)
+    if given is not None and not given.isdecimal() and has_header(args.ratings):
+        return given
+    return "timestamp" if column == "time" else column

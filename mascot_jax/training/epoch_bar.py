@@ -1,0 +1,59 @@
+"""A progress bar of the epochs of a training."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from mascot_jax.settings import TrainSettings
+from mascot_jax.training.records import EpochRecord
+
+
+class EpochBar:
+    """Bar on stderr, or in a notebook: epochs done, validation RMSE, speed and the time left.
+
+    A context manager, to be told of each epoch.
+
+    Parameters
+    ----------
+    ratings
+        Number of ratings, held-out ones included.
+    settings
+        Settings of the training.
+    show
+        Whether to show it; None: if stderr is a terminal.
+    """
+
+    def __init__(self, ratings: int, settings: TrainSettings, *, show: bool | None) -> None:
+        self._trained = round(ratings * (1 - settings.validation))
+        self._epochs = settings.epochs
+        self._disable = None if show is None else not show
+        self._begun = False
+
+    def __enter__(self) -> Self:
+        from tqdm.auto import tqdm  # slow to import; a notebook's bar, where there is one
+
+        self._bar = tqdm(total=self._epochs, desc="training", unit="epoch", disable=self._disable)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def speed(self, record: EpochRecord) -> float:
+        """Return the updates a second of an epoch."""
+        return self._trained / record.seconds
+
+    def add(self, record: EpochRecord) -> None:
+        """Show a finished epoch."""
+        if not self._begun:  # the bar starts after epochs that a checkpoint holds
+            self._bar.initial = self._bar.n = self._bar.last_print_n = record.epoch
+            self._begun = True
+        rmse = record.validation_rmse
+        self._bar.set_postfix_str(
+            f"{'' if rmse is None else f'RMSE {rmse:.4f}, '}"
+            f"{self.speed(record) / 1e6:.2f} M updates/s",
+            refresh=False,
+        )
+        self._bar.update()
