@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml
 
-.PHONY: repro check-lock test hardening hardening-short aarch64 wheel-test docs lint format clean
+.PHONY: repro check-lock test hardening hardening-short aarch64 wheel-test wheels docs lint format clean
 
 repro: $(VENV)/.pipeline
 	dvc repro
@@ -46,6 +46,10 @@ aarch64:
 # Against what users install, without the sources.
 wheel-test: $(VENV)/.package
 	.ci/wheel
+
+# For this system, into build/wheels: on Linux in containers, for which Docker or Podman must run; on macOS as it is.
+wheels: $(VENV)/.wheels
+	python -m cibuildwheel --output-dir build/wheels
 
 docs: $(VENV)/.docs
 	python -m sphinx -W --keep-going -q -b html docs build/docs
@@ -88,4 +92,8 @@ $(VENV)/.docs: $(VENV)/.test
 
 $(VENV)/.package: $(VENV)/.test
 	$(BIN)/pip install --quiet --constraint constraints.txt --group package
+	touch $@
+
+$(VENV)/.wheels: $(BIN)/pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --group wheels
 	touch $@
