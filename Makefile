@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt pyproject.toml
 
-.PHONY: repro check-lock test hardening hardening-short wheel-test docs lint format clean
+.PHONY: repro check-lock test hardening hardening-short aarch64 wheel-test wheels docs lint format clean
 
 repro: $(VENV)/.pipeline
 	dvc repro
@@ -25,6 +25,7 @@ test: $(VENV)/.test
 hardening: $(VENV)/.test build/gpu-compiler
 	pytest -n auto --dist loadgroup -m hardening
 	.ci/sanitize
+	.ci/aarch64
 	python -m benchmarks.kills --kills 200
 	python -m tests.fuzz --inputs 10000
 
@@ -38,9 +39,17 @@ hardening-short: $(VENV)/.test
 	.ci/sanitize memory
 	python -m tests.fuzz --inputs 500
 
+# The kernel of 64-bit ARM, in emulation.
+aarch64:
+	.ci/aarch64
+
 # Against what users install, without the sources.
 wheel-test: $(VENV)/.package
 	.ci/wheel
+
+# For this system, into build/wheels: on Linux in containers, for which Docker or Podman must run; on macOS as it is.
+wheels: $(VENV)/.wheels
+	python -m cibuildwheel --output-dir build/wheels
 
 docs: $(VENV)/.docs
 	python -m sphinx -W --keep-going -q -b html docs build/docs
@@ -84,4 +93,8 @@ $(VENV)/.docs: $(VENV)/.test
 
 $(VENV)/.package: $(VENV)/.test
 	$(BIN)/pip install --quiet --constraint constraints.txt --group package
+	touch $@
+
+$(VENV)/.wheels: $(BIN)/pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --group wheels
 	touch $@

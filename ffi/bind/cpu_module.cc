@@ -16,7 +16,7 @@ namespace {
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> supported;
-  for (const char* name : {"avx512", "avx2", "portable"}) {
+  for (const char* name : {"avx512", "avx2", "neon", "portable"}) {
     if (find_kernel(name) != nullptr) supported.emplace_back(name);
   }
   return supported;

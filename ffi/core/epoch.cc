@@ -14,6 +14,8 @@ namespace {
 
 #if defined(__x86_64__)
 constexpr std::array<const Kernel*, 3> kKernels = {&kAvx512, &kAvx2, &kPortable};
+#elif defined(__aarch64__)
+constexpr std::array<const Kernel*, 2> kKernels = {&kNeon, &kPortable};
 #else
 constexpr std::array<const Kernel*, 1> kKernels = {&kPortable};
 #endif

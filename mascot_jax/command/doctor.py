@@ -105,9 +105,8 @@ def _instruction_sets() -> Check:
     found = f"{usable[0]} is used; there are {', '.join(usable)}"
     if usable[0] != "portable":
         return Check("instruction sets", OK, found)
-    return Check(
-        "instruction sets", NOTE, found, "this CPU has no AVX2 with FMA and F16C; training is slow"
-    )
+    remedy = "this CPU has neither AVX2 with FMA and F16C nor NEON; training is slow"
+    return Check("instruction sets", NOTE, found, remedy)
 
 
 def _cuda() -> Check:
@@ -143,11 +142,15 @@ def _training() -> Check:
 
 
 def _threads() -> Check:
-    usable, cores = len(os.sched_getaffinity(0)), os.cpu_count() or 1
-    return Check("threads", OK, f"{usable} of {cores} cores may be used, and are by default")
+    from mascot_jax.engine.devices import usable_cores
+
+    found = f"{usable_cores()} of {os.cpu_count() or 1} cores may be used, and are by default"
+    return Check("threads", OK, found)
 
 
 def _huge_pages() -> Check:
+    if platform.system() != "Linux":
+        return Check("huge pages", OK, f"not asked for on {platform.system()}")
     remedy = (
         "factors then lie on small pages, and large tables train slower; as root: "
         f"`echo madvise > {HUGE_PAGES}`"

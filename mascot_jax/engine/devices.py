@@ -17,8 +17,13 @@ from mascot_jax.settings import Backend, RunSettings, TrainPlan
 
 
 def usable_cores() -> int:
-    """Return the number of CPU cores that this process may run on, the default thread count."""
-    return len(os.sched_getaffinity(0))
+    """Return the number of CPU cores that this process may run on, the default thread count.
+
+    Where the system does not tell, as macOS does not, these are all cores.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def execution_of(plan: TrainPlan, run: RunSettings) -> Execution:

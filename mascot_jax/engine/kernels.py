@@ -38,8 +38,8 @@ class Execution(NamedTuple):
     threads: int = 1
     """CPU only: number of threads."""
     instruction_set: str = "auto"
-    """CPU only: ``auto`` uses the best that this CPU has; else ``avx512``, ``avx2`` or
-    ``portable``."""
+    """CPU only: ``auto`` uses the best that this CPU has; else ``avx512``, ``avx2``,
+    ``neon`` or ``portable``."""
     lookup: str = "direct"
     """How to find a row's storage; ``search`` and ``per-row`` are for comparison.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
 import jax
 import mascot_ffi
+
+from mascot_jax.engine.devices import usable_cores
 
 
 def describe_hardware(device: jax.Device | None = None) -> dict[str, str | int]:
@@ -21,7 +22,7 @@ def describe_hardware(device: jax.Device | None = None) -> dict[str, str | int]:
     return {
         "backend": "cuda" if on_gpu else "cpu",  # JAX calls the platform gpu
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "instruction_set": mascot_ffi.build_info()["instruction_sets"][0],
         **({"device": device.device_kind} if on_gpu else {}),
     }

@@ -1,5 +1,8 @@
 """What the doctor says of this machine, and of worse ones."""
 
+import os
+import platform
+
 import mascot_ffi
 import pytest
 
@@ -73,13 +76,27 @@ def test_huge_pages(monkeypatch, tmp_path, text, state):
     path = tmp_path / "enabled"
     path.write_text(text)
     monkeypatch.setattr(doctor, "HUGE_PAGES", path)
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
     check = doctor._huge_pages()
     assert (check.state, bool(check.remedy)) == (state, state == "note")
 
 
 def test_no_huge_pages_at_all(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "HUGE_PAGES", tmp_path / "none")
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
     assert doctor._huge_pages().state == "note"
+
+
+def test_huge_pages_are_linuxs(monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    check = doctor._huge_pages()
+    assert (check.state, check.found) == ("ok", "not asked for on Darwin")
+    assert not check.remedy
+
+
+def test_threads_are_told_where_there_is_no_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert doctor._threads().found.startswith(f"{os.cpu_count()} of {os.cpu_count()} cores")
 
 
 def test_plain_kernels_are_slow_and_it_says_so(monkeypatch):

@@ -13,7 +13,13 @@ import mascot_ffi
 import pytest
 
 import mascot_jax
-from mascot_jax.engine.devices import choose_device, device_for_use, execution_of, explain
+from mascot_jax.engine.devices import (
+    choose_device,
+    device_for_use,
+    execution_of,
+    explain,
+    usable_cores,
+)
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import BackendError
 from mascot_jax.settings import RunSettings, TrainSettings
@@ -171,6 +177,11 @@ def test_a_training_takes_the_threads_it_is_told_else_all_it_may_use():
     plan = TrainSettings(writes="store").plan()
     assert execution_of(plan, RunSettings(threads=3)) == Execution(3, writes="store")
     assert execution_of(plan, RunSettings()).threads == len(os.sched_getaffinity(0))
+
+
+def test_a_system_that_tells_of_no_affinity_may_use_all_cores(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    assert usable_cores() == os.cpu_count()
 
 
 def test_importing_the_library_starts_no_back_end():

@@ -1,10 +1,14 @@
-// Runs the native core over generated ratings, for sanitizers to watch: .ci/sanitize.
+// Runs the native core over generated ratings, for sanitizers to watch (.ci/sanitize) and on
+// other CPUs (.ci/aarch64).
 //   core_driver deterministic   orders in which no two threads share a row
 //   core_driver hogwild         orders in which they do
 //   core_driver hogwild 31      for these k only; else for some with and without padding and
 //   constants
+//   core_driver once neon float16 stochastic 128 300   300 ratings by one kernel and no more, for
+//   its instructions to be counted
 // Every storage, rounding, order and number of threads.
-// Exit status 1 where results differ that should not.
+// Exit status 1 where results differ that should not. What is printed last ends with a digest of
+// all results that are promised to be the same: on every CPU it is the same, too (.ci/aarch64).
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -21,11 +25,19 @@
 #include "core/random.h"
 #include "core/tables.h"
 
-#if defined(MASCOT_WITHOUT_AVX512)
-namespace mascot {
-const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
-}  // namespace mascot
+#if defined(__x86_64__)
+#include <xmmintrin.h>
 #endif
+
+// Kernels that are left out of the build.
+namespace mascot {
+#if defined(MASCOT_WITHOUT_AVX2)
+const Kernel kAvx2 = {"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
+#endif
+#if defined(MASCOT_WITHOUT_AVX512)
+const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
+#endif
+}  // namespace mascot
 
 namespace {
 
@@ -84,13 +96,20 @@ class Tables {
     for (std::size_t g = 0; g + 1 < starts_.size(); ++g) {
       codes_.push_back(c.codes[g % c.codes.size()]);
     }
+    set(c, [salt](uint64_t number) {
+      const float uniform = static_cast<float>(draw32(kKey + salt, number)) * 0x1p-32f;
+      return 0.3f * (uniform - 0.5f);
+    });
+  }
+
+  // Component i of all rows: value(i).
+  template <class Value>
+  void set(const Case& c, const Value& value) {
     const int exact = static_cast<int>(kCode<Float32>);
     auto* values = static_cast<float*>(tables_[exact].data());
-    for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t row = 0; row < starts_.back(); ++row) {
       for (int64_t k = 0; k < c.factors; ++k) {
-        const auto number = static_cast<uint64_t>(row * c.factors + k);
-        const float uniform = static_cast<float>(draw32(kKey + salt, number)) * 0x1p-32f;
-        values[row * stride(exact, c) + k] = 0.3f * (uniform - 0.5f);
+        values[row * stride(exact, c) + k] = value(static_cast<uint64_t>(row * c.factors + k));
       }
     }
     const Side all = side(c);
@@ -224,6 +243,11 @@ std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
 }
 
 int failures = 0;
+uint64_t digest = 0xcbf29ce484222325u;  // FNV-1a
+
+void add_to_digest(const std::vector<unsigned char>& bytes) {
+  for (const unsigned char byte : bytes) digest = (digest ^ byte) * 0x100000001b3u;
+}
 
 void require(bool fine, const Case& c, int threads, const char* problem) {
   if (fine) return;
@@ -245,6 +269,109 @@ void check(Case c, const World& world, const std::vector<const Kernel*>& kernels
       if (same_bits) require(found == expected, c, threads, "other bits than with one thread");
     }
   }
+  add_to_digest(expected);
+}
+
+// A number of any size from 2^-42 to 2^18, of the order of others in its block, or of FP32's
+// subnormals; in a third of them FP16's part is all there is, or half an ulp more or about that.
+float number_of_any_size(uint64_t number) {
+  const uint32_t word = draw32(kKey + 4, number), tail = draw32(kKey + 5, number);
+  const uint32_t exponent = 85 + draw32(kKey + 6, number / 32) % 53 + (word >> 24) % 8;
+  const uint32_t tails[] = {0, 0x0fff, 0x1000, 0x1001, tail & 0x1fff};
+  const uint32_t low = tail % 3 ? tail & 0x1fff : tails[(tail >> 16) % 5];
+  const bool subnormal = (word >> 27) % 16 == 0;
+  const uint32_t bits = (word & 0x807fe000u) | low | (subnormal ? 1 : exponent << 23);
+  return float_of(bits);
+}
+
+// One epoch in the order of the ratings, by one thread.
+void train(const Ratings& ratings, const Case& c, Tables& users, Tables& items, const Rates& rates,
+           uint32_t number) {
+  const int64_t block_size = 4096;
+  const Epoch epoch = {ratings,
+                       users.side(c),
+                       items.side(c),
+                       c.factors,
+                       block_size,
+                       1,
+                       rates,
+                       7,
+                       number,
+                       0,
+                       c.rounding,
+                       {},
+                       {}};
+  const int64_t groups = std::max(epoch.users.groups.size(), epoch.items.groups.size());
+  std::vector<float> sums(static_cast<std::size_t>(groups * (c.factors + kStatistics)));
+  run_epoch(*c.kernel, epoch, sums.data(), sums.data());
+}
+
+// In training, few numbers are large or small. Here each item's row, of zeros, becomes that of a
+// user by a step of one, and is stored.
+void check_stores(const std::vector<const Kernel*>& kernels) {
+  std::vector<uint32_t> both(kItems);
+  for (uint32_t row = 0; row < kItems; ++row) both[row] = row;
+  const std::vector<float> ones(kItems, 1);
+  for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
+    for (uint32_t round = 0; round < 8 * kStorages; ++round) {
+      std::vector<unsigned char> expected;
+      for (const Kernel* kernel : kernels) {
+        Case c = {kernel, 128, {0}, 32, rounding, false, false, 0};
+        Tables users(c, kUsers, 0);
+        users.set(c, [&](uint64_t k) { return number_of_any_size(k + (uint64_t{round} << 32)); });
+        std::vector<unsigned char> before;
+        users.append_to(before);
+        c.codes = {static_cast<uint8_t>(round % kStorages)};
+        Tables items(c, kItems, 0);
+        items.set(c, [](uint64_t) { return 0.0f; });
+        train({both.data(), both.data(), ones.data(), kItems}, c, users, items, {1, 0, 0}, round);
+        std::vector<unsigned char> found;
+        items.append_to(found);
+        // Both begin with the rows in FP32.
+        const bool copied = std::memcmp(found.data(), before.data(), kItems * 128 * 4) == 0;
+        require(round % kStorages != 0 || copied, c, 1, "FP32 numbers changed by their store");
+        if (expected.empty()) expected = found;
+        require(found == expected, c, 1, "numbers of some sizes stored as others");
+      }
+      add_to_digest(expected);
+    }
+  }
+}
+
+// Nowhere two ratings of a user in succession.
+int train_once(char** words) {
+  const Kernel* kernel = find_kernel(words[0]);
+  uint8_t code = 0;
+  while (code < kStorages && std::string_view(kTraits[code].name) != words[1]) ++code;
+  if (kernel == nullptr || code == kStorages) {
+    std::fprintf(stderr, "core_driver: no kernel %s or no storage %s\n", words[0], words[1]);
+    return 2;
+  }
+  const bool nearest = std::string_view(words[2]) == "nearest";
+  Case c = {kernel, std::atoi(words[3]), {code}, 32, Rounding::kStochastic, false, false, 0};
+  if (nearest) c.rounding = Rounding::kNearest;
+  Tables users(c, kUsers, 10), items(c, kItems, 11);
+  const int64_t count = std::atoi(words[4]);
+  std::vector<uint32_t> user, item;
+  for (int64_t i = 0; i < count; ++i) {
+    user.push_back(static_cast<uint32_t>(i % kUsers));
+    item.push_back(static_cast<uint32_t>(i % kItems));
+  }
+  const std::vector<float> rating(user.size(), 3);
+  train({user.data(), item.data(), rating.data(), count}, c, users, items, {0.01f, 0.02f, 0.03f},
+        0);
+  return 0;
+}
+
+// What a caller may have set, as XLA has: subnormals are zero.
+void flush_subnormals() {
+#if defined(__x86_64__)
+  _mm_setcsr(_mm_getcsr() | 0x8040);
+#elif defined(__aarch64__)
+  uint64_t word;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(word));
+  __asm__ volatile("msr fpcr, %0" : : "r"(word | 1 << 24));
+#endif
 }
 
 // Lays the ratings out, whole or in blocks, in runs or not; every number of threads does the same.
@@ -284,16 +411,21 @@ void check_layouts(const World& world) {
 
 int main(int count, char** words) {
   const std::string_view which = count > 1 ? words[1] : "";
+  if (which == "once" && count == 7) return train_once(words + 2);
   if (which != "deterministic" && which != "hogwild") {
-    std::fprintf(stderr, "usage: core_driver deterministic|hogwild [K...]\n");
+    std::fprintf(stderr,
+                 "usage: core_driver deterministic|hogwild [K...], or\n"
+                 "core_driver once KERNEL STORAGE ROUNDING K RATINGS\n");
     return 2;
   }
   std::vector<const Kernel*> kernels;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "neon", "avx2", "avx512"}) {
     if (const Kernel* kernel = find_kernel(name)) kernels.push_back(kernel);
   }
+  flush_subnormals();
   const World world;
   check_layouts(world);
+  check_stores(kernels);
   int cases = 0;
   const bool deterministic = which == "deterministic";
   std::vector<std::vector<uint8_t>> codes = {{1, 0}, {2, 0, 1, 1}};
@@ -335,7 +467,8 @@ int main(int count, char** words) {
       }
     }
   }
-  std::printf("%s: %d cases, %d kernels, 1 to 4 threads, %d failures\n", words[1], cases,
-              static_cast<int>(kernels.size()), failures);
+  std::printf("%s: %d cases, %d kernels, 1 to 4 threads, %d failures, digest %016llx\n", words[1],
+              cases, static_cast<int>(kernels.size()), failures,
+              static_cast<unsigned long long>(digest));
   return failures != 0;
 }
