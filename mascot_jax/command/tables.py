@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from numpy.typing import NDArray
 
 from mascot_jax.base.files import atomic_write, check_writable
+from mascot_jax.data.archive import STANDARD_INPUT, as_file, split_place
 from mascot_jax.errors import DataError, MissingExtraError, SettingsError
 from mascot_jax.settings import Columns
 
@@ -16,21 +18,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 WRITTEN: Final = (".csv", ".tsv", ".parquet")
-_SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-_HEADERLESS: Final = (".dat", ".data")
-"""Suffixes of MovieLens' files without a header line."""
+_SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
 
 
-def read_ratings(path: str, user: str | None, item: str | None, rating: str | None) -> pl.DataFrame:
-    """Read a file of ratings, or the archive or folder of a data set known by name.
+def read_ratings(args: argparse.Namespace, place: str) -> pl.DataFrame:
+    """Read ratings from any file, or from the archive or folder of a data set known by name.
 
     Parameters
     ----------
-    path
-        File that ``mascot_jax.data.formats.by_suffix`` reads, or a data set such as ``ml-1m.zip``.
-    user, item, rating
-        Columns. None takes the columns of these names; in ``.dat`` and ``.data``, which have no
-        header, the first three.
+    args
+        The options ``user``, ``item``, ``rating`` and ``separator``; None leaves one to the file.
+    place
+        What ``mascot_jax.data.formats.own`` reads, or a data set such as ``ml-1m.zip``.
 
     Returns
     -------
@@ -44,89 +43,38 @@ def read_ratings(path: str, user: str | None, item: str | None, rating: str | No
     MissingExtraError
         polars is not installed.
     """
-    _need_polars()
-    from mascot_jax.data.formats.by_suffix import read_by_suffix
-    from mascot_jax.data.sets import DATA_SETS
-
-    source = _existing(path)
-    known = DATA_SETS.get(source.stem) if source.is_dir() or source.suffix == ".zip" else None
-    names = ("0", "1", "2") if _suffix(source) in _HEADERLESS else ("user", "item", "rating")
-    chosen = (name or default for name, default in zip((user, item, rating), names, strict=True))
-    columns = Columns(**dict(zip(Columns.model_fields, chosen, strict=True)))
-    frame = (known.reader if known else read_by_suffix)(source, columns)
-    return frame.select("user", "item", "rating")
+    return _read(args, place, ("user", "item", "rating"))
 
 
-def read_pairs(path: str, user: str | None, item: str | None) -> dict[str, NDArray[Any]]:
-    """Read two columns of ids, as integers or strings.
+def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
+    """Read pairs of users and items, as ``read_ratings`` reads ratings.
 
     Returns
     -------
     dict
-        ``user`` and ``item``, arrays ``(n,)``.
-
-    Raises
-    ------
-    DataError
-        The file does not exist, cannot be read, or lacks a column or an id; the message has the
-        row of a missing id.
-    MissingExtraError
-        polars is not installed.
+        ``user`` and ``item``, arrays ``(n,)`` of integers or strings.
     """
+    frame = _read(args, place, ("user", "item"))
+    return {key: frame[key].to_numpy() for key in ("user", "item")}
+
+
+def _read(args: argparse.Namespace, place: str, keys: tuple[str, ...]) -> pl.DataFrame:
     _need_polars()
-    import polars as pl
-    from polars.exceptions import PolarsError
+    from mascot_jax.data.formats.own import read_own
+    from mascot_jax.data.sets import DATA_SETS
 
-    source = _existing(path)
-    names = {"user": user or "user", "item": item or "item"}
-    try:
-        frame = _read_columns(source, names)
-    except (PolarsError, OSError) as error:
-        reason = (str(error).splitlines() or ["damaged"])[0]
-        raise DataError(f"{path}: cannot be read: {reason}") from error
-    for key, name in names.items():
-        missing = frame.select((pl.col(key).is_null()).arg_true()).to_series()
-        if missing.len():
-            raise DataError(f"{path}: row {missing[0] + 1} has no {name!r}: give it one")
-    return {key: frame[key].to_numpy() for key in names}
-
-
-def _read_columns(source: Path, names: Mapping[str, str]) -> pl.DataFrame:
-    import polars as pl
-
-    suffix = _suffix(source)
-    if suffix not in (*_SEPARATORS, ".parquet"):
-        raise DataError(f"{source}: must end in {', '.join(_SEPARATORS)} or .parquet")
-    if suffix == ".parquet":
-        from mascot_jax.data.formats.parquet import read_columns
-
-        return read_columns(
-            source, str(source), names, lambda schema: _check(source, names, schema)
-        )
-    positions = all(name.isdecimal() for name in names.values())
-    frame = pl.read_csv(
-        source, separator=_SEPARATORS[suffix], has_header=not positions, infer_schema=False
-    )
-    if positions:
-        frame = frame.rename({old: str(at) for at, old in enumerate(frame.columns)})
-    _check(source, names, frame.schema)
-    return frame.select(pl.col(name).alias(key) for key, name in names.items())
-
-
-def _check(source: Path, names: Mapping[str, str], schema: pl.Schema) -> None:
-    """Refuse a file that lacks a column, or whose column cannot hold ids."""
-    for key, name in names.items():
-        if name not in schema:
-            raise DataError(
-                f"{source}: there is no column {name!r}, only {', '.join(map(repr, schema))}: "
-                f"name it with --{key}"
-            )
-        if schema[name].is_nested():
-            raise DataError(f"{source}: column {name!r} is {schema[name]}: must be ids")
+    source = _existing(place)
+    given = {name: getattr(args, name, None) for name in Columns.model_fields}
+    columns = Columns(**{name: value for name, value in given.items() if value is not None})
+    known = None
+    if columns == Columns() and (source.is_dir() or source.suffix.lower() == ".zip"):
+        known = DATA_SETS.get(source.stem.lower())
+    frame = known.reader(source, columns) if known else read_own(place, columns, keys)
+    return frame.select(keys)
 
 
 def read_lines(path: str) -> list[str]:
-    """Read a text file with one id per line; blank lines are skipped.
+    """Read a text file, or standard input (``-``), with one id per line; skip blank lines.
 
     Raises
     ------
@@ -134,9 +82,10 @@ def read_lines(path: str) -> list[str]:
         The file does not exist, is empty or is not UTF-8.
     """
     try:
-        lines = _existing(path).read_text(encoding="utf-8-sig").splitlines()
+        with as_file(_existing(path)) as file:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: {error}") from error
+        raise DataError(f"{path}: not UTF-8 text: {error}: convert it with iconv") from error
     ids = [line for line in lines if line.strip()]
     if not ids:
         raise DataError(f"{path}: holds no ids: write one a line")
@@ -157,7 +106,7 @@ def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
     """
     if path is None:
         return
-    if suffixes and Path(path).suffix not in suffixes:
+    if suffixes and Path(path).suffix.lower() not in suffixes:
         raise SettingsError(f"--output: {path!r}: must end in {', '.join(suffixes)}")
     if not Path(path).parent.is_dir():
         raise SettingsError(f"--output: {path!r}: there is no folder {str(Path(path).parent)!r}")
@@ -172,10 +121,11 @@ def write_table(path: str, columns: Mapping[str, NDArray[Any]]) -> None:
 
     frame = pl.DataFrame({name: _series(values) for name, values in columns.items()})
     with atomic_write(path) as temporary:
-        if Path(path).suffix == ".parquet":
+        suffix = Path(path).suffix.lower()
+        if suffix == ".parquet":
             frame.write_parquet(temporary)
         else:
-            frame.write_csv(temporary, separator=_SEPARATORS[Path(path).suffix])
+            frame.write_csv(temporary, separator=_SEPARATORS[suffix])
 
 
 def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
@@ -183,14 +133,17 @@ def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
     return values.tolist() if values.dtype == object else values
 
 
-def _existing(path: str) -> Path:
-    if not Path(path).exists():
-        raise DataError(f"{path}: there is no such file")
-    return Path(path)
+def input_file(place: str) -> Path:
+    """Return the path of the file or folder that is read from a place."""
+    return split_place(place)[0]
 
 
-def _suffix(path: Path) -> str:
-    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+def _existing(place: str) -> Path:
+    """Return the path of a place, without the member of an archive that it may name."""
+    path, member = split_place(place)
+    if place != STANDARD_INPUT and not path.exists():
+        raise DataError(f"{place}: there is no such file")
+    return Path(place) if member else path
 
 
 def _need_polars() -> None:

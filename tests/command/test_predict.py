@@ -60,10 +60,10 @@ def test_clip(model, made, mascot_json):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("user,thing\n1,101\n", ["there is no column 'item'", "'thing'", "--item"]),
-        ("user,item\n1,\n", ["row 1 has no 'item'"]),
+        ("user,thing\n1,101\n", ["column 'item' (--item) is not there", "'thing'", "--item"]),
+        ("user,item\n1,\n", ["line 2: the item is missing"]),
         ("user,item\nanna,101\n", ["user: 'anna' cannot be an id", "kind integer, such as 1"]),
-        ("user,item\n1,2,3\n", ["cannot be read"]),
+        ("user,item\n1,2,3\n", ["line 2: 3 fields where 2 are expected"]),
     ],
 )
 def test_files_that_cannot_be_used(model, tmp_path, mascot, text, parts):

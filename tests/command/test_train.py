@@ -1,5 +1,6 @@
 """``mascot train``: what it reads, shows, saves; stopping and going on."""
 
+import argparse
 import fcntl
 import gzip
 import json
@@ -317,6 +318,7 @@ def test_a_terminal_gets_a_bar_and_ctrl_c_from_it_is_130(made, tmp_path):
 
 
 def test_tables_are_read_with_their_own_names(made):
-    frame = tables.read_ratings(str(made / "orders.parquet"), "customer", "article", "stars")
+    args = argparse.Namespace(user="customer", item="article", rating="stars", separator=None)
+    frame = tables.read_ratings(args, str(made / "orders.parquet"))
     assert frame.columns == ["user", "item", "rating"]
     assert np.isin(frame["user"].to_numpy(), np.arange(1, USERS + 1)).all()
