@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from numpy.typing import NDArray
 
@@ -129,8 +130,13 @@ def write_table(path: str, columns: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
-    """Return values for a polars column; objects as a list, so that polars infers their type."""
-    return values.tolist() if values.dtype == object else values
+    """Return values for a polars column; objects as a list, so that polars infers their type.
+
+    polars has no type of UUIDs: they become text.
+    """
+    if values.dtype != object:
+        return values
+    return [str(value) if isinstance(value, UUID) else value for value in values.tolist()]
 
 
 def input_file(place: str) -> Path:

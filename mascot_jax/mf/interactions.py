@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -22,8 +23,6 @@ class Interactions(NamedTuple):
     users: Column
     items: Column
     ratings: Column
-    shape: tuple[int, int] | None = None
-    """Shape of the sparse matrix that the ratings come from, whose ids are 0 to the size less 1."""
 
     def values(self) -> NDArray[np.float32]:
         """Return the ratings, float32 ``(n,)``.
@@ -48,17 +47,18 @@ def read_interactions(
     ----------
     ratings
         A tuple or list of three arrays, lists or series of equal length: users, items, ratings. Or
-        a SciPy sparse matrix or array, users x items: row and column numbers are ids from 0,
-        including those without ratings; every stored entry is a rating, including zeros and
-        duplicates. Or a data frame of pandas, polars, pyarrow or another library that narwhals
-        supports; of a lazy one the three columns are collected.
+        a SciPy sparse matrix or array, users x items: the numbers of rows and columns with a rating
+        are the ids; every stored entry is a rating, including zeros and duplicates. Or a data frame
+        of pandas, polars, pyarrow or another library that narwhals supports; of a lazy one the
+        three columns are collected.
     user, item, rating
         Columns of a data frame.
 
     Raises
     ------
     DataError
-        If ratings are none of these, a column is missing, lengths differ, or there is no rating.
+        If ratings are none of these, a column is missing or there twice, lengths differ, three
+        lists of three may be rows or columns, or there is no rating.
     """
     if hasattr(ratings, "tocoo"):
         found = _of_sparse(ratings)
@@ -82,28 +82,60 @@ def _of_sparse(matrix: Any) -> Interactions:
         as_column(entries.row, "row"),
         as_column(entries.col, "column"),
         as_column(entries.data, "data"),
-        entries.shape,
     )
 
 
+_OF_ROWS: Final = (
+    "rows of user, item and rating: give three columns, as in `users, items, ratings = map(list, "
+    "zip(*rows)); fit((users, items, ratings))`"
+)
+
+
 def _of_arrays(arrays: tuple[Any, ...] | list[Any]) -> Interactions:
+    kind = type(arrays).__name__
+    rows = bool(arrays) and all(isinstance(row, tuple | list) and len(row) == 3 for row in arrays)
     if len(arrays) != 3:
         raise DataError(
-            f"ratings: a {type(arrays).__name__} must hold three arrays, of users, items and "
-            f"ratings; this one holds {len(arrays)}"
+            f"ratings: a {kind} must hold three arrays, of users, items and ratings; this one "
+            f"holds {len(arrays)}{f' {_OF_ROWS}' if rows else ''}"
+        )
+    if rows and _may_be_rows(arrays):
+        raise DataError(
+            f"ratings: a {kind} of three {type(arrays[0]).__name__}s of three may hold columns or "
+            f"{_OF_ROWS}"
         )
     users, items, ratings = map(as_column, arrays, ("user", "item", "rating"))
     return Interactions(users, items, ratings)
 
 
+def _may_be_rows(arrays: tuple[Any, ...] | list[Any]) -> bool:
+    """Return whether three sequences of three may be rows with a rating at the end.
+
+    A tuple of lists holds columns, unless one of these has ids of several types.
+    """
+    if not all(_is_number(row[2]) for row in arrays):
+        return False
+    columns = isinstance(arrays, tuple) and all(isinstance(row, list) for row in arrays)
+    return not columns or any(len(set(map(type, ids))) > 1 for ids in arrays[:2])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
+
+
 def _of_frame(ratings: Any, names: tuple[str, str, str]) -> Interactions:
-    frame = nw.from_native(ratings, pass_through=True)
-    if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+    if len(set(names)) < 3:
+        raise DataError(f"user, item and rating must be different columns, not {names}")
+    try:
+        frame = nw.from_native(ratings, pass_through=True)
+        if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+            raise _no_ratings(ratings)
+        there = frame.collect_schema().names()
+    except nw.exceptions.DuplicateError as error:
         raise DataError(
-            f"ratings: {type(ratings).__name__} is neither a tuple of three arrays, nor a SciPy "
-            "sparse matrix, nor a data frame (pandas, polars, pyarrow, ...)"
-        )
-    there = frame.collect_schema().names()
+            f"columns of the data frame have the same name: {error}: rename one, or select those "
+            "of users, items and ratings first"
+        ) from error
     for name in names:
         if name not in there:
             raise DataError(
@@ -115,6 +147,21 @@ def _of_frame(ratings: Any, names: tuple[str, str, str]) -> Interactions:
         frame = frame.select(*dict.fromkeys(names)).collect()
     users, items, values = (as_column(frame[name].to_native(), name) for name in names)
     return Interactions(users, items, values)
+
+
+def _no_ratings(found: Any) -> DataError:
+    if isinstance(found, np.ndarray) and found.ndim == 2 and found.shape[1] == 3:
+        remedy = "if its rows are of user, item and rating, give its columns: `tuple(array.T)`"
+    elif isinstance(found, np.ndarray) and found.ndim == 2:
+        remedy = "of a matrix of users x items, give `scipy.sparse.coo_array(matrix)`"
+    elif isinstance(found, Mapping):
+        remedy = "of a dictionary of columns, give `pandas.DataFrame(columns)`"
+    else:
+        remedy = "make it one of these"
+    return DataError(
+        f"ratings: {type(found).__name__} is neither a tuple of three arrays, nor a SciPy sparse "
+        f"matrix, nor a data frame (pandas, polars, pyarrow, ...): {remedy}"
+    )
 
 
 def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.float32]:
