@@ -369,7 +369,7 @@ def _unpack_zip(
         infos = archive.infolist()
         for info in infos:
             _check_zip_member(source, info)
-            names += [] if info.is_dir() else [info.filename]
+            names += [] if info.filename.endswith("/") else [info.filename]
         total = 0
         for number, info in enumerate(infos):
             pattern = _match(info.filename, patterns)

@@ -154,7 +154,8 @@ def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:
     except PolarsError:
         return None
     # To polars, a quote inside of a field may begin a text that goes on over the line's end.
-    if quotes and fields.height != piece.lines - _inner_lines(piece.data, separator):
+    missing = piece.lines - fields.height
+    if quotes and missing and missing != _inner_lines(piece.data, separator):
         return None
     if layout.dialect.width is not None and any(c.null_count() for c in fields.iter_columns()):
         return None

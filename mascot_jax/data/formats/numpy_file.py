@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,20 @@ from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 
 Arrays = dict[str, NDArray[Any]]
+
+_DAMAGED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OSError,
+    EOFError,
+    OverflowError,
+    SyntaxError,
+    # NumPy reads a header with Python's tokenizer; text may hold what is no character.
+    TokenError,
+    SystemError,
+)
 
 
 def is_npz(names: Sequence[str]) -> bool:
@@ -72,11 +87,13 @@ def _frame(member: Member, columns: Columns, keys: tuple[str, ...]) -> pl.DataFr
                 places = find_places(member.label, wanted, list(arrays), found)
                 values = {key: list(arrays.values())[at] for key, at in places.items()}
             return pl.DataFrame({key: _column(values[key]) for key in keys})
-        except (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, OverflowError) as e:
+        except DataError:
+            raise
+        except _DAMAGED as error:
             raise DataError(
                 f"{member.label}: neither a sparse matrix of scipy.sparse.save_npz nor arrays of "
-                f"one length, of numbers or text ({e})"
-            ) from e
+                f"one length, of numbers or text ({error})"
+            ) from error
         except pl.exceptions.PolarsError as error:
             raise DataError(f"{member.label}: its arrays are no columns ({error})") from error
 
@@ -93,17 +110,18 @@ def _of_sparse(arrays: Arrays) -> Arrays:
     form = form.decode() if isinstance(form, bytes) else str(form)
     unpack: Callable[[Arrays], Arrays] | None = {
         "coo": lambda a: {"user": a["row"], "item": a["col"]},
-        "csr": lambda a: {"user": _expanded(a["indptr"]), "item": a["indices"]},
-        "csc": lambda a: {"user": a["indices"], "item": _expanded(a["indptr"])},
+        "csr": lambda a: {"user": _expanded(a), "item": a["indices"]},
+        "csc": lambda a: {"user": a["indices"], "item": _expanded(a)},
     }.get(form)
     if unpack is None:
         raise ValueError(f"the sparse format {form:.20} is not read: save matrix.tocoo()")
     return {**unpack(arrays), "rating": arrays["data"]}
 
 
-def _expanded(starts: NDArray[Any]) -> NDArray[np.int64]:
-    ends = _column(starts).astype(np.int64)
+def _expanded(arrays: Arrays) -> NDArray[np.int64]:
+    """Return the row number of each entry of a matrix in compressed rows (or columns)."""
+    ends = _column(arrays["indptr"]).astype(np.int64)
     lengths: NDArray[np.int64] = ends[1:] - ends[:-1]
-    if ends[0] != 0 or (lengths < 0).any():
-        raise ValueError("indptr does not ascend from 0")
+    if ends[0] != 0 or (lengths < 0).any() or ends[-1] != len(arrays["indices"]):
+        raise ValueError("indptr does not ascend from 0 to the number of entries")
     return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)

@@ -206,7 +206,7 @@ def test_named_arrays_in_npz(tmp_path):
     path = tmp_path / "a.npz"
     np.savez_compressed(path, item=[10, 11], user=np.array(["1", "2"]), stars=np.array([5, 3]))
     assert rows(path, Columns(rating="stars")) == ROWS
-    with pytest.raises(DataError, match=r"column 'rating' .* its arrays are \['item', 'user', 'st"):
+    with pytest.raises(DataError, match=r"a\.npz: column 'rating' .* its arrays are \['item', 'user', 'st"):
         rows(path)
     np.savez(path, user=[1, 2], item=[1], rating=[1.0, 2.0])
     with pytest.raises(DataError, match="arrays"):
