@@ -30,7 +30,7 @@ def read_ratings(args: argparse.Namespace, place: str) -> pl.DataFrame:
     args
         The options ``user``, ``item``, ``rating`` and ``separator``; None leaves one to the file.
     place
-        What ``mascot_jax.data.formats.own`` reads, or a data set such as ``ml-1m.zip``.
+        What ``mascot_jax.data.read_ratings`` reads.
 
     Returns
     -------
@@ -61,17 +61,11 @@ def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
 
 def _read(args: argparse.Namespace, place: str, keys: tuple[str, ...]) -> pl.DataFrame:
     _need_polars()
-    from mascot_jax.data.formats.own import read_own
-    from mascot_jax.data.sets import DATA_SETS
+    from mascot_jax.data.read import read_table
 
-    source = _existing(place)
     given = {name: getattr(args, name, None) for name in Columns.model_fields}
     columns = Columns(**{name: value for name, value in given.items() if value is not None})
-    known = None
-    if columns == Columns() and (source.is_dir() or source.suffix.lower() == ".zip"):
-        known = DATA_SETS.get(source.stem.lower())
-    frame = known.reader(source, columns) if known else read_own(place, columns, keys)
-    return frame.select(keys)
+    return read_table(place, columns, keys)
 
 
 def read_lines(path: str) -> list[str]:
@@ -83,7 +77,9 @@ def read_lines(path: str) -> list[str]:
         The file does not exist, is empty or is not UTF-8.
     """
     try:
-        with as_file(_existing(path)) as file:
+        if path != STANDARD_INPUT and not Path(path).exists():
+            raise DataError(f"{path}: there is no such file")
+        with as_file(Path(path)) as file:
             lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text: {error}: convert it with iconv") from error
@@ -142,14 +138,6 @@ def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
 def input_file(place: str) -> Path:
     """Return the path of the file or folder that is read from a place."""
     return split_place(place)[0]
-
-
-def _existing(place: str) -> Path:
-    """Return the path of a place, without the member of an archive that it may name."""
-    path, member = split_place(place)
-    if place != STANDARD_INPUT and not path.exists():
-        raise DataError(f"{place}: there is no such file")
-    return Path(place) if member else path
 
 
 def _need_polars() -> None:

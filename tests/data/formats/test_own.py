@@ -21,6 +21,7 @@ import scipy.sparse as sp
 
 from mascot_jax.data.formats.columns import PAIRS
 from mascot_jax.data.formats.own import read_own
+from mascot_jax.data.read import read_ratings
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 
@@ -81,7 +82,7 @@ def test_content_decides_about_the_format(tmp_path, suffix, name):
     assert rows(path, keys=PAIRS) == [row[:2] for row in ROWS]
 
 
-@pytest.mark.parametrize("suffix", set(PACK) - {""})
+@pytest.mark.parametrize("suffix", sorted(set(PACK) - {""}))
 def test_a_cut_file_is_refused(tmp_path, suffix):
     content = PACK[suffix](CSV + os.urandom(9999))
     (tmp_path / "r").write_bytes(content[: len(content) // 2])
@@ -206,7 +207,9 @@ def test_named_arrays_in_npz(tmp_path):
     path = tmp_path / "a.npz"
     np.savez_compressed(path, item=[10, 11], user=np.array(["1", "2"]), stars=np.array([5, 3]))
     assert rows(path, Columns(rating="stars")) == ROWS
-    with pytest.raises(DataError, match=r"a\.npz: column 'rating' .* its arrays are \['item', 'user', 'st"):
+    with pytest.raises(
+        DataError, match=r"a\.npz: column 'rating' .* its arrays are \['item', 'user', 'st"
+    ):
         rows(path)
     np.savez(path, user=[1, 2], item=[1], rating=[1.0, 2.0])
     with pytest.raises(DataError, match="arrays"):
@@ -254,3 +257,17 @@ def test_parquet_goes_by_positions_too_and_refuses_columns_of_one_name(tmp_path)
     pq.write_table(pa.table([[1], [2], [3], [4]], names=["user", "user", "item", "rating"]), path)
     with pytest.raises(DataError, match=r"column 'user' .* is twice there"):
         rows(path)
+
+
+def test_the_library_reads_the_same_and_names_its_own_parameters(tmp_path):
+    put(tmp_path, **{"r.txt": b"who;item;rating\n1;10;5,0\n2;11;3\n"})
+    with pytest.raises(DataError, match=r"column 'user' \(user\) is not there; .*Set user to"):
+        read_ratings(tmp_path / "r.txt")
+    assert read_ratings(tmp_path / "r.txt", user="who").rows() == ROWS
+    assert read_ratings(f"{tmp_path}:r.txt", user="0", separator="semicolon").rows() == ROWS
+    make_zip(
+        tmp_path / "ml-latest-small.ZIP", {"a/ratings.csv": MOVIELENS, "a/tags.csv": MOVIELENS}
+    )
+    assert read_ratings(tmp_path / "ml-latest-small.ZIP").rows() == ROWS
+    with pytest.raises(DataError, match=r"none\.csv: there is no such file"):
+        read_ratings(tmp_path / "none.csv")
