@@ -153,7 +153,7 @@ def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:
         fields = read_fields(data, separator, layout.width, quoted=quotes)
     except PolarsError:
         return None
-    # To polars, a quote inside of a field may begin a text that goes on over the line's end.
+    # To polars, a misplaced quote may begin a text that goes on over the line's end.
     missing = piece.lines - fields.height
     if quotes and missing and missing != _inner_lines(piece.data, separator):
         return None
@@ -162,9 +162,17 @@ def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:
     return fields.select(pl.col(f"c{place}").alias(key) for key, place in layout.places.items())
 
 
-def _inner_lines(data: bytes, separator: str) -> int:
-    """Return the number of line ends inside of fields in double quotes."""
-    return sum(field[0].count(b"\n") for field in quoted_fields(data, separator))
+def _inner_lines(data: bytes, separator: str) -> int | None:
+    """Return the number of line ends inside of fields in double quotes; None if quotes are wrong.
+
+    polars takes what follows a closing quote for a part of the field, and lines with it.
+    """
+    inner, ends = 0, (separator.encode(), b"\n", b"\r", b"")
+    for field in quoted_fields(data, separator):
+        if not field[1] or data[field.end() : field.end() + 1] not in ends:
+            return None
+        inner += field[0].count(b"\n")
+    return inner
 
 
 def _read_slowly(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:

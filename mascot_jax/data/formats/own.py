@@ -39,8 +39,6 @@ _PATTERNS = tuple(
     for name in (*(f"*{suffix}" for suffix in SUFFIXES), "part-*")
     for packed in ("", *PACKED)
 )
-_NO_DATA = re.compile(r"(^|/)[._][^/]*$|\.crc$")
-"""Names that Spark and others give to what is no part of a table, such as ``_SUCCESS``."""
 _SHOWN = 5
 
 _T = TypeVar("_T")
@@ -77,7 +75,7 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
         candidates = [
             _unpacked(opened, member, members.packed)
             for member in members.found
-            if name is not None or not _NO_DATA.search(member.name)
+            if name is not None or not _is_hidden(member.name)
         ]
         if path != source:  # a copy of standard input, or of a pipe
             shown = "standard input" if str(source) == STANDARD_INPUT else str(source)
@@ -99,6 +97,11 @@ def _open(opened: ExitStack, path: Path, name: str | None) -> Members:
     if name is not None:
         patterns = [name if re.search("[*?]", name) else escape(name)]
     return opened.enter_context(open_members(path, patterns))
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether Spark and others leave a file out of a table, as those of ``_temporary``."""
+    return any(part[0] in "._" for part in PurePosixPath(name).parts)
 
 
 def _unpacked(opened: ExitStack, member: Member, packed: int | None) -> Member:

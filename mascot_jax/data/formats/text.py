@@ -67,6 +67,8 @@ def read_head(member: Member) -> list[str]:
     texts = [line.decode(errors="replace").removesuffix("\r") for line in lines]
     if not texts[0].strip():
         raise bad_line(member, 1, texts[0], "the line is blank: remove it")
+    if texts[0].lower().startswith("sep="):
+        raise bad_line(member, 1, texts[0], "it tells Excel the separator: remove it")
     return texts
 
 

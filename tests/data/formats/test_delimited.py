@@ -205,6 +205,31 @@ def test_quotes_inside_of_a_field_are_part_of_it(member, monkeypatch, size):
     assert frame["rating"].to_list() == [5.0, 2.0, 4.0, 1.0]
 
 
+@given(
+    text=st.text(st.sampled_from('"",,\n\nab1'), min_size=4, max_size=40),
+    size=st.integers(1, 60),
+)
+def test_no_line_is_lost_in_quotes_that_the_csv_module_reads_otherwise(
+    tmp_path_factory, text, size
+):
+    """What is read has the lines that Python's strict reader sees; if it sees none, so many."""
+    lines = [line for line in text.split("\n") if line]
+    body = "".join(f"{n},{line},x\n" for n, line in enumerate(lines))
+    path = tmp_path_factory.getbasetemp() / "quotes.csv"
+    path.write_text(f"user,item,a,b,c,d,e,f,g,h\n{body}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mascot_jax.data.formats.text.PIECE_BYTES", size)
+        try:
+            frame = read_delimited(Member("", "", path, ""), None, NAMED, ("user", "item"))
+        except DataError:
+            return
+    try:
+        users = [row[0] for row in csv.reader(io.StringIO(body, newline=""), strict=True)]
+    except csv.Error:
+        users = [str(n) for n in range(len(lines))]
+    assert [str(user) for user in frame["user"]] == users
+
+
 def test_the_line_in_a_message_is_short(member):
     with pytest.raises(DataError) as info:
         read_csv(member, b"user,item,rating\n1," + b"x" * 10_000 + b",bad\n")

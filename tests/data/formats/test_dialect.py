@@ -141,6 +141,7 @@ def test_a_missing_column_is_said_with_the_separator_and_a_remedy_that_works(rea
         (b"<!DOCTYPE html><html>", "this is a web page"),
         (b"\x00\x01\x02" * 99, "this is no text"),
         (b"\nuser,item,rating\n1,2,3\n", "line 1: the line is blank: remove it"),
+        (b"sep=;\nuser;item;rating\n1;2;3\n", "line 1: it tells Excel the separator: remove it"),
         (b'user,item,rating\n1,"10,5\n2,11,3\n', "line 2: .* opens a field and never closes"),
     ],
 )
@@ -150,7 +151,7 @@ def test_what_is_no_table_is_said_to_be_that(read, data, said):
 
 
 def test_blank_lines_at_the_end_are_dropped_over_many_pieces(read, monkeypatch):
-    monkeypatch.setattr("mascot_jax.data.formats.text.PIECE_BYTES", 4)
+    monkeypatch.setattr("mascot_jax.data.formats.text.PIECE_BYTES", 1)
     assert read("user,item,rating\n1,10,5\n2,11,3" + "\n \r\n" * 20).rows() == ROWS
     with pytest.raises(DataError, match="line 3: the line is blank"):
         read("user,item,rating\n1,10,5\n\n\n2,11,3\n\n")

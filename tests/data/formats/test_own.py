@@ -42,7 +42,7 @@ def rows(place, columns=None, **kwargs):
 
 def put(folder, **files):
     for name, content in files.items():
-        path = folder / name.replace("__", "/").replace("_csv", ".csv")
+        path = folder / name.replace("#", "/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return folder
@@ -149,11 +149,13 @@ def test_the_parts_of_a_table_are_read_as_one(tmp_path, names, packed):
         parquet if "parquet" in names[0] else lambda rows: b"user,item,rating\n%d,%d,%g\n" % rows[0]
     )
     parts = {n: PACK[suffix](make([row])) for n, row in zip(names, ROWS, strict=True)}
-    parts |= {"_SUCCESS": b"", ".part-00000.crc": b"x", "_metadata": b"x"}
+    parts |= {"_SUCCESS": b"", ".part-00000.crc": b"x"}
+    parts |= {f"_temporary/0/{name}": content for name, content in parts.items()}
+    parts |= {f"__MACOSX/._{names[0]}": b"x"} if packed else {}
     if packed:
         assert rows(make_zip(tmp_path / "a.zip", parts)) == ROWS
     else:
-        assert rows(put(tmp_path, **{n.replace("/", "__"): c for n, c in parts.items()})) == ROWS
+        assert rows(put(tmp_path, **{n.replace("/", "#"): c for n, c in parts.items()})) == ROWS
 
 
 def test_a_part_that_differs_is_no_reason_to_leave_it_out(tmp_path):
