@@ -230,6 +230,14 @@ def test_no_line_is_lost_in_quotes_that_the_csv_module_reads_otherwise(
     assert [str(user) for user in frame["user"]] == users
 
 
+@pytest.mark.parametrize(
+    "data", [b'1a,ba,"a1"aa",b\na,1\n1,1\nb,b"\n', b'x,"bb,a\n"bba"\n"\n', b'x,y,"a\n"b,"c\n"\n']
+)
+def test_misplaced_quotes_are_refused_where_polars_would_merge_lines(member, data):
+    with pytest.raises(DataError, match="its double quotes cannot be understood"):
+        read_delimited(member(b"user,item,a,b\n" + data), None, NAMED, ("user", "item"))
+
+
 def test_the_line_in_a_message_is_short(member):
     with pytest.raises(DataError) as info:
         read_csv(member, b"user,item,rating\n1," + b"x" * 10_000 + b",bad\n")
