@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError
+
+_MOST: Final = timedelta(microseconds=2**63 - 1)
+"""Longer durations NumPy wraps around without a word."""
 
 
 def as_dates(ids: Iterable[Any], name: str) -> NDArray[Any]:
@@ -40,7 +43,11 @@ def as_durations(ids: Iterable[Any], name: str) -> NDArray[Any]:
     DataError
         No unit holds them all; ``name`` is the ids' in the message.
     """
-    return _array([_converted(d, "to_timedelta64", np.timedelta64) for d in ids], name)
+    durations = list(ids)
+    far = [d for d in durations if isinstance(d, timedelta) and abs(d) > _MOST]
+    if far:
+        raise _no_unit(f"{name}: {far[0]!r}", np.empty(0, "m8[us]"))
+    return _array([_converted(d, "to_timedelta64", np.timedelta64) for d in durations], name)
 
 
 def _as_date(value: Any) -> np.datetime64:

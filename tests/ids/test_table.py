@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from mascot_jax.errors import DataError, UnsavableIdsWarning
 from mascot_jax.ids import column as columns
 from mascot_jax.ids import table as table_module
+from mascot_jax.ids import times
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.file import ids_from_tensors, ids_to_tensors, warn_unsavable
 from mascot_jax.ids.table import IdTable, index_ids
@@ -70,7 +71,7 @@ ARRAYS = in_arrays(
         (st.uuids(), objects),
         (st.dates(), objects),
         (st.datetimes(), objects),
-        (st.timedeltas(), objects),
+        (st.timedeltas(-times._MOST, times._MOST), objects),
         (st.decimals(places=0, allow_nan=False, allow_infinity=False), objects),
         (st.tuples(st.integers(), st.text()), objects),
         (st.one_of(st.integers(), st.text(), st.none().map(lambda _: (1, 2))), objects),
@@ -318,6 +319,8 @@ def test_dates_that_no_unit_holds_are_refused_and_are_not_taken_for_others():
     assert index_ids(column(wrapped))[0].encode(np.array([far], "M8[us]"), "user") == [-1]
     with pytest.raises(DataError, match="too far"):
         index_ids(column(np.array([far], "M8[us]")), table)
+    with pytest.raises(DataError, match="too far"):
+        index_ids(column([timedelta(days=106_751_992)]))
     with pytest.raises(DataError, match="only some of the dates have a time zone"):
         index_ids(column([datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=ZONE)]))
 
