@@ -49,5 +49,9 @@ class CheckpointError(MascotError, ValueError):
     """A checkpoint is cut, altered, of a newer version, or of another training."""
 
 
+class UnsavableIdsWarning(UserWarning):
+    """Ids are Python objects that no file can hold: the model can be used, but not saved."""
+
+
 class SaveError(MascotError, OSError):
     """A file cannot be written; an existing file is unchanged."""

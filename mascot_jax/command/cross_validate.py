@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     if args.relevant is not None and args.top_n is None:
         raise SettingsError(f"--relevant: {args.relevant}: is of lists: give --top-n, too")
     model = MatrixFactorization(**given_settings(args), keep_seen=args.top_n is not None)
-    ratings = read_ratings(args.ratings, args.user, args.item, args.rating)
+    ratings = read_ratings(args, args.ratings)
     with steps_bar(args.folds, "fold", as_json=args.json) as bar, arguments_as_options():
 
         def on_fold(figures: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     if args.relevant is not None and args.top_n is None:
         raise SettingsError(f"--relevant: {args.relevant}: is of lists: give --top-n, too")
     model = MatrixFactorization.load(args.model)
-    frame = read_ratings(args.test, args.user, args.item, args.rating)
+    frame = read_ratings(args, args.test)
     ratings = frame["rating"].to_numpy()
     user_table, item_table = model.model_.users.id_table, model.model_.items.id_table
     users = parse_ids(frame["user"].to_numpy(), user_table, "user")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.command.output import warn
 from mascot_jax.errors import DataError
-from mascot_jax.ids.table import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, IdTable
+from mascot_jax.ids.table import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, UUIDS, IdTable
 
 SHOWN: Final = 5
 """Number of unknown ids that a warning lists."""
@@ -31,6 +32,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     FLOAT: float,
     BOOL: lambda text: _BOOLEANS[text.lower()],
     BYTES: str.encode,
+    UUIDS: UUID,
     DATETIME: np.datetime64,
 }
 

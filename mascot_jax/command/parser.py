@@ -6,7 +6,7 @@ Imports are kept to what parsing needs, so that help appears at once.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
@@ -31,10 +31,14 @@ An error is a line on stderr that begins with "mascot". docs/command.md has the
 keys of --json. Tab completion in bash: eval "$(mascot --print-completion bash)"
 """
 
-RATINGS_HELP: Final = (
-    "CSV, TSV (.tsv, .txt, .data), ::-separated (.dat) or Parquet, or an archive with one such "
-    "file in it; MovieLens archives by their names, such as ml-1m.zip"
+TABLE_HELP: Final = (
+    "text with any separator, Parquet or .npz, also compressed; a folder of its parts; an archive, "
+    "or a file in it (x.zip:ratings.csv); - for standard input"
 )
+RATINGS_HELP: Final = f"{TABLE_HELP}; MovieLens archives by their names, such as ml-1m.zip"
+
+IDS: Final = "--users"
+"""Option that takes ids, which may begin with a dash."""
 
 Fill = Callable[[argparse.ArgumentParser], None]
 
@@ -50,7 +54,34 @@ class _Subcommand(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self._add_arguments()
-        return super().parse_known_args(args, namespace)
+        return super().parse_known_args(self._with_ids(args), namespace)
+
+    def _with_ids(self, args: Sequence[str]) -> list[str]:
+        """Let ids after ``--users`` begin with a dash: only an option of this parser ends them."""
+        done: list[str] = []
+        taking = False
+        for arg in args:
+            if self._is_option(arg, taking):
+                taking = arg == IDS and IDS in self._option_string_actions
+                done.append(arg)
+            elif taking:
+                done = done[:-1] if done[-1] == IDS else done
+                done.append(f"{IDS}={arg}")
+            else:
+                done.append(arg)
+        return done
+
+    def _is_option(self, arg: str, taking: bool) -> bool:
+        """Return whether an argument is an option, with its value (``-n5``, ``-n=5``) or not."""
+        options = self._option_string_actions
+        if arg == "--" or arg in options or arg.partition("=")[0] in options:
+            return True
+        short = arg[:2] in options and not arg.startswith("--")
+        if short and taking and not arg[2:].isdecimal():
+            self.error(
+                f"{arg}: an id, or the option {arg[:2]}? write {IDS}={arg} or {arg[:2]} {arg[2:]}"
+            )
+        return short
 
     def _add_arguments(self) -> None:
         if self._fill is not None:
@@ -122,9 +153,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
 
 def _predict(parser: argparse.ArgumentParser) -> None:
     _model(parser)
-    _file(
-        parser, "pairs", metavar="PAIRS", help="CSV, TSV or Parquet with a user and an item a row"
-    )
+    _file(parser, "pairs", metavar="PAIRS", help=f"a user and an item a row: {TABLE_HELP}")
     _columns(parser, "user", "item")
     _clip(parser)
     _output(parser)
@@ -133,8 +162,14 @@ def _predict(parser: argparse.ArgumentParser) -> None:
 def _recommend(parser: argparse.ArgumentParser) -> None:
     _model(parser)
     whom = parser.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--users", nargs="+", metavar="ID", help="users by their ids")
-    _file(whom, "--users-from", metavar="FILE", help="a file with a user's id a line")
+    whom.add_argument(
+        IDS,
+        nargs="+",
+        action="extend",
+        metavar="ID",
+        help=f"users by their ids; {IDS}=ID for one that is written as an option is",
+    )
+    _file(whom, "--users-from", metavar="FILE", help="a file with a user's id a line; - for stdin")
     whom.add_argument("--all", action="store_true", help="every user of the model")
     parser.add_argument(
         "-n", type=_count, default=10, metavar="N", help="items per user (default: 10)"
@@ -473,11 +508,16 @@ def _output(parser: argparse.ArgumentParser) -> None:
 def _columns(parser: argparse.ArgumentParser, *names: str) -> None:
     group = parser.add_argument_group(
         "columns",
-        "names in the header line, or positions from 0 in a file without one (.dat, .data)",
+        "names in the header line, or positions from 0",
     )
     for name in names:
         usual = "timestamp, where --how needs it" if name == "time" else name
         group.add_argument(f"--{name}", metavar="COLUMN", help=f"(default: {usual})")
+    group.add_argument(
+        "--separator",
+        metavar="WORD",
+        help="comma, tab, semicolon, pipe, blanks, :: or a character (default: found out)",
+    )
 
 
 def _file(parser: argparse._ActionsContainer, *names: str, **settings: Any) -> None:

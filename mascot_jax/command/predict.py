@@ -14,7 +14,7 @@ def run(args: argparse.Namespace) -> int:
     """Predict; print the predictions or write them to a file."""
     check_output(args.output, WRITTEN)
     model = MatrixFactorization.load(args.model)
-    pairs = read_pairs(args.pairs, args.user, args.item)
+    pairs = read_pairs(args, args.pairs)
     users = parse_ids(pairs["user"], model.model_.users.id_table, "user")
     items = parse_ids(pairs["item"], model.model_.items.id_table, "item")
     consequence = "predicted from what else is known"

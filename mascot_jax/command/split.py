@@ -11,7 +11,6 @@ from mascot_jax.command.output import print_json
 from mascot_jax.command.tables import (
     WRITTEN,
     check_output,
-    has_header,
     parse_times,
     read_ratings,
     write_table,
@@ -20,8 +19,6 @@ from mascot_jax.errors import SettingsError
 from mascot_jax.model_selection import train_test_split
 
 _TIMED: Final = ("last", "time")
-_FOURTH: Final = "3"
-"""Position of the time in files without a header line."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,11 +26,9 @@ def run(args: argparse.Namespace) -> int:
     for name in ("train", "test"):
         check_output(getattr(args, name), WRITTEN, option=f"--{name}")
     _check_files(args)
-    time = args.time
-    if time is None and args.how in _TIMED:
-        time = "timestamp" if has_header(args.ratings) else _FOURTH
-    frame = read_ratings(args.ratings, args.user, args.item, args.rating, time)
-    times = None if time is None else parse_times(frame["time"], args.ratings)
+    timed = args.time is not None or args.how in _TIMED
+    frame = read_ratings(args, args.ratings, timed=timed)
+    times = parse_times(frame["time"], args.ratings) if timed else None
     with arguments_as_options():
         parts = train_test_split(
             frame, how=args.how, test_size=args.test_size, seed=args.seed, time=times
@@ -61,8 +56,8 @@ def _check_files(args: argparse.Namespace) -> None:
 
 
 def _name(args: argparse.Namespace, column: str) -> str:
-    """Return the name of a column in the files: that of the ratings, where these have names."""
+    """Return the name of a column in the files: that of the ratings, if it was given."""
     given: str | None = getattr(args, column)
-    if given is not None and not given.isdecimal() and has_header(args.ratings):
+    if given is not None and not given.isdecimal():
         return given
     return "timestamp" if column == "time" else column

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from numpy.typing import NDArray
 
 from mascot_jax.base.files import atomic_write, check_writable
+from mascot_jax.data.archive import STANDARD_INPUT, as_file, split_place
+from mascot_jax.data.formats.columns import PAIRS, RATINGS, TIMED
 from mascot_jax.errors import DataError, MissingExtraError, SettingsError
 from mascot_jax.settings import Columns, TimedColumns
 
@@ -16,25 +20,21 @@ if TYPE_CHECKING:
     import polars as pl
 
 WRITTEN: Final = (".csv", ".tsv", ".parquet")
-_SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-_HEADERLESS: Final = (".dat", ".data")
-"""Suffixes of MovieLens' files without a header line."""
+_SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
 
 
-def read_ratings(
-    path: str, user: str | None, item: str | None, rating: str | None, time: str | None = None
-) -> pl.DataFrame:
-    """Read a file of ratings, or the archive or folder of a data set known by name.
+def read_ratings(args: argparse.Namespace, place: str, *, timed: bool = False) -> pl.DataFrame:
+    """Read ratings from any file, or from the archive or folder of a data set known by name.
 
     Parameters
     ----------
-    path
-        File that ``mascot_jax.data.formats.by_suffix`` reads, or a data set such as ``ml-1m.zip``.
-    user, item, rating
-        Columns. None takes the columns of these names; in ``.dat`` and ``.data``, which have no
-        header, the first three.
-    time
-        Column of the times, if they are wanted.
+    args
+        The options ``user``, ``item``, ``rating``, ``separator`` and, if ``timed``, ``time``; None
+        leaves one to the file.
+    place
+        What ``mascot_jax.data.read_ratings`` reads.
+    timed
+        Whether times are wanted.
 
     Returns
     -------
@@ -49,26 +49,7 @@ def read_ratings(
     MissingExtraError
         polars is not installed.
     """
-    _need_polars()
-    from mascot_jax.data.formats.by_suffix import read_by_suffix
-    from mascot_jax.data.sets import DATA_SETS
-
-    source = _existing(path)
-    known = DATA_SETS.get(source.stem) if source.is_dir() or source.suffix == ".zip" else None
-    names = ("0", "1", "2") if _suffix(source) in _HEADERLESS else ("user", "item", "rating")
-    chosen = (name or default for name, default in zip((user, item, rating), names, strict=True))
-    columns = Columns(**dict(zip(Columns.model_fields, chosen, strict=True)))
-    if time is not None:
-        columns = TimedColumns(**dict(columns), time=time)
-    frame = (known.reader if known else read_by_suffix)(source, columns)
-    if time is not None and "time" not in frame.columns:
-        raise DataError(f"{path}: the times of this data set are not read: choose another split")
-    return frame.select("user", "item", "rating", *(["time"] if time is not None else []))
-
-
-def has_header(path: str) -> bool:
-    """Return whether a file's columns have names of its own, as far as its suffix tells."""
-    return _suffix(Path(path)) in (".csv", ".tsv", ".txt", ".parquet")
+    return _read(args, place, TIMED if timed else RATINGS)
 
 
 def parse_times(times: pl.Series, path: str) -> pl.Series:
@@ -97,76 +78,30 @@ def parse_times(times: pl.Series, path: str) -> pl.Series:
     return found
 
 
-def read_pairs(path: str, user: str | None, item: str | None) -> dict[str, NDArray[Any]]:
-    """Read two columns of ids, as integers or strings.
+def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
+    """Read pairs of users and items, as ``read_ratings`` reads ratings.
 
     Returns
     -------
     dict
-        ``user`` and ``item``, arrays ``(n,)``.
-
-    Raises
-    ------
-    DataError
-        The file does not exist, cannot be read, or lacks a column or an id; the message has the
-        row of a missing id.
-    MissingExtraError
-        polars is not installed.
+        ``user`` and ``item``, arrays ``(n,)`` of integers or strings.
     """
+    frame = _read(args, place, PAIRS)
+    return {key: frame[key].to_numpy() for key in ("user", "item")}
+
+
+def _read(args: argparse.Namespace, place: str, keys: tuple[str, ...]) -> pl.DataFrame:
     _need_polars()
-    import polars as pl
-    from polars.exceptions import PolarsError
+    from mascot_jax.data.read import read_table
 
-    source = _existing(path)
-    names = {"user": user or "user", "item": item or "item"}
-    try:
-        frame = _read_columns(source, names)
-    except (PolarsError, OSError) as error:
-        reason = (str(error).splitlines() or ["damaged"])[0]
-        raise DataError(f"{path}: cannot be read: {reason}") from error
-    for key, name in names.items():
-        missing = frame.select((pl.col(key).is_null()).arg_true()).to_series()
-        if missing.len():
-            raise DataError(f"{path}: row {missing[0] + 1} has no {name!r}: give it one")
-    return {key: frame[key].to_numpy() for key in names}
-
-
-def _read_columns(source: Path, names: Mapping[str, str]) -> pl.DataFrame:
-    import polars as pl
-
-    suffix = _suffix(source)
-    if suffix not in (*_SEPARATORS, ".parquet"):
-        raise DataError(f"{source}: must end in {', '.join(_SEPARATORS)} or .parquet")
-    if suffix == ".parquet":
-        from mascot_jax.data.formats.parquet import read_columns
-
-        return read_columns(
-            source, str(source), names, lambda schema: _check(source, names, schema)
-        )
-    positions = all(name.isdecimal() for name in names.values())
-    frame = pl.read_csv(
-        source, separator=_SEPARATORS[suffix], has_header=not positions, infer_schema=False
-    )
-    if positions:
-        frame = frame.rename({old: str(at) for at, old in enumerate(frame.columns)})
-    _check(source, names, frame.schema)
-    return frame.select(pl.col(name).alias(key) for key, name in names.items())
-
-
-def _check(source: Path, names: Mapping[str, str], schema: pl.Schema) -> None:
-    """Refuse a file that lacks a column, or whose column cannot hold ids."""
-    for key, name in names.items():
-        if name not in schema:
-            raise DataError(
-                f"{source}: there is no column {name!r}, only {', '.join(map(repr, schema))}: "
-                f"name it with --{key}"
-            )
-        if schema[name].is_nested():
-            raise DataError(f"{source}: column {name!r} is {schema[name]}: must be ids")
+    kind = TimedColumns if "time" in keys else Columns
+    given = {name: getattr(args, name, None) for name in kind.model_fields}
+    columns = kind(**{name: value for name, value in given.items() if value is not None})
+    return read_table(place, columns, keys)
 
 
 def read_lines(path: str) -> list[str]:
-    """Read a text file with one id per line; blank lines are skipped.
+    """Read a text file, or standard input (``-``), with one id per line; skip blank lines.
 
     Raises
     ------
@@ -174,9 +109,12 @@ def read_lines(path: str) -> list[str]:
         The file does not exist, is empty or is not UTF-8.
     """
     try:
-        lines = _existing(path).read_text(encoding="utf-8-sig").splitlines()
+        if path != STANDARD_INPUT and not Path(path).exists():
+            raise DataError(f"{path}: there is no such file")
+        with as_file(Path(path)) as file:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: {error}") from error
+        raise DataError(f"{path}: not UTF-8 text: {error}: convert it with iconv") from error
     ids = [line for line in lines if line.strip()]
     if not ids:
         raise DataError(f"{path}: holds no ids: write one a line")
@@ -199,7 +137,7 @@ def check_output(
     """
     if path is None:
         return
-    if suffixes and Path(path).suffix not in suffixes:
+    if suffixes and Path(path).suffix.lower() not in suffixes:
         raise SettingsError(f"{option}: {path!r}: must end in {', '.join(suffixes)}")
     if not Path(path).parent.is_dir():
         raise SettingsError(f"{option}: {path!r}: there is no folder {str(Path(path).parent)!r}")
@@ -214,25 +152,26 @@ def write_table(path: str, columns: Mapping[str, NDArray[Any]]) -> None:
 
     frame = pl.DataFrame({name: _series(values) for name, values in columns.items()})
     with atomic_write(path) as temporary:
-        if Path(path).suffix == ".parquet":
+        suffix = Path(path).suffix.lower()
+        if suffix == ".parquet":
             frame.write_parquet(temporary)
         else:
-            frame.write_csv(temporary, separator=_SEPARATORS[Path(path).suffix])
+            frame.write_csv(temporary, separator=_SEPARATORS[suffix])
 
 
 def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
-    """Return values for a polars column; objects as a list, so that polars infers their type."""
-    return values.tolist() if values.dtype == object else values
+    """Return values for a polars column; objects as a list, so that polars infers their type.
+
+    polars has no type of UUIDs: they become text.
+    """
+    if values.dtype != object:
+        return values
+    return [str(value) if isinstance(value, UUID) else value for value in values.tolist()]
 
 
-def _existing(path: str) -> Path:
-    if not Path(path).exists():
-        raise DataError(f"{path}: there is no such file")
-    return Path(path)
-
-
-def _suffix(path: Path) -> str:
-    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+def input_file(place: str) -> Path:
+    """Return the path of the file or folder that is read from a place."""
+    return split_place(place)[0]
 
 
 def _need_polars() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from mascot_jax.command.options import given, train_settings
 from mascot_jax.command.output import print_json, warn
 from mascot_jax.command.progress import Display
-from mascot_jax.command.tables import check_output, read_ratings
+from mascot_jax.command.tables import check_output, input_file, read_ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import SaveError, SettingsError
 from mascot_jax.mf.fit import fit_ratings
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output)
     checkpoint = Path(f"{args.output}.checkpoint")
     _check_nothing_is_lost(args, checkpoint)
-    ratings = read_interactions(read_ratings(args.ratings, args.user, args.item, args.rating))
+    ratings = read_interactions(read_ratings(args, args.ratings))
     display = Display(ratings.ratings.size, settings, as_json=args.json)
     model, interruption = _fit(
         ratings, settings, groups, how, display, checkpoint, resume=args.resume
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_nothing_is_lost(args: argparse.Namespace, checkpoint: Path) -> None:
-    output = Path(args.output)
-    if output.exists() and Path(args.ratings).exists() and output.samefile(args.ratings):
+    output, ratings = Path(args.output), input_file(args.ratings)
+    if output.exists() and ratings.exists() and output.samefile(ratings):
         raise SettingsError(
             f"--output: {args.output!r}: these are the ratings: name another file for the model"
         )

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{option(name)}: {fixed[name]}: is searched: leave it out, or choose with --vary "
                 "what is searched"
             )
-    ratings = read_ratings(args.ratings, args.user, args.item, args.rating)
+    ratings = read_ratings(args, args.ratings)
     total = args.trials if args.sampler != "grid" else None
     with (
         steps_bar(total, "trial", as_json=args.json) as bar,

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mascot_jax.data.load import load_ratings
+    from mascot_jax.data.read import read_ratings
 
-__all__ = ["load_ratings"]
+__all__ = ["load_ratings", "read_ratings"]
 
+_MODULES = {"load_ratings": "mascot_jax.data.load", "read_ratings": "mascot_jax.data.read"}
 
 if not TYPE_CHECKING:  # so that type checkers find names that are wrong
 
     def __getattr__(name: str) -> Any:
-        """Import polars and pooch when ratings are loaded: those of a split need neither."""
-        if name == "load_ratings":
-            return import_module("mascot_jax.data.load").load_ratings
+        """Import polars and pooch when ratings are read: those of a split need neither."""
+        if name in _MODULES:
+            return getattr(import_module(_MODULES[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Read files from a zip, tar, tar.gz or gz archive, a folder or a plain file in the same way.
+"""Read files from a zip or tar archive, a compressed file, a folder or a plain file alike.
 
 Archives are not trusted. An archive is refused if one of its members has a path outside its folder,
 is a link or a device, or expands far beyond the archive's size.
@@ -6,20 +6,23 @@ is a link or a device, or expands far beyond the archive's size.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
+import shutil
 import stat
+import sys
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, Final, cast
 
 from mascot_jax.errors import DataError, printable
 
@@ -29,6 +32,22 @@ MAX_EXPANSION = 200
 HARMLESS_BYTES = 64 * 2**20
 COPY_BYTES = 2**20
 TAR_END_BYTES = 1024
+STANDARD_INPUT: Final = "-"
+
+
+def _open_zst(file: Any) -> IO[bytes]:
+    import pyarrow as pa  # only here: other archives need no more than Python
+
+    return cast(IO[bytes], pa.CompressedInputStream(file, "zstd"))
+
+
+COMPRESSIONS: Final[Mapping[str, tuple[bytes, Callable[[Any], Any]]]] = {
+    "gz": (b"\x1f\x8b", gzip.open),
+    "bz2": (b"BZh", bz2.open),
+    "xz": (b"\xfd7zXZ\x00", lzma.open),
+    "zst": (b"\x28\xb5\x2f\xfd", _open_zst),
+}
+"""Suffix of compressed files: their first bytes, and how they are opened."""
 
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -69,11 +88,24 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """Matched files of one source; ``packed`` is the outermost archive's size in bytes, or None."""
+    """Matched files of one source.
+
+    Attributes
+    ----------
+    source : Path
+        The source.
+    found : tuple of Member
+        The matched files.
+    packed : int or None
+        Size in bytes of the outermost archive; None outside of archives.
+    names : tuple of str
+        Names of all its files, for messages.
+    """
 
     source: Path
     found: tuple[Member, ...]
     packed: int | None = None
+    names: tuple[str, ...] = ()
 
     def all(self, pattern: str) -> list[Member]:
         """Return the members that matched `pattern`, sorted by name."""
@@ -99,6 +131,44 @@ class Members:
         return matches[0]
 
 
+def split_place(place: str | Path) -> tuple[Path, str | None]:
+    """Return the file or folder of a place, and the member that is named behind a colon, or None.
+
+    ``x.zip:ratings.csv`` is a member of an archive, unless there is a file of that name.
+    """
+    text = str(place)
+    path, colon, member = text.rpartition(":")
+    if colon and path and member and not Path(text).exists() and Path(path).exists():
+        return Path(path), member
+    return Path(text), None
+
+
+@contextmanager
+def as_file(source: Path) -> Iterator[Path]:
+    """Yield a source as a file or folder: standard input (``-``) and pipes are copied to one.
+
+    Raises
+    ------
+    DataError
+        There is no room to copy it.
+    """
+    if str(source) != STANDARD_INPUT and (source.is_file() or source.is_dir()):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="mascot-") as folder:
+        copy = Path(folder) / "input"
+        try:
+            with copy.open("wb") as out:
+                if str(source) == STANDARD_INPUT:
+                    shutil.copyfileobj(sys.stdin.buffer, out, COPY_BYTES)
+                else:
+                    with source.open("rb") as stream:
+                        shutil.copyfileobj(stream, out, COPY_BYTES)
+        except OSError as error:
+            raise DataError(_no_room(source, folder, error)) from error
+        yield copy
+
+
 @contextmanager
 def open_members(
     source: Path, patterns: Sequence[str], packed: int | None = None
@@ -112,10 +182,11 @@ def open_members(
     Parameters
     ----------
     source : Path
-        An archive (zip, tar, tar.gz, or one file in gz), a folder, or a plain file.
+        An archive (zip, tar, compressed tar, or one file in gz, bz2, xz or zst), a folder, or a
+        plain file.
     patterns : sequence of str
-        Requested file names, without folders; ``*`` and ``?`` as in a shell. A plain or gz file
-        always matches a single pattern.
+        Requested file names in any case, without folders unless they have a slash; ``*`` and ``?``
+        as in a shell. A plain or compressed file always matches a single pattern.
     packed : int, optional
         Bytes of the archive that `source` was unpacked from (``Members.packed``). The limit on
         unpacked bytes depends on it; otherwise nested archives could multiply the limit.
@@ -131,48 +202,62 @@ def open_members(
         The archive is truncated, damaged, encrypted, unsafe or far too large once unpacked, or
         there is no room to unpack it.
     """
-    if source.is_dir():
-        yield Members(source, tuple(_folder_members(source, patterns)))
-        return
-    kind = _kind(source)
-    if kind == "plain":
-        yield Members(source, tuple(_plain_member(source, patterns)))
+    kind = kind_of(source)
+    if kind in ("folder", "plain"):
+        found = _folder_members if kind == "folder" else _plain_member
+        there = _names_in(source) if kind == "folder" else (source.name,)
+        yield Members(source, tuple(found(source, patterns)), packed, there)
         return
     with tempfile.TemporaryDirectory(prefix="mascot-") as folder:
-        unpacker = {"zip": _unpack_zip, "tar": _unpack_tar, "gz": _unpack_gz}[kind]
+        unpacker = {"zip": _unpack_zip, "tar": _unpack_tar}.get(kind, _unpack_file)
         allowance = _Allowance(source, source.stat().st_size if packed is None else packed)
+        names: list[str] = []
         try:
-            members = tuple(unpacker(allowance, patterns, Path(folder)))
+            members = tuple(unpacker(allowance, patterns, Path(folder), names))
         except _DAMAGED as error:
             raise _damaged(source, error) from error
         except OSError as error:
-            raise DataError(
-                f"{source}: cannot be unpacked into {folder} ({error.strerror or error}); if there "
-                "is no room, set TMPDIR to a folder that has some"
-            ) from error
-        yield Members(source, members, allowance.packed)
+            if error.errno is None:  # not the system's: decompression's
+                raise _damaged(source, error) from error
+            raise DataError(_no_room(source, folder, error)) from error
+        yield Members(source, members, allowance.packed, tuple(names))
 
 
-def _kind(source: Path) -> str:
+def kind_of(source: Path) -> str:
+    """Return ``folder``, ``zip``, ``tar``, ``gz``, ``bz2``, ``xz``, ``zst`` or ``plain``."""
+    if source.is_dir():
+        return "folder"
     with source.open("rb") as stream:
         head = stream.read(512)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "zip"
-    if head[:2] == b"\x1f\x8b":
-        return "tar" if _is_tar_header(_first_unpacked(source)) else "gz"
-    return "tar" if _is_tar_header(head) or source.suffix == ".tar" else "plain"
+    kind = _compression(head)
+    if kind is not None:
+        return "tar" if _is_tar_header(_first_unpacked(source, kind)) else kind
+    return "tar" if _is_tar_header(head) or source.suffix.lower() == ".tar" else "plain"
+
+
+def _compression(head: bytes) -> str | None:
+    return next((k for k, (mark, _) in COMPRESSIONS.items() if head.startswith(mark)), None)
 
 
 def _is_tar_header(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-def _first_unpacked(source: Path) -> bytes:
+def _first_unpacked(source: Path, kind: str) -> bytes:
     try:
-        with gzip.open(source) as stream:
-            return stream.read(512)
-    except _DAMAGED as error:
+        with source.open("rb") as raw, COMPRESSIONS[kind][1](raw) as stream:
+            return bytes(stream.read(512))
+    except (*_DAMAGED, OSError) as error:
         raise _damaged(source, error) from error
+
+
+def _no_room(source: Path, folder: str, error: OSError) -> str:
+    return (
+        f"{source}: cannot be unpacked into {folder} ({error.strerror or error}); if there is no "
+        "room, set TMPDIR to a folder that has some"
+    )
 
 
 def _damaged(source: Path, error: Exception) -> DataError:
@@ -187,14 +272,23 @@ def _match(name: str, patterns: Sequence[str]) -> str | None:
     # macOS adds a metadata file for every member under this folder.
     if path.parts[:1] == ("__MACOSX",):
         return None
-    return next((pattern for pattern in patterns if fnmatchcase(path.name, pattern)), None)
+    return next((pattern for pattern in patterns if _fits(path, pattern)), None)
+
+
+def _fits(path: PurePosixPath, pattern: str) -> bool:
+    name = str(path) if "/" in pattern else path.name
+    return fnmatchcase(name.lower(), pattern.lower())
+
+
+def _names_in(folder: Path) -> tuple[str, ...]:
+    return tuple(p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file())
 
 
 def _folder_members(source: Path, patterns: Sequence[str]) -> Iterator[Member]:
-    for path in sorted(source.rglob("*")):
-        pattern = _match(path.relative_to(source).as_posix(), patterns)
-        if pattern is not None and path.is_file():
-            yield Member(path.relative_to(source).as_posix(), str(path), path, pattern)
+    for name in _names_in(source):
+        pattern = _match(name, patterns)
+        if pattern is not None:
+            yield Member(name, str(source / name), source / name, pattern)
 
 
 def _plain_member(source: Path, patterns: Sequence[str]) -> Iterator[Member]:
@@ -240,7 +334,7 @@ class _Allowance:
 
 
 class _Unpacking:
-    """Stream of a gz's content, limited while it is read: a gz's stated size is not reliable."""
+    """Stream of a compressed file's content, limited while it is read: it states no size."""
 
     def __init__(self, stream: IO[bytes], allowance: _Allowance, name: str) -> None:
         self.stream, self.allowance, self.name = stream, allowance, name
@@ -267,12 +361,15 @@ def _copy(stream: IO[bytes], target: Path, source: Path, name: str, size: int) -
         raise _refuse(source, name, f"should have {size} bytes and has {found}")
 
 
-def _unpack_zip(allowance: _Allowance, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+def _unpack_zip(
+    allowance: _Allowance, patterns: Sequence[str], folder: Path, names: list[str]
+) -> Iterator[Member]:
     source = allowance.source
     with zipfile.ZipFile(source) as archive:
         infos = archive.infolist()
         for info in infos:
             _check_zip_member(source, info)
+            names += [] if info.filename.endswith("/") else [info.filename]
         total = 0
         for number, info in enumerate(infos):
             pattern = _match(info.filename, patterns)
@@ -297,20 +394,24 @@ def _check_zip_member(source: Path, info: zipfile.ZipInfo) -> None:
         raise _refuse(source, info.filename, "is encrypted; unpack it and name the folder")
 
 
-def _unpack_tar(allowance: _Allowance, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+def _unpack_tar(
+    allowance: _Allowance, patterns: Sequence[str], folder: Path, names: list[str]
+) -> Iterator[Member]:
     source = allowance.source
     with source.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-        if not packed:
+        kind = _compression(raw.read(512))
+        if kind is None:
             _check_tar_end(raw)
         raw.seek(0)
-        content_of = _Unpacking(cast(IO[bytes], gzip.GzipFile(fileobj=raw)), allowance, "(all)")
-        stream = cast(IO[bytes], content_of if packed else raw)
+        stream = cast(IO[bytes], raw)
+        if kind is not None:
+            stream = cast(IO[bytes], _Unpacking(COMPRESSIONS[kind][1](raw), allowance, "(all)"))
         total = 0
-        # "r|" reads the stream once from start to end, so a gz is decompressed only once.
+        # "r|" reads the stream once from start to end, so it is decompressed only once.
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for number, info in enumerate(archive):
                 _check_tar_member(source, info)
+                names += [info.name] if info.isfile() else []
                 total += info.size
                 allowance.check(info.name, total)
                 pattern = _match(info.name, patterns)
@@ -320,7 +421,7 @@ def _unpack_tar(allowance: _Allowance, patterns: Sequence[str], folder: Path) ->
                 target = folder / str(number)
                 _copy(content, target, source, info.name, info.size)
                 yield _member(info.name, source, target, pattern)
-        while stream.read(COPY_BYTES):  # gzip verifies its checksum at the end of the stream
+        while stream.read(COPY_BYTES):  # the checksum is verified at the end of the stream
             pass
 
 
@@ -337,15 +438,23 @@ def _check_tar_member(source: Path, info: tarfile.TarInfo) -> None:
         raise _refuse(source, info.name, "is a link or a device, not a file")
 
 
-def _unpack_gz(allowance: _Allowance, patterns: Sequence[str], folder: Path) -> Iterator[Member]:
+def _unpack_file(
+    allowance: _Allowance, patterns: Sequence[str], folder: Path, names: list[str]
+) -> Iterator[Member]:
     source = allowance.source
-    name = source.name.removesuffix(".gz")
-    pattern = _match(name, patterns) or (patterns[0] if len(patterns) == 1 else None)
-    if pattern is None:
-        return
-    target = folder / "0"
-    with gzip.open(source) as stream, target.open("wb") as out:
-        content = _Unpacking(cast(IO[bytes], stream), allowance, name)
-        while block := content.read(COPY_BYTES):
-            out.write(block)
-    yield _member(name, source, target, pattern)
+    with source.open("rb") as raw:
+        kind = _compression(raw.read(512))
+        assert kind is not None  # as ``kind_of`` found
+        name = source.name
+        name = name[: -len(kind) - 1] if name.lower().endswith(f".{kind}") else name
+        names.append(name)
+        pattern = _match(name, patterns) or (patterns[0] if len(patterns) == 1 else None)
+        if pattern is None:
+            return
+        target = folder / "0"
+        raw.seek(0)
+        with COMPRESSIONS[kind][1](raw) as stream, target.open("wb") as out:
+            content = _Unpacking(stream, allowance, name)
+            while block := content.read(COPY_BYTES):
+                out.write(block)
+        yield _member(name, source, target, pattern)

@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 import pooch
 
+from mascot_jax.data.archive import split_place
 from mascot_jax.data.sets import DataSet
 from mascot_jax.errors import DataError
 
@@ -73,7 +74,8 @@ def _scheme(place: str) -> str:
 
 
 def _local(place: str, expected: str | None) -> Path:
-    path = Path(url2pathname(urlsplit(place).path) if _scheme(place) else place).expanduser()
+    whole = Path(url2pathname(urlsplit(place).path) if _scheme(place) else place).expanduser()
+    path, member = split_place(whole)
     if not place.strip() or not path.exists():
         raise DataError(
             f"data.source: {place!r} does not exist (looked in {Path.cwd()}); set it to a file, a "
@@ -88,7 +90,7 @@ def _local(place: str, expected: str | None) -> Path:
         )
     if expected is not None:
         _check_digest(path, expected, place)
-    return path
+    return whole if member else path
 
 
 def _check_digest(path: Path, expected: str, place: str) -> None:

@@ -1,19 +1,23 @@
 """Convert id tables to arrays for a safetensors file, and back.
 
-Numbers, dates and durations take one array. Strings and bytes take two: all their UTF-8 bytes, and
-the end of each id. With one array of fixed width, a single long id would widen all others.
+Numbers, dates and durations take one array. Strings, bytes and UUIDs take two: all their bytes (of
+strings in UTF-8), and the end of each id. With one array of fixed width, a single long id would
+widen all others.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.errors import DataError
+from mascot_jax.errors import DataError, UnsavableIdsWarning
 from mascot_jax.ids.table import (
     BOOL,
     BYTES,
@@ -23,11 +27,22 @@ from mascot_jax.ids.table import (
     OBJECT,
     STRING,
     TIMEDELTA,
+    UUIDS,
     IdTable,
 )
 
 _SURROGATES: Final = "surrogatepass"
 """Keeps lone surrogates, which Python strings may hold, such as names of files."""
+
+_CODECS: Final[Mapping[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any]]]] = {
+    STRING: (
+        lambda id_: id_.encode("utf-8", _SURROGATES),
+        lambda b: b.decode("utf-8", _SURROGATES),
+    ),
+    BYTES: (bytes, bytes),
+    UUIDS: (lambda id_: id_.bytes, lambda b: UUID(bytes=b)),
+}
+"""Kind of ids -> functions to bytes and back."""
 
 _UNIT: Final = r"8\[\d{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]"
 _TYPES: Final = {
@@ -49,12 +64,10 @@ def ids_to_tensors(ids: IdTable) -> dict[str, NDArray[Any]]:
         The ids are Python objects that no file can hold.
     """
     check_savable(ids)
-    if ids.kind not in (STRING, BYTES):
+    if ids.kind not in _CODECS:
         values = ids.values
         return {"ids": values.view(np.int64) if values.dtype.kind in "mM" else values}
-    encoded: list[bytes] = ids.values.tolist()
-    if ids.kind == STRING:
-        encoded = [id_.encode("utf-8", _SURROGATES) for id_ in ids.values]
+    encoded = list(map(_CODECS[ids.kind][0], ids.values))
     ends = np.cumsum(np.fromiter(map(len, encoded), np.uint64, len(encoded)), dtype=np.uint64)
     return {"ids.bytes": np.frombuffer(b"".join(encoded), np.uint8), "ids.ends": ends}
 
@@ -62,10 +75,32 @@ def ids_to_tensors(ids: IdTable) -> dict[str, NDArray[Any]]:
 def check_savable(ids: IdTable) -> None:
     """Raise a DataError if the ids are Python objects that no file can hold."""
     if ids.kind == OBJECT:
-        raise DataError(
-            f"ids such as {ids.values[0]!r} ({type(ids.values[0]).__name__}) can be used, but not "
-            "saved: make them strings or integers before fitting"
-        )
+        raise DataError(_unsavable(ids))
+
+
+def warn_unsavable(ids: IdTable, name: str) -> None:
+    """Warn, before a training, if its model can be used but not saved.
+
+    Parameters
+    ----------
+    ids, name
+        The ids, and whose they are: ``user`` or ``item``.
+    """
+    if ids.kind == OBJECT:
+        warnings.warn(f"{name}: {_unsavable(ids)}", UnsavableIdsWarning, stacklevel=2)
+
+
+def _unsavable(ids: IdTable) -> str:
+    remedy = "can be used, but not saved: make them strings or integers before fitting"
+    values = ids.values.tolist()
+    if all(isinstance(id_, int | np.integer) for id_ in values):
+        far = max(values, key=abs)
+        return f"integers that no 64-bit type holds, such as {far!r}, {remedy}"
+    first = {type(id_).__name__: id_ for id_ in reversed(values)}
+    if len(first) == 1:
+        return f"ids such as {values[0]!r} ({type(values[0]).__name__}) {remedy}"
+    examples = " and ".join(f"{id_!r} ({kind})" for kind, id_ in sorted(first.items())[:2])
+    return f"ids of several types, such as {examples}, {remedy}"
 
 
 def ids_from_tensors(tensors: dict[str, NDArray[Any]], kind: str, dtype: str) -> IdTable:
@@ -85,8 +120,8 @@ def ids_from_tensors(tensors: dict[str, NDArray[Any]], kind: str, dtype: str) ->
     KeyError
         An array is missing.
     """
-    if kind in (STRING, BYTES):
-        table = IdTable(kind, _texts(tensors["ids.bytes"], tensors["ids.ends"], kind == STRING))
+    if kind in _CODECS:
+        table = IdTable(kind, _objects(tensors["ids.bytes"], tensors["ids.ends"], kind))
     else:
         values = tensors["ids"]
         held = "<i8" if kind in (DATETIME, TIMEDELTA) else dtype
@@ -98,7 +133,7 @@ def ids_from_tensors(tensors: dict[str, NDArray[Any]], kind: str, dtype: str) ->
     return table
 
 
-def _texts(content: NDArray[Any], ends: NDArray[Any], are_strings: bool) -> NDArray[Any]:
+def _objects(content: NDArray[Any], ends: NDArray[Any], kind: str) -> NDArray[Any]:
     borders = np.append(np.uint64(0), ends)
     if not (
         content.dtype == np.uint8
@@ -110,6 +145,4 @@ def _texts(content: NDArray[Any], ends: NDArray[Any], are_strings: bool) -> NDAr
         raise ValueError("the table of ids is damaged")
     text = content.tobytes()
     parts = (text[a:b] for a, b in pairwise(borders.tolist()))
-    if are_strings:
-        return np.fromiter((part.decode("utf-8", _SURROGATES) for part in parts), object, len(ends))
-    return np.fromiter(parts, object, len(ends))
+    return np.fromiter(map(_CODECS[kind][1], parts), object, len(ends))

@@ -1,25 +1,29 @@
 """Id tables: the ids of the users or of the items, and the index of each.
 
 The index of an id is its position in ascending order, so it does not depend on the order of the
-ratings. Ids are integers, floats, booleans, strings, bytes, dates or durations; or other hashable
-Python objects, which cannot be saved. Integers of different widths are equal if their values are; a
-string never equals a number.
+ratings. Ids are integers, floats, booleans, strings, bytes, UUIDs, dates or durations; or other
+hashable Python objects, which cannot be saved. Integers of different types are equal if their
+values are, integral decimals too; a string never equals a number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
+from mascot_jax.ids.times import as_dates, as_durations, one_unit, to_unit
 
 INTEGER, FLOAT, BOOL = "integer", "float", "bool"
-STRING, BYTES, OBJECT = "string", "bytes", "object"
+STRING, BYTES, UUIDS, OBJECT = "string", "bytes", "uuid", "object"
 DATETIME, TIMEDELTA = "datetime", "timedelta"
 
 LARGEST_LOOKUP: Final = 1 << 24
@@ -48,11 +52,11 @@ class IdTable:
     Attributes
     ----------
     kind
-        ``integer``, ``float``, ``bool``, ``string``, ``bytes``, ``datetime``, ``timedelta`` or
-        ``object``.
+        ``integer``, ``float``, ``bool``, ``string``, ``bytes``, ``uuid``, ``datetime``,
+        ``timedelta`` or ``object``.
     values
         ``(n,)``: the ids. Integers are int64, or uint64 if int64 cannot hold them; floats are
-        float64; strings, bytes and other objects have dtype object.
+        float64; strings, bytes, UUIDs and other objects have dtype object.
     """
 
     def __init__(self, kind: str, values: NDArray[Any]) -> None:
@@ -91,14 +95,14 @@ class IdTable:
             return np.full(len(ids), -1, dtype=np.int64)
         kind, ids = canonical(ids, name)
         if self.kind == OBJECT:
-            return self._encode_objects(ids.astype(object))
+            return self._encode_objects(_scalars(ids))
         if kind != self.kind:
             raise _mismatch(name, IdTable(kind, ids), self)
         if self.values.dtype == object:
             return self._encode_objects(ids)
         return self._encode_numbers(ids)
 
-    def _encode_objects(self, ids: NDArray[Any]) -> NDArray[np.int64]:
+    def _encode_objects(self, ids: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
         get = self._index_of.get
         return np.fromiter((get(id_, -1) for id_ in ids), dtype=np.int64, count=len(ids))
 
@@ -206,17 +210,45 @@ def _canonical_objects(ids: NDArray[Any], name: str, first: int) -> tuple[str, N
     for row, id_ in enumerate(ids):
         if id_ is None or type(id_).__name__ == "NAType" or not _equals_itself(id_):
             raise _missing(name, first + row, id_)
-    if all(issubclass(t, bool | np.bool_) for t in types):
-        return BOOL, ids.astype(np.bool_)
-    if all(issubclass(t, int | np.integer) and t is not bool for t in types):
+    for forms, make in _OBJECTS:
+        if all(issubclass(t, forms) for t in types) and (bool not in types or bool in forms):
+            return make(ids, name)
+    if any(issubclass(t, date | timedelta | np.datetime64 | np.timedelta64) for t in types):
+        return OBJECT, _mixed(ids, name)
+    return OBJECT, ids
+
+
+def _canonical_integers(ids: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+    """Return integers, and decimals that are integers, in the first type that holds them all."""
+    if all(id_ == int(id_) for id_ in ids):
         for dtype in (np.int64, np.uint64):
             try:
                 return INTEGER, np.array([int(id_) for id_ in ids], dtype=dtype)
             except OverflowError:
                 continue
-    if all(issubclass(t, float | np.floating) for t in types):
-        return FLOAT, ids.astype(np.float64)
     return OBJECT, ids
+
+
+_OBJECTS: Final[Sequence[tuple[tuple[type, ...], Callable[..., tuple[str, NDArray[Any]]]]]] = (
+    ((bool, np.bool_), lambda ids, _: (BOOL, ids.astype(np.bool_))),
+    ((int, np.integer, Decimal), lambda ids, _: _canonical_integers(ids)),
+    ((float, np.floating), lambda ids, _: (FLOAT, ids.astype(np.float64))),
+    ((UUID,), lambda ids, _: (UUIDS, ids)),
+    ((date, np.datetime64), lambda ids, name: (DATETIME, as_dates(ids, name))),
+    ((timedelta, np.timedelta64), lambda ids, name: (TIMEDELTA, as_durations(ids, name))),
+)
+"""Types of objects, and what makes their kind and array of them. Python's ``datetime`` is a
+``date``, and so are pandas' timestamps."""
+
+
+def _mixed(ids: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return objects with the dates and durations among them in the form of ``_scalars``."""
+    mixed = ids.copy()
+    for at, id_ in enumerate(ids):
+        for forms, make in _OBJECTS[-2:]:
+            if isinstance(id_, forms):
+                mixed[at] = _scalars(make([id_], name)[1])[0]
+    return mixed
 
 
 def _equals_itself(id_: Any) -> bool:
@@ -297,14 +329,24 @@ def _merged(tables: list[IdTable]) -> IdTable:
         dtype = _integer_dtype(min(int(v[0]) for v in values), max(int(v[-1]) for v in values))
         kind = OBJECT if dtype.hasobject else INTEGER
         values = [v.astype(dtype) for v in values]
-    if kind in (STRING, BYTES, OBJECT):
+    if kind in (STRING, BYTES, UUIDS, OBJECT):
         return IdTable(kind, _sorted(set().union(*map(_scalars, values))))
+    if kind in (DATETIME, TIMEDELTA):
+        values = one_unit(values)
     return IdTable(kind, np.unique(np.concatenate(values)))
 
 
-def _scalars(values: NDArray[Any]) -> Iterable[Any]:
-    """Return Python's numbers, but NumPy's dates: ``tolist`` makes integers of nanoseconds."""
-    return values if values.dtype.kind in "mM" else values.tolist()
+def _scalars(values: NDArray[Any]) -> list[Any]:
+    """Return Python's numbers, but NumPy's dates: ``tolist`` makes integers of nanoseconds.
+
+    These are in microseconds, if that holds them, as hashes of equal dates must be equal.
+    """
+    kind = values.dtype.kind
+    if kind not in "mM":
+        scalars: list[Any] = values.tolist()
+        return scalars
+    finer, exact = to_unit(values, np.dtype(f"{kind}8[us]"))
+    return [a if same else b for a, b, same in zip(finer, values, exact, strict=True)]
 
 
 def _sorted(ids: Iterable[Any]) -> NDArray[Any]:
@@ -321,6 +363,8 @@ def _cast(ids: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArra
     """Return ids as ``dtype``, and bool ``(n,)``: the ids that ``dtype`` can hold."""
     if ids.dtype == dtype:
         return ids, np.ones(len(ids), dtype=np.bool_)
+    if dtype.kind in "mM":
+        return to_unit(ids, dtype)
     with np.errstate(over="ignore"):
         cast = ids.astype(dtype)
     known = cast == ids

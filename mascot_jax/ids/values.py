@@ -21,9 +21,13 @@ def as_column(values: Any, name: str) -> Column:
     DataError
         ``values`` does not have exactly one dimension.
     """
+    if str(getattr(values, "type", "")) == "extension<arrow.uuid>":
+        values = values.to_pylist()  # as an array they would be bytes
     series = nw.from_native(values, series_only=True, pass_through=True)
     if isinstance(series, nw.Series):
         return Column(name, len(series), lambda part: _to_numpy(series[part]))
+    if isinstance(values, np.ma.MaskedArray):
+        return _masked_column(values, name)
     if isinstance(values, list | tuple | range):
         # np.asarray would turn the numbers in a list of numbers and strings into strings.
         array: NDArray[Any] = np.fromiter(values, dtype=object, count=len(values))
@@ -32,6 +36,22 @@ def as_column(values: Any, name: str) -> Column:
     if array.ndim != 1:
         raise DataError(f"{name}: must have one dimension, not the shape {array.shape}")
     return Column(name, len(array), array.__getitem__)
+
+
+def _masked_column(values: np.ma.MaskedArray[Any, Any], name: str) -> Column:
+    if values.ndim != 1:
+        raise DataError(f"{name}: must have one dimension, not the shape {values.shape}")
+    return Column(name, len(values), lambda part: _unmasked(values[part]))
+
+
+def _unmasked(values: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
+    """Return a masked array as an array, with None, NaN or NaT for masked values."""
+    mask = np.ma.getmaskarray(values)
+    if not mask.any():
+        return np.asarray(values.data)
+    plain = values.data.astype(values.dtype if values.dtype.kind in "fmM" else object)
+    plain[mask] = {"f": np.nan, "m": "NaT", "M": "NaT"}.get(plain.dtype.kind)
+    return plain
 
 
 def _to_numpy(series: nw.Series[Any]) -> NDArray[Any]:
@@ -73,6 +93,8 @@ def as_ids(values: Any, name: str, *, tuples: bool = False) -> NDArray[Any]:
         array = np.empty((), dtype=object)
         array[()] = values
         return array
+    if isinstance(values, np.ma.MaskedArray):
+        return _unmasked(values)
     if isinstance(values, np.ndarray):
         return values
     return as_column(values, name).read(slice(None))

@@ -197,10 +197,10 @@ class MatrixFactorization:
         Parameters
         ----------
         ratings
-            Three arrays (users, items, ratings); or a SciPy sparse matrix, users x items, whose row
-            and column numbers are the ids and whose stored entries, including zeros, are the
-            ratings; or a data frame (pandas, polars, pyarrow or another that narwhals supports). If
-            a user rates an item twice, both ratings count.
+            Three arrays (users, items, ratings); or a SciPy sparse matrix, users x items, whose
+            numbers of rows and columns with a rating are the ids and whose stored entries,
+            including zeros, are the ratings; or a data frame (pandas, polars, pyarrow or another
+            that narwhals supports). If a user rates an item twice, both ratings count.
         y
             The ratings ``(n,)``, if ``ratings`` holds only pairs, as scikit-learn's tools give
             them: a data frame of users and items, or an array ``(n, 2)``.

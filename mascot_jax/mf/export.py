@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.files import atomic_write
 from mascot_jax.errors import SettingsError
 from mascot_jax.ids.file import check_savable
-from mascot_jax.ids.table import STRING, IdTable
+from mascot_jax.ids.table import BYTES, IdTable
 from mascot_jax.mf.model import Model
 
 
@@ -91,7 +91,7 @@ def _write_ids(folder: Path, name: str, ids: IdTable, indices: NDArray[np.uint32
     if not values.dtype.hasobject:
         _write(folder / f"{name}_ids.npy", values)
         return
-    texts = values.tolist() if ids.kind == STRING else [id_.hex() for id_ in values]
+    texts = [id_.hex() if ids.kind == BYTES else str(id_) for id_ in values]
     with atomic_write(folder / f"{name}_ids.json") as temporary:
         temporary.write_text(json.dumps(texts), encoding="ascii")
 

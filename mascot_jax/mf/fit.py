@@ -18,7 +18,8 @@ from mascot_jax.base.biases import Biases
 from mascot_jax.engine.devices import choose_device, execution_of
 from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import DivergenceError, SettingsError
-from mascot_jax.ids.table import INTEGER, IdTable, index_ids
+from mascot_jax.ids.file import warn_unsavable
+from mascot_jax.ids.table import IdTable, index_ids
 from mascot_jax.mf.interactions import Interactions
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.seen import seen_items
@@ -159,12 +160,12 @@ class _Table:
     """
 
     def __init__(self, ratings: Interactions, known: Model | None, seed: int) -> None:
-        users, items = ([IdTable(INTEGER, np.arange(n))] for n in ratings.shape or (0, 0))
-        if known is not None:
-            users.append(known.users.id_table)
-            items.append(known.items.id_table)
+        users = [] if known is None else [known.users.id_table]
+        items = [] if known is None else [known.items.id_table]
         self.user_ids, self.users = index_ids(ratings.users, *users)
         self.item_ids, self.items = index_ids(ratings.items, *items)
+        warn_unsavable(self.user_ids, "user")
+        warn_unsavable(self.item_ids, "item")
         self.ratings = ratings.values()
         self._shuffle(seed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import Any, Final, NamedTuple
@@ -15,10 +16,6 @@ from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.values import as_column
 
-_RATINGS: Final = (
-    "must be a tuple of three arrays, a SciPy sparse matrix, or a data frame (pandas, polars, "
-    "pyarrow, ...)"
-)
 _PAIRS: Final = (
     "must be a data frame (pandas, polars, pyarrow, ...) of users and items, or an array (n, 2)"
 )
@@ -30,8 +27,6 @@ class Interactions(NamedTuple):
     users: Column
     items: Column
     ratings: Column
-    shape: tuple[int, int] | None = None
-    """Shape of the sparse matrix that the ratings come from, whose ids are 0 to the size less 1."""
 
     def values(self) -> NDArray[np.float32]:
         """Return the ratings, float32 ``(n,)``.
@@ -61,10 +56,10 @@ def read_interactions(
     ----------
     ratings
         A tuple or list of three arrays, lists or series of equal length: users, items, ratings. Or
-        a SciPy sparse matrix or array, users x items: row and column numbers are ids from 0,
-        including those without ratings; every stored entry is a rating, including zeros and
-        duplicates. Or a data frame of pandas, polars, pyarrow or another library that narwhals
-        supports; of a lazy one the three columns are collected.
+        a SciPy sparse matrix or array, users x items: the numbers of rows and columns with a rating
+        are the ids; every stored entry is a rating, including zeros and duplicates. Or a data frame
+        of pandas, polars, pyarrow or another library that narwhals supports; of a lazy one the
+        three columns are collected.
     values
         The ratings ``(n,)``, if ``ratings`` holds only pairs, as for ``read_pairs``.
     user, item, rating
@@ -73,7 +68,8 @@ def read_interactions(
     Raises
     ------
     DataError
-        If ratings are none of these, a column is missing, lengths differ, or there is no rating.
+        If ratings are none of these, a column is missing or there twice, lengths differ, three
+        lists of three may be rows or columns, or there is no rating.
     """
     if values is not None:
         pairs = read_pairs(ratings, user=user, item=item)
@@ -83,7 +79,7 @@ def read_interactions(
     elif isinstance(ratings, tuple | list):
         found = _of_arrays(ratings)
     else:
-        columns = _of_frame(ratings, (user, item, rating), f"ratings: {_RATINGS}")
+        columns = _of_frame(ratings, (user, item, rating), _no_ratings)
         found = Interactions(columns[0], columns[1], columns[2])
     sizes = [column.size for column in found[:3]]
     if len(set(sizes)) > 1:
@@ -102,7 +98,7 @@ def read_pairs(pairs: Any, *, user: str = "user", item: str = "item") -> tuple[C
         If pairs are neither, or a column is missing.
     """
     if not isinstance(pairs, np.ndarray):
-        users, items = _of_frame(pairs, (user, item), f"pairs: {_PAIRS}")
+        users, items = _of_frame(pairs, (user, item), _no_pairs)
         return users, items
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         raise DataError(f"pairs: {_PAIRS}; this array has the shape {pairs.shape}")
@@ -117,26 +113,64 @@ def _of_sparse(matrix: Any) -> Interactions:
         as_column(entries.row, "row"),
         as_column(entries.col, "column"),
         as_column(entries.data, "data"),
-        entries.shape,
     )
 
 
+_OF_ROWS: Final = (
+    "rows of user, item and rating: give three columns, as in `users, items, ratings = map(list, "
+    "zip(*rows)); fit((users, items, ratings))`"
+)
+
+
 def _of_arrays(arrays: tuple[Any, ...] | list[Any]) -> Interactions:
+    kind = type(arrays).__name__
+    rows = bool(arrays) and all(isinstance(row, tuple | list) and len(row) == 3 for row in arrays)
     if len(arrays) != 3:
         raise DataError(
-            f"ratings: a {type(arrays).__name__} must hold three arrays, of users, items and "
-            f"ratings; this one holds {len(arrays)}"
+            f"ratings: a {kind} must hold three arrays, of users, items and ratings; this one "
+            f"holds {len(arrays)}{f' {_OF_ROWS}' if rows else ''}"
+        )
+    if rows and _may_be_rows(arrays):
+        raise DataError(
+            f"ratings: a {kind} of three {type(arrays[0]).__name__}s of three may hold columns or "
+            f"{_OF_ROWS}"
         )
     users, items, ratings = map(as_column, arrays, ("user", "item", "rating"))
     return Interactions(users, items, ratings)
 
 
-def _of_frame(container: Any, names: tuple[str, ...], wanted: str) -> list[Column]:
-    """Return columns of a data frame; ``wanted`` says what is wanted where it is none."""
-    frame = nw.from_native(container, pass_through=True)
-    if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
-        raise DataError(f"{wanted}; this is a {type(container).__name__}")
-    there = frame.collect_schema().names()
+def _may_be_rows(arrays: tuple[Any, ...] | list[Any]) -> bool:
+    """Return whether three sequences of three may be rows with a rating at the end.
+
+    A tuple of lists holds columns, unless one of these has ids of several types.
+    """
+    if not all(_is_number(row[2]) for row in arrays):
+        return False
+    columns = isinstance(arrays, tuple) and all(isinstance(row, list) for row in arrays)
+    return not columns or any(len(set(map(type, ids))) > 1 for ids in arrays[:2])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
+
+
+def _of_frame(
+    container: Any, names: tuple[str, ...], refusal: Callable[[Any], DataError]
+) -> list[Column]:
+    """Return columns of a data frame; ``refusal`` makes the error for what is none."""
+    if len(set(names)) < len(names):
+        words = "user and item" if len(names) == 2 else "user, item and rating"
+        raise DataError(f"{words} must be different columns, not {names}")
+    try:
+        frame = nw.from_native(container, pass_through=True)
+        if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+            raise refusal(container)
+        there = frame.collect_schema().names()
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(
+            f"columns of the data frame have the same name: {error}: rename one, or select those "
+            "of users, items and ratings first"
+        ) from error
     for name in names:
         if name not in there:
             raise DataError(
@@ -147,6 +181,25 @@ def _of_frame(container: Any, names: tuple[str, ...], wanted: str) -> list[Colum
     if isinstance(frame, nw.LazyFrame):
         frame = frame.select(*dict.fromkeys(names)).collect()
     return [as_column(frame[name].to_native(), name) for name in names]
+
+
+def _no_pairs(found: Any) -> DataError:
+    return DataError(f"pairs: {_PAIRS}; this is a {type(found).__name__}")
+
+
+def _no_ratings(found: Any) -> DataError:
+    if isinstance(found, np.ndarray) and found.ndim == 2 and found.shape[1] == 3:
+        remedy = "if its rows are of user, item and rating, give its columns: `tuple(array.T)`"
+    elif isinstance(found, np.ndarray) and found.ndim == 2:
+        remedy = "of a matrix of users x items, give `scipy.sparse.coo_array(matrix)`"
+    elif isinstance(found, Mapping):
+        remedy = "of a dictionary of columns, give `pandas.DataFrame(columns)`"
+    else:
+        remedy = "make it one of these"
+    return DataError(
+        f"ratings: {type(found).__name__} is neither a tuple of three arrays, nor a SciPy sparse "
+        f"matrix, nor a data frame (pandas, polars, pyarrow, ...): {remedy}"
+    )
 
 
 def as_ratings(numbers: NDArray[Any], name: str, first: int = 0) -> NDArray[np.float32]:

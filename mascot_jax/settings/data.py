@@ -13,8 +13,11 @@ DATA_SET_NAMES = (
     "ml-100k",
     "ml-1m",
     "ml-10m",
+    "ml-20m",
     "ml-25m",
     "ml-32m",
+    "ml-latest-small",
+    "ml-latest",
     "netflix",
     "yahoo-music",
     "file",
@@ -23,17 +26,19 @@ SHAPE_NAMES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
 class Columns(Settings):
-    """Columns to read: their names in a file with a header, else their positions."""
+    """Columns to read: their names in the header line, or their positions from 0."""
 
     user: str = "user"
     item: str = "item"
     rating: str = "rating"
+    separator: str | None = None
+    """What stands between the columns of a text file; null finds it out."""
 
 
 class TimedColumns(Columns):
     """Columns to read, the time of each rating among them."""
 
-    time: str = "timestamp"
+    time: str = "time"
 
 
 class DataSettings(Settings):

@@ -1,5 +1,7 @@
 """``mascot predict``."""
 
+import io
+
 import numpy as np
 import polars as pl
 import pytest
@@ -52,6 +54,29 @@ def test_columns_by_name_and_position(model, tmp_path, mascot_json):
     assert mascot_json("predict", model, bare, "--user", "2", "--item", "1") == [found]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "options"),
+    [
+        ("p.csv", "user,item\n1,101\n2,999\n\n", ()),
+        ("p.CSV", "user, item\n1, 101\n2, 999\n", ()),
+        ("p.txt", 'userId;movieId;note\n1;101;40" TV\n2;999;x\n', ()),
+        ("p.dat", "1::101\n2::999\n", ()),
+        ("pairs", "a^b\n1^101\n2^999\n", ("--separator", "^", "--user", "a", "--item", "1")),
+    ],
+)
+def test_pairs_are_read_as_ratings_are(
+    model, tmp_path, mascot_json, monkeypatch, name, text, options
+):
+    (tmp_path / name).write_text(text)
+    found = mascot_json("predict", model, tmp_path / name, *options)
+    assert [(row["user"], row["item"]) for row in found] == [(1, 101), (2, 999)]
+    if "." not in name or "dat" in name:
+        options = options or ("--user", "0", "--item", "1")
+    with (tmp_path / name).open("rb") as stream:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stream))
+        assert mascot_json("predict", model, "-", *options) == found
+
+
 def test_clip(model, made, mascot_json):
     rows = mascot_json("predict", model, made / "pairs.csv", "--clip")
     assert all(1 <= row["prediction"] <= 5 for row in rows)
@@ -60,10 +85,10 @@ def test_clip(model, made, mascot_json):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("user,thing\n1,101\n", ["there is no column 'item'", "'thing'", "--item"]),
-        ("user,item\n1,\n", ["row 1 has no 'item'"]),
+        ("user,thing\n1,101\n", ["column 'item' (--item) is not there", "'thing'", "--item"]),
+        ("user,item\n1,\n", ["line 2: the item is missing"]),
         ("user,item\nanna,101\n", ["user: 'anna' cannot be an id", "kind integer, such as 1"]),
-        ("user,item\n1,2,3\n", ["cannot be read"]),
+        ("user,item\n1,2,3\n", ["line 2: 3 fields where 2 are expected"]),
     ],
 )
 def test_files_that_cannot_be_used(model, tmp_path, mascot, text, parts):

@@ -1,5 +1,7 @@
 """``mascot recommend``."""
 
+import io
+
 import polars as pl
 import pytest
 
@@ -99,3 +101,51 @@ def test_an_empty_file_of_ids_is_refused(model, tmp_path, mascot, text):
     code, _, err = mascot("recommend", model, "--users-from", tmp_path / "users.txt")
     assert code == 1
     assert "holds no ids: write one a line" in err
+
+
+DASHED = ("-KxYz", "-", "-5", "--x", "-n", "-ox", "Ana", "--all")
+
+
+@pytest.fixture
+def dashed(tmp_path, mascot):
+    lines = ["user,item,rating", *(f"{u},{i},{ord(i) - 96}" for u in DASHED for i in "abc")]
+    (tmp_path / "r.csv").write_text("\n".join(lines))
+    path = tmp_path / "m.safetensors"
+    code, _, err = mascot("train", tmp_path / "r.csv", "-o", path, *SMALL, "--validation", "0")
+    assert code == 0, err
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "users"),
+    [
+        (("--users", "-KxYz"), ["-KxYz"]),
+        (("--users", "-5", "Ana", "-KxYz", "-n", "2"), ["-5", "Ana", "-KxYz"]),
+        (("-n", "1", "--users", "--x", "-", "-n2"), ["--x", "-"]),
+        (("--users=-n", "--users=--all", "--users=-ox", "--users", "-KxYz"),
+         ["-n", "--all", "-ox", "-KxYz"]),
+    ],
+)  # fmt: skip
+def test_ids_may_begin_with_a_dash(dashed, mascot_json, options, users):
+    found = mascot_json("recommend", dashed, *options, "--include-seen")
+    assert list(dict.fromkeys(row["user"] for row in found)) == users
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--users", "Ana", "-ox"), "-ox: an id, or the option -o? write --users=-ox or -o x"),
+        (("--users",), "argument --users: expected at least one argument"),
+        (("--users", "--all"), "argument --users: expected at least one argument"),
+    ],
+)
+def test_what_may_be_an_id_or_an_option_is_asked_about(model, mascot, options, said):
+    code, out, err = mascot("recommend", model, *options)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_users_from_standard_input(model, mascot, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"4\n5\n")))
+    code, out, _ = mascot("recommend", model, "--users-from", "-", "-n", "1")
+    assert (code, [line.split()[0] for line in out.splitlines()]) == (0, ["user", "4", "5"])

@@ -1,7 +1,9 @@
 """``mascot train``: what it reads, shows, saves; stopping and going on."""
 
+import argparse
 import fcntl
 import gzip
+import io
 import json
 import os
 import pty
@@ -87,6 +89,19 @@ def as_zip(made, path):
     return path
 
 
+def as_member(made, path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(made / "ratings.csv", "set/train.csv")
+        archive.write(made / "test.csv", "set/test.csv")
+    return f"{path}:train.csv"
+
+
+def as_semicolons(made, path):
+    lines = [f"{u};{i};{r.replace('.', ',')}\r\n" for u, i, r in [("u", "i", "r"), *rows(made)]]
+    path.write_text("".join(lines))
+    return path
+
+
 def as_gz(made, path):
     with gzip.open(path, "wb") as file:
         file.write((made / "ratings.csv").read_bytes())
@@ -98,6 +113,10 @@ def as_gz(made, path):
     [
         (as_dat, "ratings.dat", ()),
         (as_zip, "ml-1m.zip", ()),
+        (as_zip, "ML-1M.zip", ()),
+        (as_zip, "copy.zip", ()),
+        (as_member, "parts.zip", ()),
+        (as_semicolons, "R.TXT", ("--user", "u", "--item", "1", "--rating", "2")),
         (as_gz, "ratings.csv.gz", ()),
         (
             lambda made, _: made / "orders.parquet",
@@ -113,13 +132,43 @@ def test_every_format_gives_the_same_model(made, model, tmp_path, mascot, make, 
     assert (tmp_path / "model").read_bytes() == model.read_bytes()
 
 
+def test_ratings_from_standard_input_give_the_same_model(
+    made, model, tmp_path, mascot, monkeypatch
+):
+    with (made / "ratings.csv").open("rb") as stream:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stream))
+        code, _, err = mascot("train", "-", "-o", tmp_path / "model", *SMALL)
+    assert code == 0, err
+    assert (tmp_path / "model").read_bytes() == model.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["ml-20m", "ml-latest-small", "ML-Latest"])
+def test_movielens_archives_go_by_their_names(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+        for other in ("tags", "genome-scores", "ratings"):
+            text = "userId,movieId,rating,timestamp\n1,10,4.5,0\n" if other == "ratings" else "x\n"
+            archive.writestr(f"{name}/{other}.csv", text)
+    args = argparse.Namespace(user=None, item=None, rating=None, separator=None)
+    frame = tables.read_ratings(args, str(tmp_path / f"{name}.zip"))
+    assert frame.rows() == [(1, 10, 4.5)]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "parts"),
     [
         (("--factors", "0"), 2, ["--factors: 0", "greater than or equal to 1"]),
         (("--validation", "1"), 2, ["--validation: 1.0", "less than 1"]),
         (("--validation", "0", "--patience", "3"), 2, ["--patience: 3", "set --validation"]),
-        (("--user", "customer"), 1, ["column 'customer' (--user) is not there", "'rating'"]),
+        (
+            ("--user", "customer"),
+            1,
+            [
+                "column 'customer' (--user) is not there; separated by commas",
+                "'rating'",
+                "--separator",
+            ],
+        ),
+        (("--separator", "ab"), 1, ["--separator: 'ab': must be tab, "]),
         (("--learning-rate", "1e6"), 1, ["diverged", "smaller --learning-rate"]),
     ],
 )
@@ -266,8 +315,9 @@ def test_nothing_that_is_there_is_lost(made, tmp_path, mascot, monkeypatch):
     ratings.write_bytes((made / "ratings.csv").read_bytes())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mascot_jax.command.train.read_ratings", None)  # nothing is begun
-    code, _, err = mascot("train", ratings, "-o", "ratings.csv", *SMALL)
-    assert (code, "these are the ratings: name another file" in err) == (2, True)
+    for place in (ratings, f"{ratings}:member"):
+        code, _, err = mascot("train", place, "-o", "ratings.csv", *SMALL)
+        assert (code, "these are the ratings: name another file" in err) == (2, True)
     (tmp_path / "model.checkpoint").write_bytes(b"of hours")
     code, _, err = mascot("train", ratings, "-o", tmp_path / "model", *SMALL)
     assert (code, "--resume goes on from it; remove it to start anew" in err) == (2, True)
@@ -317,6 +367,7 @@ def test_a_terminal_gets_a_bar_and_ctrl_c_from_it_is_130(made, tmp_path):
 
 
 def test_tables_are_read_with_their_own_names(made):
-    frame = tables.read_ratings(str(made / "orders.parquet"), "customer", "article", "stars")
+    args = argparse.Namespace(user="customer", item="article", rating="stars", separator=None)
+    frame = tables.read_ratings(args, str(made / "orders.parquet"))
     assert frame.columns == ["user", "item", "rating"]
     assert np.isin(frame["user"].to_numpy(), np.arange(1, USERS + 1)).all()

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from mascot_jax.data.archive import Member
-from mascot_jax.data.formats.delimited import Dialect, read_delimited
+from mascot_jax.data.formats.delimited import read_delimited
+from mascot_jax.data.formats.dialect import Dialect
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.data.split import split_ratings
 from mascot_jax.errors import DataError

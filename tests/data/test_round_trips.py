@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats import text
-from mascot_jax.data.formats.delimited import Dialect, read_delimited
+from mascot_jax.data.formats.delimited import read_delimited
+from mascot_jax.data.formats.dialect import Dialect
 from mascot_jax.data.formats.netflix import read_netflix
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.data.formats.yahoo_music import read_yahoo_music

@@ -1,7 +1,9 @@
 """Archives: members that lie about their names, kinds and sizes, and checksums that fit the lie."""
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -9,7 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+
 from mascot_jax.data.archive import open_members
+from mascot_jax.data.formats.own import read_own
+from mascot_jax.settings import Columns
 from tests.fuzz.mutation import Mutation, damage, set_byte, set_integer, some_of
 from tests.fuzz.target import Target
 
@@ -114,7 +122,11 @@ def alter_tar(rng: Random, data: bytes) -> bytes:
     return data[:place] + bytes(header) + data[place + BLOCK :]
 
 
-# ---- gz, and tar in gz
+# ---- gz, and tar in gz; others, whose damage their checksums find
+
+
+def make_compressed() -> Sequence[bytes]:
+    return [bz2.compress(TEXT), lzma.compress(TEXT), pa.compress(TEXT, "zstd", asbytes=True)]
 
 
 def packed(alter: Mutation) -> Mutation:
@@ -135,9 +147,39 @@ def make_tar_gzs() -> Sequence[bytes]:
     return [gzip.compress(tar, mtime=0) for tar in make_tars()]
 
 
+def make_npzs() -> Sequence[bytes]:
+    matrix = sp.coo_array(([1.0, 2.0, 3.0], ([0, 2, 2], [1, 1, 3])), shape=(4, 5))
+    seeds = []
+    for form in ("coo", "csr", "csc"):
+        out = io.BytesIO()
+        sp.save_npz(out, matrix.asformat(form), compressed=form == "csr")
+        seeds.append(out.getvalue())
+    out = io.BytesIO()
+    np.savez(out, user=["a", "b"], item=[1, 2], rating=[1.5, 2])
+    return [*seeds, out.getvalue()]
+
+
+def alter_npz(rng: Random, data: bytes) -> bytes:
+    """Damage one array, header or values, and pack all again: checksums would hide what follows."""
+    if rng.random() < 0.2:
+        return alter_zip(rng, data)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [(name, archive.read(name)) for name in archive.namelist()]
+    place = rng.randrange(len(members))
+    name, content = members[place]
+    members[place] = (name, some_of((damage, set_byte, set_integer))(rng, content))
+    return _zip(members, zipfile.ZIP_DEFLATED)
+
+
+def read_as_own(path: Path) -> object:
+    return read_own(path, Columns())
+
+
 TARGETS = (
     Target("zip", make_zips, alter_zip, read),
     Target("tar", make_tars, some_of((alter_tar,)), read, "input.tar"),
     Target("tar.gz", make_tar_gzs, packed(some_of((alter_tar,))), read),
     Target("gz", lambda: [gzip.compress(TEXT, mtime=0)], packed(damage), read, f"{WANTED}.gz"),
+    Target("compressed", make_compressed, damage, read, WANTED),
+    Target("npz", make_npzs, alter_npz, read_as_own, "input.npz"),
 )

@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from mascot_jax.command.tables import read_pairs
 from mascot_jax.data.archive import Member
+from mascot_jax.data.formats.columns import PAIRS
+from mascot_jax.data.formats.own import read_own
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.settings import Columns
 from tests.fuzz.mutation import damage
@@ -24,6 +25,7 @@ USERS: tuple[Any, ...] = (
     pl.Series([2**64 - 1, 0, 1], dtype=pl.UInt64),
     pl.Series(["x", "y", "x"], dtype=pl.Categorical),
     pl.Series([-1, 2, None], dtype=pl.Int8),
+    pl.Series([1, 2, 3]).cast(pl.Decimal(38, 0)),
     [1.5, 2.5, 3.5],
     [b"\xff", b"", b"a"],
     [[1], [2, 3], []],
@@ -76,7 +78,7 @@ def read(path: Path) -> object:
 
 
 def read_pairs_of(path: Path) -> object:
-    return read_pairs(str(path), None, None)
+    return read_own(path, Columns(), PAIRS)
 
 
 TARGETS = (

@@ -3,17 +3,19 @@
 from pathlib import Path
 from random import Random
 
-from mascot_jax.command.tables import read_pairs
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats import text
-from mascot_jax.data.formats.delimited import Dialect, read_delimited
+from mascot_jax.data.formats.columns import PAIRS as PAIR_KEYS
+from mascot_jax.data.formats.delimited import read_delimited
+from mascot_jax.data.formats.dialect import Dialect
 from mascot_jax.data.formats.netflix import read_netflix
+from mascot_jax.data.formats.own import read_own
 from mascot_jax.data.formats.yahoo_music import read_yahoo_music
 from mascot_jax.settings import Columns
 from tests.fuzz.mutation import Mutation, damage, some_of
 from tests.fuzz.target import Target
 
-SEPARATORS = (b",", b"\t", b"::", b"|", b":")
+SEPARATORS = (b",", b"\t", b"::", b"|", b":", b";", b" ")
 
 FIELDS = (
     b"", b" ", b"-", b"0", b"-0", b"007", b"+7", b"1_0", b"1e39", b"3.4028235e38", b"1e-50",
@@ -125,8 +127,14 @@ def _read_yahoo(path: Path) -> object:
     return read_yahoo_music(path.parent)
 
 
+def _read_own(path: Path) -> object:
+    _cut_finely(path)
+    return read_own(path, Columns())
+
+
 def _read_pairs(path: Path) -> object:
-    return read_pairs(str(path), None, None)
+    _cut_finely(path)
+    return read_own(path, Columns(), PAIR_KEYS)
 
 
 PAIRS = Target(
@@ -139,6 +147,21 @@ PAIRS = Target(
     alter,
     _read_pairs,
     "input.csv",
+)
+OWN = Target(
+    "own",
+    lambda: (
+        b"user,item,rating\n1,2,3\n-3,4,1.5\n0,0,2\n",
+        b"user;item;rating\n1;2;3,5\n-3;4;1,5\n0;0;2\n",
+        b'"user" "item" "rating"\n"a b" 2  3\n c\t4 1.5\n',
+        b'rating|note|userId|itemId\r\n3|40" TV|7|8\r\n4|x, y|9|8\r\n\r\n',
+        b"user, item, rating\n1, 2, 3\n3, 4, 1.5\n",
+        b"1::2::3::88\n4::5::0.5::99\n",
+        "user\titem\trating\né\t日本\t-3e2\n".encode("utf-16"),
+    ),
+    alter,
+    _read_own,
+    "input.dat",
 )
 # Both files of each in one input, a form feed between them.
 NETFLIX = Target(
@@ -161,4 +184,4 @@ YAHOO = Target(
     _read_yahoo,
 )
 
-TARGETS = (CSV, TSV, COLONS, PAIRS, NETFLIX, YAHOO)
+TARGETS = (CSV, TSV, COLONS, OWN, PAIRS, NETFLIX, YAHOO)

@@ -1,18 +1,24 @@
 import uuid
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from safetensors.numpy import load_file, save_file
 
-from mascot_jax.errors import DataError
+from mascot_jax.errors import DataError, UnsavableIdsWarning
 from mascot_jax.ids import column as columns
 from mascot_jax.ids import table as table_module
+from mascot_jax.ids import times
 from mascot_jax.ids.column import Column
-from mascot_jax.ids.file import ids_from_tensors, ids_to_tensors
+from mascot_jax.ids.file import ids_from_tensors, ids_to_tensors, warn_unsavable
 from mascot_jax.ids.table import IdTable, index_ids
+from mascot_jax.ids.values import as_column
 
 INT64 = np.iinfo(np.int64)
 UINT64 = np.iinfo(np.uint64)
@@ -63,6 +69,10 @@ ARRAYS = in_arrays(
         (st.integers(-(10**9), 10**9), lambda v: np.array(v).astype("M8[s]")),
         (st.integers(-(10**9), 10**9), lambda v: np.array(v).astype("m8[ms]")),
         (st.uuids(), objects),
+        (st.dates(), objects),
+        (st.datetimes(), objects),
+        (st.timedeltas(-times._MOST, times._MOST), objects),
+        (st.decimals(places=0, allow_nan=False, allow_infinity=False), objects),
         (st.tuples(st.integers(), st.text()), objects),
         (st.one_of(st.integers(), st.text(), st.none().map(lambda _: (1, 2))), objects),
     ]
@@ -210,8 +220,15 @@ def test_a_long_string_does_not_widen_the_others(path):
 def test_other_objects_are_ids_too():
     values = [uuid.UUID(int=5), date(2024, 1, 1), "a", 3, (1, "b"), frozenset({2})]
     table, indices = index_ids(column(values))
-    assert table.decode(indices).tolist() == values
+    found = table.decode(indices).tolist()
+    assert [f"{value}" for value in found] == [
+        *map(str, values[:1]),
+        "2024-01-01T00:00:00.000000",
+        *map(str, values[2:]),
+    ]
     assert table.encode(objects([uuid.UUID(int=5), uuid.UUID(int=6)]), "user")[1] == -1
+    for same in (np.array(["2024-01-01"], "M8[ns]"), objects([date(2024, 1, 1)])):
+        assert table.encode(same, "user") == indices[1]
 
 
 @pytest.mark.parametrize(
@@ -245,3 +262,85 @@ def test_damaged_strings_are_refused(change, message):
 def test_damaged_numbers_are_refused(values, kind, dtype):
     with pytest.raises(ValueError, match="ids"):
         ids_from_tensors({"ids": values}, kind, dtype)
+
+
+ZONE = timezone(timedelta(hours=5, minutes=30))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "same"),
+    [
+        ([Decimal("5"), Decimal("7.00"), 5], "integer", np.array([5, 7, 5], np.uint8)),
+        ([Decimal(2**63), Decimal(1)], "integer", objects([2**63, 1])),
+        ([date(2024, 1, 2), datetime(2024, 1, 1, 5)], "datetime",
+         np.array(["2024-01-02", "2024-01-01T05"], "M8[ns]")),
+        ([pd.Timestamp("2024-01-01"), np.datetime64("2025-01-01")], "datetime",
+         objects([date(2024, 1, 1), datetime(2025, 1, 1)])),
+        ([datetime(2024, 1, 1, 5, 30, tzinfo=ZONE), pd.Timestamp("2024-01-01", tz="UTC")],
+         "datetime", np.array(["2024-01-01"] * 2, "M8[s]")),
+        ([timedelta(days=1), pd.Timedelta("2h"), np.timedelta64(3, "s")], "timedelta",
+         np.array([86_400, 7200, 3], "m8[s]")),
+        ([uuid.UUID(int=2), uuid.UUID(int=1)], "uuid",
+         objects([uuid.UUID(int=2), uuid.UUID(int=1)])),
+    ],
+)  # fmt: skip
+def test_forms_of_one_id_are_one_id_and_can_be_saved(values, kind, same, path):
+    table, indices = index_ids(column(values))
+    assert table.kind == kind
+    again = through_a_file(table, path)
+    np.testing.assert_array_equal(again.encode(same, "user"), indices)
+    np.testing.assert_array_equal(again.encode(objects(values), "user"), indices)
+    assert again.values.tolist() == table.values.tolist()
+
+
+def test_series_of_decimals_uuids_and_dates_are_ids_too():
+    days = [date(2024, 1, 2), date(2024, 1, 1)]
+    names = [uuid.UUID(int=2), uuid.UUID(int=1)]
+    for series, kind, same in (
+        (pa.array([Decimal(2), Decimal(1)], pa.decimal128(38, 0)), "integer", [2, 1]),
+        (pl.Series([Decimal(2), Decimal(1)]), "integer", [2, 1]),
+        (pa.array([name.bytes for name in names], pa.uuid()), "uuid", names),
+        (pd.Series(names), "uuid", names),
+        (pl.Series(days), "datetime", days),
+        (pd.Series(days), "datetime", days),
+        (pd.Series(pd.to_datetime(days)), "datetime", days),
+        (pa.array(days), "datetime", days),
+    ):
+        table, _ = index_ids(as_column(series, "user"))
+        assert (table.kind, table.encode(objects(same), "user").tolist()) == (kind, [1, 0])
+
+
+def test_dates_that_no_unit_holds_are_refused_and_are_not_taken_for_others():
+    far, fine = datetime(1000, 1, 1), np.datetime64("2024-01-01", "ns")
+    with pytest.raises(DataError, match=r"user: .*1000-01-01.* too far for the finest unit"):
+        index_ids(column([far, fine]))
+    table, _ = index_ids(column(np.array([fine])))
+    wrapped = np.array([far], "M8[us]").astype("M8[ns]")  # what NumPy makes of the year 1000
+    assert index_ids(column(wrapped))[0].encode(np.array([far], "M8[us]"), "user") == [-1]
+    with pytest.raises(DataError, match="too far"):
+        index_ids(column(np.array([far], "M8[us]")), table)
+    with pytest.raises(DataError, match="too far"):
+        index_ids(column([timedelta(days=106_751_992)]))
+    with pytest.raises(DataError, match="only some of the dates have a time zone"):
+        index_ids(column([datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=ZONE)]))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            [1, "x", 1],
+            r"user: ids of several types, such as 1 \(int\) and 'x' \(str\), can be used",
+        ),
+        ([2**70, 1, 2], "integers that no 64-bit type holds, such as 1180591620717411303424,"),
+        ([-1, 2**63], "integers that no 64-bit type holds, such as 9223372036854775808,"),
+        ([Decimal("1.5")], r"ids such as Decimal\('1.5'\) \(Decimal\) can be used, but not saved"),
+        ([(1, 2), (1, 3)], r"ids such as \(1, 2\) \(tuple\)"),
+    ],
+)
+def test_what_cannot_be_saved_is_said(values, message):
+    table, _ = index_ids(column(values))
+    with pytest.warns(UnsavableIdsWarning, match=message):
+        warn_unsavable(table, "user")
+    with pytest.raises(DataError, match="make them strings or integers before fitting"):
+        ids_to_tensors(table)

@@ -5,7 +5,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import uuid
 
 import jax
 import numpy as np
@@ -17,7 +16,13 @@ import scipy.sparse as sp
 import mascot_jax
 from mascot_jax import MatrixFactorization
 from mascot_jax.base.biases import DAMPING
-from mascot_jax.errors import DataError, ModelFileError, NotFittedError, SettingsError
+from mascot_jax.errors import (
+    DataError,
+    ModelFileError,
+    NotFittedError,
+    SettingsError,
+    UnsavableIdsWarning,
+)
 from mascot_jax.mf import SeenRatingsWarning
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 
@@ -148,11 +153,13 @@ def test_equal_fits_give_equal_files(frame, fitted, tmp_path):
     assert saved(first, tmp_path / "1") != saved(fitted, tmp_path / "2")
 
 
-def test_a_sparse_matrix_keeps_rows_without_ratings():
-    entries = np.array([5.0, 0.0, 3.0]), (np.array([0, 2, 2]), np.array([1, 1, 3]))
-    estimator = MatrixFactorization(**SMALL).fit(sp.coo_array(entries, shape=(5, 4)))
-    np.testing.assert_array_equal(estimator.user_ids_, np.arange(5))
-    np.testing.assert_array_equal(estimator.item_ids_, np.arange(4))
+def test_of_a_sparse_matrix_only_rows_with_ratings_are_kept():
+    """Their numbers may be raw ids: memory must not follow from the highest."""
+    users = np.array([0, 2, 2]) * 1_000_000_000
+    entries = np.array([5.0, 0.0, 3.0]), (users, np.array([1, 1, 3]))
+    estimator = MatrixFactorization(**SMALL).fit(sp.coo_array(entries, shape=(2**40, 2**40)))
+    np.testing.assert_array_equal(estimator.user_ids_, [0, 2_000_000_000])
+    np.testing.assert_array_equal(estimator.item_ids_, [1, 3])
     assert estimator.predict(1, 1) == pytest.approx(8 / 3)
     assert set(estimator.recommend(1, 4).items.tolist()) == {1, 3}
 
@@ -359,8 +366,12 @@ def test_estimators_can_be_pickled(frame, fitted):
 
 
 def test_objects_are_ids_but_cannot_be_saved(frame, tmp_path):
-    names = {user: uuid.UUID(int=int(user) + 7) for user in frame.user.unique()}
-    estimator = MatrixFactorization(**SMALL).fit(frame.assign(user=frame.user.map(names)))
+    names = {user: (int(user), "x") for user in frame.user.unique()}
+    renamed = frame.assign(user=frame.user.map(names))
+    with pytest.warns(
+        UnsavableIdsWarning, match=r"user: ids such as \(.*can be used, but not saved"
+    ):
+        estimator = MatrixFactorization(**SMALL).fit(renamed)
     assert estimator.recommend(names[-7], 1).users.tolist() == [names[-7]]
     with pytest.raises(DataError, match="can be used, but not saved"):
         estimator.save(tmp_path / "m")

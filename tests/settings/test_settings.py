@@ -62,6 +62,7 @@ TEXTS = {
     "data.columns.user",
     "data.columns.item",
     "data.columns.rating",
+    "data.columns.separator",
     "data.shape",
     "train.method",
     "train.recipe",
@@ -87,6 +88,7 @@ FROM_RECIPE = {f"train.{name}" for name in Recipe._fields}
 NULLABLE = FROM_METHOD | {
     "data.source",
     "data.digest",
+    "data.columns.separator",
     "data.users",
     "data.items",
     "data.ratings",

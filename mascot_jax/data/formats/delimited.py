@@ -1,24 +1,40 @@
-"""Read ratings, one per line, from CSV, TSV or ``::``-separated text with or without a header."""
+"""Read ratings, or pairs, one per line, from separated text with or without a header."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import re
+from pathlib import PurePath
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from mascot_jax.data.archive import Member
+from mascot_jax.data.formats.columns import (
+    RATINGS,
+    by_position,
+    find_places,
+    wanted_columns,
+)
+from mascot_jax.data.formats.dialect import (
+    BLANKS,
+    Dialect,
+    Layout,
+    find_layout,
+    separator_of,
+    split_line,
+)
 from mascot_jax.data.formats.text import (
     Piece,
-    any_field_size,
     bad_line,
-    find_bad_line,
+    quoted_fields,
     read_fields,
+    read_head,
     read_pieces,
+    read_records,
+    unreadable,
 )
 from mascot_jax.data.formats.values import (
-    Bounds,
     narrow_ids,
     parse_ratings,
     rating_problem,
@@ -28,178 +44,195 @@ from mascot_jax.data.formats.values import (
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 
-# polars needs a separator of one byte; "::" is replaced by this byte, which no text contains.
+# polars needs a separator of one byte; "::" and blanks become this one, which no text contains.
 UNIT_SEPARATOR = "\x1f"
+_AROUND = re.compile(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)")
+_BETWEEN = re.compile(rb"[ \t]+")
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """Layout of a delimited file.
-
-    Attributes
-    ----------
-    separator : str
-        Field separator. A separator of one character allows fields in double quotes.
-    width : int or None
-        Number of fields of every line, none of them empty. None takes the number from the first
-        line; then only user, item and rating must not be empty.
-    bounds : (float, float) or None
-        Lowest and highest rating allowed.
-    """
-
-    separator: str
-    width: int | None = None
-    bounds: Bounds | None = None
-
-    @property
-    def quoted(self) -> bool:
-        """Whether fields may be in double quotes."""
-        return len(self.separator) == 1
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Dialect with the number of fields and the columns' indices, taken from the first line."""
-
-    dialect: Dialect
-    width: int
-    user: int
-    item: int
-    rating: int
-    time: int | None = None
-
-    @property
-    def needed(self) -> dict[int, str]:
-        """Index and name of the fields that must not be empty."""
-        if self.dialect.width is not None:
-            return {index: f"field {index + 1}" for index in range(self.width)}
-        names = {self.user: "the user", self.item: "the item", self.rating: "the rating"}
-        return names if self.time is None else {**names, self.time: "the time"}
-
-
-def read_delimited(member: Member, dialect: Dialect, columns: Columns) -> pl.DataFrame:
+def read_delimited(
+    member: Member,
+    dialect: Dialect | None,
+    columns: Columns,
+    keys: tuple[str, ...] = RATINGS,
+) -> pl.DataFrame:
     """Read a delimited file.
 
     Parameters
     ----------
     member : Member
         The file; UTF-8 text.
-    dialect : Dialect
-        Layout of the file.
+    dialect : Dialect or None
+        How its fields are separated; None finds it out, unless ``columns.separator`` says it.
     columns : Columns
-        Columns of user, item and rating. Names that are all digits are positions, from 0, in a
-        file without a header line.
+        Columns of user, item and rating: names of the header line, or positions from 0.
+    keys : tuple of str
+        The columns to read: ``user``, ``item`` and, of ratings, ``rating``, perhaps ``time``.
 
     Returns
     -------
-    polars.DataFrame, shape (ratings, 3)
-        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32), in file order; of
-        ``TimedColumns`` also ``time`` (String).
+    polars.DataFrame, shape (ratings, columns)
+        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32) and ``time`` (String), in file
+        order.
 
     Raises
     ------
     DataError
         A column is missing, or a line is malformed; the message has the line number.
     """
-    header = not _are_positions(columns)
-    plan: _Plan | None = None
+    layout = _layout_of(member, dialect, columns, keys)
+    quoted = layout.dialect.separator not in ("::", BLANKS)
     frames = []
-    for piece in read_pieces(member, quoted=dialect.quoted):
-        if plan is None:
-            plan = _make_plan(member, piece, dialect, columns)
-            if header:
-                piece = _without_first_line(piece)
+    for piece in read_pieces(member, quoted_after=layout.dialect.separator if quoted else None):
+        if layout.header and piece.line == 1:
+            piece = Piece(piece.data.split(b"\n", 1)[1], 2)
         if piece.data:
-            frames.append(_read_piece(member, piece, plan))
+            frames.append(_read_piece(member, piece, layout))
     if not frames:
         raise DataError(f"{member.label}: only a header line, no ratings")
     return stack(frames)
 
 
-def _are_positions(columns: Columns) -> bool:
-    return all(name.isdecimal() for _, name in columns)
-
-
-def _first_fields(member: Member, piece: Piece, dialect: Dialect) -> list[str]:
-    text = piece.data.split(b"\n", 1)[0].rstrip(b"\r").decode(errors="replace")
-    if not dialect.quoted:
-        return text.split(dialect.separator)
-    try:
-        with any_field_size():
-            return next(csv.reader([text], delimiter=dialect.separator), [])
-    except csv.Error as error:
-        raise bad_line(member, piece.line, text, f"its fields cannot be read ({error})") from error
-
-
-def _make_plan(member: Member, piece: Piece, dialect: Dialect, columns: Columns) -> _Plan:
-    fields = _first_fields(member, piece, dialect)
-    names = dict(columns)
-    if len(set(names.values())) < len(names):
-        *others, last = names
+def check_columns(member: Member, columns: Columns, keys: tuple[str, ...]) -> None:
+    """Raise a DataError if the file's first lines have not the columns, or no rating."""
+    layout = _layout_of(member, None, columns, keys)
+    if not layout.good and not layout.header:
         raise DataError(
-            f"data.columns: {', '.join(others)} and {last} must differ; found "
-            f"{list(names.values())}"
+            f"{member.label}: in none of its first lines, separated by {layout.dialect.name}, is "
+            f"there a number at position {layout.places.get('rating')}"
         )
-    positions = _are_positions(columns)
-    width = dialect.width or len(fields)
-    known = [str(index) for index in range(width)] if positions else [f.strip() for f in fields]
-    for key, name in names.items():
-        if known.count(name) != 1:
-            raise _no_column(member, key, name, known, positions)
-    places = {key: known.index(name) for key, name in names.items()}
-    return _Plan(dialect, width if positions else len(fields), **places)
 
 
-def _no_column(member: Member, key: str, name: str, known: list[str], positions: bool) -> DataError:
-    found = (
-        f"its first line has {len(known)} fields, positions 0 to {len(known) - 1}"
-        if positions
-        else f"its header line has {known}"
-    )
-    often = "twice" if name in known else "not"
-    return DataError(
-        f"{member.label}: column {name!r} (data.columns.{key}) is {often} there; {found}. Set "
-        f"data.columns.{key} to a name of the header line, or, in a file without one, all of "
-        "them to positions"
-    )
+def _layout_of(
+    member: Member, dialect: Dialect | None, columns: Columns, keys: tuple[str, ...]
+) -> Layout:
+    """Return the layout of a file, from its first lines; of a named data set's, from its width."""
+    wanted = wanted_columns(columns, keys)
+    lines = read_head(member)
+    if dialect is None or dialect.width is None:
+        separator = columns.separator if dialect is None else dialect.separator
+        separator = None if separator is None else separator_of(separator)
+        return find_layout(member.label, lines, wanted, separator, _suffix(member))
+    try:
+        names = [field.strip() for field in split_line(lines[0], dialect.separator)]
+    except csv.Error as error:
+        raise bad_line(member, 1, lines[0], f"its fields cannot be read ({error})") from error
+    header = not by_position(wanted)
+    width = len(names) if header else dialect.width
+    there = names if header else list(map(str, range(width)))
+    found = f"separated by {dialect.name}, its first line has {names}"
+    return Layout(dialect, header, width, find_places(member.label, wanted, there, found))
 
 
-def _without_first_line(piece: Piece) -> Piece:
-    return Piece(piece.data.split(b"\n", 1)[1], piece.line + 1)
+def _suffix(member: Member) -> str:
+    return PurePath(member.name).suffix.lower()
 
 
-def _read_piece(member: Member, piece: Piece, plan: _Plan) -> pl.DataFrame:
-    separator, data, quoted = plan.dialect.separator, piece.data, plan.dialect.quoted
-    if not quoted:
-        data = data.replace(separator.encode(), UNIT_SEPARATOR.encode())
+def _read_piece(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:
+    """Read a piece fast or, if that fails or quotes make it doubtful, slowly."""
+    fields = _read_fast(piece, layout)
+    frame = None if fields is None else _usable(fields, layout)
+    if frame is None:
+        frame = _usable(_read_slowly(member, piece, layout), layout)
+    if frame is None:
+        raise unreadable(member, piece)
+    return frame
+
+
+def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:
+    """Return the wanted fields as String columns; None if a line has too many, or is not UTF-8."""
+    separator, data = layout.dialect.separator, piece.data
+    quotes = layout.dialect.quoted and b'"' in data
+    if separator == "::":
+        data, separator = data.replace(b"::", UNIT_SEPARATOR.encode()), UNIT_SEPARATOR
+    elif separator == BLANKS:
+        if quotes:
+            return None
+        data = _BETWEEN.sub(UNIT_SEPARATOR.encode(), _AROUND.sub(b"", data))
         separator = UNIT_SEPARATOR
     try:
-        fields = read_fields(data, separator, plan.width, quoted=quoted)
+        fields = read_fields(data, separator, layout.width, quoted=quotes)
     except PolarsError:
-        raise _refusal(member, piece, plan) from None
-    ratings = parse_ratings(fields[f"c{plan.rating}"])
-    users, items = fields[f"c{plan.user}"], fields[f"c{plan.item}"]
-    complete = all(not fields[f"c{index}"].null_count() for index in plan.needed)
+        return None
+    # To polars, a misplaced quote may begin a text that goes on over the line's end.
+    missing = piece.lines - fields.height
+    if quotes and missing and missing != _inner_lines(piece.data, separator):
+        return None
+    if layout.dialect.width is not None and any(c.null_count() for c in fields.iter_columns()):
+        return None
+    return fields.select(pl.col(f"c{place}").alias(key) for key, place in layout.places.items())
+
+
+def _inner_lines(data: bytes, separator: str) -> int | None:
+    """Return the number of line ends inside of fields in double quotes; None if quotes are wrong.
+
+    polars takes what follows a closing quote for a part of the field, and lines with it.
+    """
+    inner, ends = 0, (separator.encode(), b"\n", b"\r", b"")
+    for field in quoted_fields(data, separator):
+        if not field[1] or data[field.end() : field.end() + 1] not in ends:
+            return None
+        inner += field[0].count(b"\n")
+    return inner
+
+
+def _read_slowly(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:
+    """Read line by line; raise the error for the first that is malformed."""
+    separator, data, quoted = layout.dialect.separator, piece.data, layout.dialect.quoted
+    if separator == BLANKS:
+        data = _BETWEEN.sub(b" ", _AROUND.sub(b"", data))
+    values: dict[str, list[str]] = {key: [] for key in layout.places}
+    for line, text, fields in read_records(
+        member, Piece(data, piece.line), separator, quoted=quoted
+    ):
+        if layout.dialect.padded:
+            fields = [field.strip(" ") for field in fields]
+        problem = _problem(fields, layout) if text else "the line is blank"
+        if problem is not None:
+            raise bad_line(member, line, text, problem)
+        for key, place in layout.places.items():
+            values[key].append(fields[place])
+    return pl.DataFrame(values, schema=dict.fromkeys(values, pl.String))
+
+
+def _problem(fields: list[str], layout: Layout) -> str | None:
+    """Return the problem with the fields of one line, or None."""
+    dialect, width = layout.dialect, layout.width
+    exact = dialect.width is not None and len(fields) != width
+    if exact or len(fields) > width:
+        return f"{len(fields)} fields where {width} are expected, separated by {dialect.name}"
+    for index, name in _needed(layout).items():
+        if index >= len(fields) or fields[index] == "":
+            return f"{name} is missing, where fields are separated by {dialect.name}"
+    if "rating" not in layout.places:
+        return None
+    text = fields[layout.places["rating"]]
+    # Blanks beside a number are no part of it; the named data sets have none.
+    text = text if dialect.width else text.strip(" ")
+    return rating_problem(text, dialect.bounds, comma=dialect.decimal_comma)
+
+
+def _needed(layout: Layout) -> dict[int, str]:
+    """Return index and name of the fields that must not be empty."""
+    if layout.dialect.width is not None:
+        return {index: f"field {index + 1}" for index in range(layout.width)}
+    return {place: f"the {key}" for key, place in layout.places.items()}
+
+
+def _usable(fields: pl.DataFrame, layout: Layout) -> pl.DataFrame | None:
+    """Return ids and ratings of the wanted fields; None if a line is malformed."""
+    dialect = layout.dialect
+    if dialect.padded:
+        fields = fields.with_columns(pl.all().str.strip_chars(" "))
     # A quoted empty field is an empty string, not null.
-    complete = complete and not (users == "").any() and not (items == "").any()
-    if not (complete and ratings_usable(ratings, plan.dialect.bounds)):
-        raise _refusal(member, piece, plan)
-    columns = {"user": narrow_ids(users), "item": narrow_ids(items), "rating": ratings}
-    if plan.time is not None:
-        columns["time"] = fields[f"c{plan.time}"]
-    return pl.DataFrame(columns)
-
-
-def _refusal(member: Member, piece: Piece, plan: _Plan) -> DataError:
-    dialect = plan.dialect
-
-    def problem_of(fields: list[str]) -> str | None:
-        exact = dialect.width is not None and len(fields) != plan.width
-        if exact or len(fields) > plan.width:
-            return f"{len(fields)} fields where {plan.width} are expected"
-        for index, name in plan.needed.items():
-            if index >= len(fields) or fields[index] == "":
-                return f"{name} is missing"
-        return rating_problem(fields[plan.rating], dialect.bounds)
-
-    return find_bad_line(member, piece, dialect.separator, problem_of, quoted=dialect.quoted)
+    there = [key for key in ("user", "item", "time") if key in fields]
+    if any(fields[key].null_count() or (fields[key] == "").any() for key in there):
+        return None
+    frame = fields.with_columns(narrow_ids(fields["user"]), narrow_ids(fields["item"]))
+    if "rating" not in fields:
+        return frame
+    ratings = parse_ratings(fields["rating"], comma=dialect.decimal_comma)
+    if ratings.null_count() and dialect.width is None:
+        texts = fields["rating"].str.strip_chars(" ")
+        ratings = parse_ratings(texts, comma=dialect.decimal_comma)
+    return frame.with_columns(rating=ratings) if ratings_usable(ratings, dialect.bounds) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import BinaryIO
 import polars as pl
 
 from mascot_jax.data.archive import Member
+from mascot_jax.data.formats.foreign import problem_of_content
 from mascot_jax.errors import DataError
 
 # Large enough for polars' full speed; small enough that a piece's strings take little memory
@@ -19,6 +21,8 @@ PIECE_BYTES = 64 * 2**20
 # Otherwise an unclosed quote would read the rest of the file into one piece.
 MAX_QUOTED_BYTES = 4 * PIECE_BYTES
 SHOWN_CHARACTERS = 60
+HEAD_BYTES = 2**16
+HEAD_LINES = 100
 UTF8_MARK = b"\xef\xbb\xbf"
 
 
@@ -43,8 +47,37 @@ class Piece:
         return self.data.count(b"\n")
 
 
+def read_head(member: Member) -> list[str]:
+    """Return the first lines of a text file, up to `HEAD_LINES`, without a byte order mark.
+
+    Raises
+    ------
+    DataError
+        The file is empty, or holds no text in UTF-8.
+    """
+    with member.path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES) + stream.readline(MAX_QUOTED_BYTES)
+    problem = problem_of_content(head)
+    if problem is not None:
+        raise DataError(f"{member.label}: {problem}")
+    head = _without_blank_end(head.removeprefix(UTF8_MARK))
+    if not head:
+        raise _empty(member)
+    lines = head.removesuffix(b"\n").split(b"\n", HEAD_LINES)[:HEAD_LINES]
+    texts = [line.decode(errors="replace").removesuffix("\r") for line in lines]
+    if not texts[0].strip():
+        raise bad_line(member, 1, texts[0], "the line is blank: remove it")
+    if texts[0].lower().startswith("sep="):
+        raise bad_line(member, 1, texts[0], "it tells Excel the separator: remove it")
+    return texts
+
+
+def _empty(member: Member) -> DataError:
+    return DataError(f"{member.label}: the file is empty; it should hold ratings")
+
+
 def read_pieces(
-    member: Member, *, quoted: bool = False, size: int | None = None
+    member: Member, *, quoted_after: str | None = None, size: int | None = None
 ) -> Iterator[Piece]:
     """Read a text file in pieces of whole lines.
 
@@ -54,8 +87,9 @@ def read_pieces(
     ----------
     member : Member
         The file.
-    quoted : bool
-        Whether double quotes may enclose line ends; no piece ends at such a line end.
+    quoted_after : str, optional
+        The separator of fields that double quotes may enclose, line ends with them; no piece ends
+        at such a line end.
     size : int, optional
         Approximate bytes per piece; default `PIECE_BYTES`.
 
@@ -65,33 +99,67 @@ def read_pieces(
         The file is empty, or a quote is not closed.
     """
     line = 1
-    for data in _blocks(member, quoted, size or PIECE_BYTES):
+    for data in _blocks(member, quoted_after, size or PIECE_BYTES):
         piece = Piece(data, line)
         yield piece
         line += piece.lines
     if line == 1:
-        raise DataError(f"{member.label}: the file is empty; it should hold ratings")
+        raise _empty(member)
 
 
-def _blocks(member: Member, quoted: bool, size: int) -> Iterator[bytes]:
+def _blocks(member: Member, quoted_after: str | None, size: int) -> Iterator[bytes]:
     with member.path.open("rb") as stream:
         if stream.read(len(UTF8_MARK)) != UTF8_MARK:
             stream.seek(0)
-        line = 1
+        line, blank = 1, b""
         while data := stream.read(size):
             data += stream.readline()
-            if quoted and _flips_quoting(data):
+            opening = _open_quote(data, quoted_after)
+            if opening is not None:
                 rest = _to_closing_line(stream, MAX_QUOTED_BYTES - len(data))
                 if rest is None:
+                    at = line + blank.count(b"\n") + data.count(b"\n", 0, opening)
                     raise DataError(
-                        f"{member.label}: a double quote after line {line} never closes"
+                        f"{member.label}, line {at}: a double quote opens a field and never closes"
                     )
                 data += rest
-            if not stream.peek(1):
-                data = data.rstrip(b"\r\n") + b"\n"
-            line += data.count(b"\n")
-            if data != b"\n":
-                yield data
+            data = blank + data
+            whole = _without_blank_end(data)
+            blank = data[len(whole) :]  # at the end of the file it is dropped
+            if whole:
+                line += whole.count(b"\n")
+                yield whole
+
+
+def _without_blank_end(data: bytes) -> bytes:
+    """Return lines without the blank ones at the end, and with a line end."""
+    end = len(data)
+    while end and not data[(start := data.rfind(b"\n", 0, end - 1) + 1) : end].strip():
+        end = start
+    if end == len(data) and not data.endswith(b"\n"):
+        return data.rstrip(b"\r") + b"\n" if data else data
+    return data[:end]
+
+
+def quoted_fields(data: bytes, separator: str) -> Iterator[re.Match[bytes]]:
+    """Yield the fields in double quotes; group 1 is empty for one that does not close.
+
+    Quotes inside of other fields, as of inches, open nothing.
+    """
+    begin = rb"(?:\A|(?<=[\n" + re.escape(separator.encode()) + rb"]))"
+    return re.finditer(begin + rb'"(?:[^"]++|"")*+("?)', data)
+
+
+def _open_quote(data: bytes, separator: str | None) -> int | None:
+    """Return the place of a double quote that opens a field and does not close in `data`.
+
+    Where the number of quotes is even, all are taken to be closed: scanning them takes as long as
+    parsing.
+    """
+    if separator is None or not _flips_quoting(data):
+        return None
+    fields = quoted_fields(data, separator)
+    return next((field.start() for field in fields if not field[1]), None)
 
 
 def _flips_quoting(data: bytes) -> bool:
@@ -163,10 +231,15 @@ def find_bad_line(
     problem_of : callable
         Takes the fields of a line; returns their problem, or None.
     """
-    for line, text, fields in _records(member, piece, separator, quoted):
+    for line, text, fields in read_records(member, piece, separator, quoted=quoted):
         problem = problem_of(fields) if text else "the line is blank"
         if problem is not None:
             return bad_line(member, line, text, problem)
+    return unreadable(member, piece)
+
+
+def unreadable(member: Member, piece: Piece) -> DataError:
+    """Return the error for a piece in which no line is malformed, and that cannot be read."""
     last = piece.line + piece.lines - 1
     return DataError(
         f"{member.label}: cannot be read somewhere between lines {piece.line} and {last}; look for "
@@ -175,14 +248,21 @@ def find_bad_line(
     )
 
 
-def _records(
-    member: Member, piece: Piece, separator: str, quoted: bool
+def read_records(
+    member: Member, piece: Piece, separator: str, *, quoted: bool
 ) -> Iterator[tuple[int, str, list[str]]]:
-    """Yield number, text and fields of every line; raise `DataError` if a line cannot be split."""
+    """Yield number, text and fields of every line, slowly; a blank line has no text.
+
+    Raises
+    ------
+    DataError
+        A line cannot be split, or is not UTF-8.
+    """
     lines = enumerate(piece.data.removesuffix(b"\n").split(b"\n"), start=piece.line)
     texts = (_decode(member, line, data) for line, data in lines)
     if not quoted:
         for line, text in enumerate(texts, start=piece.line):
+            text = text.removesuffix("\r")
             yield line, text, text.split(separator)
         return
     reader = csv.reader((text + "\n" for text in texts), delimiter=separator, strict=True)
@@ -193,8 +273,17 @@ def _records(
                 yield line, separator.join(fields), fields
                 line = piece.line + reader.line_num
     except csv.Error as error:
-        problem = f"its double quotes cannot be understood ({error})"
-        raise bad_line(member, line, "", problem) from error
+        text = piece.data.split(b"\n")[line - piece.line].decode(errors="replace")
+        raise bad_line(member, line, text, _problem_of_quotes(str(error))) from error
+
+
+def _problem_of_quotes(error: str) -> str:
+    if "end of data" in error:
+        return (
+            "its double quotes cannot be understood: one opens a field and never closes; remove "
+            "it, or write it twice and the field in quotes"
+        )
+    return f"its double quotes cannot be understood ({error})"
 
 
 @contextmanager
@@ -209,7 +298,8 @@ def any_field_size() -> Iterator[None]:
 
 def _decode(member: Member, line: int, data: bytes) -> str:
     try:
-        return data.decode().removesuffix("\r")
+        return data.decode()
     except UnicodeDecodeError as error:
         text = data.decode(errors="replace")
-        raise bad_line(member, line, text, "this is not UTF-8 text") from error
+        problem = "this is not UTF-8 text; for Latin-1, run `iconv -f LATIN1 -t UTF-8 OLD > NEW`"
+        raise bad_line(member, line, text, problem) from error

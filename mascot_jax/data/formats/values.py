@@ -14,9 +14,24 @@ _FLOAT32_MAX = 3.4028235677973366e38
 Bounds = tuple[float, float]
 
 
-def parse_ratings(texts: pl.Series) -> pl.Series:
-    """Return a String column of ratings as Float32; any other text than a number becomes null."""
-    return texts.cast(pl.Float32, strict=False)
+def is_number(text: str, *, comma: bool = False) -> bool:
+    """Return whether a text, blanks aside, is a number; ``comma`` allows a decimal comma."""
+    return _NUMBER.fullmatch(_with_point(text.strip(), comma)) is not None
+
+
+def _with_point(text: str, comma: bool) -> str:
+    return text.replace(",", ".", 1) if comma and "." not in text else text
+
+
+def parse_ratings(texts: pl.Series, *, comma: bool = False) -> pl.Series:
+    """Return a String column of ratings as Float32; any other text than a number becomes null.
+
+    ``comma`` allows decimal commas. A column has these or points, not both.
+    """
+    ratings = texts.cast(pl.Float32, strict=False)
+    if comma and ratings.null_count() and not texts.str.contains(".", literal=True).any():
+        return texts.str.replace(",", ".", literal=True).cast(pl.Float32, strict=False)
+    return ratings
 
 
 def ratings_usable(ratings: pl.Series, bounds: Bounds | None) -> bool:
@@ -26,7 +41,7 @@ def ratings_usable(ratings: pl.Series, bounds: Bounds | None) -> bool:
     return bounds is None or bool(ratings.is_between(*bounds).all())
 
 
-def rating_problem(text: str, bounds: Bounds | None) -> str | None:
+def rating_problem(text: str, bounds: Bounds | None, *, comma: bool = False) -> str | None:
     """Return the problem with one rating, or None.
 
     Parameters
@@ -35,15 +50,18 @@ def rating_problem(text: str, bounds: Bounds | None) -> str | None:
         The rating as written.
     bounds : (float, float) or None
         Lowest and highest rating of the data set, if known.
+    comma : bool
+        Allow a decimal comma.
     """
     rule = "a rating is a finite number"
     if bounds is not None:
         rule = f"a rating of this data set is a number from {bounds[0]:g} to {bounds[1]:g}"
     if text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
         return f"the rating {text!r} is not finite; {rule}"
-    if _NUMBER.fullmatch(text) is None:
+    number = _with_point(text, comma)
+    if _NUMBER.fullmatch(number) is None:
         return f"the rating {text[:20]!r} is not a number; {rule}"
-    value = float(text)
+    value = float(number)
     if not math.isfinite(value) or abs(value) >= _FLOAT32_MAX:
         return f"the rating {text[:20]!r} is too large for 32-bit floats; {rule}"
     if bounds is not None and not bounds[0] <= value <= bounds[1]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mascot_jax.data.formats.by_suffix import read_by_suffix
+from mascot_jax.data.formats.own import read_own
 from mascot_jax.data.sets.data_set import DataSet
 
 FILE = DataSet(
     "file",
     None,
     None,
-    read_by_suffix,
+    read_own,
     None,
     "Yours.",
     "Set data.source to the path or URL of your ratings, and data.columns to their columns",

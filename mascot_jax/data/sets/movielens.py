@@ -8,7 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from mascot_jax.data.archive import open_members
-from mascot_jax.data.formats.delimited import Dialect, read_delimited
+from mascot_jax.data.formats.columns import RATINGS, TIMED
+from mascot_jax.data.formats.delimited import read_delimited
+from mascot_jax.data.formats.dialect import Dialect
 from mascot_jax.data.sets.data_set import DataSet
 from mascot_jax.settings import Columns, TimedColumns
 
@@ -26,10 +28,10 @@ def _read(
     timed = isinstance(asked, TimedColumns)
     chosen = columns if timed else Columns(**columns.model_dump(exclude={"time"}))
     with open_members(source, [name]) as members:
-        return read_delimited(members.one(name), dialect, chosen)
+        return read_delimited(members.one(name), dialect, chosen, TIMED if timed else RATINGS)
 
 
-def _movielens(name: str, digest: str, file: str, separator: str, low: float) -> DataSet:
+def _movielens(name: str, digest: str | None, file: str, separator: str, low: float) -> DataSet:
     header = file.endswith(".csv")
     columns = (
         TimedColumns(user="userId", item="movieId", rating="rating", time="timestamp")
@@ -39,15 +41,23 @@ def _movielens(name: str, digest: str, file: str, separator: str, low: float) ->
     # A line without its fourth field, the time, has been cut.
     dialect = Dialect(separator, width=4, bounds=(low, 5.0))
     reader = partial(_read, name=file, dialect=dialect, columns=columns)
-    return DataSet(name, f"{_FOLDER}/{name}.zip", digest, reader, dialect.bounds, _TERMS)
+    url = f"{_FOLDER}/{name}.zip"
+    if digest is None:
+        how = f"It changes from time to time: download {url} and set data.source to that file"
+        return DataSet(name, None, None, reader, dialect.bounds, _TERMS, how)
+    return DataSet(name, url, digest, reader, dialect.bounds, _TERMS)
 
 
-# GroupLens publishes an MD5 beside each archive. In November 2026, several public code bases had
-# each of these values and none had another; GroupLens' own files were not read.
+# GroupLens publishes an MD5 beside each archive that stays as it is. In November 2026, several
+# public code bases had each of these values and none had another; GroupLens' own files were not
+# read.
 MOVIELENS = (
     _movielens("ml-100k", "md5:0e33842e24a9c977be4e0107933c0723", "u.data", "\t", 1.0),
     _movielens("ml-1m", "md5:c4d9eecfca2ab87c1945afe126590906", "ratings.dat", "::", 1.0),
     _movielens("ml-10m", "md5:ce571fd55effeba0271552578f2648bd", "ratings.dat", "::", 0.5),
+    _movielens("ml-20m", "md5:cd245b17a1ae2cc31bb14903e1204af3", "ratings.csv", ",", 0.5),
     _movielens("ml-25m", "md5:6b51fb2759a8657d3bfcbfc42b592ada", "ratings.csv", ",", 0.5),
     _movielens("ml-32m", "md5:d472be332d4daa821edc399621853b57", "ratings.csv", ",", 0.5),
+    _movielens("ml-latest-small", None, "ratings.csv", ",", 0.5),
+    _movielens("ml-latest", None, "ratings.csv", ",", 0.5),
 )

@@ -1,0 +1,194 @@
+"""Read one's own ratings, or pairs of users and items, in any format, from any place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from glob import escape
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import polars as pl
+
+from mascot_jax.data.archive import (
+    COMPRESSIONS,
+    STANDARD_INPUT,
+    Member,
+    Members,
+    as_file,
+    kind_of,
+    open_members,
+    split_place,
+)
+from mascot_jax.data.formats import numpy_file
+from mascot_jax.data.formats.columns import RATINGS
+from mascot_jax.data.formats.delimited import check_columns as check_text
+from mascot_jax.data.formats.delimited import read_delimited
+from mascot_jax.data.formats.parquet import check_columns as check_parquet
+from mascot_jax.data.formats.parquet import is_parquet, read_parquet
+from mascot_jax.data.formats.values import stack
+from mascot_jax.errors import DataError, printable
+from mascot_jax.settings import Columns
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".psv", ".data", ".dat", ".parquet", ".pq", ".npz")
+"""Suffixes of the files that are looked at in an archive or folder; another is read if named."""
+PACKED = tuple(f".{suffix}" for suffix in COMPRESSIONS)
+_PATTERNS = tuple(
+    f"{name}{packed}"
+    for name in (*(f"*{suffix}" for suffix in SUFFIXES), "part-*")
+    for packed in ("", *PACKED)
+)
+_SHOWN = 5
+
+_T = TypeVar("_T")
+
+
+def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATINGS) -> pl.DataFrame:
+    """Read ratings or pairs: text with any separator, Parquet, or NumPy's ``.npz``.
+
+    Parameters
+    ----------
+    place : str or Path
+        A file, also compressed (gz, bz2, xz, zst); an archive (zip, tar, compressed tar) or folder
+        with one such file that has the columns, or with the parts of one table; ``x.zip:NAME``, a
+        file in it; ``-``, standard input. Formats are told by content, not by suffix.
+    columns : Columns
+        Columns to read.
+    keys : tuple of str
+        ``user``, ``item`` and, of ratings, ``rating``.
+
+    Returns
+    -------
+    polars.DataFrame, shape (ratings, columns)
+        ``user`` and ``item`` (Int64 or String) and ``rating`` (Float32), in the files' order.
+
+    Raises
+    ------
+    DataError
+        No file or several files have the columns, or a row is malformed.
+    """
+    source, name = split_place(place)
+    with ExitStack() as opened:
+        path = opened.enter_context(as_file(source))
+        members = _open(opened, path, name)
+        candidates = [
+            _unpacked(opened, member, members.packed)
+            for member in members.found
+            if name is not None or not _is_hidden(member.name)
+        ]
+        if path != source:  # a copy of standard input, or of a pipe
+            shown = "standard input" if str(source) == STANDARD_INPUT else str(source)
+            candidates = [Member("", shown, m.path, m.pattern) for m in candidates]
+        if not candidates:
+            raise _nothing(source, name, members)
+        chosen = _chosen(source, candidates, columns, keys)
+        return stack([_read(member, columns, keys) for member in chosen])
+
+
+def _open(opened: ExitStack, path: Path, name: str | None) -> Members:
+    kind = kind_of(path)
+    if kind == "zip" and name is None:
+        members = opened.enter_context(open_members(path, [*_PATTERNS, "*.npy"]))
+        if numpy_file.is_npz(members.names):
+            return Members(path, (Member(path.name, str(path), path, "*.npz"),))
+        return members
+    patterns: Sequence[str] = _PATTERNS if kind in ("zip", "tar", "folder") else ["*"]
+    if name is not None:
+        patterns = [name if re.search("[*?]", name) else escape(name)]
+    return opened.enter_context(open_members(path, patterns))
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether Spark and others leave a file out of a table, as those of ``_temporary``."""
+    return any(part[0] in "._" for part in PurePosixPath(name).parts)
+
+
+def _unpacked(opened: ExitStack, member: Member, packed: int | None) -> Member:
+    """Return a member itself, or what is in it if it is compressed."""
+    if kind_of(member.path) not in COMPRESSIONS:
+        return member
+    (inner,) = opened.enter_context(open_members(member.path, ["*"], packed)).found
+    return Member(member.name, member.label, inner.path, member.pattern)
+
+
+def _chosen(
+    source: Path, candidates: list[Member], columns: Columns, keys: tuple[str, ...]
+) -> list[Member]:
+    """Return the only file that has the columns, or all parts of the only such table."""
+    if len(candidates) == 1:
+        return candidates
+    problems = {member.name: _problem_of(member, columns, keys) for member in candidates}
+    fitting = [member for member in candidates if problems[member.name] is None]
+    if not fitting:
+        raise DataError(
+            f"{source}: none of its {len(candidates)} files has the columns: "
+            + "; ".join([str(p) for p in problems.values()][:_SHOWN])
+        )
+    tables = {_table_of(member.name) for member in fitting}
+    if len(tables) > 1:  # such as users, movies and ratings without header lines
+        tables = {table for table in tables if "rating" in table.lower()} or tables
+    if len(tables) > 1:
+        names = [member.name for member in fitting]
+        raise DataError(
+            f"{source}: {len(fitting)} files have the columns, {names[:_SHOWN]}: name the file "
+            f"itself, such as {source}:{names[0]}"
+        )
+    parts = [member for member in candidates if _table_of(member.name) in tables]
+    parts = [member for member in parts if member.path.stat().st_size]  # Spark leaves empty ones
+    for member in parts:
+        if problems[member.name] is not None:
+            raise DataError(
+                f"{problems[member.name]}; it is taken for a part of the same table as "
+                f"{fitting[0].name}"
+            )
+    return parts
+
+
+def _table_of(name: str) -> str:
+    """Return what the names of all parts of a table have in common.
+
+    Parts differ in numbers, in unique identifiers, and in folders such as ``year=2020``.
+    """
+    path = PurePosixPath(name)
+    folders = [folder for folder in path.parts[:-1] if "=" not in folder]
+    plain = re.sub("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "#", path.name.lower())
+    return "/".join([*folders, re.sub("[0-9]+", "#", plain)])
+
+
+def _problem_of(member: Member, columns: Columns, keys: tuple[str, ...]) -> str | None:
+    """Return why a file cannot be the one with the columns, or None."""
+    check = _format(member, check_parquet, numpy_file.check_columns, check_text)
+    try:
+        check(member, columns, keys)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _read(member: Member, columns: Columns, keys: tuple[str, ...]) -> pl.DataFrame:
+    read = _format(member, read_parquet, numpy_file.read_npz, _read_text)
+    return read(member, columns, keys)
+
+
+def _read_text(member: Member, columns: Columns, keys: tuple[str, ...]) -> pl.DataFrame:
+    return read_delimited(member, None, columns, keys)
+
+
+def _format(member: Member, parquet: _T, npz: _T, text: _T) -> _T:
+    if is_parquet(member.path):
+        return parquet
+    return npz if kind_of(member.path) == "zip" else text
+
+
+def _nothing(source: Path, name: str | None, members: Members) -> DataError:
+    names = [printable(n) for n in members.names]
+    if "xl/workbook.xml" in names:
+        return DataError(f"{source}: this is an Excel workbook: save it as CSV UTF-8")
+    shown = f"{names[:_SHOWN]}{f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''}"
+    if name is not None:
+        return DataError(f"{source}: holds no file named {name}, only {shown}")
+    return DataError(
+        f"{source}: holds no file with one of the suffixes {', '.join(SUFFIXES)}, only {shown}: "
+        f"name the file itself, as {source}:NAME"
+    )

@@ -1,0 +1,86 @@
+"""Read ratings, or pairs, from a path: one's own, or the archive of a data set known by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from mascot_jax.data.archive import STANDARD_INPUT, split_place
+from mascot_jax.data.formats.columns import RATINGS
+from mascot_jax.data.formats.own import read_own
+from mascot_jax.data.sets import DATA_SETS
+from mascot_jax.errors import DataError
+from mascot_jax.settings import Columns
+from mascot_jax.settings.naming import renamed
+
+
+def read_ratings(
+    path: str | os.PathLike[str],
+    *,
+    user: str = "user",
+    item: str = "item",
+    rating: str = "rating",
+    separator: str | None = None,
+) -> pl.DataFrame:
+    """Read ratings from a file, for ``MatrixFactorization.fit``.
+
+    Parameters
+    ----------
+    path
+        Text with any separator, Parquet or NumPy's ``.npz``, also compressed (gz, bz2, xz, zst); a
+        folder with the parts of a table; an archive (zip, tar), of whose files the one with the
+        columns is read; a file in it, as ``x.zip:ratings.csv``; ``-`` for standard input; or the
+        archive of a data set known by name, such as ``ml-1m.zip``.
+    user, item, rating
+        Names of the columns, or their positions from 0.
+    separator
+        What stands between the columns of a text file; None finds it out.
+
+    Returns
+    -------
+    polars.DataFrame, shape (ratings, 3)
+        ``user`` and ``item`` (Int64 if each id is an integer, otherwise String) and ``rating``
+        (Float32), in file order.
+
+    Raises
+    ------
+    DataError
+        There is no such file, a column is missing, or a row is malformed.
+    """
+    columns = Columns(user=user, item=item, rating=rating, separator=separator)
+    try:
+        return read_table(os.fspath(path), columns)
+    except DataError as error:
+        error.args = (renamed(str(error), str),)
+        raise
+
+
+def read_table(place: str, columns: Columns, keys: tuple[str, ...] = RATINGS) -> pl.DataFrame:
+    """Read the wanted columns, as `read_ratings` does; messages use the names of ``params.yaml``.
+
+    Parameters
+    ----------
+    place : str
+        As ``path`` above.
+    columns : Columns
+        Columns to read. If none is chosen, an archive or folder with the name of a known data set
+        is read as that.
+    keys : tuple of str
+        ``user``, ``item`` and, of ratings, ``rating``, perhaps ``time``.
+    """
+    source, member = split_place(place)
+    if place != STANDARD_INPUT and not source.exists():
+        raise DataError(f"{place}: there is no such file")
+    known = None
+    if member is None and columns == type(columns)() and _may_be_known(source):
+        known = DATA_SETS.get(source.stem.lower())
+    frame = known.reader(source, columns) if known else read_own(place, columns, keys)
+    if "time" in keys and "time" not in frame.columns:
+        raise DataError(f"{place}: the times of this data set are not read: choose another split")
+    return frame.select(keys)
+
+
+def _may_be_known(source: Path) -> bool:
+    return source.is_dir() or source.suffix.lower() == ".zip"
