@@ -10,9 +10,13 @@
 namespace mascot {
 namespace {
 
-// Tries before a waiting thread lets others run. A block takes microseconds, so the wait is short
-// unless there are more threads than cores: then whoever is waited for may need this one's core.
+// Tries before a waiting thread sleeps. A block takes microseconds, so the wait is short unless there
+// are more threads than cores: then whoever is waited for may need this one's core at once.
 constexpr int kSpins = 4000;
+
+int spins_for(int threads) {
+  return threads > static_cast<int>(std::thread::hardware_concurrency()) ? 0 : kSpins;
+}
 
 void pause() {
 #if defined(__x86_64__)
@@ -46,14 +50,28 @@ std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoc
   return turns;
 }
 
-void Schedule::wait(const Progress& range, uint32_t turn) {
-  for (int spins = 0; range.done.load(std::memory_order_acquire) != turn; ++spins) {
-    if (spins < kSpins) {
-      pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+Schedule::Schedule(const Strata& strata, uint32_t seed, uint32_t epoch, int threads)
+    : spins_(spins_for(threads)),
+      turns_(epoch_turns(strata, seed, epoch)),
+      users_(strata.user_ranges),
+      items_(strata.item_ranges) {}
+
+void Progress::wait_for(uint32_t blocks, int spins) {
+  for (; done_.load(std::memory_order_acquire) != blocks && spins > 0; --spins) pause();
+  if (done_.load(std::memory_order_acquire) == blocks) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  ++sleepers_;
+  changed_.wait(lock, [&] { return done_.load() == blocks; });
+  --sleepers_;
+}
+
+// Either the sleeper is counted before this looks, or it sees what was stored here: both are
+// sequentially consistent.
+void Progress::finish(uint32_t blocks) {
+  done_.store(blocks);
+  if (sleepers_.load() == 0) return;
+  { const std::lock_guard<std::mutex> lock(mutex_); }  // not between its look and its sleep
+  changed_.notify_all();
 }
 
 }  // namespace mascot

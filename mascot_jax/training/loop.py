@@ -14,6 +14,7 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DivergenceError
 from mascot_jax.methods.method import Judged
+from mascot_jax.tables.groups import Grouping
 from mascot_jax.tables.storage import by_code
 from mascot_jax.tables.table import Table
 from mascot_jax.training.checkpoint import Checkpoints
@@ -104,7 +105,8 @@ def _epoch(
     """Train for an epoch, check that its factors are finite, and score them."""
     epoch = int(state.epoch)
     # Copies: a view would keep the next epoch from updating in place.
-    user_codes, item_codes = np.array(state.users.codes), np.array(state.items.codes)
+    sides = (state.users, prepared.users), (state.items, prepared.items)
+    user_codes, item_codes = (_used(np.array(table.codes), side) for table, side in sides)
     start = time.perf_counter()
     state, on_device = train_epoch(state, prepared.ratings, prepared.plan, execution)
     wait_for(state)
@@ -112,7 +114,10 @@ def _epoch(
     report = jax.device_get(on_device)  # all at once: one wait, not one per array
     _check_finite(epoch, "user", user_codes, report.user_finite, state.users, kept)
     _check_finite(epoch, "item", item_codes, report.item_finite, state.items, kept)
-    users, items = report.judged or (_unjudged(user_codes), _unjudged(item_codes))
+    users, items = _unjudged(user_codes), _unjudged(item_codes)
+    if report.judged is not None:
+        users = Judged(*(_used(values, prepared.users) for values in report.judged[0]))
+        items = Judged(*(_used(values, prepared.items) for values in report.judged[1]))
     return state, EpochRecord(
         epoch,
         float(report.learning_rate),
@@ -123,6 +128,11 @@ def _epoch(
         _rmse(prepared.test, state, execution),
         None if report.word_length is None else int(report.word_length),
     )
+
+
+def _used(by_group: NDArray[Any], grouping: Grouping) -> NDArray[Any]:
+    """Return the entries of groups with rows; a table on a CPU has more (``engine.padding``)."""
+    return by_group[: len(grouping.starts) - 1]
 
 
 def _unjudged(codes: NDArray[np.uint8]) -> Judged:
