@@ -49,5 +49,9 @@ class CheckpointError(MascotError, ValueError):
     """A checkpoint is cut, altered, of a newer version, or of another training."""
 
 
+class PathError(MascotError, ValueError):
+    """A path cannot be that of a local file: it is a URL, or of a user that does not exist."""
+
+
 class SaveError(MascotError, OSError):
     """A file cannot be written; an existing file is unchanged."""

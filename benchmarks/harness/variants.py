@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.harness.timing import Variant
 from mascot_jax.engine import kernels
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import TrainState

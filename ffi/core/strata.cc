@@ -26,24 +26,41 @@ void pause() {
 
 }  // namespace
 
+namespace {
+
+// All of a permutation of so many numbers.
+std::vector<uint32_t> drawn(uint64_t key, uint64_t count) {
+  const Permutation permutation(key, count);
+  std::vector<uint32_t> order(count);
+  for (uint64_t i = 0; i < count; ++i) order[i] = static_cast<uint32_t>(permutation(i));
+  return order;
+}
+
+// Where it is known at a glance: an update of a few ratings has thousands of empty blocks.
+bool empty(const Strata& strata, int64_t block) {
+  return strata.begin != nullptr && block + 1 < strata.blocks() &&
+         strata.begin[block] == strata.begin[block + 1];
+}
+
+}  // namespace
+
 std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoch) {
   const auto user_ranges = static_cast<uint64_t>(strata.user_ranges);
   const auto item_ranges = static_cast<uint64_t>(strata.item_ranges);
   const bool fewer_users = user_ranges <= item_ranges;
   const uint64_t fewer = std::min(user_ranges, item_ranges);
   const uint64_t more = std::max(user_ranges, item_ranges);
-  const Permutation short_side(stream_key(seed, epoch, Stream::kShortSide), fewer);
-  const Permutation long_side(stream_key(seed, epoch, Stream::kLongSide), more);
-  const Permutation rounds(stream_key(seed, epoch, Stream::kRounds), more);
+  const auto short_side = drawn(stream_key(seed, epoch, Stream::kShortSide), fewer);
+  const auto long_side = drawn(stream_key(seed, epoch, Stream::kLongSide), more);
+  const auto rounds = drawn(stream_key(seed, epoch, Stream::kRounds), more);
   std::vector<uint32_t> users_done(user_ranges), items_done(item_ranges);
   std::vector<Turn> turns;
-  turns.reserve(fewer * more);
   for (uint64_t round = 0; round < more; ++round) {
-    const uint64_t shift = rounds(round);
+    const uint64_t shift = rounds[round];
     for (uint64_t place = 0; place < fewer; ++place) {
-      const auto a = static_cast<uint32_t>(short_side(place));
-      const auto b = static_cast<uint32_t>(long_side((place + shift) % more));
+      const uint32_t a = short_side[place], b = long_side[(place + shift) % more];
       const uint32_t user = fewer_users ? a : b, item = fewer_users ? b : a;
+      if (empty(strata, user * strata.item_ranges + item)) continue;
       turns.push_back({user, item, users_done[user]++, items_done[item]++});
     }
   }

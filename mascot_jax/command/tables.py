@@ -151,7 +151,7 @@ def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
     SaveError
         The file cannot be written.
     SettingsError
-        The suffix is not one of `suffixes`, or the folder does not exist.
+        The suffix is not one of `suffixes`.
     MissingExtraError
         A table is to be written, and polars is not installed.
     """
@@ -159,8 +159,6 @@ def check_output(path: str | None, suffixes: tuple[str, ...] = ()) -> None:
         return
     if suffixes and Path(path).suffix not in suffixes:
         raise SettingsError(f"--output: {path!r}: must end in {', '.join(suffixes)}")
-    if not Path(path).parent.is_dir():
-        raise SettingsError(f"--output: {path!r}: there is no folder {str(Path(path).parent)!r}")
     check_writable(path)
     if suffixes:
         _need_polars()

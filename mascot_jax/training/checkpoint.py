@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import jax
@@ -17,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.files import check_writable, saving
+from mascot_jax.base.files import check_writable, local_path
 from mascot_jax.base.tensor_file import Format, Tensors, read_tensors, write_tensors
 from mascot_jax.engine.state import Memory, TrainState
 from mascot_jax.engine.tables import to_device, to_host
@@ -62,7 +61,7 @@ class Checkpoints:
     def __init__(
         self, path: str | os.PathLike[str], every: int | None, fingerprint: Mapping[str, Any]
     ) -> None:
-        self.path = Path(path)
+        self.path = local_path(path)
         self._every = every
         self._fingerprint = fingerprint
         self.saved: int | None = None
@@ -70,8 +69,6 @@ class Checkpoints:
         self.failure: SaveError | None = None
         """Why the latest checkpoint could not be written; None if it was."""
         if every is not None:
-            with saving(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
             check_writable(self.path)
 
     def load(self) -> Progress | None:
