@@ -45,9 +45,7 @@ Place = str | os.PathLike[str] | BinaryIO
 """Where a file is: its path, or an open binary file."""
 
 
-def write_tensors(
-    path: Place, form: Format, tensors: Tensors, facts: Mapping[str, Any]
-) -> str:
+def write_tensors(path: Place, form: Format, tensors: Tensors, facts: Mapping[str, Any]) -> str:
     """Write a file atomically; equal contents give equal bytes.
 
     Parameters

@@ -68,8 +68,6 @@ def computing_on(device: jax.Device) -> Iterator[None]:
             jax.debug_infs(False),
             jax.debug_key_reuse(False),
             jax.transfer_guard("allow"),
-            jax.numpy_dtype_promotion("standard"),
-            jax.numpy_rank_promotion("allow"),
         ):
             stack.enter_context(setting)
         yield

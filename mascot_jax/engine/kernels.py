@@ -69,7 +69,9 @@ def block_size(count: int) -> int:
     return min(max(1 << (wanted.bit_length() - 1), 256), LARGEST_BLOCK)
 
 
-@partial(jax.jit, static_argnames=("places", "block_places", "longest_run", "least_sweeps", "threads"))
+@partial(
+    jax.jit, static_argnames=("places", "block_places", "longest_run", "least_sweeps", "threads")
+)
 def lay_out(
     users: jax.Array,
     items: jax.Array,

@@ -74,7 +74,9 @@ def to_host(table: Table) -> Rows:
         live = rows.in_storage(STORAGES[name])
         if live.any():
             # A copy: with a view of the array alive, the next epoch could not update it in place.
-            rows.stored[name] = np.asarray(array)[: len(rows)][live, : STORAGES[name].elements(table.factors)]
+            rows.stored[name] = np.asarray(array)[: len(rows)][
+                live, : STORAGES[name].elements(table.factors)
+            ]
     return rows
 
 

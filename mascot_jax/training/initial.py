@@ -125,9 +125,8 @@ def _words(key: jax.Array, shape: tuple[int, int], rows: jax.Array) -> jax.Array
     A word is Threefry's of its place in that array, which has fewer than 2^32.
     """
     height, width = shape
-    row = jnp.arange(height, dtype=jnp.uint32)[None, :, None]
-    half = jnp.arange(2, dtype=jnp.uint32)[:, None, None] * rows
-    place = (half + row) * jnp.uint32(width) + jnp.arange(width, dtype=jnp.uint32)
+    half, row, column = (jax.lax.broadcasted_iota(jnp.uint32, (2, *shape), axis) for axis in range(3))
+    place = (half * rows + row) * jnp.uint32(width) + column
     counts = jnp.concatenate([jnp.zeros(place.size, dtype=jnp.uint32), place.reshape(-1)])
     drawn = jax.extend.random.threefry_2x32(jax.random.key_data(key), counts)
     high, low = drawn.reshape(2, 2, height, width)
