@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.engine.devices import computing_on, device_for_use, execution_of
 from mascot_jax.engine.kernels import Execution

@@ -11,7 +11,6 @@ import resource
 import signal
 import sys
 
-import jax
 import polars as pl
 from tqdm import tqdm
 

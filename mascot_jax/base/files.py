@@ -29,6 +29,7 @@ _REFUSED: Final = {
     errno.EACCES: "allow writing there, or choose another place",
     errno.EPERM: "allow writing there, or choose another place",
     errno.ENOTDIR: "its folder is a file: choose another place",
+    errno.EEXIST: "its folder is a file: choose another place",
     errno.EINVAL: "choose another name",
     errno.EISDIR: "name a file in it",
     errno.ENAMETOOLONG: "choose a shorter name",

@@ -123,7 +123,6 @@ def _cuda() -> Check:
 
 def _training() -> Check:
     """Train a model on four ratings, to test kernels and JAX together."""
-    import jax
     import numpy as np
 
     from mascot_jax.engine.devices import choose_device, computing_on

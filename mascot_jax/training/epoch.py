@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 import jax
@@ -22,7 +22,6 @@ from mascot_jax.methods.method import Done, Judged, Method, Operands
 from mascot_jax.settings import TrainPlan
 from mascot_jax.settings.methods import METHODS
 from mascot_jax.training.schedule import learning_rates
-
 
 LEAST_EPOCHS: Final = 64
 """Trainings of so many epochs or fewer run one program."""
@@ -107,6 +106,7 @@ def train_epoch(
     return result
 
 
+@lru_cache(maxsize=16)
 def _padded_rates(plan: TrainPlan) -> NDArray[np.float32]:
     """Return the step sizes, the last one again and again behind them."""
     rates = learning_rates(plan)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.engine.codec import encode
-from mascot_jax.engine.state import Memory, TrainState
 from mascot_jax.engine.padding import LEAST_ROWS, places
+from mascot_jax.engine.state import Memory, TrainState
 from mascot_jax.engine.tables import allocate, group_arrays
 from mascot_jax.methods import methods_of
 from mascot_jax.settings import TrainPlan
@@ -125,7 +125,9 @@ def _words(key: jax.Array, shape: tuple[int, int], rows: jax.Array) -> jax.Array
     A word is Threefry's of its place in that array, which has fewer than 2^32.
     """
     height, width = shape
-    half, row, column = (jax.lax.broadcasted_iota(jnp.uint32, (2, *shape), axis) for axis in range(3))
+    half, row, column = (
+        jax.lax.broadcasted_iota(jnp.uint32, (2, *shape), axis) for axis in range(3)
+    )
     place = (half * rows + row) * jnp.uint32(width) + column
     counts = jnp.concatenate([jnp.zeros(place.size, dtype=jnp.uint32), place.reshape(-1)])
     drawn = jax.extend.random.threefry_2x32(jax.random.key_data(key), counts)
