@@ -32,7 +32,7 @@ class Predictor:
         self._execution = execution
         sides = model.users.table, model.items.table
         self._direct = None
-        if jax.config.jax_default_device is None:
+        if jax.default_device.value is None:
             self._direct = Products(*sides, execution)
         else:
             self._users, self._items = map(to_device, sides)
@@ -61,7 +61,7 @@ class Predictor:
     def _products(
         self, user_rows: NDArray[np.uint32], item_rows: NDArray[np.uint32]
     ) -> NDArray[np.float32]:
-        """Return the products of pairs of rows; those of a row that does not exist have no meaning."""
+        """Return the products of pairs of rows; without meaning for a row that does not exist."""
         if self._direct is not None:
             last = [np.uint32(len(side) - 1) for side in (self._model.users, self._model.items)]
             return self._direct.of(np.minimum(user_rows, last[0]), np.minimum(item_rows, last[1]))

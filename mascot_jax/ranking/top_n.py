@@ -112,7 +112,7 @@ class Items:
         _check_finite("item_offset", offset)
         check_indices("candidates", candidates, len(factors))
         self._count, self._k = factors.shape
-        self._on_host = jax.config.jax_default_device is None
+        self._on_host = jax.default_device.value is None
         self._table = _lay_out(factors, offset, candidates, on_host=self._on_host)
 
     def best(self, queries: NDArray[np.float32], n: int, exclude: Pairs | None = None) -> TopN:
