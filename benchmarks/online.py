@@ -113,8 +113,10 @@ def _over_time(what: str, step: Callable[[int], None], count: int) -> list[dict[
             }
         )
         sys.stdout.write(
-            "{done:6} {what}s: {mib:6.0f} MiB, {cpu_ms:6.1f} ms of CPU each, median {median_ms:6.1f} "
-            "ms, longest {longest_ms:7.1f} ms\n".format(what=what, **spans[-1])
+            "{done:6} {what}s: {mib:6.0f} MiB, {cpu_ms:6.1f} ms of CPU each, "
+            "median {median_ms:6.1f} ms, longest {longest_ms:7.1f} ms\n".format(
+                what=what, **spans[-1]
+            )
         )
         sys.stdout.flush()
     return spans

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, BinaryIO, Final, NamedTuple, TypeGuard
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,16 +78,12 @@ def write_tensors(path: Place, form: Format, tensors: Tensors, facts: Mapping[st
     }
     metadata["sha256"] = digest = _digest(tensors, metadata)
     about = {form.key: json.dumps(metadata, sort_keys=True)}
-    if _is_open(path):
+    if isinstance(path, str | os.PathLike):
+        with atomic_write(path) as temporary:
+            save_file(tensors, temporary, about)
+    else:
         path.write(save(tensors, about))
-        return digest
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, about)
     return digest
-
-
-def _is_open(path: Place) -> TypeGuard[BinaryIO]:
-    return not isinstance(path, str | os.PathLike)
 
 
 def read_tensors(path: Place, form: Format) -> tuple[Tensors, dict[str, Any]]:
@@ -133,7 +129,7 @@ def stated_facts(path: str | os.PathLike[str], form: Format) -> dict[str, Any]:
 def _read(
     path: Place, form: Format, *, with_tensors: bool = True
 ) -> tuple[Tensors, dict[str, Any]]:
-    if _is_open(path):
+    if not isinstance(path, str | os.PathLike):
         with tempfile.NamedTemporaryFile() as copy:
             shutil.copyfileobj(path, copy)
             copy.flush()

@@ -79,9 +79,9 @@ def lay_out(
     _check_platform(ratings.platform, plan)
     if plan.order == "shuffled" and not plan.deterministic:
         size = places(len(ratings), LEAST_RATINGS, ratings.platform)
-        there = ratings.users, ratings.items, ratings.ratings  # may be on the device already
+        there: Any = ratings.users, ratings.items, ratings.ratings  # maybe on the device already
         if size > len(ratings):
-            there = tuple(pad(column, size) for column in ratings.host())
+            there = [pad(column, size) for column in ratings.host()]
         columns = jax.device_put(there, ratings.device)
         return _with_columns(ratings, columns, order=plan.order)
     if len(ratings) > MOST_PLACES:
@@ -102,7 +102,7 @@ def lay_out(
     columns, begin = _sort(ratings, plan, *starts, threads)
     strata = None
     if in_blocks:
-        strata = Strata(*map(_padded_starts, starts), begin)
+        strata = Strata(_padded_starts(starts[0]), _padded_starts(starts[1]), begin)
     return _with_columns(
         ratings,
         columns,

@@ -82,7 +82,7 @@ def _fill(
 ) -> jax.Array:
     """Write random factors and zero padding into the first ``rows`` rows of a table.
 
-    ``table`` is ``(places, stride)``, ``rows`` uint32 ``()``. What is behind them may be written too.
+    ``table`` is ``(places, stride)``, ``rows`` uint32 ``()``. Rows behind them may be written too.
     """
     places, stride = table.shape
     most = min(ROWS_AT_A_TIME, places)  # written at a time

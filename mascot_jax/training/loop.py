@@ -114,25 +114,23 @@ def _epoch(
     report = jax.device_get(on_device)  # all at once: one wait, not one per array
     _check_finite(epoch, "user", user_codes, report.user_finite, state.users, kept)
     _check_finite(epoch, "item", item_codes, report.item_finite, state.items, kept)
-    users, items = _unjudged(user_codes), _unjudged(item_codes)
-    if report.judged is not None:
-        users = Judged(*(_used(values, prepared.users) for values in report.judged[0]))
-        items = Judged(*(_used(values, prepared.items) for values in report.judged[1]))
+    users, items = report.judged or (_unjudged(user_codes), _unjudged(item_codes))
     return state, EpochRecord(
         epoch,
         float(report.learning_rate),
         seconds,
-        SideRecord(user_codes, *users),
-        SideRecord(item_codes, *items),
+        SideRecord(user_codes, *(_used(values, prepared.users) for values in users)),
+        SideRecord(item_codes, *(_used(values, prepared.items) for values in items)),
         _rmse(prepared.validation, state, execution),
         _rmse(prepared.test, state, execution),
         None if report.word_length is None else int(report.word_length),
     )
 
 
-def _used(by_group: NDArray[Any], grouping: Grouping) -> NDArray[Any]:
+def _used(by_group: Any, grouping: Grouping) -> NDArray[Any]:
     """Return the entries of groups with rows; a table on a CPU has more (``engine.padding``)."""
-    return by_group[: len(grouping.starts) - 1]
+    used: NDArray[Any] = by_group[: len(grouping.starts) - 1]
+    return used
 
 
 def _unjudged(codes: NDArray[np.uint8]) -> Judged:

@@ -88,7 +88,7 @@ def wait_for(values: Any) -> None:
 
 
 def _ready_soon(values: Any) -> bool:
-    """Look for a moment whether arrays are ready: starting a thread takes as long as small epochs."""
+    """Look for a moment whether arrays are ready: a small epoch takes no longer than a thread."""
     leaves = jax.tree.leaves(values)
     end = time.perf_counter() + MOMENT
     while not all(leaf.is_ready() for leaf in leaves):
