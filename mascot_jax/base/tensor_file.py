@@ -134,8 +134,9 @@ def _read(
             shutil.copyfileobj(path, copy)
             copy.flush()
             return _read(copy.name, form, with_tensors=with_tensors)
+    place = local_path(path)
     try:
-        with safe_open(local_path(path), framework="numpy") as file:
+        with safe_open(place, framework="numpy") as file:
             text = (file.metadata() or {}).get(form.key)
             names = file.keys() if with_tensors else ()
             tensors = {name: file.get_tensor(name) for name in names}
