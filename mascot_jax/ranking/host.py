@@ -35,32 +35,32 @@ def best_on_host(
     places = len(items)
     scores = _scores(queries, items, block)
     there = without[:, without[1] < places]
-    scores[there[0], there[1]] = -np.inf
-    scores += offset
+    scores[there[1], there[0]] = -np.inf
+    scores += offset[:, None]
     if places > 2 * n * block:
-        by_block = scores.reshape(len(queries), places // block, block)
-        chosen = np.sort(_largest(by_block.max(axis=2), n), axis=1)  # in order of places, as equals
-        within = np.take_along_axis(by_block, chosen[:, :, None], axis=1)
+        by_block = scores.reshape(places // block, block, len(queries))
+        chosen = np.sort(_largest(by_block.max(axis=1).T, n), axis=1)  # in order, as equals are
+        within = by_block[chosen, :, np.arange(len(queries))[:, None]]
         within = within.reshape(len(queries), n * block)
         at = _largest(within, n)
         found = np.take_along_axis(chosen, at // block, axis=1) * block + at % block
         return found, np.take_along_axis(within, at, axis=1)
-    found = _largest(scores, n)
-    return found, np.take_along_axis(scores, found, axis=1)
+    found = _largest(scores.T, n)
+    return found, np.take_along_axis(scores.T, found, axis=1)
 
 
 def _scores(
     queries: NDArray[np.float32], items: NDArray[np.float32], block: int
 ) -> NDArray[np.float32]:
-    """Return the inner products ``(size, places)``."""
+    """Return the inner products ``(places, size)``: maxima are then taken side by side."""
     if len(queries) > FEW:
-        product: NDArray[np.float32] = queries @ items.T
+        product: NDArray[np.float32] = items @ queries.T
         return product
     by_block = items.reshape(len(items) // block, block, items.shape[1])
     scores = np.empty((len(queries), len(items)), dtype=np.float32)
     for query, row in zip(queries, scores, strict=True):
         np.matmul(by_block, query, out=row.reshape(-1, block))
-    return scores
+    return scores.T
 
 
 def _largest(numbers: NDArray[np.float32], n: int) -> NDArray[np.int64]:
