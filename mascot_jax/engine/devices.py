@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import jax
 
@@ -18,6 +18,9 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.process import check_process, jax_works_here
 from mascot_jax.errors import BackendError
 from mascot_jax.settings import Backend, RunSettings, TrainPlan
+
+MANY: Final = 512
+"""Queries for which a dispatch to JAX, and a program of a tenth of a second, pay."""
 
 
 def execution_of(plan: TrainPlan, run: RunSettings) -> Execution:
@@ -43,6 +46,17 @@ def serving_device(plan: TrainPlan, backend: Backend = "auto") -> jax.Device | N
         return None
     device = device_for_use(plan, backend)
     return None if device.platform == "cpu" else device
+
+
+def batch_device(plan: TrainPlan, backend: Backend, queries: int) -> jax.Device | None:
+    """Return the device on which to rank items for so many queries, as ``serving_device`` does.
+
+    For many, JAX on the CPU takes half the time of NumPy.
+    """
+    device = serving_device(plan, backend)
+    if device is None and queries >= MANY and jax_works_here():
+        return jax.local_devices(backend="cpu")[0]
+    return device
 
 
 @cache

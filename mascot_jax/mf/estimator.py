@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.metrics import ErrorTotals
-from mascot_jax.engine.devices import execution_of, serving_device, serving_on
+from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
@@ -425,7 +425,7 @@ class MatrixFactorization:
         if self._user_table.kind == INTEGER and names.dtype == object:  # from a list
             names = np.array(names.tolist())
         chosen = known_ids(self._item_table, candidates, "item")
-        with self._on_device():
+        with serving_on(batch_device(self.model_.settings, self._run().backend, len(queries))):
             found = recommend(
                 self.model_,
                 self._ranking,

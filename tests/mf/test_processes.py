@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
+from mascot_jax.engine import devices
 from mascot_jax.errors import BackendError
 from tests.conftest import IN_CHECKOUT
 from tests.support.documents import planted
@@ -175,6 +176,13 @@ def test_a_preforking_server_answers(server, model):
 @PRELOADED
 def test_a_preforking_server_answers_thousands(server, model):
     check_answers(server, model, 10_000)
+
+
+def test_many_users_get_the_lists_of_each(model, monkeypatch):
+    """By JAX, where it works."""
+    each = [model.recommend(user, n=3).items.tolist() for user in model.user_ids_.tolist()]
+    monkeypatch.setattr(devices, "MANY", 10)
+    assert model.recommend(model.user_ids_, n=3).items.reshape(-1, 3).tolist() == each
 
 
 def save_often(model, path, failures):
