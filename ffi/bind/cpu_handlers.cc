@@ -49,8 +49,8 @@ Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& 
   const Tables decoded = decode_tables(tables, row, side);
   const Side result = {decoded.by_storage, decode_groups(groups, side, lookup)};
   const int64_t rows = result.groups.end(result.groups.size() - 1);
-  require(decoded.rows >= rows,
-          name + ": a table must have a row for each of the groups' (" + std::to_string(rows) + ")");
+  require(decoded.rows >= rows, name + ": a table must have a row for each of the groups' (" +
+                                    std::to_string(rows) + ")");
   for (int64_t g = 0; g < result.groups.size(); ++g) {
     require(result.tables[static_cast<size_t>(result.groups.storage(g))].data != nullptr,
             name + ": group " + std::to_string(g) + " is in a storage that has no table");
@@ -128,12 +128,9 @@ void require_ranges(const U32& starts, int64_t ranges, const Side& side, const c
 
 Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& begin,
                      const U32& counters, bool conflict_free, const mascot::Epoch& work) {
-  const Strata strata = {user_ranges.typed_data(),
-                         item_ranges.typed_data(),
-                         begin.typed_data(),
-                         counters.typed_data()[kUserRanges],
-                         counters.typed_data()[kItemRanges],
-                         conflict_free};
+  const Strata strata = {
+      user_ranges.typed_data(),           item_ranges.typed_data(),           begin.typed_data(),
+      counters.typed_data()[kUserRanges], counters.typed_data()[kItemRanges], conflict_free};
   require_ranges(user_ranges, strata.user_ranges, work.users, "users");
   require_ranges(item_ranges, strata.item_ranges, work.items, "items");
   const int64_t blocks = strata.blocks();

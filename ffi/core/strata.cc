@@ -10,8 +10,8 @@
 namespace mascot {
 namespace {
 
-// Tries before a waiting thread sleeps. A block takes microseconds, so the wait is short unless there
-// are more threads than cores: then whoever is waited for may need this one's core at once.
+// Tries before a waiting thread sleeps. A block takes microseconds, so the wait is short unless
+// there are more threads than cores: then whoever is waited for may need this one's core at once.
 constexpr int kSpins = 4000;
 
 int spins_for(int threads) {
@@ -87,7 +87,9 @@ void Progress::wait_for(uint32_t blocks, int spins) {
 void Progress::finish(uint32_t blocks) {
   done_.store(blocks);
   if (sleepers_.load() == 0) return;
-  { const std::lock_guard<std::mutex> lock(mutex_); }  // not between its look and its sleep
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+  }  // not between its look and its sleep
   changed_.notify_all();
 }
 

@@ -35,8 +35,8 @@ struct Turn {
   uint32_t item_turn;
 };
 
-// Every block that has ratings once, in rounds that share no range: each range of the shorter side meets another of
-// the longer one in each. Which meet when is drawn anew for every epoch.
+// Every block that has ratings once, in rounds that share no range: each range of the shorter side
+// meets another of the longer one in each. Which meet when is drawn anew for every epoch.
 std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoch);
 
 // How many blocks of a range are done; cache lines of its own. Who waits for a range sleeps on it:
