@@ -10,7 +10,9 @@ NATIVE := $(shell find ffi -type f -not -path '*/__pycache__/*') CMakeLists.txt 
 
 .PHONY: repro check-lock test hardening hardening-short aarch64 wheel-test wheels docs lint format clean
 
+# A downloaded archive of the sources has no .git, which DVC looks for unless it is told not to.
 repro: $(VENV)/.pipeline
+	[ -e .git ] || dvc config --local core.no_scm true
 	dvc repro
 	dvc metrics show
 

@@ -20,7 +20,7 @@ from benchmarks.harness.timing import in_turn, timed
 from benchmarks.harness.variants import DEFAULT, SETTINGS, Epoch, Maker
 from benchmarks.harness.workload import MOST_RATINGS, make_workload
 from mascot_jax.data.synthetic.generator import SHAPES
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
 from pipeline.common.hardware import describe_hardware
 

@@ -35,7 +35,7 @@ from benchmarks.harness.variants import (
 )
 from benchmarks.harness.workload import MOST_RATINGS, make_workload
 from mascot_jax.data.synthetic.generator import SHAPES
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.methods.switching import measures
 from pipeline.common.hardware import describe_hardware

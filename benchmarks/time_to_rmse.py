@@ -24,7 +24,7 @@ from benchmarks.harness.peers import CURVES, installed
 from benchmarks.harness.program import make_parser, write_result
 from benchmarks.harness.targets import Target, exit_if_missed
 from benchmarks.harness.timing import in_turn
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainPlan, TrainSettings, validate
 from mascot_jax.training.loop import train_state

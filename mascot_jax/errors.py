@@ -53,5 +53,9 @@ class UnsavableIdsWarning(UserWarning):
     """Ids are Python objects that no file can hold: the model can be used, but not saved."""
 
 
+class PathError(MascotError, ValueError):
+    """A path cannot be that of a local file: it is a URL, or of a user that does not exist."""
+
+
 class SaveError(MascotError, OSError):
     """A file cannot be written; an existing file is unchanged."""

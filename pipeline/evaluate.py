@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-
 from mascot_jax.data.store import FoldRatings, read_fold
-from mascot_jax.engine.devices import device_for_use, execution_of
+from mascot_jax.engine.devices import computing_on, device_for_use, execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.tables import to_device
 from mascot_jax.mf.model import Model
@@ -21,7 +19,7 @@ from pipeline.common.stage import run_fold_stage
 def evaluate(params: Params, fold: int) -> None:
     """Score the fold's model on the fold's test ratings."""
     model = load_model(paths.model(fold))
-    with jax.default_device(device_for_use(model.settings, params.run.backend)):
+    with computing_on(device_for_use(model.settings, params.run.backend)):
         scores = _scores(
             model,
             read_fold(paths.SPLIT, fold),

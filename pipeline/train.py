@@ -11,12 +11,11 @@ import resource
 import signal
 import sys
 
-import jax
 import polars as pl
 from tqdm import tqdm
 
 from mascot_jax.data.store import count_training_ratings, read_fold
-from mascot_jax.engine.devices import choose_device, execution_of
+from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import CheckpointError
@@ -41,7 +40,7 @@ from pipeline.epoch_log import EpochLog
 def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging the error on that fold after each epoch."""
     device = choose_device(backend_for(params.train, params.run))
-    with jax.default_device(device):
+    with computing_on(device):
         problem = _read(fold)
         plan = params.train.plan(device.platform, few_ratings=problem.few_ratings)
         execution = execution_of(plan, params.run)

@@ -32,6 +32,10 @@ ROUNDS = 5
 KERNEL = "kernel"
 
 
+def _nothing() -> None:
+    """Begin a step that needs no state."""
+
+
 def measure_limits(library: Library, device: jax.Device) -> dict[str, float]:
     """Return bytes a second of each limit of L2, and instructions of warps a second."""
     with jax.default_device(device):
@@ -42,7 +46,7 @@ def measure_limits(library: Library, device: jax.Device) -> dict[str, float]:
         def step(_: None) -> None:
             done[limit] = library.run_limit(limit, buffer, TURNS[limit])
 
-        return Variant(limit, None, step)
+        return Variant(limit, _nothing, step)
 
     timings = time_rounds(list(map(step_of, LIMITS)), ROUNDS)
     return {limit: done[limit] / timings.median(limit) for limit in LIMITS}
@@ -63,7 +67,7 @@ def compare_ways(
         def step(_: None) -> None:
             grids[way] = library.run_way(problem, way)
 
-        return Variant(way.name, None, step)
+        return Variant(way.name, _nothing, step)
 
     native = [step_of(way) for way in (*MOVES, *UPDATES)]
     timings = time_rounds([make.epoch(KERNEL, method), *native], ROUNDS)

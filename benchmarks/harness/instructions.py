@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.storage import STORAGES

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.traffic import Traffic, relative_bytes

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.harness.timing import Variant
 from mascot_jax.base.arrays import parts
 from mascot_jax.engine import kernels
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import TrainState

@@ -25,16 +25,22 @@ int decode_threads(const ExecutionAttribute& execution) {
   return execution.threads;
 }
 
+// Groups without rows, which make buffers longer, are left out.
 Groups decode_groups(const GroupBuffers& buffers, const char* side, Lookup lookup) {
   const int64_t groups = decode_group_count(buffers, side);
   const std::string name = side;
   const uint32_t* starts = buffers.starts.typed_data();
   require(starts[0] == 0, name + ": the first group must start at row 0");
-  for (int64_t g = 0; g < groups; ++g) {
+  const int64_t used = std::lower_bound(starts, starts + groups, starts[groups]) - starts;
+  require(used > 0, name + ": there must be a group with rows");
+  for (int64_t g = 0; g < used; ++g) {
     require(starts[g] < starts[g + 1], name + ": group starts must rise");
     require(buffers.codes.typed_data()[g] < kStorages, name + ": unknown storage code");
   }
-  return Groups(starts, buffers.codes.typed_data(), groups, lookup);
+  require(std::all_of(starts + used, starts + groups,
+                      [&](uint32_t start) { return start == starts[groups]; }),
+          name + ": groups without rows must be the last");
+  return Groups(starts, buffers.codes.typed_data(), used, lookup);
 }
 
 Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
@@ -43,8 +49,8 @@ Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& 
   const Tables decoded = decode_tables(tables, row, side);
   const Side result = {decoded.by_storage, decode_groups(groups, side, lookup)};
   const int64_t rows = result.groups.end(result.groups.size() - 1);
-  require(decoded.rows == rows,
-          name + ": a table must have as many rows as the groups (" + std::to_string(rows) + ")");
+  require(decoded.rows >= rows, name + ": a table must have a row for each of the groups' (" +
+                                    std::to_string(rows) + ")");
   for (int64_t g = 0; g < result.groups.size(); ++g) {
     require(result.tables[static_cast<size_t>(result.groups.storage(g))].data != nullptr,
             name + ": group " + std::to_string(g) + " is in a storage that has no table");
@@ -57,6 +63,15 @@ ffi::Error allocate(ffi::Result<ffi::AnyBuffer> table) {
   return ffi::Error::Success();
 }
 
+// The ratings that buffers with so many places hold.
+int64_t decode_count(const U32& counters, int64_t places) {
+  const uint32_t* counter = counters.typed_data();
+  const auto count =
+      static_cast<int64_t>(uint64_t{counter[kRatingsHigh]} << 32 | counter[kRatingsLow]);
+  require(count >= 0 && count <= places, "there are fewer places than ratings");
+  return count;
+}
+
 // What epoch and stream share. tables: those of the users, then those of the items.
 mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& ratings,
                            const GroupBuffers& user_groups, const GroupBuffers& item_groups,
@@ -65,7 +80,8 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
                            const ExecutionAttribute& execution, Rounding rounding,
                            Arithmetic arithmetic) {
   require_block_size(block_size);
-  const Ratings data = decode_ratings(users, items, ratings, rates, counters);
+  Ratings data = decode_ratings(users, items, ratings, rates, counters);
+  data.count = decode_count(counters, data.count);
   const float* rate = rates.typed_data();
   require(rate[3] >= 0 && rate[3] <= 1, "the sample ratio must lie in [0, 1]");
   const auto tables = static_cast<int64_t>(rets.size());
@@ -78,8 +94,8 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
           block_size,
           decode_threads(execution),
           {rate[0], rate[1], rate[2]},
-          counters.typed_data()[0],
-          counters.typed_data()[1],
+          counters.typed_data()[kSeed],
+          counters.typed_data()[kEpochNumber],
           rate[3],
           rounding,
           {arithmetic, rate[4]}};
@@ -100,39 +116,43 @@ void require_computable(const mascot::Epoch& work) {
           "the word length must lie between 2 and 32 bits");
 }
 
-// Checks the ranges of one side, which tile its rows; returns their number, 0 where there are none.
-int64_t decode_ranges(const U32& starts, const Side& side, const char* name) {
-  const auto ranges = static_cast<int64_t>(starts.element_count()) - 1;
-  if (ranges < 0) return 0;
+// Checks the ranges of one side, which tile its rows.
+void require_ranges(const U32& starts, int64_t ranges, const Side& side, const char* name) {
+  require(ranges > 0 && ranges < static_cast<int64_t>(starts.element_count()),
+          std::string(name) + ": there must be ranges, and a start more");
   const uint32_t* start = starts.typed_data();
   const int64_t rows = side.groups.end(side.groups.size() - 1);
   require(start[0] == 0 && start[ranges] == rows && std::is_sorted(start, start + ranges + 1),
           std::string(name) + ": ranges must tile the rows");
-  return ranges;
 }
 
 Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& begin,
-                     bool conflict_free, const mascot::Epoch& work) {
-  const Strata strata = {user_ranges.typed_data(),
-                         item_ranges.typed_data(),
-                         begin.typed_data(),
-                         decode_ranges(user_ranges, work.users, "users"),
-                         decode_ranges(item_ranges, work.items, "items"),
-                         conflict_free};
+                     const U32& counters, bool conflict_free, const mascot::Epoch& work) {
+  const Strata strata = {
+      user_ranges.typed_data(),           item_ranges.typed_data(),           begin.typed_data(),
+      counters.typed_data()[kUserRanges], counters.typed_data()[kItemRanges], conflict_free};
+  require_ranges(user_ranges, strata.user_ranges, work.users, "users");
+  require_ranges(item_ranges, strata.item_ranges, work.items, "items");
   const int64_t blocks = strata.blocks();
-  require(static_cast<int64_t>(begin.element_count()) == blocks,
+  require(static_cast<int64_t>(begin.element_count()) >= blocks,
           "strata must have one block for each pair of ranges");
-  require(blocks == 0 || (strata.begin[0] == 0 && strata.begin[blocks - 1] <= work.ratings.count &&
-                          std::is_sorted(strata.begin, strata.begin + blocks)),
+  require(strata.begin[0] == 0 && strata.begin[blocks - 1] <= work.ratings.count &&
+              std::is_sorted(strata.begin, strata.begin + blocks),
           "strata must tile the ratings");
   return strata;
+}
+
+// Groups without rows have sums of zero.
+void clear_sums(Sums sums, const Side& side, int64_t factors) {
+  require_sums(sums, std::max(sums->dimensions()[0], side.groups.size()), factors);
+  std::fill_n(sums->typed_data(), sums->element_count(), 0.0f);
 }
 
 void check_and_run(const Kernel& kernel, const mascot::Epoch& work, Sums user_sums,
                    Sums item_sums) {
   require_computable(work);
-  require_sums(user_sums, work.users.groups.size(), work.factors);
-  require_sums(item_sums, work.items.groups.size(), work.factors);
+  clear_sums(user_sums, work.users, work.factors);
+  clear_sums(item_sums, work.items, work.factors);
   run_epoch(kernel, work, user_sums->typed_data(), item_sums->typed_data());
 }
 
@@ -164,7 +184,7 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
         decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
                      rates, counters, tables, row, user_tables, block_size, execution,
                      decode_rounding(rounding), decode_arithmetic(arithmetic));
-    work.strata = decode_strata(user_ranges, item_ranges, strata, conflict_free, work);
+    work.strata = decode_strata(user_ranges, item_ranges, strata, counters, conflict_free, work);
     check_and_run(kernel, work, user_sums, item_sums);
   });
 }
@@ -203,8 +223,9 @@ ffi::Error check_finite(U32 starts, U8 codes, ffi::RemainingArgs args, ffi::Resu
   return guarded([&] {
     const auto tables = remaining(args, 0, static_cast<int64_t>(args.size()));
     const Side side = decode_side({starts, codes}, tables, row, "check_finite");
-    require(static_cast<int64_t>(finite->element_count()) == side.groups.size(),
+    require(finite->element_count() == codes.element_count(),
             "finite must have one element per group");
+    std::fill_n(finite->typed_data(), finite->element_count(), uint8_t{1});
     mascot::check_finite(side, row.factors, decode_threads(execution), finite->typed_data());
   });
 }
@@ -240,7 +261,7 @@ void require_parts(const U32& users, const U32& items, int64_t blocks) {
   require(largest(users) + largest(items) < blocks, "parts must add up to a block there is");
 }
 
-ffi::Error lay_out(U32 users, U32 items, F32 ratings, U32 user_part, U32 item_part, U32 seed,
+ffi::Error lay_out(U32 users, U32 items, F32 ratings, U32 user_part, U32 item_part, U32 counters,
                    ffi::Result<ffi::BufferR1<ffi::U32>> new_users,
                    ffi::Result<ffi::BufferR1<ffi::U32>> new_items,
                    ffi::Result<ffi::BufferR1<ffi::F32>> new_ratings,
@@ -249,15 +270,18 @@ ffi::Error lay_out(U32 users, U32 items, F32 ratings, U32 user_part, U32 item_pa
   return guarded([&] {
     Ratings data = decode_ids(users, items);
     data.rating = ratings.typed_data();
-    for (const auto count : {ratings.element_count(), new_users->element_count(),
-                             new_items->element_count(), new_ratings->element_count()}) {
-      require(static_cast<int64_t>(count) == data.count, "columns must be equally long");
+    require(ratings.element_count() == users.element_count(), "columns must be equally long");
+    require(counters.element_count() == 3, "counters must be seed, ratings and blocks");
+    const uint32_t seed = counters.typed_data()[0];
+    data.count = counters.typed_data()[1];
+    for (const auto places : {ratings.element_count(), new_users->element_count(),
+                              new_items->element_count(), new_ratings->element_count()}) {
+      require(static_cast<int64_t>(places) >= data.count, "there are fewer places than ratings");
     }
-    require(data.count <= UINT32_MAX,
-            "there must be fewer than 2^32 ratings: their places are 32-bit");
-    const auto blocks = static_cast<int64_t>(begin->element_count());
+    const int64_t blocks = counters.typed_data()[2];
+    require(blocks <= static_cast<int64_t>(begin->element_count()),
+            "there are fewer places than blocks");
     require_parts(user_part, item_part, blocks);
-    require(seed.element_count() == 1, "seed must be one number");
     require(longest_run >= 0 && least_sweeps > 1 && threads > 0,
             "longest_run must be at least 0, least_sweeps 2, threads 1");
     for (void* column :
@@ -265,7 +289,7 @@ ffi::Error lay_out(U32 users, U32 items, F32 ratings, U32 user_part, U32 item_pa
       advise_huge_pages(column, data.count * 4);
     }
     mascot::lay_out({data, user_part.typed_data(), item_part.typed_data(), blocks, longest_run,
-                     least_sweeps, seed.typed_data()[0], threads},
+                     least_sweeps, seed, threads},
                     {new_users->typed_data(), new_items->typed_data(), new_ratings->typed_data()},
                     begin->typed_data());
   });

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bind/direct.h"
 #include "bind/module.h"
 #include "core/epoch.h"
 
@@ -35,6 +36,7 @@ NB_MODULE(_cpu, module) {
   module.def("build_info", &build_info,
              "Compiler, hash of the sources, FFI API version, and the instruction sets that this "
              "CPU supports, best first.");
+  define_direct(module);
 }
 
 }  // namespace mascot::bind

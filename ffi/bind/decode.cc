@@ -118,8 +118,8 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                        const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
                        const ffi::Buffer<ffi::U32>& counters) {
-  require(rates.element_count() == 5 && counters.element_count() == 2,
-          "rates must hold 5 values and counters 2");
+  require(rates.element_count() == 5 && counters.element_count() == kCounters,
+          "rates must hold 5 values and counters " + std::to_string(kCounters));
   Ratings data = decode_ids(users, items);
   require(static_cast<int64_t>(ratings.element_count()) == data.count,
           "ratings must be as many as users");

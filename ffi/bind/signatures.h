@@ -39,6 +39,18 @@ XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(mascot::bind::ExecutionAttribute,
 
 namespace mascot::bind {
 
+// Where each of an epoch's counters is. Buffers may be longer than what they hold, so that one
+// compiled program serves many sizes: the CPU reads these sizes; a GPU is given exact buffers.
+enum Counter : size_t {
+  kSeed,
+  kEpochNumber,
+  kRatingsLow,  // 32 bits each
+  kRatingsHigh,
+  kUserRanges,
+  kItemRanges,
+  kCounters,
+};
+
 using U32 = ffi::Buffer<ffi::U32>;
 using U8 = ffi::Buffer<ffi::U8>;
 using F32 = ffi::Buffer<ffi::F32>;
@@ -51,16 +63,16 @@ inline auto allocate_signature() {
 
 inline auto lay_out_signature() {
   return ffi::Ffi::Bind()
-      .Arg<U32>()                      // users [n]
-      .Arg<U32>()                      // items [n]
-      .Arg<F32>()                      // ratings [n]
+      .Arg<U32>()                      // users [n or more]
+      .Arg<U32>()                      // items [n or more]
+      .Arg<F32>()                      // ratings [n or more]
       .Arg<U32>()                      // user_part [user rows]
       .Arg<U32>()                      // item_part [item rows]
-      .Arg<U32>()                      // seed
-      .Ret<ffi::BufferR1<ffi::U32>>()  // users [n]
-      .Ret<ffi::BufferR1<ffi::U32>>()  // items [n]
-      .Ret<ffi::BufferR1<ffi::F32>>()  // ratings [n]
-      .Ret<ffi::BufferR1<ffi::U32>>()  // begin [blocks]
+      .Arg<U32>()                      // seed, n, blocks
+      .Ret<ffi::BufferR1<ffi::U32>>()  // users [n or more]
+      .Ret<ffi::BufferR1<ffi::U32>>()  // items [n or more]
+      .Ret<ffi::BufferR1<ffi::F32>>()  // ratings [n or more]
+      .Ret<ffi::BufferR1<ffi::U32>>()  // begin [blocks or more]
       .Attr<int64_t>("longest_run")
       .Attr<int64_t>("least_sweeps")
       .Attr<int32_t>("threads");
@@ -77,7 +89,7 @@ inline auto pass_operands() {
       .Arg<U32>()   // item_starts [item groups + 1]
       .Arg<U8>()    // item_codes [item groups]
       .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
-      .Arg<U32>();  // counters: seed, epoch
+      .Arg<U32>();  // counters: Counter
 }
 
 // What an epoch has behind its operands.

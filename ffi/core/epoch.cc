@@ -189,7 +189,7 @@ SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
         sums_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups, epoch.factors);
   }
   const Blocks blocks(epoch);
-  Schedule schedule(strata, epoch.seed, epoch.number);
+  Schedule schedule(strata, epoch.seed, epoch.number, threads);
   run_threads(threads, [&](int thread) {
     Task task = common;
     task.scratch = &scratch[thread];

@@ -10,9 +10,13 @@
 namespace mascot {
 namespace {
 
-// Tries before a waiting thread lets others run. A block takes microseconds, so the wait is short
-// unless there are more threads than cores: then whoever is waited for may need this one's core.
+// Tries before a waiting thread sleeps. A block takes microseconds, so the wait is short unless
+// there are more threads than cores: then whoever is waited for may need this one's core at once.
 constexpr int kSpins = 4000;
+
+int spins_for(int threads) {
+  return threads > static_cast<int>(std::thread::hardware_concurrency()) ? 0 : kSpins;
+}
 
 void pause() {
 #if defined(__x86_64__)
@@ -24,38 +28,71 @@ void pause() {
 
 }  // namespace
 
+namespace {
+
+// All of a permutation of so many numbers.
+std::vector<uint32_t> drawn(uint64_t key, uint64_t count) {
+  const Permutation permutation(key, count);
+  std::vector<uint32_t> order(count);
+  for (uint64_t i = 0; i < count; ++i) order[i] = static_cast<uint32_t>(permutation(i));
+  return order;
+}
+
+// Where it is known at a glance: an update of a few ratings has thousands of empty blocks.
+bool empty(const Strata& strata, int64_t block) {
+  return strata.begin != nullptr && block + 1 < strata.blocks() &&
+         strata.begin[block] == strata.begin[block + 1];
+}
+
+}  // namespace
+
 std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoch) {
   const auto user_ranges = static_cast<uint64_t>(strata.user_ranges);
   const auto item_ranges = static_cast<uint64_t>(strata.item_ranges);
   const bool fewer_users = user_ranges <= item_ranges;
   const uint64_t fewer = std::min(user_ranges, item_ranges);
   const uint64_t more = std::max(user_ranges, item_ranges);
-  const Permutation short_side(stream_key(seed, epoch, Stream::kShortSide), fewer);
-  const Permutation long_side(stream_key(seed, epoch, Stream::kLongSide), more);
-  const Permutation rounds(stream_key(seed, epoch, Stream::kRounds), more);
+  const auto short_side = drawn(stream_key(seed, epoch, Stream::kShortSide), fewer);
+  const auto long_side = drawn(stream_key(seed, epoch, Stream::kLongSide), more);
+  const auto rounds = drawn(stream_key(seed, epoch, Stream::kRounds), more);
   std::vector<uint32_t> users_done(user_ranges), items_done(item_ranges);
   std::vector<Turn> turns;
-  turns.reserve(fewer * more);
   for (uint64_t round = 0; round < more; ++round) {
-    const uint64_t shift = rounds(round);
+    const uint64_t shift = rounds[round];
     for (uint64_t place = 0; place < fewer; ++place) {
-      const auto a = static_cast<uint32_t>(short_side(place));
-      const auto b = static_cast<uint32_t>(long_side((place + shift) % more));
+      const uint32_t a = short_side[place], b = long_side[(place + shift) % more];
       const uint32_t user = fewer_users ? a : b, item = fewer_users ? b : a;
+      if (empty(strata, user * strata.item_ranges + item)) continue;
       turns.push_back({user, item, users_done[user]++, items_done[item]++});
     }
   }
   return turns;
 }
 
-void Schedule::wait(const Progress& range, uint32_t turn) {
-  for (int spins = 0; range.done.load(std::memory_order_acquire) != turn; ++spins) {
-    if (spins < kSpins) {
-      pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+Schedule::Schedule(const Strata& strata, uint32_t seed, uint32_t epoch, int threads)
+    : spins_(spins_for(threads)),
+      turns_(epoch_turns(strata, seed, epoch)),
+      users_(strata.user_ranges),
+      items_(strata.item_ranges) {}
+
+void Progress::wait_for(uint32_t blocks, int spins) {
+  for (; done_.load(std::memory_order_acquire) != blocks && spins > 0; --spins) pause();
+  if (done_.load(std::memory_order_acquire) == blocks) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  ++sleepers_;
+  changed_.wait(lock, [&] { return done_.load() == blocks; });
+  --sleepers_;
+}
+
+// Either the sleeper is counted before this looks, or it sees what was stored here: both are
+// sequentially consistent.
+void Progress::finish(uint32_t blocks) {
+  done_.store(blocks);
+  if (sleepers_.load() == 0) return;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+  }  // not between its look and its sleep
+  changed_.notify_all();
 }
 
 }  // namespace mascot

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "core/random.h"
@@ -33,13 +35,23 @@ struct Turn {
   uint32_t item_turn;
 };
 
-// Every block once, in rounds that share no range: each range of the shorter side meets another of
-// the longer one in each. Which meet when is drawn anew for every epoch.
+// Every block that has ratings once, in rounds that share no range: each range of the shorter side
+// meets another of the longer one in each. Which meet when is drawn anew for every epoch.
 std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoch);
 
-// How many blocks of a range are done; a cache line of its own.
-struct alignas(64) Progress {
-  std::atomic<uint32_t> done = 0;
+// How many blocks of a range are done; cache lines of its own. Who waits for a range sleeps on it:
+// a thread that polls takes the core that the one it waits for needs.
+class alignas(64) Progress {
+ public:
+  // Returns once so many blocks are done.
+  void wait_for(uint32_t blocks, int spins);
+  void finish(uint32_t blocks);
+
+ private:
+  std::atomic<uint32_t> done_ = 0;
+  std::atomic<uint32_t> sleepers_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
 };
 
 // Hands out the blocks of an epoch in their order, each once its ranges have done all their earlier
@@ -47,27 +59,23 @@ struct alignas(64) Progress {
 // handed out earlier, they cannot wait for each other.
 class Schedule {
  public:
-  Schedule(const Strata& strata, uint32_t seed, uint32_t epoch)
-      : turns_(epoch_turns(strata, seed, epoch)),
-        users_(strata.user_ranges),
-        items_(strata.item_ranges) {}
+  Schedule(const Strata& strata, uint32_t seed, uint32_t epoch, int threads);
 
   // Calls work(turn) until no block is left; for each thread of a team.
   template <class Work>
   void run(const Work& work) {
     for (std::size_t at = next_++; at < turns_.size(); at = next_++) {
       const Turn& turn = turns_[at];
-      wait(users_[turn.user_range], turn.user_turn);
-      wait(items_[turn.item_range], turn.item_turn);
+      users_[turn.user_range].wait_for(turn.user_turn, spins_);
+      items_[turn.item_range].wait_for(turn.item_turn, spins_);
       work(turn);
-      users_[turn.user_range].done.store(turn.user_turn + 1, std::memory_order_release);
-      items_[turn.item_range].done.store(turn.item_turn + 1, std::memory_order_release);
+      users_[turn.user_range].finish(turn.user_turn + 1);
+      items_[turn.item_range].finish(turn.item_turn + 1);
     }
   }
 
  private:
-  static void wait(const Progress& range, uint32_t turn);
-
+  int spins_;
   std::vector<Turn> turns_;
   std::vector<Progress> users_;
   std::vector<Progress> items_;

@@ -1,5 +1,8 @@
 from typing import TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 class BuildInfo(TypedDict):
     compiler: str
     source_hash: str
@@ -8,3 +11,27 @@ class BuildInfo(TypedDict):
 
 def registrations() -> dict[str, object]: ...
 def build_info() -> BuildInfo: ...
+
+class Predictor:
+    def __init__(
+        self,
+        user_starts: NDArray[np.uint32],
+        user_groups: NDArray[np.uint8],
+        user_tables: list[NDArray[np.uint8]],
+        user_codes: list[int],
+        item_starts: NDArray[np.uint32],
+        item_groups: NDArray[np.uint8],
+        item_tables: list[NDArray[np.uint8]],
+        item_codes: list[int],
+        factors: int,
+        scale_block: int,
+        instruction_set: str,
+    ) -> None: ...
+    def predict(
+        self,
+        users: NDArray[np.uint32],
+        items: NDArray[np.uint32],
+        out: NDArray[np.float32],
+        block_size: int,
+        threads: int,
+    ) -> None: ...

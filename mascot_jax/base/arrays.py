@@ -6,6 +6,7 @@ that is more than the ratings themselves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -103,11 +104,17 @@ def _sort_by_digit(
         place[digit[first]] += lengths
 
 
+def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return zeros at an aligned address; pages that are never written cost no memory."""
+    size = math.prod(shape) * dtype.itemsize
+    bytes_ = np.zeros(size + ALIGNMENT, dtype=np.uint8)
+    start = -bytes_.ctypes.data % ALIGNMENT
+    return bytes_[start : start + size].view(dtype).reshape(shape)
+
+
 def gather(values: NDArray[Any], order: NDArray[np.integer[Any]]) -> NDArray[Any]:
     """Return ``values[order]`` in aligned memory, which JAX uses without a copy."""
-    bytes_ = np.empty(len(order) * values.itemsize + ALIGNMENT, dtype=np.uint8)
-    start = -bytes_.ctypes.data % ALIGNMENT
-    result = bytes_[start : start + len(order) * values.itemsize].view(values.dtype)
+    result = aligned_zeros((len(order),), values.dtype)
     for part in parts(len(order)):
         result[part] = values[order[part]]
     return result

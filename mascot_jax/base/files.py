@@ -1,8 +1,13 @@
-"""Write files atomically: readers see the old file or the complete new one."""
+"""Paths as users give them, and files written atomically: old, or complete and new.
+
+A path is of this machine, ``~`` is the home folder, and whatever is written makes its folders.
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import os
 import re
 import shutil
@@ -12,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from mascot_jax.errors import SaveError
+from mascot_jax.errors import PathError, SaveError
 
 _FULL: Final = {
     errno.ENOSPC: "free some space there",
@@ -23,26 +28,50 @@ _REFUSED: Final = {
     errno.EROFS: "choose another place",
     errno.EACCES: "allow writing there, or choose another place",
     errno.EPERM: "allow writing there, or choose another place",
-    errno.ENOENT: "make its folder first",
     errno.ENOTDIR: "its folder is a file: choose another place",
+    errno.EEXIST: "its folder is a file: choose another place",
     errno.EINVAL: "choose another name",
     errno.EISDIR: "name a file in it",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path with ``~`` and ``~user`` replaced by the home folder.
+
+    Raises
+    ------
+    PathError
+        If it is a URL, or there is no such user.
+    """
+    text = os.fspath(path)
+    if _URL.match(text):
+        raise PathError(
+            f"{text}: a URL, where a path of this machine is needed: copy the file, or open it "
+            "with fsspec and hand over the file object"
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise PathError(f"{text}: there is no such home folder: write the whole path") from error
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path; rename it to ``path`` if the block succeeds.
 
-    The temporary file is in a hidden folder of fixed name beside ``path``. A killed process leaves
-    at most this folder, which holds all the writer's files; the next write of ``path`` removes it.
-    A path must have one writer at a time.
+    The temporary file is in a hidden folder beside ``path``, which the writer has locked. A killed
+    process leaves at most this folder; the next write of ``path`` removes it. Of several processes
+    that write a path at a time, the last one's file stays.
 
     Parameters
     ----------
     path
-        The file to write or replace; its folder must exist. A link is replaced, not followed.
+        The file to write or replace; its folder is made if there is none. A link is replaced, not
+        followed.
 
     Yields
     ------
@@ -52,17 +81,18 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     SaveError
-        The disk is full, or the folder is missing or not writable; the message names path, cause
-        and remedy. ``path`` is unchanged, as after any other error of the block.
+        The disk is full, or the folder is not writable; the message names path, cause and remedy.
+        ``path`` is unchanged, as after any other error of the block.
+    PathError
+        As in ``local_path``.
     """
     path = _file_path(path)
-    folder = _workplace(path)
-    temporary = folder / path.name
-    try:
+    with saving(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+    with _workplace(path) as folder:
+        temporary = folder / path.name
         with saving(path):
-            if folder.exists():
-                shutil.rmtree(folder)
-            folder.mkdir()
             temporary.touch()
             mode = temporary.stat().st_mode
         try:
@@ -78,14 +108,55 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.chmod(mode)
             _flush(temporary)
             temporary.replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     with saving(path):
         _flush(path.parent)
 
 
+@contextmanager
+def _workplace(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``path``, locked so that others do not take it for abandoned."""
+    handle, folder = None, None
+    try:
+        with saving(path):
+            while handle is None:
+                folder = Path(tempfile.mkdtemp(".tmp", f".{path.name}.", path.parent))
+                handle = _lock(folder)  # None: taken for abandoned before it was locked
+        assert folder is not None
+        yield folder
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder and return its handle; None if another process has it, or has removed it."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.exists():
+            return handle
+    except BlockingIOError:
+        pass
+    os.close(handle)
+    return None
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed writers of ``path`` have left: folders that nobody has locked."""
+    for name in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        handle = _lock(name)
+        if handle is not None:
+            shutil.rmtree(name, ignore_errors=True)
+            os.close(handle)
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Check that ``path`` can be written, before hours of work.
+    """Check that ``path`` can be written, before hours of work; make its folder.
 
     Raises
     ------
@@ -94,24 +165,21 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     path = _file_path(path)
     with saving(path):
-        _workplace(path).exists()  # raises if the name is too long
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".{path.name}.12345678.tmp").exists()  # raises if the name is too long
         with tempfile.TemporaryFile(dir=path.parent):
             pass
 
 
 def _file_path(path: str | os.PathLike[str]) -> Path:
     """Return ``path``, or raise a SaveError if it cannot become an ordinary file."""
-    found = Path(path)
+    found = local_path(path)
     with saving(found):
         if not found.name or found.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if found.exists() and not found.is_file():  # a device, which would be replaced, too
             raise OSError(errno.EINVAL, "it is no ordinary file")
     return found
-
-
-def _workplace(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
 
 
 @contextmanager

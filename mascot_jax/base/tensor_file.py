@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 
-from mascot_jax.base.files import atomic_write
+from mascot_jax.base.files import atomic_write, local_path
 from mascot_jax.base.json_text import parse_json
 from mascot_jax.errors import MascotError, printable
 
@@ -39,15 +41,18 @@ class Format(NamedTuple):
     """Oldest format version that can be read."""
 
 
-def write_tensors(
-    path: str | os.PathLike[str], form: Format, tensors: Tensors, facts: Mapping[str, Any]
-) -> str:
+Place = str | os.PathLike[str] | BinaryIO
+"""Where a file is: its path, or an open binary file."""
+
+
+def write_tensors(path: Place, form: Format, tensors: Tensors, facts: Mapping[str, Any]) -> str:
     """Write a file atomically; equal contents give equal bytes.
 
     Parameters
     ----------
     path
-        The file; its folder must exist.
+        The file, whose folder is made if there is none; or an open file, which is written to
+        where it stands, and so not atomically.
     form
         The kind of file.
     tensors
@@ -72,12 +77,16 @@ def write_tensors(
         "library_version": _VERSION,
     }
     metadata["sha256"] = digest = _digest(tensors, metadata)
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {form.key: json.dumps(metadata, sort_keys=True)})
+    about = {form.key: json.dumps(metadata, sort_keys=True)}
+    if isinstance(path, str | os.PathLike):
+        with atomic_write(path) as temporary:
+            save_file(tensors, temporary, about)
+    else:
+        path.write(save(tensors, about))
     return digest
 
 
-def read_tensors(path: str | os.PathLike[str], form: Format) -> tuple[Tensors, dict[str, Any]]:
+def read_tensors(path: Place, form: Format) -> tuple[Tensors, dict[str, Any]]:
     """Read the arrays and the facts of a file; the facts include the versions.
 
     Raises
@@ -118,10 +127,16 @@ def stated_facts(path: str | os.PathLike[str], form: Format) -> dict[str, Any]:
 
 
 def _read(
-    path: str | os.PathLike[str], form: Format, *, with_tensors: bool = True
+    path: Place, form: Format, *, with_tensors: bool = True
 ) -> tuple[Tensors, dict[str, Any]]:
+    if not isinstance(path, str | os.PathLike):
+        with tempfile.NamedTemporaryFile() as copy:
+            shutil.copyfileobj(path, copy)
+            copy.flush()
+            return _read(copy.name, form, with_tensors=with_tensors)
+    place = local_path(path)
     try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
+        with safe_open(place, framework="numpy") as file:
             text = (file.metadata() or {}).get(form.key)
             names = file.keys() if with_tensors else ()
             tensors = {name: file.get_tensor(name) for name in names}

@@ -122,10 +122,9 @@ def _cuda() -> Check:
 
 def _training() -> Check:
     """Train a model on four ratings, to test kernels and JAX together."""
-    import jax
     import numpy as np
 
-    from mascot_jax.engine.devices import choose_device
+    from mascot_jax.engine.devices import choose_device, computing_on
     from mascot_jax.engine.kernels import Execution
     from mascot_jax.settings import TrainSettings
     from mascot_jax.tables.groups import regroup
@@ -136,13 +135,13 @@ def _training() -> Check:
     groups = regroup(np.array([2, 2]), 1)
     problem = make_problem((users, items, np.ones(4, np.float32)), groups, groups)
     plan = TrainSettings(factors=8, epochs=1).plan()
-    with jax.default_device(choose_device("cpu")):
+    with computing_on(choose_device("cpu")):
         state = train_state(prepare(problem, plan, Execution()), Execution())
     return Check("training", OK, f"{int(state.epoch)} epoch of a tiny model on the CPU")
 
 
 def _threads() -> Check:
-    from mascot_jax.engine.devices import usable_cores
+    from mascot_jax.engine.cores import usable_cores
 
     found = f"{usable_cores()} of {os.cpu_count() or 1} cores may be used, and are by default"
     return Check("threads", OK, found)

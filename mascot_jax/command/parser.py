@@ -12,6 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import shtab
 
+from mascot_jax.base.files import local_path
+from mascot_jax.errors import PathError
+
 DESCRIPTION: Final = """\
 Train recommender models on ratings, and use them: predict, recommend, evaluate.
 
@@ -522,7 +525,15 @@ def _columns(parser: argparse.ArgumentParser, *names: str) -> None:
 
 def _file(parser: argparse._ActionsContainer, *names: str, **settings: Any) -> None:
     """Add an argument that tab completion completes to files."""
-    parser.add_argument(*names, **settings).complete = shtab.FILE  # type: ignore[attr-defined]
+    file = parser.add_argument(*names, type=_path, **settings)
+    file.complete = shtab.FILE  # type: ignore[attr-defined]
+
+
+def _path(text: str) -> str:
+    try:
+        return str(local_path(text)) if text else text
+    except PathError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:

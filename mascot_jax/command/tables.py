@@ -131,7 +131,7 @@ def check_output(
     SaveError
         The file cannot be written.
     SettingsError
-        The suffix is not one of `suffixes`, or the folder does not exist.
+        The suffix is not one of `suffixes`.
     MissingExtraError
         A table is to be written, and polars is not installed.
     """
@@ -139,8 +139,6 @@ def check_output(
         return
     if suffixes and Path(path).suffix.lower() not in suffixes:
         raise SettingsError(f"{option}: {path!r}: must end in {', '.join(suffixes)}")
-    if not Path(path).parent.is_dir():
-        raise SettingsError(f"{option}: {path!r}: there is no folder {str(Path(path).parent)!r}")
     check_writable(path)
     if suffixes:
         _need_polars()

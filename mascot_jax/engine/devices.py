@@ -5,25 +5,22 @@ Arrays made under ``jax.default_device`` of that device are placed and computed 
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
+from typing import Any, Final
 
 import jax
 
 from mascot_jax.engine import native  # noqa: F401  reports why mascot_ffi does not load
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.process import check_process, jax_works_here
 from mascot_jax.errors import BackendError
 from mascot_jax.settings import Backend, RunSettings, TrainPlan
 
-
-def usable_cores() -> int:
-    """Return the number of CPU cores that this process may run on, the default thread count.
-
-    Where the system does not tell, as macOS does not, these are all cores.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+MANY: Final = 512
+"""Queries for which a dispatch to JAX, and a program of a tenth of a second, pay."""
 
 
 def execution_of(plan: TrainPlan, run: RunSettings) -> Execution:
@@ -40,6 +37,64 @@ def device_for_use(plan: TrainPlan, backend: Backend = "auto") -> jax.Device:
     return choose_device("cpu" if plan.beyond_cuda or backend == "cpu" else "auto")
 
 
+def serving_device(plan: TrainPlan, backend: Backend = "auto") -> jax.Device | None:
+    """Return the GPU on which to use a model that this plan trained; None for the CPU without JAX.
+
+    Where JAX does not work, as in a forked child, it is the CPU.
+    """
+    if plan.beyond_cuda or backend == "cpu" or not jax_works_here() or not _has_gpu():
+        return None
+    device = device_for_use(plan, backend)
+    return None if device.platform == "cpu" else device
+
+
+def batch_device(plan: TrainPlan, backend: Backend, queries: int) -> jax.Device | None:
+    """Return the device on which to rank items for so many queries, as ``serving_device`` does.
+
+    For many, JAX on the CPU takes half the time of NumPy.
+    """
+    device = serving_device(plan, backend)
+    if device is None and queries >= MANY and jax_works_here():
+        return jax.local_devices(backend="cpu")[0]
+    return device
+
+
+@cache
+def _has_gpu() -> bool:
+    """Return whether the native module finds a GPU: JAX, which takes a second, need not look."""
+    import mascot_ffi  # ``native`` has checked that it loads
+
+    return bool(_usable(mascot_ffi.probe_cuda() or {"devices": []}))
+
+
+@contextmanager
+def computing_on(device: jax.Device) -> Iterator[None]:
+    """Place and compute arrays on a device, whatever the flags of the program around it.
+
+    Some of JAX's flags would change results, or refuse what is meant: NaN stands for a group that
+    has not been measured, infinity for an item that is left out. They act on this thread only.
+    """
+    with ExitStack() as stack:
+        for setting in (
+            jax.default_device(device),
+            jax.threefry_partitionable(True),
+            jax.debug_nans(False),
+            jax.debug_infs(False),
+            jax.debug_key_reuse(False),
+            jax.transfer_guard("allow"),
+        ):
+            stack.enter_context(setting)
+        yield
+
+
+def serving_on(device: jax.Device | None) -> AbstractContextManager[None]:
+    """Use a model on a device; None: on the CPU without JAX, whatever the program's default is."""
+    if device is not None:
+        return computing_on(device)
+    context: AbstractContextManager[None] = jax.default_device(None)
+    return context
+
+
 def choose_device(backend: Backend) -> jax.Device:
     """Return the device for a back end.
 
@@ -52,8 +107,10 @@ def choose_device(backend: Backend) -> jax.Device:
     Raises
     ------
     BackendError
-        If ``cuda`` cannot be used; the message says what is missing and how to get it.
+        If ``cuda`` cannot be used; the message says what is missing and how to get it. Or if JAX
+        cannot be used at all (``engine.process``).
     """
+    check_process()
     if backend != "cpu":
         import mascot_ffi  # ``native`` has checked that it loads
 

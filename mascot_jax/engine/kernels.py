@@ -69,7 +69,9 @@ def block_size(count: int) -> int:
     return min(max(1 << (wanted.bit_length() - 1), 256), LARGEST_BLOCK)
 
 
-@partial(jax.jit, static_argnames=("blocks", "longest_run", "least_sweeps", "threads"))
+@partial(
+    jax.jit, static_argnames=("places", "block_places", "longest_run", "least_sweeps", "threads")
+)
 def lay_out(
     users: jax.Array,
     items: jax.Array,
@@ -78,7 +80,10 @@ def lay_out(
     item_part: ArrayLike,
     seed: ArrayLike,
     *,
-    blocks: int,
+    count: ArrayLike,
+    blocks: ArrayLike,
+    places: int,
+    block_places: int,
     longest_run: int,
     least_sweeps: int,
     threads: int,
@@ -88,14 +93,21 @@ def lay_out(
     Parameters
     ----------
     users, items, ratings
-        uint32, uint32 and float32 ``(n,)``: rows, already checked to be in range, and ratings.
+        uint32, uint32 and float32, of ``count`` entries or more: rows, already checked to be in
+        range, and ratings.
     user_part, item_part
         uint32 ``(rows,)`` of each side: a rating's block is its user's part plus its item's.
         Ratings of a block keep their order, except for runs.
     seed
         uint32 ``()``: decides where each user's runs begin.
+    count
+        uint32 ``()``: number of ratings.
     blocks
-        Number of blocks; greater than the sum of any two parts.
+        uint32 ``()``: number of blocks; greater than the sum of any two parts.
+    places
+        Size of the resulting columns, at least ``count``.
+    block_places
+        Size of the result ``begin``, at least ``blocks``.
     longest_run
         Most ratings in a run; 0: no runs.
     least_sweeps
@@ -107,10 +119,12 @@ def lay_out(
     Returns
     -------
     users, items, ratings, begin
-        The ratings in the new order, and uint32 ``(blocks,)``: the number of each block's first.
+        The ratings in the new order, ``(places,)``, and uint32 ``(block_places,)``: the number of
+        each block's first. The rest of the arrays has no meaning.
     """
-    count = users.shape
-    shapes = [(count, jnp.uint32), (count, jnp.uint32), (count, jnp.float32), ((blocks,), "uint32")]
+    size = (places,)
+    shapes = [(size, jnp.uint32), (size, jnp.uint32), (size, jnp.float32)]
+    shapes.append(((block_places,), jnp.uint32))
     call = jax.ffi.ffi_call("mascot_lay_out", [jax.ShapeDtypeStruct(*s) for s in shapes])
     users, items, ratings, begin = call(
         users,
@@ -118,7 +132,7 @@ def lay_out(
         ratings,
         jnp.asarray(user_part, dtype=jnp.uint32),
         jnp.asarray(item_part, dtype=jnp.uint32),
-        jnp.asarray(seed, dtype=jnp.uint32).reshape(1),
+        jnp.stack([jnp.asarray(x, dtype=jnp.uint32) for x in (seed, count, blocks)]),
         longest_run=np.int64(longest_run),
         least_sweeps=np.int64(least_sweeps),
         threads=np.int32(threads),
@@ -276,6 +290,7 @@ def _walk(
     """
     data = (ratings.users, ratings.items, ratings.ratings)
     strata = ratings.strata if target == "mascot_strata_epoch" else None
+    counters = jnp.concatenate([counters, extent(ratings)])
     operands = [*data, *_groups(users, items), rates, counters, *(strata or ())]
     arrays = [*users.stored.values(), *items.stored.values()]
     call = jax.ffi.ffi_call(
@@ -289,11 +304,24 @@ def _walk(
             *arrays,
             row=_row(users, items),
             user_tables=np.int64(len(users.stored)),
-            block_size=np.int64(block_size(len(ratings)) if strata is None else LARGEST_BLOCK),
+            block_size=np.int64(_block_size(ratings) if strata is None else LARGEST_BLOCK),
             execution=execution.attribute(),
             **attributes,
         )
     )
+
+
+def extent(ratings: Ratings) -> jax.Array:
+    """Return ``Ratings.extent``; of the arrays' own lengths if it is None."""
+    if ratings.extent is not None:
+        return ratings.extent
+    count, strata = ratings.users.shape[0], ratings.strata
+    ranges = [0, 0] if strata is None else [len(x) - 1 for x in strata[:2]]
+    return jnp.array([count & 0xFFFF_FFFF, count >> 32, *ranges], dtype=jnp.uint32)
+
+
+def _block_size(ratings: Ratings) -> int:
+    return ratings.block_size or block_size(ratings.users.shape[0])
 
 
 def _row(*tables: Table) -> dict[str, np.int64]:

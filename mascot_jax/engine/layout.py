@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mascot_jax.base.arrays import count_each
 from mascot_jax.engine import kernels
+from mascot_jax.engine.padding import LEAST_GROUPS, LEAST_RATINGS, LEAST_ROWS, pad, places
 from mascot_jax.engine.ratings import Ratings, Strata
 from mascot_jax.errors import BackendError, DataError
 from mascot_jax.settings import TrainPlan
@@ -29,6 +30,10 @@ not depend on the threads, as results would then depend on them too."""
 LONGEST_RUN: Final = 8
 """Most ratings in a run of one user. Longer runs cost accuracy (ML-1M: 0.0008 with 16, 0.002 with
 32) and save little more: with 8, a row is already read and written an eighth as often."""
+
+COPIED: Final = 1 << 20
+"""Most ratings that are copied into longer arrays to be sorted. Of more, the copies would take more
+memory than the small program that is compiled for their number."""
 
 MOST_PLACES: Final = 2**32 - 1
 """Most ratings to lay out: a rating's place in its block, and a block's first rating, have 32
@@ -73,7 +78,10 @@ def lay_out(
     """
     _check_platform(ratings.platform, plan)
     if plan.order == "shuffled" and not plan.deterministic:
-        there = ratings.users, ratings.items, ratings.ratings  # may be on the device already
+        size = places(len(ratings), LEAST_RATINGS, ratings.platform)
+        there: Any = ratings.users, ratings.items, ratings.ratings  # maybe on the device already
+        if size > len(ratings):
+            there = [pad(column, size) for column in ratings.host()]
         columns = jax.device_put(there, ratings.device)
         return _with_columns(ratings, columns, order=plan.order)
     if len(ratings) > MOST_PLACES:
@@ -94,10 +102,14 @@ def lay_out(
     columns, begin = _sort(ratings, plan, *starts, threads)
     strata = None
     if in_blocks:
-        user_ranges, item_ranges = (jnp.asarray(x.astype(np.uint32)) for x in starts)
-        strata = Strata(user_ranges, item_ranges, begin)
+        strata = Strata(_padded_starts(starts[0]), _padded_starts(starts[1]), begin)
     return _with_columns(
-        ratings, columns, strata=strata, order=plan.order, conflict_free=plan.deterministic
+        ratings,
+        columns,
+        ranges=(len(starts[0]) - 1, len(starts[1]) - 1),
+        strata=strata,
+        order=plan.order,
+        conflict_free=plan.deterministic,
     )
 
 
@@ -106,9 +118,28 @@ def is_laid_out(ratings: Ratings, plan: TrainPlan) -> bool:
     return (ratings.order, ratings.conflict_free) == (plan.order, plan.deterministic)
 
 
-def _with_columns(ratings: Ratings, columns: Sequence[jax.Array], **layout: Any) -> Ratings:
+def _with_columns(
+    ratings: Ratings,
+    columns: Sequence[jax.Array],
+    ranges: tuple[int, int] = (0, 0),
+    **layout: Any,
+) -> Ratings:
     users, items, values = columns
-    return dataclasses.replace(ratings, users=users, items=items, ratings=values, **layout)
+    count = len(ratings)
+    return dataclasses.replace(
+        ratings,
+        users=users,
+        items=items,
+        ratings=values,
+        extent=jnp.array([count & 0xFFFF_FFFF, count >> 32, *ranges], dtype=jnp.uint32),
+        block_size=kernels.block_size(count),
+        **layout,
+    )
+
+
+def _padded_starts(starts: NDArray[np.int64]) -> jax.Array:
+    fill = places(len(starts) - 1, LEAST_GROUPS) + 1 - len(starts)
+    return jnp.asarray(np.pad(starts, (0, fill), "edge").astype(np.uint32))
 
 
 def _check_platform(platform: str, plan: TrainPlan) -> None:
@@ -167,14 +198,36 @@ def _sort(
     item_ranges = len(item_starts) - 1
     blocks = (len(user_starts) - 1) * item_ranges
     host = jax.local_devices(backend="cpu")[0]
+    columns_in: Sequence[NDArray[Any]] = ratings.host()
+    size = places(len(ratings), LEAST_RATINGS, ratings.platform)
+    if len(ratings) <= COPIED:
+        columns_in = [pad(column, size) for column in columns_in]
     *columns, begin = kernels.lay_out(
-        *jax.device_put(ratings.host(), host),
-        np.repeat(np.arange(0, blocks, item_ranges, dtype=np.uint32), np.diff(user_starts)),
-        np.repeat(np.arange(item_ranges, dtype=np.uint32), np.diff(item_starts)),
+        *jax.device_put(columns_in, host),
+        _parts(np.arange(0, blocks, item_ranges), user_starts),
+        _parts(np.arange(item_ranges), item_starts),
         np.uint32(plan.seed),
-        blocks=blocks,
+        count=np.uint32(len(ratings)),
+        blocks=np.uint32(blocks),
+        places=size,
+        block_places=_most_blocks(user_starts, item_starts, ratings.platform),
         longest_run=LONGEST_RUN if plan.order == "runs" else 0,
         least_sweeps=LEAST_SWEEPS,
         threads=threads,
     )
     return jax.device_put((columns, begin), ratings.device)  # type: ignore[no-any-return]
+
+
+def _parts(parts: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Return the part of each row, with zeros behind them where the host's arrays are padded."""
+    by_row = np.repeat(parts.astype(np.uint32), np.diff(starts))
+    return pad(by_row, places(len(by_row), LEAST_ROWS, "cpu"))
+
+
+def _most_blocks(
+    user_starts: NDArray[np.int64], item_starts: NDArray[np.int64], platform: str
+) -> int:
+    """Return how long the array of blocks is: as their ranges' arrays are."""
+    ranges = (len(starts) - 1 for starts in (user_starts, item_starts))
+    users, items = (places(count, LEAST_GROUPS, platform) for count in ranges)
+    return users * items

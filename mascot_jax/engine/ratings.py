@@ -23,7 +23,8 @@ class Strata(NamedTuple):
     """
 
     user_starts: jax.Array
-    """uint32 ``(U + 1,)``: the first row of each range, then the number of rows."""
+    """uint32 ``(U + 1,)``: the first row of each range, then the number of rows; the arrays may be
+    longer."""
     item_starts: jax.Array
     """uint32 ``(I + 1,)``."""
     begin: jax.Array
@@ -32,8 +33,8 @@ class Strata(NamedTuple):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["users", "items", "ratings", "strata"],
-    meta_fields=["user_count", "item_count", "order", "conflict_free"],
+    data_fields=["users", "items", "ratings", "strata", "extent"],
+    meta_fields=["user_count", "item_count", "order", "conflict_free", "block_size"],
 )
 @dataclasses.dataclass(frozen=True)
 class Ratings:
@@ -58,13 +59,24 @@ class Ratings:
     """Order (``train.order``) that the ratings are laid out in; ``shuffled`` is as they came."""
     conflict_free: bool = False
     """Whether blocks are visited so that no two threads ever work on the same row."""
+    extent: jax.Array | None = None
+    """uint32 ``(4,)``: how much of the arrays is used, if they are longer (``engine.padding``): the
+    number of ratings in two words, the lower one first, and of user and item ranges. None: all."""
+    block_size: int = 0
+    """Ratings per block of an epoch without strata; 0: what their number asks for."""
 
     def __len__(self) -> int:
-        return int(self.users.shape[0])
+        if self.extent is None:
+            return int(self.users.shape[0])
+        low, high = np.asarray(self.extent)[:2].tolist()
+        return int(low | high << 32)
 
     def host(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]:
-        """Return users, items and ratings as NumPy arrays."""
-        return np.asarray(self.users), np.asarray(self.items), np.asarray(self.ratings)
+        """Return users, items and ratings as NumPy arrays, without padding."""
+        used = slice(len(self))
+        columns = self.users, self.items, self.ratings
+        users, items, ratings = (np.asarray(column)[used] for column in columns)
+        return users, items, ratings
 
     @property
     def platform(self) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
 from mascot_jax.engine.codec import encode
+from mascot_jax.engine.padding import LEAST_GROUPS, LEAST_ROWS, pad, padded_size, places
 from mascot_jax.tables.rows import AT_A_TIME, Rows
 from mascot_jax.tables.storage import STORAGES, Storage
 from mascot_jax.tables.table import Table
@@ -27,9 +28,23 @@ def allocate(rows: int, factors: int, storage: Storage) -> jax.Array:
 
     Rows that are never touched cost no memory.
     """
-    shape = jax.ShapeDtypeStruct((rows, storage.stride(factors)), storage.dtype)
-    array: jax.Array = jax.jit(jax.ffi.ffi_call("mascot_allocate", shape))()
+    array: jax.Array = _allocate(rows, storage.stride(factors), storage.dtype)
     return array
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _allocate(rows: int, stride: int, dtype: np.dtype[Any]) -> jax.Array:
+    shape = jax.ShapeDtypeStruct((rows, stride), dtype)
+    array: jax.Array = jax.ffi.ffi_call("mascot_allocate", shape)()
+    return array
+
+
+def group_arrays(
+    starts: NDArray[np.uint32], codes: NDArray[np.uint8]
+) -> tuple[jax.Array, jax.Array]:
+    """Copy groups to JAX's default device; on a CPU with groups without rows behind them."""
+    fill = places(len(codes), LEAST_GROUPS) - len(codes)
+    return jnp.asarray(np.pad(starts, (0, fill), "edge")), jnp.asarray(np.pad(codes, (0, fill)))
 
 
 def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
@@ -46,19 +61,22 @@ def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
     return Table(
         rows.factors,
         {name: _fill(rows, STORAGES[name]) for name in sorted(names)},
-        jnp.asarray(rows.starts),
-        jnp.asarray(rows.codes),
+        *group_arrays(rows.starts, rows.codes),
     )
 
 
 def to_host(table: Table) -> Rows:
     """Copy the live rows of a table; the table can then still be updated in place."""
-    rows = Rows(table.factors, {}, np.array(table.starts), np.array(table.codes))
+    starts = np.array(table.starts)
+    groups = int(np.searchsorted(starts, starts[-1]))  # the others have no rows
+    rows = Rows(table.factors, {}, starts[: groups + 1], np.array(table.codes)[:groups])
     for name, array in table.stored.items():
         live = rows.in_storage(STORAGES[name])
         if live.any():
             # A copy: with a view of the array alive, the next epoch could not update it in place.
-            rows.stored[name] = np.asarray(array)[live, : STORAGES[name].elements(table.factors)]
+            rows.stored[name] = np.asarray(array)[: len(rows)][
+                live, : STORAGES[name].elements(table.factors)
+            ]
     return rows
 
 
@@ -74,36 +92,45 @@ def encoded(
         live = np.flatnonzero(rows.in_storage(storage))
         if live.size:
             rows.stored[storage.name] = np.concatenate(
-                [
-                    np.asarray(encode(storage, jnp.asarray(dense[live[part]])))
-                    for part in parts(live.size, AT_A_TIME)
-                ]
+                [_encoded(dense[live[part]], storage) for part in parts(live.size, AT_A_TIME)]
             )
     return rows
+
+
+_encode = partial(jax.jit, static_argnums=0)(encode)
+
+
+def _encoded(dense: NDArray[np.float32], storage: Storage) -> NDArray[Any]:
+    """Encode rows, padded so that few programs are compiled."""
+    size = padded_size(len(dense), LEAST_ROWS)
+    return np.asarray(_encode(storage, jnp.asarray(pad(dense, size))))[: len(dense)]
 
 
 def _fill(rows: Rows, storage: Storage) -> jax.Array:
     """Return one storage's array with its live rows; the rest of a large array is untouched."""
     live = np.flatnonzero(rows.in_storage(storage))
     stride, elements = storage.stride(rows.factors), storage.elements(rows.factors)
-    if len(rows) * stride * storage.dtype.itemsize < SMALL:
-        small = np.zeros((len(rows), stride), dtype=storage.dtype)
+    size = places(len(rows), LEAST_ROWS)
+    if size * stride * storage.dtype.itemsize < SMALL:
+        small = np.zeros((size, stride), dtype=storage.dtype)
         if live.size:
             small[live, :elements] = rows.stored[storage.name]
         return jnp.array(small)
-    array = allocate(len(rows), rows.factors, storage)
+    array = allocate(size, rows.factors, storage)
     for part in parts(live.size, AT_A_TIME):
-        padded = np.pad(rows.stored[storage.name][part], ((0, 0), (0, stride - elements)))
-        array = _put(array, live[part].astype(np.uint32), padded)
+        padded = np.zeros((AT_A_TIME, stride), dtype=storage.dtype)
+        padded[: part.stop - part.start, :elements] = rows.stored[storage.name][part]
+        row = np.arange(size, size + AT_A_TIME, dtype=np.int64)  # of padding: none there is
+        row[: part.stop - part.start] = live[part]
+        array = _put(array, row.astype(np.uint32), padded)
     return array
 
 
 @partial(jax.jit, donate_argnames="array")
-def _put(array: jax.Array, places: NDArray[np.uint32], values: NDArray[Any]) -> jax.Array:
+def _put(array: jax.Array, rows: NDArray[np.uint32], values: NDArray[Any]) -> jax.Array:
     """Write rows ``(n, stride)`` in place: a copy would not be on huge pages.
 
-    ``places`` is uint32 ``(n,)``, ascending: the rows of the array to write.
+    ``rows`` is uint32 ``(n,)``, ascending: the rows of the array to write; those that it does not
+    have are dropped.
     """
-    return array.at[places].set(
-        values, mode="promise_in_bounds", indices_are_sorted=True, unique_indices=True
-    )
+    return array.at[rows].set(values, mode="drop", indices_are_sorted=True, unique_indices=True)

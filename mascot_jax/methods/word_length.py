@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mascot_jax.engine import kernels
 from mascot_jax.engine.state import Memory
 from mascot_jax.engine.sums import pairwise_sum, rounded
 from mascot_jax.methods.method import Done, Operands
@@ -199,7 +200,7 @@ def sample_gradients(done: Done) -> Gradients:
     """
     key = jax.random.fold_in(jax.random.key(done.seed), done.number)
     ratings = done.ratings
-    drawn = jax.random.bits(key, (SAMPLED,), jnp.uint32) % jnp.uint32(len(ratings))
+    drawn = jax.random.bits(key, (SAMPLED,), jnp.uint32) % kernels.extent(ratings)[0]
     p, q = (
         table.stored[FLOAT32.name][jnp.asarray(rows)[drawn], : table.factors]
         for table, rows in ((done.users, ratings.users), (done.items, ratings.items))

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Final, Literal, Self
+from typing import Any, BinaryIO, Final, Literal, Self
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.engine.devices import device_for_use, execution_of
+from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
@@ -462,10 +461,7 @@ class MatrixFactorization:
         return Neighbourhood(self.model_, "items")
 
     def _on_device(self) -> AbstractContextManager[Any]:
-        context: AbstractContextManager[Any] = jax.default_device(
-            device_for_use(self.model_.settings, self._run().backend)
-        )
-        return context
+        return serving_on(serving_device(self.model_.settings, self._run().backend))
 
     def recommend(
         self,
@@ -502,7 +498,7 @@ class MatrixFactorization:
         if self._user_table.kind == INTEGER and names.dtype == object:  # from a list
             names = np.array(names.tolist())
         chosen = known_ids(self._item_table, candidates, "item")
-        with self._on_device():
+        with serving_on(batch_device(self.model_.settings, self._run().backend, len(queries))):
             found = recommend(
                 self.model_,
                 self._ranking,
@@ -659,8 +655,10 @@ class MatrixFactorization:
         found = read_interactions(ratings, y, user=user, item=item, rating=rating)
         return -error_totals(lambda *pairs: self.predict(*pairs, clip=clip), found).rmse
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the model, with ids and settings, to a safetensors file, never pickle.
+
+        A missing folder is made. An open binary file will also do, such as one of fsspec.
 
         Raises
         ------
@@ -668,6 +666,8 @@ class MatrixFactorization:
             If ids are Python objects that no file can hold; ``fit`` strings or integers.
         SaveError
             If the file cannot be written; an older file is then unchanged.
+        PathError
+            If the path is a URL.
         """
         save_model(self.model_, path)
 
@@ -678,8 +678,8 @@ class MatrixFactorization:
         export_dense(self.model_, folder, dtype)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model file that ``save`` or the pipeline wrote.
+    def load(cls, path: str | os.PathLike[str] | BinaryIO) -> Self:
+        """Read a model file that ``save`` or the pipeline wrote, from a path or an open file.
 
         The ids of a file without ids, from a version before 3, are indices.
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.files import atomic_write
+from mascot_jax.base.files import atomic_write, local_path, saving
 from mascot_jax.errors import SettingsError
 from mascot_jax.ids.file import check_savable
 from mascot_jax.ids.table import BYTES, IdTable
@@ -47,15 +47,18 @@ def export_dense(
         If dtype is another one, or float16 does not hold a component.
     DataError
         If ids are Python objects that no file can hold.
-    OSError
+    PathError
+        If the folder is a URL, or of a user that does not exist.
+    SaveError
         If a file cannot be written.
     """
     if dtype not in ("float32", "float16"):
         raise SettingsError(f"dtype: {dtype!r}: must be float32 or float16")
     check_savable(model.users.id_table)
     check_savable(model.items.id_table)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = local_path(folder)
+    with saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     tail: list[NDArray[np.float32] | None] = [None, None]
     if model.biases is not None:
         mean = np.float32(model.mean_rating)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
-from mascot_jax.engine.devices import choose_device, execution_of
+from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import DivergenceError, SettingsError
 from mascot_jax.ids.file import warn_unsavable
@@ -99,7 +99,7 @@ def fit_ratings(
     if earlier is not None:
         settings = _fitting(earlier, settings)
     known = earlier if extend else None
-    with jax.default_device(device):
+    with computing_on(device):
         table = _Table(ratings, known, settings.seed)
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")

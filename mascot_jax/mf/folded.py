@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each
 from mascot_jax.base.biases import DAMPING
+from mascot_jax.engine.devices import serving_on
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.table import index_ids
@@ -156,13 +157,14 @@ class Folded:
         """
         chosen = known_ids(self._others.id_table, candidates, self._other[:-1])
         solved = np.flatnonzero(self._known)
-        found = self._ranking.best(
-            self._factors[solved],
-            n,
-            bias=None if self._ranking.bias is None else self._bias[solved],
-            exclude=self._rated.rows(solved) if exclude_seen else None,
-            candidates=chosen,
-        )
+        with serving_on(None):  # few rows: see fold_in
+            found = self._ranking.best(
+                self._factors[solved],
+                n,
+                bias=None if self._ranking.bias is None else self._bias[solved],
+                exclude=self._rated.rows(solved) if exclude_seen else None,
+                candidates=chosen,
+            )
         others = self._ranking.most_rated(np.flatnonzero(~self._known), n, chosen)
         found = joined([found._replace(queries=solved[found.queries]), others])
         own, other = self.ids[found.queries], self._others.id_table.decode(found.items)

@@ -12,6 +12,7 @@ from mascot_jax.base.biases import Biases
 from mascot_jax.base.json_text import as_count, as_number
 from mascot_jax.base.tensor_file import (
     Format,
+    Place,
     read_tensors,
     stated_digest,
     stated_facts,
@@ -32,7 +33,7 @@ _HOW_IT_RAN: Final = ("backend", "threads", "checkpoint_every")
 """Settings of how the training ran, in files before version 4."""
 
 
-def save_model(model: Model, path: str | os.PathLike[str]) -> str:
+def save_model(model: Model, path: Place) -> str:
     """Write a model file atomically; equal models give equal bytes.
 
     Returns
@@ -59,7 +60,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
     return write_tensors(path, FORMAT, tensors, facts)
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
+def load_model(path: Place) -> Model:
     """Read a model file.
 
     Raises

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,6 +97,7 @@ class Ranking:
             self.bias = getattr(model.biases, side)[ranked.row_of]
         self._most_rated = ranked.order[: ranked.warm_rows]
         self._warm = np.sort(self._most_rated)
+        self._laid_out: dict[bool, Items] = {}
 
     def best(
         self,
@@ -117,7 +118,7 @@ class Ranking:
             float32 ``(b,)``: biases of the queries, if the model has biases.
         """
         if candidates is None:
-            items = self._items
+            items = self._items(on_host=jax.default_device.value is None)
         else:
             items = Items(self.factors, self.bias, np.intersect1d(candidates, self._warm))
         found = items.best(queries, n, exclude)
@@ -125,11 +126,13 @@ class Ranking:
             return found
         return found._replace(scores=found.scores + (self.mean + bias)[found.queries])
 
-    @cached_property
-    def _items(self) -> Items:
-        """All rows that are ranked if there are no candidates."""
-        all_warm = len(self._warm) == len(self.factors)
-        return Items(self.factors, self.bias, None if all_warm else self._warm)
+    def _items(self, *, on_host: bool) -> Items:
+        """All rows that are ranked if there are no candidates, where ``top_n`` searches now."""
+        if on_host not in self._laid_out:
+            all_warm = len(self._warm) == len(self.factors)
+            candidates = None if all_warm else self._warm
+            self._laid_out[on_host] = Items(self.factors, self.bias, candidates)
+        return self._laid_out[on_host]
 
     def most_rated(
         self, queries: NDArray[np.int64], n: int, candidates: NDArray[np.uint32] | None

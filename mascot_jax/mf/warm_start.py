@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.engine.state import TrainState
-from mascot_jax.engine.tables import encoded, to_device
+from mascot_jax.engine.tables import encoded, to_device, to_host
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import Grouping
@@ -51,9 +51,9 @@ def _warm(table: Table, earlier: ModelSide, indices: NDArray[np.int64], plan: Tr
     """Put an earlier side's rows into a table; ``indices`` has each row's earlier index, or -1."""
     first, *others = plan.storages
     known = indices >= 0
-    dense = first.decode(np.asarray(table.stored[first.name]), table.factors)
+    drawn = to_host(table)
+    dense, starts = drawn.dense(), drawn.starts
     dense[known] = earlier.dense(indices[known])
-    starts = np.array(table.starts)
     codes = np.full(len(known), first.code, dtype=np.uint8)
     if others:
         row_codes = np.repeat(earlier.table.codes, np.diff(earlier.table.starts))

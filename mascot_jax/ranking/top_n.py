@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError, SettingsError
+from mascot_jax.ranking.host import best_on_host
 from mascot_jax.ranking.pairs import Pairs
 
 SCORES_AT_A_TIME: Final = 1 << 22
@@ -52,7 +53,9 @@ def top_n(
     exclude: Pairs | None = None,
     candidates: NDArray[np.uint32] | None = None,
 ) -> TopN:
-    """Find the items with the largest inner product with each query, on JAX's default device.
+    """Find the items with the largest inner product with each query.
+
+    The search runs on the device that ``jax.default_device`` is set to; if to none, in NumPy.
 
     Of equal scores, after rounding to float32, the lower index comes first.
 
@@ -84,7 +87,7 @@ def top_n(
 
 
 class Items:
-    """Items that can be recommended, checked and copied to JAX's default device once.
+    """Items that can be recommended, checked and copied once to where ``top_n`` searches.
 
     Parameters
     ----------
@@ -109,7 +112,8 @@ class Items:
         _check_finite("item_offset", offset)
         check_indices("candidates", candidates, len(factors))
         self._count, self._k = factors.shape
-        self._table = _lay_out(factors, offset, candidates)
+        self._on_host = jax.default_device.value is None
+        self._table = _lay_out(factors, offset, candidates, on_host=self._on_host)
 
     def best(self, queries: NDArray[np.float32], n: int, exclude: Pairs | None = None) -> TopN:
         """Find the n best items for each query, as in ``top_n``."""
@@ -118,8 +122,11 @@ class Items:
         n = min(n, len(table.factors))
         best = np.empty((len(queries), n), dtype=np.int32)
         scores = np.empty((len(queries), n), dtype=np.float32)
-        for part, batch, without in _batches(queries, exclude, table):
-            found = _best(batch, table.factors, table.offset, without, n=n)
+        for part, batch, without in _batches(queries, exclude, table, exact=self._on_host):
+            if self._on_host:
+                found = best_on_host(batch, table.factors, table.offset, without, n, BLOCK)
+            else:
+                found = _best(batch, table.factors, table.offset, without, n=n)
             live = part.stop - part.start
             best[part], scores[part] = (np.asarray(array)[:live] for array in found)
         there = ~np.isneginf(scores)
@@ -151,9 +158,9 @@ class Items:
 class _Table(NamedTuple):
     """Items, or candidates, padded to whole blocks."""
 
-    factors: jax.Array
-    """float32 ``(places, k)``."""
-    offset: jax.Array
+    factors: Any
+    """float32 ``(places, k)``, of NumPy or of JAX."""
+    offset: Any
     """float32 ``(places,)``: offset of each item; minus infinity in padding."""
     indices: NDArray[np.uint32] | None
     """uint32 ``(c,)``: item index of each place; None if all items are there, in order."""
@@ -165,8 +172,10 @@ def _lay_out(
     items: NDArray[np.float32],
     item_offset: NDArray[np.float32] | None,
     candidates: NDArray[np.uint32] | None,
+    *,
+    on_host: bool,
 ) -> _Table:
-    """Copy the items that can be recommended to the device, in index order."""
+    """Copy the items that can be recommended, in index order."""
     if item_offset is None:
         item_offset = np.zeros(len(items), dtype=np.float32)
     indices = places = None
@@ -179,18 +188,18 @@ def _lay_out(
         places = np.full(rows, np.iinfo(np.int32).max, dtype=np.int32)
         places[indices] = np.arange(len(indices), dtype=np.int32)
     fill = -len(items) % step
-    return _Table(
-        jnp.asarray(np.pad(items, ((0, fill), (0, 0)))),
-        jnp.asarray(np.pad(item_offset, (0, fill), constant_values=-np.inf)),
-        indices,
-        places,
-    )
+    factors = np.pad(items, ((0, fill), (0, 0)))
+    # Adding 0 makes -0, which sorts below it, 0.
+    offset = np.pad(item_offset, (0, fill), constant_values=-np.inf) + np.float32(0)
+    if on_host:
+        return _Table(factors, offset, indices, places)
+    return _Table(jnp.asarray(factors), jnp.asarray(offset), indices, places)
 
 
 def _batches(
-    queries: NDArray[np.float32], exclude: Pairs | None, table: _Table
+    queries: NDArray[np.float32], exclude: Pairs | None, table: _Table, *, exact: bool
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.int32]]]:
-    """Split queries ``(b, k)`` into batches of equal size.
+    """Split queries ``(b, k)`` into batches, of equal size unless ``exact``.
 
     Yields
     ------
@@ -202,6 +211,9 @@ def _batches(
     size = min(most, _power_of_two(len(queries)))
     for start in range(0, len(queries), size):
         part = slice(start, min(start + size, len(queries)))
+        if exact:
+            yield part, queries[part], _pairs(exclude, part, table.places)
+            continue
         batch = np.pad(queries[part], ((0, size - part.stop + part.start), (0, 0)))
         yield part, batch, _excluded(exclude, part, size, table.places)
 
@@ -210,14 +222,25 @@ def _excluded(
     exclude: Pairs | None, part: slice, size: int, places: NDArray[np.int32] | None
 ) -> NDArray[np.int32]:
     """Return the excluded items of a batch, int32 ``(2, pairs)``, as in ``_batches``."""
+    found = _pairs(exclude, part, places)
+    if exclude is None:
+        return found
+    count = found.shape[1]
+    pairs = np.full((2, max(_power_of_two(count), FEWEST_PAIRS)), size, dtype=np.int32)
+    pairs[:, :count] = found
+    return pairs
+
+
+def _pairs(
+    exclude: Pairs | None, part: slice, places: NDArray[np.int32] | None
+) -> NDArray[np.int32]:
+    """Return query and place of the excluded items of a batch, int32 ``(2, pairs)``."""
     if exclude is None:
         return np.empty((2, 0), dtype=np.int32)
     starts = exclude.starts[part.start : part.stop + 1]
     items = exclude.items[starts[0] : starts[-1]]
-    pairs = np.full((2, max(_power_of_two(len(items)), FEWEST_PAIRS)), size, dtype=np.int32)
-    pairs[0, : len(items)] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    pairs[1, : len(items)] = items if places is None else places[items]
-    return pairs
+    rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
+    return np.stack([rows, (items if places is None else places[items]).astype(np.int32)])
 
 
 @partial(jax.jit, static_argnames=("n",))

@@ -6,6 +6,7 @@ import dataclasses
 from functools import partial
 
 import jax
+import numpy as np
 
 
 @partial(
@@ -22,10 +23,12 @@ class Table:
     factors
         Components of a row (k).
     stored
-        Storage name -> array ``(rows, stride)``. Every array has a place for every row; only the
-        place in the storage of the row's group is used, and the others are never touched.
+        Storage name -> array ``(places, stride)``. Every array has a place for every row; only the
+        place in the storage of the row's group is used, and the others are never touched. On a CPU
+        there are more places than rows (``engine.padding``).
     starts
-        uint32 ``(g + 1,)``: group j holds rows ``starts[j]`` to ``starts[j + 1] - 1``.
+        uint32 ``(g + 1,)``: group j holds rows ``starts[j]`` to ``starts[j + 1] - 1``. On a CPU
+        groups without rows follow.
     codes
         uint8 ``(g,)``: ``Storage.code`` of each group.
     """
@@ -37,11 +40,10 @@ class Table:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        rows: int = next(iter(self.stored.values())).shape[0]
-        return rows
+        return int(np.asarray(self.starts)[-1])
 
     @property
     def groups(self) -> int:
-        """Number of groups (g)."""
+        """Number of groups (g), those without rows included."""
         count: int = self.codes.shape[0]
         return count

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
-from mascot_jax.base.files import check_writable, saving
+from mascot_jax.base.files import check_writable, local_path
 from mascot_jax.base.tensor_file import Format, Tensors, read_tensors, write_tensors
 from mascot_jax.engine.state import Memory, TrainState
 from mascot_jax.engine.tables import to_device, to_host
@@ -61,7 +61,7 @@ class Checkpoints:
     def __init__(
         self, path: str | os.PathLike[str], every: int | None, fingerprint: Mapping[str, Any]
     ) -> None:
-        self.path = Path(path)
+        self.path = local_path(path)
         self._every = every
         self._fingerprint = fingerprint
         self.saved: int | None = None
@@ -69,8 +69,6 @@ class Checkpoints:
         self.failure: SaveError | None = None
         """Why the latest checkpoint could not be written; None if it was."""
         if every is not None:
-            with saving(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
             check_writable(self.path)
 
     def load(self) -> Progress | None:
@@ -176,7 +174,9 @@ def _state_tensors(name: str, state: TrainState) -> Tensors:
     }
     for method, memory in state.methods.items():
         for key, value in memory.items():
-            tensors[f"{name}.methods.{method}.{key}"] = np.atleast_1d(np.array(value))
+            tensors[f"{name}.methods.{method}.{key}"] = np.atleast_1d(
+                _used(key, np.array(value), state._asdict())
+            )
     for table_name in _SIDES:
         rows = to_host(getattr(state, table_name))
         prefix = f"{name}.{table_name}"
@@ -195,12 +195,12 @@ def _state(name: str, tensors: Tensors, plan: TrainPlan) -> TrainState:
         items,
         jnp.asarray(epoch.reshape(())),
         jnp.asarray(seed.reshape(())),
-        _methods(name, tensors, memories(plan, users, items)),
+        _methods(name, tensors, memories(plan, users, items), {"users": users, "items": items}),
     )
 
 
 def _methods(
-    name: str, tensors: Tensors, initial: Mapping[str, Memory]
+    name: str, tensors: Tensors, initial: Mapping[str, Memory], tables: Mapping[str, Table]
 ) -> dict[str, dict[str, jax.Array]]:
     """Return the methods' memories, whose dtypes and shapes must be those of the initial ones."""
     found: dict[str, dict[str, jax.Array]] = {}
@@ -208,10 +208,21 @@ def _methods(
         found[method] = {}
         for key, first in memory.items():
             value = tensors[f"{name}.methods.{method}.{key}"]
-            if value.dtype != first.dtype or value.shape != (first.shape or (1,)):
+            used = _used(key, np.asarray(first), tables)
+            if value.dtype != used.dtype or value.shape != (used.shape or (1,)):
                 raise ValueError(f"{name}: {key} of {method} is {value.dtype} {value.shape}")
-            found[method][key] = jnp.asarray(value.reshape(first.shape))
+            whole = np.array(first)
+            whole[(*map(slice, used.shape),)] = value.reshape(used.shape)
+            found[method][key] = jnp.asarray(whole)
     return found
+
+
+def _used(key: str, value: NDArray[Any], tables: Mapping[str, Any]) -> NDArray[Any]:
+    """Return a method's memory without that of groups without rows, which a device may add."""
+    if key not in _SIDES:
+        return value
+    starts = np.asarray(tables[key].starts)
+    return value[: int(np.searchsorted(starts, starts[-1]))]
 
 
 def _table(prefix: str, tensors: Tensors, plan: TrainPlan) -> Table:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import NamedTuple
+import dataclasses
+from functools import lru_cache, partial
+from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import is_laid_out
+from mascot_jax.engine.padding import padded_size
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.methods import methods_of
@@ -20,6 +22,9 @@ from mascot_jax.methods.method import Done, Judged, Method, Operands
 from mascot_jax.settings import TrainPlan
 from mascot_jax.settings.methods import METHODS
 from mascot_jax.training.schedule import learning_rates
+
+LEAST_EPOCHS: Final = 64
+"""Trainings of so many epochs or fewer run one program."""
 
 
 class EpochReport(NamedTuple):
@@ -40,7 +45,7 @@ class _Scalars(NamedTuple):
     """Settings that are operands, and so may change without a new compilation."""
 
     learning_rates: NDArray[np.float32]
-    """``(epochs,)``."""
+    """``(epochs or more,)``."""
     user_reg: np.float32
     item_reg: np.float32
 
@@ -91,12 +96,21 @@ def train_epoch(
             raise ValueError(f"ratings are of {count} {name}, the state has {len(table)}")
     if not is_laid_out(ratings, plan):
         raise ValueError("ratings are not laid out as the plan asks: use layout.lay_out")
-    scalars = _Scalars(learning_rates(plan), np.float32(plan.user_reg), np.float32(plan.item_reg))
+    scalars = _Scalars(_padded_rates(plan), np.float32(plan.user_reg), np.float32(plan.item_reg))
     fixed = _Fixed(plan.rounding, METHODS[plan.method].arithmetic, execution)
+    # The numbers of rows are checked; a program must not be compiled for them.
+    ratings = dataclasses.replace(ratings, user_count=0, item_count=0)
     result: tuple[TrainState, EpochReport] = _train_epoch(
         state, ratings, scalars, methods_of(plan), fixed
     )
     return result
+
+
+@lru_cache(maxsize=16)
+def _padded_rates(plan: TrainPlan) -> NDArray[np.float32]:
+    """Return the step sizes, the last one again and again behind them."""
+    rates = learning_rates(plan)
+    return np.pad(rates, (0, padded_size(len(rates), LEAST_EPOCHS) - len(rates)), "edge")
 
 
 @partial(jax.jit, static_argnames="fixed", donate_argnames="state")

@@ -7,13 +7,15 @@ from functools import partial
 from typing import Final
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.engine.codec import encode
+from mascot_jax.engine.padding import LEAST_ROWS, places
 from mascot_jax.engine.state import Memory, TrainState
-from mascot_jax.engine.tables import allocate
+from mascot_jax.engine.tables import allocate, group_arrays
 from mascot_jax.methods import methods_of
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import check_groups
@@ -68,40 +70,67 @@ def _initial_table(starts: NDArray[np.uint32], key: jax.Array, plan: TrainPlan, 
     codes = np.full(len(starts) - 1, first.code, dtype=np.uint8)
     check_groups(starts, codes, name)
     rows = int(starts[-1])
-    stored = {s.name: allocate(rows, plan.factors, s) for s in (first, *others)}
-    stored[first.name] = _fill(stored[first.name], key, plan.factors, first)
-    return Table(
-        plan.factors, dict(sorted(stored.items())), jnp.asarray(starts), jnp.asarray(codes)
-    )
+    size = places(rows, LEAST_ROWS)
+    stored = {s.name: allocate(size, plan.factors, s) for s in (first, *others)}
+    stored[first.name] = _fill(stored[first.name], key, np.uint32(rows), plan.factors, first)
+    return Table(plan.factors, dict(sorted(stored.items())), *group_arrays(starts, codes))
 
 
 @partial(jax.jit, static_argnames=("factors", "storage"), donate_argnames="table")
-def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> jax.Array:
-    """Write random factors and zero padding into every row of a table ``(rows, stride)``."""
-    rows, stride = table.shape
-    chunk = min(ROWS_AT_A_TIME, rows)
+def _fill(
+    table: jax.Array, key: jax.Array, rows: jax.Array, factors: int, storage: Storage
+) -> jax.Array:
+    """Write random factors and zero padding into the first ``rows`` rows of a table.
+
+    ``table`` is ``(places, stride)``, ``rows`` uint32 ``()``. Rows behind them may be written too.
+    """
+    places, stride = table.shape
+    most = min(ROWS_AT_A_TIME, places)  # written at a time
+    chunk = jnp.minimum(ROWS_AT_A_TIME, rows)  # drawn at a time
 
     def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
-        stored = encode(storage, bell(jax.random.fold_in(key, i), (chunk, factors)))
+        drawn = bell(jax.random.fold_in(key, i), (most, factors), chunk)
+        stored = encode(storage, drawn)
         padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         # The last chunk is moved back to fit, over rows that an earlier one wrote.
         first = jnp.minimum(i * chunk, rows - chunk)
         return jax.lax.dynamic_update_slice(table, padded, (first, jnp.zeros_like(first)))
 
-    filled: jax.Array = jax.lax.fori_loop(0, -(-rows // chunk), fill_chunk, table)
+    chunks = (rows + chunk - 1) // chunk
+    filled: jax.Array = jax.lax.fori_loop(jnp.uint32(0), chunks, fill_chunk, table)
     return filled
 
 
-def bell(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def bell(key: jax.Array, shape: tuple[int, int], rows: jax.Array) -> jax.Array:
     """Draw float32 ``shape`` from a bell curve of mean 0 and standard deviation 0.01.
+
+    The first ``rows`` rows, uint32 ``()``, are those of a shape with only so many: they do not
+    depend on the padding.
 
     A number is the centred sum of four random 16-bit integers, times a constant. The distribution
     is nearly normal (excess kurtosis -0.3, nothing beyond 3.5 deviations). Only the product is
     rounded, so that every machine draws the same bits; normal numbers need logarithms, whose last
     bit depends on the CPU.
     """
-    words = jax.random.bits(key, (2, *shape), jnp.uint32)
+    words = _words(key, shape, rows)
     halves = (words & jnp.uint32(0xFFFF)) + (words >> jnp.uint32(16))
     total = (halves[0] + halves[1]).astype(jnp.int32)
     drawn: jax.Array = _STEP * (total - jnp.int32(2 * 0xFFFF)).astype(jnp.float32)
     return drawn
+
+
+def _words(key: jax.Array, shape: tuple[int, int], rows: jax.Array) -> jax.Array:
+    """Return uint32 ``(2, *shape)``: ``jax.random.bits(key, (2, rows, shape[1]))`` and more rows.
+
+    A word is Threefry's of its place in that array, which has fewer than 2^32.
+    """
+    height, width = shape
+    half, row, column = (
+        jax.lax.broadcasted_iota(jnp.uint32, (2, *shape), axis) for axis in range(3)
+    )
+    place = (half * rows + row) * jnp.uint32(width) + column
+    counts = jnp.concatenate([jnp.zeros(place.size, dtype=jnp.uint32), place.reshape(-1)])
+    drawn = jax.extend.random.threefry_2x32(jax.random.key_data(key), counts)
+    high, low = drawn.reshape(2, 2, height, width)
+    words: jax.Array = high ^ low
+    return words

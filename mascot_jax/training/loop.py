@@ -15,6 +15,7 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DivergenceError
 from mascot_jax.methods.method import Judged
+from mascot_jax.tables.groups import Grouping
 from mascot_jax.tables.storage import by_code
 from mascot_jax.tables.table import Table
 from mascot_jax.training.checkpoint import Checkpoints
@@ -113,7 +114,8 @@ def _epoch(
     """Train for an epoch, check that its factors are finite, and score them."""
     epoch = int(state.epoch)
     # Copies: a view would keep the next epoch from updating in place.
-    user_codes, item_codes = np.array(state.users.codes), np.array(state.items.codes)
+    sides = (state.users, prepared.users), (state.items, prepared.items)
+    user_codes, item_codes = (_used(np.array(table.codes), side) for table, side in sides)
     start = time.perf_counter()
     state, on_device = train_epoch(state, prepared.ratings, prepared.plan, execution)
     wait_for(state)
@@ -126,12 +128,18 @@ def _epoch(
         epoch,
         float(report.learning_rate),
         seconds,
-        SideRecord(user_codes, *users),
-        SideRecord(item_codes, *items),
+        SideRecord(user_codes, *(_used(values, prepared.users) for values in users)),
+        SideRecord(item_codes, *(_used(values, prepared.items) for values in items)),
         _rmse(prepared.validation, state, execution),
         _rmse(prepared.test, state, execution),
         None if report.word_length is None else int(report.word_length),
     )
+
+
+def _used(by_group: Any, grouping: Grouping) -> NDArray[Any]:
+    """Return the entries of groups with rows; a table on a CPU has more (``engine.padding``)."""
+    used: NDArray[Any] = by_group[: len(grouping.starts) - 1]
+    return used
 
 
 def _unjudged(codes: NDArray[np.uint8]) -> Judged:

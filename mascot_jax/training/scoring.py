@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.engine import kernels, prediction
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.padding import LEAST_RATINGS, places
 from mascot_jax.engine.prediction import ColdRule, check_row
 from mascot_jax.engine.sums import pairwise_sum, rounded
 from mascot_jax.tables.table import Table
@@ -106,10 +107,11 @@ def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
     count = len(columns[0])
     wanted = -(-count // prediction.PAIRS_AT_A_TIME)
     size = -(-count // max(wanted, 1))
+    length = places(size, LEAST_RATINGS)
 
     def put(part: NDArray[np.generic]) -> jax.Array:
         # JAX may keep using the memory that it is given: np.pad's copy, not the caller's array.
-        return jnp.asarray(np.pad(part, (0, size - len(part))), dtype=part.dtype)
+        return jnp.asarray(np.pad(part, (0, length - len(part))), dtype=part.dtype)
 
     def cut(start: int) -> _Chunk:
         parts = [column[start : start + size] for column in columns]

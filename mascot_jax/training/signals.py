@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import jax
+
+MOMENT: Final = 0.002
+"""Seconds."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -76,11 +80,22 @@ def wait_for(values: Any) -> None:
 
     They do not run in ``jax.block_until_ready``, a single call for Python, however long.
     """
-    if threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread() and not _ready_soon(values):
         waiter = threading.Thread(target=_wait_quietly, args=(values,), daemon=True)
         waiter.start()
         waiter.join()
     jax.block_until_ready(values)
+
+
+def _ready_soon(values: Any) -> bool:
+    """Look for a moment whether arrays are ready: a small epoch takes no longer than a thread."""
+    leaves = jax.tree.leaves(values)
+    end = time.perf_counter() + MOMENT
+    while not all(leaf.is_ready() for leaf in leaves):
+        if time.perf_counter() > end:
+            return False
+        time.sleep(MOMENT / 100)
+    return True
 
 
 def _wait_quietly(values: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import mascot_ffi
 
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 
 
 def describe_hardware(device: jax.Device | None = None) -> dict[str, str | int]:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.harness.folds import read_split
 from benchmarks.harness.program import make_parser, write_result
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import block_size
 from mascot_jax.settings import TrainPlan, TrainSettings
 from mascot_jax.training.initial import SCALE

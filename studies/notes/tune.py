@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.harness.folds import make_fold, read_split
 from benchmarks.harness.program import make_parser, write_result
-from mascot_jax.engine.devices import usable_cores
+from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainPlan, TrainSettings, validate
 from mascot_jax.settings.methods import RECIPES, Recipe

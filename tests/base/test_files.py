@@ -8,13 +8,14 @@ import stat
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mascot_jax.base.files import atomic_write, check_writable
-from mascot_jax.errors import MascotError, SaveError
+from mascot_jax.base.files import atomic_write, check_writable, local_path
+from mascot_jax.errors import MascotError, PathError, SaveError
 
 
 def names(folder):
@@ -111,13 +112,47 @@ def test_what_the_writer_fails_to_read_is_another_error(tmp_path):
         raise PermissionError(errno.EACCES, "not yours", "source")
 
 
-@pytest.mark.parametrize(
-    ("folder", "remedy"), [("none", "make its folder"), ("a", "another place")]
-)
-def test_a_folder_that_is_none_is_reported(tmp_path, folder, remedy):
+def test_a_folder_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "a").touch()
-    with pytest.raises(SaveError, match=remedy), atomic_write(tmp_path / folder / "a.bin"):
+    with pytest.raises(SaveError, match="another place"), atomic_write(tmp_path / "a" / "a.bin"):
         pass
+
+
+@pytest.mark.parametrize("prepare", [check_writable, None])
+def test_missing_folders_are_made(tmp_path, prepare):
+    path = tmp_path / "new" / "newer" / "a.bin"
+    if prepare:
+        prepare(path)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/a.bin", "gs://b/a", "file:///a", Path("s3://b/a")])
+def test_a_url_is_refused_and_makes_no_folder(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    for use in (local_path, check_writable, lambda path: atomic_write(path).__enter__()):
+        with pytest.raises(PathError, match=r"a URL, where a path .* is needed: .* fsspec"):
+            use(place)
+    assert names(tmp_path) == []
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with atomic_write("~/a.bin") as temporary:
+        temporary.write_bytes(b"new")
+    assert names(tmp_path) == ["a.bin"]
+    with pytest.raises(PathError, match="no such home folder: write the whole path"):
+        local_path("~nobody-here/a")
+
+
+def test_writers_at_a_time_do_not_disturb_each_other(tmp_path):
+    path = tmp_path / "a.bin"
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert path.read_bytes() == b"first"  # which ended last
+    assert names(tmp_path) == ["a.bin"]
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
@@ -174,7 +209,6 @@ def write(path):
         ("folder", "Is a directory: name a file in it"),
         ("", "Is a directory: name a file in it"),
         ("n" * 256, "File name too long: choose a shorter name"),
-        ("missing/a.bin", "No such file or directory: make its folder first"),
         ("pipe", "it is no ordinary file: choose another name"),
     ],
 )

@@ -185,8 +185,9 @@ def test_errors_name_options(made, tmp_path, mascot, options, code, parts):
 def test_a_wrong_setting_or_place_stops_before_any_work(tmp_path, mascot):
     code, _, err = mascot("train", tmp_path / "none.csv", "-o", tmp_path / "m", "--factors", "0")
     assert (code, "--factors" in err) == (2, True)
-    code, _, err = mascot("train", tmp_path / "none.csv", "-o", tmp_path / "no" / "m")
-    assert (code, "there is no folder" in err) == (2, True)
+    (tmp_path / "file").touch()
+    code, _, err = mascot("train", tmp_path / "none.csv", "-o", tmp_path / "file" / "m")
+    assert (code, "its folder is a file: choose another place" in err) == (1, True)
     code, _, err = mascot("train", tmp_path / "none.csv", "-o", tmp_path / "m")
     assert (code, "none.csv: there is no such file" in err) == (1, True)
 

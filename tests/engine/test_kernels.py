@@ -476,7 +476,7 @@ BAD_CALLS = {
     "the first group must start at row 0": lambda w: w._replace(
         items=replace(w.items, starts=w.items.starts.at[0].set(1))
     ),
-    "as many rows as the groups": lambda w: w._replace(
+    "a row for each of the groups": lambda w: w._replace(
         items=replace(w.items, starts=w.items.starts.at[-1].set(1000))
     ),
     "a storage that has no table": lambda w: w._replace(

@@ -102,7 +102,7 @@ def test_an_epoch_stays_on_the_device_and_in_place(method, tables, promotes):
 )
 def test_an_epochs_tables_are_the_callers_own(method, tables):
     main = epoch(method).partition("@main(")[2].partition("{\n")[0].partition("->")[0]
-    arguments = re.findall(r"%arg\d+: tensor<9x\d+x(?:f16|f32|i8)> (\{[^}]*\})", main)
+    arguments = re.findall(r"%arg\d+: tensor<1024x\d+x(?:f16|f32|i8)> (\{[^}]*\})", main)
     assert len(arguments) == tables
     assert all("tf.aliasing_output" in argument for argument in arguments)
 

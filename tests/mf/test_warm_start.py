@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mascot_jax.engine import tables
+from mascot_jax.engine.tables import to_host
 from mascot_jax.mf.warm_start import warm_state
 from mascot_jax.tables.groups import regroup
 from mascot_jax.training.initial import initial_state
@@ -37,7 +38,7 @@ def test_groups_begin_in_the_most_precise_storage_of_their_rows():
     state = warm_state(model, users, items, np.arange(60), np.arange(40), model.settings)
     code_of_index = row_codes(model.users.table)[model.users.row_of]
     for code, start, stop in zip(
-        np.asarray(state.users.codes), users.starts[:-1], users.starts[1:], strict=True
+        to_host(state.users).codes, users.starts[:-1], users.starts[1:], strict=True
     ):
         assert code == code_of_index[users.order[start:stop]].min()
     np.testing.assert_array_equal(live_rows(state.users), model.dense_users()[users.order])
@@ -46,7 +47,7 @@ def test_groups_begin_in_the_most_precise_storage_of_their_rows():
     fp16 = model.settings.model_copy(update={"method": "fp16"})
     state = warm_state(model, users, items, np.arange(60), np.arange(40), fp16)
     assert list(state.users.stored) == ["float16"]
-    assert set(np.asarray(state.users.codes).tolist()) == {1}
+    assert set(to_host(state.users).codes.tolist()) == {1}
 
 
 @pytest.mark.parametrize("method", ["fp32", "mascot", "int8"])

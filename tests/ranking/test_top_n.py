@@ -1,5 +1,6 @@
 import sys
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,17 @@ from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.ranking.top_n import BLOCK, Pairs, top_n
 
 module = sys.modules[top_n.__module__]  # the room gives its name to the function
+
+
+@pytest.fixture(scope="module", params=["on the host", "on a device"], autouse=True)
+def place(request):
+    """Where searches run: in NumPy, or by JAX on a device, as on a GPU."""
+    device = None if request.param == "on the host" else jax.local_devices(backend="cpu")[0]
+    with jax.default_device(device):
+        yield request.param
+
+
+on_a_device = pytest.mark.parametrize("place", ["on a device"], indirect=True)
 
 
 def rows(count, factors=8, seed=0):
@@ -99,6 +111,7 @@ def test_batches_do_not_matter(limit, monkeypatch):
     assert entries(found) == expected(queries, items, 7, exclude=exclude)
 
 
+@on_a_device
 def test_a_batch_never_has_more_scores_than_its_bound(monkeypatch):
     monkeypatch.setattr(module, "SCORES_AT_A_TIME", 8192)
     shapes = []
@@ -118,6 +131,7 @@ def test_items_are_laid_out_once(monkeypatch):
         assert entries(items.best(queries, 5)) == expected(queries, rows(512, seed=1), 5)
 
 
+@on_a_device
 def test_calls_of_similar_sizes_run_as_one_program():
     items = rows(1500, factors=5, seed=1)
     compiled = module._best._cache_size()

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 from tqdm import tqdm
 
 from mascot_jax.data.store import read_facts
-from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.devices import choose_device, computing_on
 from mascot_jax.training.problem import Problem
 from pipeline.common.hardware import describe_hardware
 from pipeline.common.paths import DataFolder
@@ -71,7 +70,7 @@ def run_figure(figure: str, measure: Measure) -> None:
     profile = study.chosen
     tables: dict[str, Rows] = {}
     device = choose_device(profile.train.backend)
-    with jax.default_device(device):
+    with computing_on(device):
         for data_set in profile.sets:
             for name, rows in measure(_case(figure, study.profile, profile, data_set)).items():
                 tables.setdefault(name, []).extend({"data": data_set.name, **row} for row in rows)
