@@ -14,12 +14,13 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.metrics import ErrorTotals
+from mascot_jax.base.metrics import Baselines, ErrorTotals
 from mascot_jax.engine.devices import device_for_use, execution_of
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
 from mascot_jax.ids.values import as_ids, encode_ids, known_ids
+from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.export import export_dense
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.folded import Folded
@@ -55,9 +56,9 @@ class MatrixFactorization:
 
     The defaults store factors in FP16 with stochastic rounding and visit ratings in runs of one
     user, by the ``tuned`` recipe: the accuracy of FP32 in half the memory (RMSE on MovieLens 1M
-    0.8385 with either, mean of five folds). If there are few ratings, biases of users and items are
-    fitted first. ``recipe="paper"``, ``method="mascot"``, ``order="shuffled"`` is the paper's
-    training.
+    0.8385 with either, mean of five folds). Ratings may have any scale. Biases of users and items
+    are fitted first, and factors add to them as far as the ratings tell. ``recipe="paper"``,
+    ``method="mascot"``, ``order="shuffled"`` is the paper's training.
 
     The constructor only stores settings; ``fit`` checks them. Settings that are None take the
     recipe's value or the method's (``rounding``: stochastic with ``fp16``). Names of learned
@@ -84,7 +85,7 @@ class MatrixFactorization:
     epochs: int | None = None
     """Passes over the ratings."""
     learning_rate: float | None = None
-    """Step size of the first epoch (eta)."""
+    """Step size of the first epoch (eta); None with ``tuned``, here and below: by the ratings."""
     schedule: str | None = None
     """How step sizes fall: ``power``, by ``1 / (1 + decay t^1.5)``, or ``linear``, to 0."""
     decay: float | None = None
@@ -94,7 +95,8 @@ class MatrixFactorization:
     item_reg: float | None = None
     """Regularisation of item factors (lambda_Q)."""
     biases: bool | None = None
-    """Fit a mean and biases of users and items first; None: where ratings are few."""
+    """Fit a mean and biases of users and items first; None: yes with ``tuned``, else where ratings
+    are few."""
     validation: float = 0.0
     """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
@@ -526,8 +528,16 @@ class MatrixFactorization:
         Returns
         -------
         dict
-            ``rmse``, ``mae`` and ``ratings``, the number of ratings; with ``top_n`` also the fields
-            of ``RankingMetrics``: precision, recall, NDCG and others.
+            ``rmse``, ``mae`` and ``ratings``, the number of ratings. To compare with:
+            ``rmse_of_mean``, of predicting the mean training rating, and ``rmse_of_biases``, of
+            damped biases of users and items, if the model holds them (files before version 5 may
+            not). With ``top_n`` also the fields of ``RankingMetrics``: precision, recall, NDCG and
+            others.
+
+        Warns
+        -----
+        BaselineWarning
+            If the model is worse than either.
 
         Raises
         ------
@@ -536,17 +546,31 @@ class MatrixFactorization:
         """
         found = read_interactions(ratings, user=user, item=item, rating=rating)
         lists = {} if top_n is None else self._evaluate_lists(found, top_n, relevant)
-        totals = ErrorTotals(0.0, 0.0, 0)
+        ours, mean, biases = [ErrorTotals(0.0, 0.0, 0)] * 3
         parts = zip(found.users.parts(), found.items.parts(), found.ratings.parts(), strict=True)
         for (_, users), (_, items), (part, values) in parts:
-            predicted = self.predict(users, items, clip=clip)
-            errors = predicted.astype(np.float64) - as_ratings(values, rating, part.start)
-            totals = ErrorTotals(
-                totals.squared + float(np.square(errors).sum()),
-                totals.absolute + float(np.abs(errors).sum()),
-                totals.count + len(errors),
-            )
-        return {"rmse": totals.rmse, "mae": totals.mae, "ratings": totals.count, **lists}
+            ratings_ = as_ratings(values, rating, part.start)
+            ours = ours.and_of(self.predict(users, items, clip=clip), ratings_)
+            mean = mean.and_of(np.full(len(ratings_), self.model_.mean_rating), ratings_)
+            biases = biases.and_of(self._by_biases(users, items), ratings_)
+        baselines = Baselines(mean.rmse, None if self.model_.biases_alone is None else biases.rmse)
+        warn_if_worse(ours.rmse, ours.count, baselines)
+        return {
+            "rmse": ours.rmse,
+            "mae": ours.mae,
+            "ratings": ours.count,
+            **{name: rmse for name, rmse in baselines._asdict().items() if rmse is not None},
+            **lists,
+        }
+
+    def _by_biases(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float32]:
+        """Predict ratings by biases alone; by the mean if the model does not know them."""
+        rule = self.model_.biases_alone or self.model_.cold_rule.without_factors(None)
+        return rule.complete(
+            np.zeros(len(users), dtype=np.float32),
+            self.model_.users.rows_of(encode_ids(self._user_table, users, "user")),
+            self.model_.items.rows_of(encode_ids(self._item_table, items, "item")),
+        )
 
     def _evaluate_lists(
         self, ratings: Interactions, n: int, least: float | None
@@ -604,7 +628,7 @@ class MatrixFactorization:
         decided are None: they follow if ``set_params`` changes one of these.
         """
         there = {f.name for f in fields(cls) if f.init}
-        settings = {**without_presets(model.settings), **model.regroup.model_dump()}
+        settings = {**without_presets(model.settings, model.decided), **model.regroup.model_dump()}
         estimator = cls(
             **{name: value for name, value in settings.items() if name in there},
             keep_seen=model.seen is not None,

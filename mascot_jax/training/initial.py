@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -23,6 +24,9 @@ from mascot_jax.tables.table import Table
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
 
+VISITS: Final = 64
+"""Visits to a row, over all epochs, that take half of its lift at the start (docs/recipes.md)."""
+
 _STEP: Final = np.float32(SCALE / math.sqrt((2**32 - 1) / 3))
 """Gives ``bell`` this deviation: the sum of four integers from 0 to 2^16 - 1 has a variance of
 (2^32 - 1) / 3."""
@@ -32,7 +36,12 @@ ROWS_AT_A_TIME: Final = 16_384
 
 
 def initial_state(
-    user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], plan: TrainPlan
+    user_starts: NDArray[np.uint32],
+    item_starts: NDArray[np.uint32],
+    plan: TrainPlan,
+    *,
+    lift: float = 0.0,
+    visits: Sequence[NDArray[np.int64]] = (),
 ) -> TrainState:
     """Return random factors, rounded to the plan's first storage, which every group is in.
 
@@ -44,6 +53,11 @@ def initial_state(
         uint32 ``(g + 1,)``: first regrouped row of each group, then the number of rows.
     plan
         Method, storage, factors and seed are used.
+    lift
+        What products of rows are to contain (``settings.strength``). Rows that will hardly be
+        visited begin with it.
+    visits
+        With a lift, int64 ``(g,)`` of users and of items: training ratings of each group.
 
     Raises
     ------
@@ -51,11 +65,30 @@ def initial_state(
         If starts are not 0 first, then ascending.
     """
     user_key, item_key = jax.random.split(jax.random.key(plan.seed))
-    users = _initial_table(user_starts, user_key, plan, "users")
-    items = _initial_table(item_starts, item_key, plan, "items")
+    heads: list[jax.Array | None] = [None, None]
+    if lift:
+        root = math.sqrt(lift / plan.factors)
+        pairs = zip((user_starts, item_starts), visits, strict=True)
+        heads = [jnp.asarray(_head_start(*pair, plan.epochs, root)) for pair in pairs]
+    users = _initial_table(user_starts, user_key, plan, "users", heads[0])
+    items = _initial_table(item_starts, item_key, plan, "items", heads[1])
     return TrainState(
         users, items, jnp.uint32(0), jnp.uint32(plan.seed), memories(plan, users, items)
     )
+
+
+def _head_start(
+    starts: NDArray[np.uint32], visits: NDArray[np.int64], epochs: int, root: float
+) -> NDArray[np.float32]:
+    """Return what is added to all factors of each row, float32 ``(rows,)``.
+
+    All of ``root`` for a row that is never visited, less the more often it is: such rows find a
+    better direction for themselves.
+    """
+    sizes: NDArray[np.int64] = np.diff(starts).astype(np.int64)
+    visits_of_row = epochs * visits / np.maximum(sizes, 1)
+    share = VISITS / (VISITS + visits_of_row)
+    return np.repeat((root * share).astype(np.float32), sizes)
 
 
 def memories(plan: TrainPlan, users: Table, items: Table) -> dict[str, Memory]:
@@ -63,29 +96,47 @@ def memories(plan: TrainPlan, users: Table, items: Table) -> dict[str, Memory]:
     return {name: method.init(users, items) for name, method in methods_of(plan).items()}
 
 
-def _initial_table(starts: NDArray[np.uint32], key: jax.Array, plan: TrainPlan, name: str) -> Table:
+def _initial_table(
+    starts: NDArray[np.uint32],
+    key: jax.Array,
+    plan: TrainPlan,
+    name: str,
+    head: jax.Array | None = None,
+) -> Table:
     first, *others = plan.storages
     codes = np.full(len(starts) - 1, first.code, dtype=np.uint8)
     check_groups(starts, codes, name)
     rows = int(starts[-1])
     stored = {s.name: allocate(rows, plan.factors, s) for s in (first, *others)}
-    stored[first.name] = _fill(stored[first.name], key, plan.factors, first)
+    stored[first.name] = _fill(stored[first.name], key, head, plan.factors, first)
     return Table(
         plan.factors, dict(sorted(stored.items())), jnp.asarray(starts), jnp.asarray(codes)
     )
 
 
 @partial(jax.jit, static_argnames=("factors", "storage"), donate_argnames="table")
-def _fill(table: jax.Array, key: jax.Array, factors: int, storage: Storage) -> jax.Array:
-    """Write random factors and zero padding into every row of a table ``(rows, stride)``."""
+def _fill(
+    table: jax.Array,
+    key: jax.Array,
+    head: jax.Array | None,
+    factors: int,
+    storage: Storage,
+) -> jax.Array:
+    """Write random factors and zero padding into every row of a table ``(rows, stride)``.
+
+    ``head`` is float32 ``(rows,)``: what is added to all factors of a row.
+    """
     rows, stride = table.shape
     chunk = min(ROWS_AT_A_TIME, rows)
 
     def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
-        stored = encode(storage, bell(jax.random.fold_in(key, i), (chunk, factors)))
-        padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         # The last chunk is moved back to fit, over rows that an earlier one wrote.
         first = jnp.minimum(i * chunk, rows - chunk)
+        drawn = bell(jax.random.fold_in(key, i), (chunk, factors))
+        if head is not None:
+            drawn += jax.lax.dynamic_slice(head, (first,), (chunk,))[:, None]
+        stored = encode(storage, drawn)
+        padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         return jax.lax.dynamic_update_slice(table, padded, (first, jnp.zeros_like(first)))
 
     filled: jax.Array = jax.lax.fori_loop(0, -(-rows // chunk), fill_chunk, table)
