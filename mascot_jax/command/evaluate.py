@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
-from mascot_jax.command.output import print_json, print_table, warn
+from mascot_jax.command.output import print_json, print_table, warn, warnings_as_messages
 from mascot_jax.command.tables import read_ratings
-from mascot_jax.errors import SettingsError
+from mascot_jax.errors import BaselineWarning, SettingsError
 from mascot_jax.mf.estimator import MatrixFactorization
 
 
@@ -26,9 +26,10 @@ def run(args: argparse.Namespace) -> int:
     warn_of_unknown(items, item_table, "items", "predicted from what else is known")
     if args.top_n is not None and model.model_.seen is None:
         warn("the model does not know what users have rated: lists hold that, too")
-    figures: dict[str, Any] = model.evaluate(
-        (users, items, ratings), clip=args.clip, top_n=args.top_n, relevant=args.relevant
-    )
+    with warnings_as_messages(BaselineWarning):
+        figures: dict[str, Any] = model.evaluate(
+            (users, items, ratings), clip=args.clip, top_n=args.top_n, relevant=args.relevant
+        )
     if args.top_n is not None:
         figures |= {"top_n": args.top_n, "relevant_rating": args.relevant}
     if args.json:

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
+from mascot_jax.base.metrics import Baselines
 from mascot_jax.command.output import discard_output, print_json, warn
 from mascot_jax.settings import TrainSettings
+from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord
 
 
@@ -30,6 +32,16 @@ class Display:
         self._epochs = settings.epochs
         self._as_json = as_json
         self._records: dict[int, EpochRecord] = {}
+        self.baselines: Baselines | None = None
+        """Errors without a model on the held-out ratings; None if none are held out."""
+        self.held_out = 0
+        """Number of held-out ratings."""
+
+    def begin(self, prepared: Prepared) -> None:
+        """Take note of what is trained on."""
+        self.baselines = prepared.baselines
+        if prepared.validation is not None:
+            self.held_out = len(prepared.validation)
 
     def __enter__(self) -> Self:
         disable = True if self._as_json else None  # None: unless stderr is a terminal
@@ -80,6 +92,7 @@ class Display:
         last = self._records.get(epochs_trained - 1)
         return {
             "validation_rmse": None if last is None else last.validation_rmse,
+            **(self.baselines or Baselines(None, None))._asdict(),
             "seconds": seconds,
             "updates_per_second": self._trained * len(self._records) / seconds if seconds else None,
         }
