@@ -39,10 +39,10 @@ class StorageMap {
     std::size_t next = 0;
     for (std::size_t cell = 0; cell < cells_.size(); ++cell) {
       const uint64_t end = (cell + 1) << shift_;
-      cells_[cell] = {rows, code, code};
+      cells_[cell] = {rows, {code, code}};
       if (next < changes.size() && changes[next].row < end) {
         const auto [row, above] = changes[next++];
-        cells_[cell] = {row, code, above};
+        cells_[cell] = {row, {code, above}};
         code = above;
       }
     }
@@ -50,7 +50,7 @@ class StorageMap {
 
   Storage operator[](uint32_t row) const {
     const Cell& cell = cells_[row >> shift_];
-    return static_cast<Storage>(row < cell.change ? cell.below : cell.above);
+    return static_cast<Storage>(cell.codes[row >= cell.change]);
   }
 
  private:
@@ -59,9 +59,8 @@ class StorageMap {
     uint8_t code;
   };
   struct Cell {
-    uint32_t change;  // rows of the cell before this one are in `below`, the others in `above`
-    uint8_t below;
-    uint8_t above;
+    uint32_t change;   // a row
+    uint8_t codes[2];  // of the cell's rows before it, and of the others; an array has no branch
   };
 
   int shift_ = 0;

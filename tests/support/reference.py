@@ -138,18 +138,12 @@ def dithered(values, draw):
     """float32 values rounded to float16, away from zero with the probability that keeps the mean.
 
     The part of an ulp of float16 that does not fit, plus the draw's 13 highest bits over 2^13, is
-    cut off; below 2^-14 in float32's precision at 2^-14.
+    cut off; below 2^-14, where ulps are larger, what is left is rounded to nearest.
     """
     values = np.asarray(values, dtype=np.float32)
-    magnitude = np.abs(values)
-    normal = np.maximum(magnitude, np.float32(2.0**-14))
-    with np.errstate(invalid="ignore"):
-        total = (normal.view(np.uint32) + (draw >> 19)).view(np.float32) + (magnitude - normal)
-        exponent = np.maximum(np.frexp(total)[1] - 1, -14)
-        cut = np.ldexp(np.floor(np.ldexp(total.astype(np.float64), 10 - exponent)), exponent - 10)
+    bits = values.view(np.uint32) + (draw >> np.uint32(19))
     with np.errstate(over="ignore", invalid="ignore"):
-        signed = np.copysign(cut, values).astype(np.float16)
-        return np.where(magnitude <= 65504, signed, values.astype(np.float16))
+        return (bits & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float16)
 
 
 def int8_scale(largest):

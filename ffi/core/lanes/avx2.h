@@ -12,7 +12,6 @@ namespace mascot::avx2 {
 // Two rows of this many chunks stay in the 16 registers beside the accumulators;
 // longer rows would be spilled.
 inline constexpr int kHeldChunks = 2;
-inline constexpr bool kTestsRows = false;  // nor is there room for new ones until they are tested
 
 struct Lanes {
   __m256 low, high;
@@ -91,11 +90,6 @@ inline Words shift_right(Words a) {
 inline Words maximum(Words a, Words b) {
   return {_mm256_max_epu32(a.low, b.low), _mm256_max_epu32(a.high, b.high)};
 }
-// Whether any bit is set.
-inline bool any(Words a) {
-  const __m256i bits = _mm256_or_si256(a.low, a.high);
-  return !_mm256_testz_si256(bits, bits);
-}
 inline uint32_t highest(Words a) {
   const __m256i eight = _mm256_max_epu32(a.low, a.high);
   const __m128i four =
@@ -124,49 +118,25 @@ inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
 inline void keep(Lanes& a) { __asm__ volatile("" : "+x"(a.low), "+x"(a.high)); }
 
 constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
 inline Lanes load(Float16, const uint16_t* p) {
   const __m128i* halves = reinterpret_cast<const __m128i*>(p);
   return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
 }
 
-// The draw is added to the magnitude, whatever the sign.
+// dithered_for_half
 inline __m256 dithered(__m256 a, __m256i draws) {
-  return _mm256_castsi256_ps(
-      _mm256_add_epi32(_mm256_castps_si256(a), _mm256_srli_epi32(draws, 19)));
-}
-inline __m128i cut_to_halves(__m256 a) { return _mm256_cvtps_ph(a, kTowardsZero); }
-
-// float_to_half_dithered
-inline __m128i dither_extremes(__m256 a, __m256i draws) {
-  const __m256 sign = _mm256_and_ps(a, _mm256_set1_ps(-0.0f));
-  const __m256 magnitude = _mm256_andnot_ps(sign, a);
-  const __m256 normal = _mm256_max_ps(magnitude, _mm256_set1_ps(0x1p-14f));
-  const __m256 less = _mm256_sub_ps(magnitude, normal);
-  const __m256 sum = _mm256_add_ps(dithered(normal, draws), less);
-  const __m256 large = _mm256_cmp_ps(magnitude, _mm256_set1_ps(65504), _CMP_NLE_UQ);
-  const __m128i beyond = _mm_packs_epi32(_mm_castps_si128(_mm256_castps256_ps128(large)),
-                                         _mm_castps_si128(_mm256_extractf128_ps(large, 1)));
-  const __m128i cut = cut_to_halves(_mm256_or_ps(sum, sign));
-  return _mm_blendv_epi8(cut, _mm256_cvtps_ph(a, kNearest), beyond);
-}
-template <Rounding R>
-inline __m256i halves(Lanes a, Words draws) {
-  if constexpr (R == Rounding::kNearest) {
-    return _mm256_set_m128i(_mm256_cvtps_ph(a.high, kNearest), _mm256_cvtps_ph(a.low, kNearest));
-  }
-  const __m256i sum = _mm256_set_m128i(cut_to_halves(dithered(a.high, draws.high)),
-                                       cut_to_halves(dithered(a.low, draws.low)));
-  // Right from 2^-14, the smallest normal, to 4 at least: there, 15 more in the exponent set its
-  // highest bit.
-  const __m256i raised = _mm256_add_epi16(sum, _mm256_set1_epi16(15 << 10));
-  if (__builtin_expect(_mm256_testc_si256(raised, _mm256_set1_epi16(0x4000)), 1)) return sum;
-  return _mm256_set_m128i(dither_extremes(a.high, draws.high), dither_extremes(a.low, draws.low));
+  const __m256i sum = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_srli_epi32(draws, 19));
+  return _mm256_castsi256_ps(_mm256_and_si256(sum, _mm256_set1_epi32(-0x2000)));
 }
 template <Rounding R>
 inline void store(Float16, uint16_t* p, Lanes a, Words draws) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves<R>(a, draws));
+  if constexpr (R == Rounding::kStochastic) {
+    a = {dithered(a.low, draws.low), dithered(a.high, draws.high)};
+  }
+  __m128i* halves = reinterpret_cast<__m128i*>(p);
+  _mm_storeu_si128(halves, _mm256_cvtps_ph(a.low, kNearest));
+  _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(a.high, kNearest));
 }
 
 #include "core/lanes/elements.h"

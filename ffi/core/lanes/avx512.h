@@ -11,8 +11,6 @@ namespace mascot::avx512 {
 
 // Two rows of this many chunks stay in the 32 registers beside the accumulators.
 inline constexpr int kHeldChunks = 8;
-// So do the rows that replace them, until both are tested for numbers beyond FP16's range.
-inline constexpr bool kTestsRows = true;
 
 struct Lanes {
   __m512 v;
@@ -62,8 +60,6 @@ inline Words shift_right(Words a) {
   return {_mm512_srli_epi32(a.v, Bits)};
 }
 inline Words maximum(Words a, Words b) { return {_mm512_max_epu32(a.v, b.v)}; }
-// Whether any bit is set.
-inline bool any(Words a) { return _mm512_test_epi32_mask(a.v, a.v) != 0; }
 inline uint32_t highest(Words a) { return _mm512_reduce_max_epu32(a.v); }
 inline Words words_of(Lanes a) { return {_mm512_castps_si512(a.v)}; }
 inline Lanes floats_of(Words a) { return {_mm512_castsi512_ps(a.v)}; }
@@ -78,48 +74,32 @@ inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
 inline void keep(Lanes& a) { __asm__ volatile("" : "+v"(a.v)); }
 
 constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
 inline Lanes load(Float16, const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
 
-// The draw is added to the magnitude, whatever the sign.
+// dithered_for_half
 inline __m512 dithered(__m512 a, __m512i draws) {
-  return _mm512_castsi512_ps(
-      _mm512_add_epi32(_mm512_castps_si512(a), _mm512_srli_epi32(draws, 19)));
-}
-// float_to_half_dithered of at most 65504.
-inline __m256i cut_to_halves(__m512 a, __m512i draws) {
-  // The larger magnitude, with the sign of the first.
-  const __m512 normal = _mm512_range_ps(a, _mm512_set1_ps(0x1p-14f), 0b0011);
-  const __m512 sum = _mm512_add_ps(dithered(normal, draws), _mm512_sub_ps(a, normal));
-  return _mm512_cvtps_ph(sum, kTowardsZero);
-}
-template <Rounding R>
-inline __m256i halves(__m512 a, __m512i draws) {
-  const __m256i nearest = _mm512_cvtps_ph(a, kNearest);
-  if constexpr (R == Rounding::kNearest) return nearest;
-  const __mmask16 beyond = _mm512_cmp_ps_mask(_mm512_abs_ps(a), _mm512_set1_ps(65504), _CMP_NLE_UQ);
-  return _mm256_mask_mov_epi16(cut_to_halves(a, draws), beyond, nearest);
-}
-inline void store_halves(uint16_t* p, __m256i halves) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+  const __m512i sum = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_srli_epi32(draws, 19));
+  return _mm512_castsi512_ps(_mm512_and_si512(sum, _mm512_set1_epi32(-0x2000)));
 }
 template <Rounding R>
 inline void store(Float16, uint16_t* p, Lanes a, Words draws) {
-  store_halves(p, halves<R>(a.v, draws.v));
-}
-
-// The stochastic store of magnitudes up to 65504, without branch or mask. Returns the bits of what
-// it stored.
-inline Words store_finite(Float16, uint16_t* p, Lanes a, Words draws) {
-  const __m256i halves = cut_to_halves(a.v, draws.v);
-  store_halves(p, halves);
-  return {_mm512_zextsi256_si512(halves)};
+  if constexpr (R == Rounding::kStochastic) a.v = dithered(a.v, draws.v);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, kNearest));
 }
 
 #include "core/lanes/elements.h"
+
+inline int64_t select(uint32_t* to, uint32_t first, const uint8_t* bytes, uint8_t mask,
+                      uint8_t value) {
+  const __m128i masked = _mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)),
+                                       _mm_set1_epi8(static_cast<char>(mask)));
+  const __mmask16 found = _mm_cmpeq_epi8_mask(masked, _mm_set1_epi8(static_cast<char>(value)));
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(found, words(first, 1).v));
+  return __builtin_popcount(found);
+}
 
 // Rounded to FP16, and back.
 inline Lanes to_half(Lanes a) { return {_mm512_cvtph_ps(_mm512_cvtps_ph(a.v, kNearest))}; }

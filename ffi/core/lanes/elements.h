@@ -1,5 +1,17 @@
-// Part of each instruction set's lanes: sixteen elements of a row, one number after the other where
-// there is no better way. Vector instructions should have one: this is slower, and much code.
+// Part of each instruction set's lanes: what is done one number after the other where there is no
+// better way. Vector instructions should have one: this is slower, and much code.
+
+// Writes the numbers, from first on, of those of sixteen bytes whose bits of a mask are a value;
+// returns how many they are. It may write beyond them, sixteen in all.
+template <class Byte>
+inline int64_t select(uint32_t* to, uint32_t first, const Byte* bytes, Byte mask, Byte value) {
+  int64_t next = 0;
+  for (uint32_t i = 0; i < 16; ++i) {
+    to[next] = first + i;
+    next += (bytes[i] & mask) == value;
+  }
+  return next;
+}
 
 template <class S>
 inline Lanes load(S, const typename S::Element* p) {

@@ -13,7 +13,6 @@ namespace mascot::portable {
 
 // No registers to hold rows in: they are left in memory, and k needs no constants.
 inline constexpr int kHeldChunks = 0;
-inline constexpr bool kTestsRows = false;
 
 struct Lanes {
   float v[16];
@@ -83,10 +82,6 @@ inline Words shift_right(const Words& a) {
 }
 inline Words maximum(const Words& a, const Words& b) {
   return each([](uint32_t x, uint32_t y) { return std::max(x, y); }, a, b);
-}
-// Whether any bit is set.
-inline bool any(const Words& a) {
-  return std::any_of(a.v, a.v + 16, [](uint32_t word) { return word != 0; });
 }
 inline uint32_t highest(const Words& a) { return *std::max_element(a.v, a.v + 16); }
 inline Words words_of(const Lanes& a) {

@@ -38,27 +38,15 @@ MASCOT_HD inline uint16_t float_to_half(float value) {
   return sign | static_cast<uint16_t>((magnitude - 0x38000000u + 0xfffu + odd) >> 13);
 }
 
-// Cut off towards zero; magnitude: below 65536.
-MASCOT_HD inline uint16_t cut_to_half(float magnitude) {
-  const uint32_t bits = bits_of(magnitude);
-  if (bits < 0x38800000u) return static_cast<uint16_t>(magnitude * 0x1p24f);  // subnormal in FP16
-  return static_cast<uint16_t>((bits - 0x38000000u) >> 13);
-}
-
-// Rounds away from zero if the share of an ulp that does not fit, plus the highest 13 bits of the
-// draw over 2^13, reaches a whole one: with a uniform draw the expected value is `value`, and a
-// value that fits stays as it is. In FP16's normal range FP32 has just these 13 bits more. Below
-// 2^-14 ulps are what they are at 2^-14, where the random part is added, and then what the value is
-// less: that is exact down to 2^-38. Values beyond the largest finite, 65504, have no upper
-// neighbour: they round to nearest.
-MASCOT_HD inline uint16_t float_to_half_dithered(float value, uint32_t draw) {
-  const uint32_t bits = bits_of(value);
-  const uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x477fe000u) return float_to_half(value);
-  const uint32_t normal = magnitude < 0x38800000u ? 0x38800000u : magnitude;
-  const float less = float_of(magnitude) - float_of(normal);
-  const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
-  return sign | cut_to_half(float_of(normal + (draw >> 19)) + less);
+// A value for float_to_half that stands for `value` in stochastic rounding. The highest 13 bits of
+// the draw are added to the 13 that FP32 has more than FP16's normal numbers, which are then cut
+// off: the value goes away from zero if its share of an ulp, plus the draw over 2^13, reaches a
+// whole one. With a uniform draw the expected value is `value`, and a value that fits stays as it
+// is. Below 2^-14 FP16's ulps are larger than what is cut off here, and the conversion rounds the
+// rest to nearest: the expected value is off by half of FP16's least step, 2^-25, at most. A
+// magnitude above 65504 goes to 65504 or to infinity.
+MASCOT_HD inline float dithered_for_half(float value, uint32_t draw) {
+  return float_of((bits_of(value) + (draw >> 19)) & 0xffffe000u);
 }
 
 struct Float16 {
@@ -73,7 +61,7 @@ struct Float16 {
   MASCOT_HD static float decode(Element half) { return half_to_float(half); }
   template <Rounding R>
   MASCOT_HD static Element encode(float value, uint32_t draw) {
-    return R == Rounding::kNearest ? float_to_half(value) : float_to_half_dithered(value, draw);
+    return float_to_half(R == Rounding::kNearest ? value : dithered_for_half(value, draw));
   }
 };
 

@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,f16c")
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,f16c,popcnt")
 #include "core/lanes/avx512.h"
 namespace mascot::avx512 {
 namespace {

@@ -21,24 +21,6 @@
 #include "core/update/arithmetic.h"
 // clang-format on
 
-// Stores the rows that have kept what was set, as if nothing in them were beyond FP16's range, and
-// once more if something may be: a test of each chunk costs more than its conversion.
-template <class P, class Q, int C>
-MASCOT_INLINE void store_kept(const Task& task, int64_t i, const Draws& draws, Chunks<C> chunks,
-                              const P& p, const Q& q) {
-  constexpr uint32_t kFromTwo = 0x40004000u;  // the highest bit of two exponents
-  Words bits = all(0);
-  for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
-    const Words draw = draws.chunk(c);
-    if constexpr (P::kKept) bits = either(bits, p.store_as_finite(c, draw));
-    if constexpr (Q::kKept) bits = either(bits, q.store_as_finite(c, Draws::of_item(draw)));
-  });
-  if (__builtin_expect(any(both(bits, all(kFromTwo))), 0)) {
-    if constexpr (P::kKept) p.store_any(task, Draws::of_user(task, i));
-    if constexpr (Q::kKept) q.store_any(task, Draws::of_item(task, i));
-  }
-}
-
 // Eq. 2 and 3 for rating i, on the rows p and q.
 template <class P, class Q, int C>
 MASCOT_INLINE void update_rating(const Task& task, int64_t i, uint8_t plan, const Ahead& ahead,
@@ -56,7 +38,6 @@ MASCOT_INLINE void update_rating(const Task& task, int64_t i, uint8_t plan, cons
     p.set(c, fma(step, y, fma(user_decay, x, x)), draw);
     q.set(c, fma(step, x, fma(item_decay, y, y)), Draws::of_item(draw));
   });
-  if constexpr (P::kKept || Q::kKept) store_kept(task, i, draws, chunks, p, q);
 }
 
 // One visit of a list, the user's row being p.

@@ -48,6 +48,9 @@ struct Block {
 
 inline constexpr int64_t kMostPerBlock = 32768;  // ratings: the bound of a thread's scratch
 
+// How many bytes the lanes' select looks at, and numbers that it may write.
+inline constexpr int64_t kSelected = 16;
+
 // A row of FP32 numbers that a thread works on, and where it stands in memory.
 class RowBuffer {
  public:
@@ -65,8 +68,8 @@ class RowBuffer {
 // A thread's memory.
 struct Scratch {
   Scratch(int64_t block_size, int64_t factors)
-      : plan(block_size),
-        order(block_size + 1),
+      : plan(block_size + kSelected),
+        order(block_size + kSelected),
         user(factors),
         item(factors),
         own(factors),
@@ -74,7 +77,7 @@ struct Scratch {
         computed(factors),
         stored(factors),
         encoded(factors) {}
-  // What it works out about a block: one element per rating, one more in order.
+  // What it works out about a block: an element per rating, and room for a last select.
   std::vector<uint8_t> plan;
   std::vector<uint32_t> order;
   // Copies in FP32 of a rating's rows, or what they are quantised to.

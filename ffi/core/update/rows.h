@@ -33,22 +33,12 @@ MASCOT_INLINE Floats as_floats(const Side& side, Storage storage, uint32_t row, 
 template <int C>
 constexpr bool kHeld = C > 0 && C <= kHeldChunks;
 
-template <Rounding R, class S>
-__attribute__((noinline)) void encode_apart(S, typename S::Element* row, const float* floats,
-                                            const Draws& draws, int64_t chunks) {
-  encode<R>(S{}, row, Table{}, floats, draws, Chunks<0>{chunks});
-}
-
 // A row in storage S, as it lies. Each chunk is set once.
 template <class S, Rounding R, int C>
 class StoredRow {
  public:
   using Element = typename S::Element;
   static constexpr int64_t kLineChunks = kCacheLine / (kLanes * sizeof(Element));
-  // Whether what is set is kept until store_as_finite, or store_any, stores it.
-  static constexpr bool kKept =
-      kTestsRows && kHeld<C> && std::is_same_v<S, Float16> && R == Rounding::kStochastic;
-
   MASCOT_INLINE StoredRow(Element* data, Chunks<C> chunks) : data_(data) {
     if constexpr (kHeld<C>) {
       for_chunks(chunks,
@@ -60,21 +50,7 @@ class StoredRow {
     return load(S{}, data_ + c * kLanes);
   }
   MASCOT_INLINE void set(int64_t c, Lanes lanes, const Words& draws) {
-    if constexpr (kKept) {
-      held_[c] = lanes;
-    } else {
-      store<R>(S{}, data_ + c * kLanes, lanes, draws);
-    }
-  }
-  MASCOT_INLINE Words store_as_finite(int64_t c, const Words& draws) const {
-    return store_finite(S{}, data_ + c * kLanes, held_[c], draws);
-  }
-  // All chunks, by way of memory and a call: so it costs the usual rows no registers.
-  MASCOT_INLINE void store_any(const Task& task, const Draws& draws) const {
-    float* floats = task.scratch->own.data();
-    for_chunks(Chunks<C>{},
-               [&](int64_t c) MASCOT_INLINED { store_floats(floats + c * kLanes, held_[c]); });
-    encode_apart<R>(S{}, data_, floats, draws, C);
+    store<R>(S{}, data_ + c * kLanes, lanes, draws);
   }
 
  private:
@@ -88,7 +64,6 @@ template <int C>
 class WorkingRow {
  public:
   static constexpr int64_t kLineChunks = 1;  // at least, whatever it is a copy of
-  static constexpr bool kKept = false;
 
   MASCOT_INLINE WorkingRow(const Side& side, Storage storage, uint32_t row, RowBuffer& buffer,
                            Chunks<C> chunks)

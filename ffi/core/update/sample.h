@@ -5,6 +5,8 @@
 constexpr uint8_t kSampled = 1 << 2 * kCodeBits;
 constexpr uint8_t kPairBits = kSampled - 1;
 static_assert(2 * kCodeBits < 8);
+constexpr uint8_t kNoPair = kPairBits;
+static_assert(pair_of(Storage{kStorages - 1}, Storage{kStorages - 1}) < kNoPair);
 
 // A row of a sampled rating, and how its update is made: error times the opposite row, less reg
 // times its own.

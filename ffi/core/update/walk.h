@@ -100,9 +100,10 @@ PairSet make_plan(const Task& task, Block block) {
 // Lists a block's ratings by their pair of storages, in their order within each, and returns where
 // each pair's begin. A loop that met the pairs at random would mispredict every other rating.
 std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, PairSet pairs) {
-  const uint8_t* plan = task.scratch->plan.data();
+  uint8_t* plan = task.scratch->plan.data();
   uint32_t* __restrict__ order = task.scratch->order.data();
   const auto size = static_cast<uint32_t>(block.end - block.begin);
+  std::memset(plan + size, kNoPair, kSelected);
   std::array<int64_t, kPairs + 1> begin = {};
   int64_t next = 0;
   for (int pair = 0; pair < kPairs; ++pair) {
@@ -112,9 +113,8 @@ std::array<int64_t, kPairs + 1> sort_by_pairs(const Task& task, Block block, Pai
       for (uint32_t i = 0; i < size; ++i) order[i] = i;
       next = size;
     } else if (pairs & only) {
-      for (uint32_t i = 0; i < size; ++i) {  // one past the end is written, too
-        order[next] = i;
-        next += (plan[i] & kPairBits) == pair;
+      for (uint32_t i = 0; i < size; i += kSelected) {
+        next += select(order + next, i, plan + i, kPairBits, static_cast<uint8_t>(pair));
       }
     }
   }
