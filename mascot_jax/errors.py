@@ -21,6 +21,14 @@ class DataError(MascotError, ValueError):
     """Ratings, or the archive or file that holds them, cannot be used."""
 
 
+class RatingsWarning(UserWarning):
+    """Ratings can be used, but hardly as they are."""
+
+
+class BaselineWarning(UserWarning):
+    """A model predicts no better than a mean or biases do."""
+
+
 class ModelFileError(MascotError, ValueError):
     """A model file is cut, altered, not a model, or of a newer version."""
 

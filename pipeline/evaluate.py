@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from mascot_jax.base.metrics import Baselines
 from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.engine.devices import computing_on, device_for_use, execution_of
 from mascot_jax.engine.kernels import Execution
@@ -11,6 +13,7 @@ from mascot_jax.engine.tables import to_device
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, model_digest
 from mascot_jax.settings import Params
+from mascot_jax.training.baselines import fit_baselines
 from mascot_jax.training.scoring import HeldOut
 from pipeline.common import paths
 from pipeline.common.stage import run_fold_stage
@@ -25,6 +28,14 @@ def evaluate(params: Params, fold: int) -> None:
             read_fold(paths.SPLIT, fold),
             execution_of(model.settings, params.run),
             clip=params.evaluate.clip,
+        )
+    better = Baselines(scores["rmse_of_mean"], scores["rmse_of_biases"]).better_than(
+        scores["rmse"], scores["ratings"]
+    )
+    if better:
+        sys.stderr.write(
+            f"fold {fold}: the model's RMSE of {scores['rmse']:.4g} is worse than that of "
+            f"{' and of '.join(better)}: try train.recipe tuned, its other settings left null\n"
         )
     paths.write_json(paths.scores(fold), scores | {"model": model_digest(paths.model(fold))})
 
@@ -45,6 +56,7 @@ def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool
     return {
         "rmse": totals.rmse,
         "mae": totals.mae,
+        **_baselines(data)._asdict(),
         "ratings": totals.count,
         "cold_ratings": held_out.cold_count,
         "traffic": model.traffic,
@@ -52,6 +64,15 @@ def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool
         "factor_bytes": model.factor_bytes,
         "settings": model.settings.model_dump(mode="json"),
     }
+
+
+def _baselines(data: FoldRatings) -> Baselines:
+    return fit_baselines(
+        (data.train_user, data.train_item, data.train_rating),
+        (data.test_user, data.test_item, data.test_rating),
+        data.user_count,
+        data.item_count,
+    )
 
 
 if __name__ == "__main__":

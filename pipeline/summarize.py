@@ -9,6 +9,7 @@ import csv
 import statistics
 from typing import Any
 
+from mascot_jax.base.metrics import Baselines
 from mascot_jax.settings import Params
 from mascot_jax.settings.methods import Recipe
 from mascot_jax.tables.storage import STORAGES
@@ -47,6 +48,8 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "epochs_trained": statistics.mean(fold["epochs_trained"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
+    for name in Baselines._fields:
+        values[name] = statistics.fmean(fold[name] for fold in folds)
     values |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
     values |= {name: settings[name] for name in RESOLVED}
     if settings["validation"]:

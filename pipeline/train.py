@@ -41,8 +41,8 @@ def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging the error on that fold after each epoch."""
     device = choose_device(backend_for(params.train, params.run))
     with computing_on(device):
-        problem = _read(fold)
-        plan = params.train.plan(device.platform, few_ratings=problem.few_ratings)
+        problem = _read(fold).judged(params.train)
+        plan = problem.plan(params.train, device.platform)
         execution = execution_of(plan, params.run)
         prepared = prepare(problem, plan, execution)
         del problem  # ``prepared`` holds its ratings in another order
@@ -66,7 +66,13 @@ def _with_ids(model: Model, params: Params, fold: int) -> Model:
     ):
         ids, _ = index_ids(as_column(pl.read_parquet(path)["id"], path.stem))  # ascending, as split
         sides.append(side.named(ids, counts))
-    return dataclasses.replace(model, users=sides[0], items=sides[1], regroup=params.regroup)
+    return dataclasses.replace(
+        model,
+        users=sides[0],
+        items=sides[1],
+        regroup=params.regroup,
+        decided=params.train.left_to_ratings,
+    )
 
 
 def _read(fold: int) -> Problem:

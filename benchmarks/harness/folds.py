@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from benchmarks.harness.problems import groupings
 from mascot_jax.data.load import load_ratings
 from mascot_jax.data.split import Split, split_ratings
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.settings import DataSettings, SplitSettings, validate
-from mascot_jax.training.problem import Problem, Triples, make_problem
+from mascot_jax.training.problem import Problem, make_problem
 
 
-def read_split(archive: Path) -> Split:
-    """Read ml-1m.zip and divide it as the pipeline does by default."""
-    source = validate(DataSettings, {"name": "ml-1m", "source": str(archive.resolve())})
-    return split_ratings(load_ratings(source).frame, SplitSettings())
+def read_split(archive: Path, name: str = "ml-1m", seed: int = 0) -> Split:
+    """Read MovieLens 1M, or another set, and divide it as the pipeline does by default."""
+    source = validate(DataSettings, {"name": name, "source": str(archive.resolve())})
+    return split_ratings(load_ratings(source).frame, SplitSettings(seed=seed))
 
 
 def make_fold(split: Split, number: int, share: float = 1.0) -> Problem:

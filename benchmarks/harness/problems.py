@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from mascot_jax.base.arrays import count_each
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.settings import RegroupSettings
 from mascot_jax.tables.groups import Grouping, regroup
-from mascot_jax.training.problem import Problem, Triples
+from mascot_jax.training.problem import Problem
 
 GROUPS: Final = RegroupSettings().user_groups
 """Of users, and of items, unless a program asks for others: as many as the pipeline makes."""

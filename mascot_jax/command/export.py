@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mascot_jax.command.output import print_json
-from mascot_jax.mf.export import export_dense
+from mascot_jax.mf.export import components, export_dense
 from mascot_jax.mf.model_file import load_model
 
 
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
         "dtype": args.dtype,
         "users": model.users.warm_rows,
         "items": model.items.warm_rows,
-        "components": model.settings.factors + (0 if model.biases is None else 2),
+        "components": components(model),
     }
     if args.json:
         print_json(facts)

@@ -56,6 +56,7 @@ def _facts(path: str, model: Model) -> dict[str, Any]:
         "lowest_rating": model.low,
         "highest_rating": model.high,
         "biases": model.biases is not None,
+        "rating_scale": model.units.scale,
         "seen_pairs": None if model.seen is None else len(model.seen.items),
         "users": _side(model.users),
         "items": _side(model.items),

@@ -6,8 +6,9 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
 def warn(message: str) -> None:
     """Print a message on stderr, in the format of errors."""
     print(f"mascot: {message}", file=sys.stderr)
+
+
+@contextmanager
+def warnings_as_messages(*categories: type[Warning]) -> Iterator[None]:
+    """Show warnings of these categories as ``warn`` does, every time."""
+    with warnings.catch_warnings():
+        for category in categories:
+            warnings.simplefilter("always", category)
+        show = warnings.showwarning
+
+        def show_ours(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+            if issubclass(category, categories):
+                warn(str(message))
+            else:
+                show(message, category, *rest)
+
+        warnings.showwarning = show_ours  # type: ignore[assignment]
+        yield
 
 
 def discard_output() -> None:

@@ -7,9 +7,11 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
+from mascot_jax.base.metrics import Baselines
 from mascot_jax.command.output import discard_output, print_json, warn
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.epoch_bar import EpochBar
+from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord
 
 
@@ -37,6 +39,16 @@ class Display:
         self._as_json = as_json
         self._records: dict[int, EpochRecord] = {}
         self._bar = EpochBar(ratings, settings, show=False if as_json else None)
+        self.baselines: Baselines | None = None
+        """Errors without a model on the held-out ratings; None if none are held out."""
+        self.held_out = 0
+        """Number of held-out ratings."""
+
+    def begin(self, prepared: Prepared) -> None:
+        """Take note of what is trained on."""
+        self.baselines = prepared.baselines
+        if prepared.validation is not None:
+            self.held_out = len(prepared.validation)
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -81,6 +93,7 @@ class Display:
         last = self._records.get(epochs_trained - 1)
         return {
             "validation_rmse": None if last is None else last.validation_rmse,
+            **(self.baselines or Baselines(None, None))._asdict(),
             "seconds": seconds,
             "updates_per_second": self._trained * len(self._records) / seconds if seconds else None,
         }

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mascot_jax.command.options import given, train_settings
-from mascot_jax.command.output import print_json, warn
+from mascot_jax.command.output import print_json, warn, warnings_as_messages
 from mascot_jax.command.progress import Display
 from mascot_jax.command.tables import check_output, input_file, read_ratings
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import SaveError, SettingsError
+from mascot_jax.errors import BaselineWarning, RatingsWarning, SaveError, SettingsError
+from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import Interactions, read_interactions
 from mascot_jax.mf.model import Model
@@ -24,6 +22,8 @@ from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, val
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import Interruption, deferred_signals
+
+_SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         _print_for_people(report)
+    if display.baselines is not None and report["validation_rmse"] is not None:
+        with warnings_as_messages(BaselineWarning):
+            warn_if_worse(report["validation_rmse"], display.held_out, display.baselines)
     return 0 if interruption.signal is None else 128 + interruption.signal
 
 
@@ -85,7 +88,7 @@ def _fit(
     *,
     resume: bool,
 ) -> tuple[Model, Interruption]:
-    with _checkpoint_warnings(), display, deferred_signals(_announce) as interruption:
+    with warnings_as_messages(*_SHOWN), display, deferred_signals(_announce) as interruption:
 
         def on_epoch(record: EpochRecord, _: TrainState) -> bool:
             display.add(record)
@@ -96,6 +99,7 @@ def _fit(
             settings,
             groups,
             how,
+            on_start=display.begin,
             on_epoch=on_epoch,
             checkpoint=checkpoint,
             resume=resume,
@@ -105,23 +109,6 @@ def _fit(
 
 def _announce() -> None:
     os.write(2, b"\nmascot: stopping after this epoch; once more: at once\n")
-
-
-@contextmanager
-def _checkpoint_warnings() -> Iterator[None]:
-    """Show warnings of checkpoints that cannot be written in the command's own format."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", CheckpointWarning)
-        show = warnings.showwarning
-
-        def show_ours(message: Warning | str, category: type[Warning], *rest: Any) -> None:
-            if issubclass(category, CheckpointWarning):
-                warn(str(message))
-            else:
-                show(message, category, *rest)
-
-        warnings.showwarning = show_ours  # type: ignore[assignment]
-        yield
 
 
 def _save(model: Model, path: str, checkpoint: Path) -> str:
@@ -146,6 +133,10 @@ def _print_for_people(report: dict[str, Any]) -> None:
         print(
             f"RMSE {report['validation_rmse']:.4f} on the held-out {report['validation']:.0%} of "
             "the ratings, which the model was not trained on; --validation 0 trains on all"
+        )
+        print(
+            f"to compare with: RMSE {report['rmse_of_mean']:.4f} of predicting the mean, "
+            f"{report['rmse_of_biases']:.4f} of biases of users and items alone"
         )
     if report["interrupted"]:
         rest = f"; --resume goes on from {report['checkpoint']}" if report["checkpoint"] else ""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
 from mascot_jax.base.biases import Biases
+from mascot_jax.base.units import Units
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.tables.table import Table
@@ -24,18 +25,41 @@ PAIRS_AT_A_TIME: Final = 1 << 20
 class ColdRule(NamedTuple):
     """Prediction for a cold pair, whose user or item has no training rating: the mean rating.
 
-    With biases, both are added to the mean in every prediction, and factors learn the remainder.
+    With biases, both are added to the mean. Predictions of other pairs are the product of their
+    rows, plus, with biases, the mean and the factors' share of both, less the lift.
     """
 
     mean_rating: float
+    """In the ratings' own units."""
     warm_users: int
     """User rows from this one on are cold."""
     warm_items: int
     biases: Biases | None = None
+    """In normal units."""
+    units: Units = Units()
+    """What factors and biases are in."""
+    bias_share: float = 1.0
+    """Share of the biases that is added to products of rows."""
+    lift: float = 0.0
+    """What products of rows contain beside, in normal units (``settings.strength``)."""
+
+    def without_factors(self, biases: Biases | None) -> ColdRule:
+        """Return a rule that predicts all pairs by the mean and these biases."""
+        return ColdRule(self.mean_rating, 0, 0, biases, self.units)
 
     def is_cold(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Return bool ``(n,)``: pairs with a cold user or item."""
         return (users >= self.warm_users) | (items >= self.warm_items)
+
+    @property
+    def mean(self) -> float:
+        """The mean rating in normal units."""
+        return (self.mean_rating - self.units.centre) / self.units.scale
+
+    @property
+    def base(self) -> float:
+        """What a product of rows is added to, biases aside, in normal units."""
+        return self.mean - self.lift if self.biases is not None or self.lift else 0.0
 
     def complete(
         self,
@@ -43,19 +67,22 @@ class ColdRule(NamedTuple):
         users: NDArray[np.uint32],
         items: NDArray[np.uint32],
     ) -> NDArray[np.float32]:
-        """Return the predictions of pairs, float32 ``(n,)``, given the products of their rows."""
+        """Return predicted ratings of pairs, float32 ``(n,)``, given the products of their rows."""
         known = np.where(self.is_cold(users, items), np.float32(0), products)
-        return known + self.offset(users, items)
+        return self.units.rating(known + self.offset(users, items))
 
     def offset(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.float32]:
-        """Return what predictions add to the product of a pair's rows, float32 ``(n,)``.
+        """Return what is added to the product of a pair's rows, in normal units, float32 ``(n,)``.
 
         Cold pairs leave the product out.
         """
-        mean = np.float32(self.mean_rating)
+        cold = self.is_cold(users, items)
+        base: NDArray[np.float32] = np.where(cold, self.mean, self.base).astype(np.float32)
         if self.biases is None:
-            return np.where(self.is_cold(users, items), mean, np.float32(0))
-        return mean + self.biases.users[users] + self.biases.items[items]
+            return base
+        share = np.where(cold, 1.0, self.bias_share).astype(np.float32)
+        offset: NDArray[np.float32] = base + share * self.biases.users[users]
+        return offset + share * self.biases.items[items]
 
 
 def predict(

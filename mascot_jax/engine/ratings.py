@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import parts
 from mascot_jax.errors import DataError
 
+Triples = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]
+"""Users, items and ratings, ``(n,)`` each."""
+
 
 class Strata(NamedTuple):
     """Blocks of ratings, by U ranges of users and I ranges of items.

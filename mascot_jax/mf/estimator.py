@@ -14,11 +14,13 @@ from typing import Any, BinaryIO, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.metrics import Baselines
 from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
 from mascot_jax.ids.values import as_ids, encode_ids, known_ids
+from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.evaluation import (
     SeenRatingsWarning,
     count_seen,
@@ -61,9 +63,9 @@ class MatrixFactorization:
 
     The defaults store factors in FP16 with stochastic rounding and visit ratings in runs of one
     user, by the ``tuned`` recipe: the accuracy of FP32 in half the memory (RMSE on MovieLens 1M
-    0.8385 with either, mean of five folds). If there are few ratings, biases of users and items are
-    fitted first. ``recipe="paper"``, ``method="mascot"``, ``order="shuffled"`` is the paper's
-    training.
+    0.8385 with either, mean of five folds). Ratings may have any scale. Biases of users and items
+    are fitted first, and factors add to them as far as the ratings tell. ``recipe="paper"``,
+    ``method="mascot"``, ``order="shuffled"`` is the paper's training.
 
     The constructor only stores settings; ``fit`` checks them. Settings that are None take the
     recipe's value or the method's (``rounding``: stochastic with ``fp16``). Names of learned
@@ -90,7 +92,7 @@ class MatrixFactorization:
     epochs: int | None = None
     """Passes over the ratings."""
     learning_rate: float | None = None
-    """Step size of the first epoch (eta)."""
+    """Step size of the first epoch (eta); None with ``tuned``, here and below: by the ratings."""
     schedule: str | None = None
     """How step sizes fall: ``power``, by ``1 / (1 + decay t^1.5)``, or ``linear``, to 0."""
     decay: float | None = None
@@ -100,7 +102,8 @@ class MatrixFactorization:
     item_reg: float | None = None
     """Regularisation of item factors (lambda_Q)."""
     biases: bool | None = None
-    """Fit a mean and biases of users and items first; None: where ratings are few."""
+    """Fit a mean and biases of users and items first; None: yes with ``tuned``, else where ratings
+    are few."""
     validation: float = 0.0
     """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
@@ -603,9 +606,16 @@ class MatrixFactorization:
         -------
         dict
             ``rmse``, ``mae``, ``ratings``, the number of ratings, and ``seen``, how many of these
-            are of a user and an item with a training rating (None if the model has not kept that);
-            with ``top_n`` also the fields of ``RankingMetrics``: precision, recall, NDCG and
-            others.
+            are of a user and an item with a training rating (None if the model has not kept that).
+            To compare with: ``rmse_of_mean``, of predicting the mean training rating, and
+            ``rmse_of_biases``, of damped biases of users and items, if the model holds them (files
+            before version 5 may not). With ``top_n`` also the fields of ``RankingMetrics``:
+            precision, recall, NDCG and others.
+
+        Warns
+        -----
+        BaselineWarning
+            If the model is worse than the mean or the biases.
 
         Raises
         ------
@@ -622,8 +632,32 @@ class MatrixFactorization:
         note = note_on_seen(seen, totals.count, lists_leave_out=left_out)
         if note is not None:
             warnings.warn(note, SeenRatingsWarning, stacklevel=2)
-        figures = {"rmse": totals.rmse, "mae": totals.mae, "ratings": totals.count, "seen": seen}
-        return figures | lists
+        baselines = self._baselines(found)
+        warn_if_worse(totals.rmse, totals.count, baselines)
+        return {
+            "rmse": totals.rmse,
+            "mae": totals.mae,
+            "ratings": totals.count,
+            **{name: rmse for name, rmse in baselines._asdict().items() if rmse is not None},
+            "seen": seen,
+            **lists,
+        }
+
+    def _baselines(self, ratings: Interactions) -> Baselines:
+        mean = np.float32(self.model_.mean_rating)
+        of_mean = error_totals(lambda users, _: np.full(len(users), mean), ratings).rmse
+        if self.model_.biases_alone is None:
+            return Baselines(of_mean, None)
+        return Baselines(of_mean, error_totals(self._by_biases, ratings).rmse)
+
+    def _by_biases(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float32]:
+        """Predict ratings by biases alone; by the mean if the model does not know them."""
+        rule = self.model_.biases_alone or self.model_.cold_rule.without_factors(None)
+        return rule.complete(
+            np.zeros(len(users), dtype=np.float32),
+            self.model_.users.rows_of(encode_ids(self._user_table, users, "user")),
+            self.model_.items.rows_of(encode_ids(self._item_table, items, "item")),
+        )
 
     def _evaluate_lists(
         self, ratings: Interactions, n: int, least: float | None, exclude_seen: bool
@@ -698,7 +732,7 @@ class MatrixFactorization:
         decided are None: they follow if ``set_params`` changes one of these.
         """
         there = {f.name for f in fields(cls) if f.init}
-        settings = {**without_presets(model.settings), **model.regroup.model_dump()}
+        settings = {**without_presets(model.settings, model.decided), **model.regroup.model_dump()}
         estimator = cls(
             **{name: value for name, value in settings.items() if name in there},
             keep_seen=model.seen is not None,

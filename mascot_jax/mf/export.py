@@ -26,9 +26,10 @@ def export_dense(
 
     ``users.npy`` and ``items.npy`` have a row for each id in ``user_ids`` and ``item_ids``: numbers
     and dates in a ``.npy`` file, strings in a ``.json`` list, bytes in a ``.json`` list of
-    hexadecimal strings. The inner product of a user's row and an item's is the prediction. Without
-    biases, a row is the k factors. With biases it has two more components: a user's row is ``(p,
-    mean + user bias, 1)``, an item's ``(q, 1, item bias)``. Users and items without a training
+    hexadecimal strings. The inner product of a user's row and an item's is the prediction, in the
+    ratings' own units. A model that has neither units nor biases has rows of its k factors. Others
+    have two more components: a user's row is ``(scale p, base + user bias, 1)``, an item's ``(q,
+    1, item bias)``, with biases and base in the ratings' units. Users and items without a training
     rating have no row, as their predictions are no such product.
 
     Parameters
@@ -38,8 +39,8 @@ def export_dense(
     folder
         Output folder, created if there is none; files of these names are replaced.
     dtype
-        Dtype of the rows. float16 rounds to nearest; rows that were stored in float16 do not
-        change.
+        Dtype of the rows. float16 rounds to nearest; factors that were stored in float16 change
+        only where the model has a scale, and then only the users'.
 
     Raises
     ------
@@ -59,21 +60,42 @@ def export_dense(
     folder = local_path(folder)
     with saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    tail: list[NDArray[np.float32] | None] = [None, None]
-    if model.biases is not None:
-        mean = np.float32(model.mean_rating)
-        users, items = model.biases
-        tail = [
-            np.stack([mean + users, np.ones_like(users)], axis=1)[model.users.row_of],
-            np.stack([np.ones_like(items), items], axis=1)[model.items.row_of],
-        ]
-    for name, side, more in (("user", model.users, tail[0]), ("item", model.items, tail[1])):
+    scales = np.float32(model.units.scale), np.float32(1)
+    for name, side, more, scale in zip(
+        ("user", "item"), (model.users, model.items), _tails(model), scales, strict=True
+    ):
         warm = np.sort(side.order[: side.warm_rows])
-        rows = side.dense(warm)
+        rows = side.dense(warm) * scale
         if more is not None:
-            rows = np.hstack([rows, more[warm]])
+            rows = np.hstack([rows, more[side.row_of[warm]]])
         _write(folder / f"{name}s.npy", _rounded(rows, dtype, f"{name}s"))
         _write_ids(folder, name, side.id_table, warm)
+
+
+def components(model: Model) -> int:
+    """Return how many components an exported row has."""
+    return model.settings.factors + (0 if _only_factors(model) else 2)
+
+
+def _only_factors(model: Model) -> bool:
+    return model.biases is None and model.units.plain
+
+
+def _tails(model: Model) -> list[NDArray[np.float32] | None]:
+    """Return two more components of each row of users and of items, if predictions need them."""
+    if _only_factors(model):
+        return [None, None]
+    rule = model.cold_rule
+    scale, share = np.float32(model.units.scale), np.float32(model.bias_share)
+    if model.biases is None:
+        users, items = (np.zeros(len(s), dtype=np.float32) for s in (model.users, model.items))
+    else:
+        users, items = (scale * (share * bias) for bias in model.biases)
+    base = model.units.rating(np.full(1, rule.base, dtype=np.float32))
+    return [
+        np.stack([base + users, np.ones_like(users)], axis=1),
+        np.stack([np.ones_like(items), items], axis=1),
+    ]
 
 
 def _rounded(

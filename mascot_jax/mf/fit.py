@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import DivergenceError, SettingsError
 from mascot_jax.ids.file import warn_unsavable
 from mascot_jax.ids.table import IdTable, index_ids
+from mascot_jax.mf.advice import warn_of_ratings
 from mascot_jax.mf.interactions import Interactions
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.seen import seen_items
@@ -36,12 +38,12 @@ from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
 from mascot_jax.training.loop import OnEpoch
-from mascot_jax.training.problem import Offsets, Prepared, Problem, Triples, make_problem, prepare
+from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
 
 _log = logging.getLogger(__name__)
 USUAL_RATING: Final = 5.0
-"""Largest magnitude of ratings that step sizes are chosen for."""
+"""Largest magnitude of ratings that the step sizes of the recipe ``paper`` are chosen for."""
 
 
 def fit_ratings(
@@ -53,6 +55,7 @@ def fit_ratings(
     keep_seen: bool = True,
     earlier: Model | None = None,
     extend: bool = False,
+    on_start: Callable[[Prepared], None] | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -76,6 +79,8 @@ def fit_ratings(
         Whether the ratings are additional to the earlier model's: users and items that only it
         knows then stay, as do the items that its users have seen. Otherwise, whatever is not in the
         ratings is dropped.
+    on_start
+        Called before the first epoch with what is trained on.
     on_epoch
         As for ``training.loop.train_state``.
     checkpoint
@@ -96,19 +101,26 @@ def fit_ratings(
         At the end of the first epoch whose factors are not all finite.
     """
     device = choose_device(backend_for(settings, run))
+    decided = settings.left_to_ratings
     if earlier is not None:
-        settings = _fitting(earlier, settings)
+        settings = _fitting(earlier, settings, extend=extend)
     known = earlier if extend else None
     with computing_on(device):
         table = _Table(ratings, known, settings.seed)
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
         items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
-        offsets = None if known is None else _offsets(known, users, items, table.ratings)
+        ground = None if earlier is None else _ground(earlier)
+        if known is not None:
+            ground = _continued(known, users, items, table.ratings)
         problem = _problem(table.release(), users, items, known)
-        plan = settings.plan(device.platform, few_ratings=problem.few_ratings)
+        problem = problem.judged(settings)
+        plan = problem.plan(settings, device.platform)
         execution = execution_of(plan, run)
-        prepared = prepare(problem, plan, execution, offsets)
+        prepared = prepare(problem, plan, execution, ground, compared=True)
+        warn_of_ratings(ratings.ratings, prepared.spread, fresh=earlier is None)
+        if on_start is not None:
+            on_start(prepared)
         jax.block_until_ready(prepared.ratings)
         del problem  # its ratings are in ``prepared`` now, in another order
         start = None if earlier is None else _warm(earlier, users, items, plan)
@@ -132,6 +144,9 @@ def fit_ratings(
         users=model.users.named(users.ids, users.counts),
         items=model.items.named(items.ids, items.counts),
         regroup=groups,
+        decided=decided,
+        damping=prepared.damping,
+        baseline=None if model.biases is not None else prepared.baseline,
     )
     if keep_seen:
         seen = seen_items(ratings.users, ratings.items, *ids, known)
@@ -139,10 +154,12 @@ def fit_ratings(
     return model
 
 
-def _fitting(earlier: Model, settings: TrainSettings) -> TrainSettings:
+def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainSettings:
     """Return settings completed by those of an earlier model; refuse others that differ."""
-    if settings.biases is None:
-        settings = settings.model_copy(update={"biases": earlier.settings.biases})
+    left = ["biases"] if settings.biases is None else []
+    if extend:  # the new ratings alone do not tell how strongly factors may add
+        left += settings.left_to_ratings
+    settings = settings.model_copy(update={name: getattr(earlier.settings, name) for name in left})
     for name in ("factors", "biases"):
         wanted, there = getattr(settings, name), getattr(earlier.settings, name)
         if wanted != there:
@@ -203,11 +220,12 @@ def _scale_in_words(prepared: Prepared) -> Iterator[None]:
         yield
     except DivergenceError as error:
         largest = max(abs(prepared.low), abs(prepared.high))
-        if largest <= USUAL_RATING:
+        if largest <= USUAL_RATING or not prepared.rule.units.plain:
             raise
         raise DivergenceError(
-            f"{error}; ratings go from {prepared.low:g} to {prepared.high:g}: step sizes suit "
-            f"ranges such as 1 to 5; divide the ratings by {largest / USUAL_RATING:.2g}"
+            f"{error}; ratings go from {prepared.low:g} to {prepared.high:g}: the step sizes of "
+            "train.recipe paper suit ranges such as 1 to 5; with train.recipe tuned, ratings may "
+            "have any range"
         ) from error
 
 
@@ -265,16 +283,24 @@ class _Side:
         return by_index[self.grouping.order]
 
 
-def _offsets(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Offsets:
-    """Return the mean of all ratings; with biases, the earlier mean and biases."""
+def _ground(earlier: Model) -> Ground:
+    """Return what an earlier model's factors stand on, for a training that begins with them."""
+    return Ground(earlier.units, earlier.bias_share, earlier.lift)
+
+
+def _continued(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Ground:
+    """Add the mean of all ratings; with biases, the earlier mean, biases and damping."""
+    ground = _ground(known)
+    biases = known.biases if known.biases is not None else known.baseline
+    if biases is not None:
+        biases = Biases(
+            users.bias(biases.users[known.users.row_of]),
+            items.bias(biases.items[known.items.row_of]),
+        )
+        ground = ground._replace(biases=biases, damping=known.damping)
+    mean = known.mean_rating
     if known.biases is None:
         before = int(known.users.rating_counts.sum())
-        total = known.mean_rating * before + float(ratings.sum(dtype=np.float64))
-        return Offsets(total / (before + len(ratings)))
-    return Offsets(
-        known.mean_rating,
-        Biases(
-            users.bias(known.biases.users[known.users.row_of]),
-            items.bias(known.biases.items[known.items.row_of]),
-        ),
-    )
+        total = mean * before + float(ratings.sum(dtype=np.float64))
+        mean = total / (before + len(ratings))
+    return ground._replace(mean_rating=mean)

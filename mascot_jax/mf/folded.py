@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each
-from mascot_jax.base.biases import DAMPING
 from mascot_jax.engine.devices import serving_on
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
@@ -84,11 +83,16 @@ class Folded:
         self._known = counts > 0
         self._rated = Pairs(np.append(0, np.cumsum(counts)), others.astype(np.uint32))
         self._bias = np.zeros(count, dtype=np.float32)
+        rule = self._ranking.rule
+        ratings = rule.units.normal(ratings)
         if self._ranking.bias is not None:
-            ratings = ratings - self._ranking.mean - self._ranking.bias[others]
-            sums = np.bincount(rows, weights=ratings, minlength=count)
-            self._bias = (sums / (counts + DAMPING)).astype(np.float32)
-            ratings = ratings - self._bias[rows]
+            bias = self._ranking.bias[others]
+            damping: float = getattr(self._model.damping, self._side)
+            remainder = ratings - np.float32(rule.mean) - bias
+            sums = np.bincount(rows, weights=remainder, minlength=count)
+            self._bias = (sums / (counts + damping)).astype(np.float32)
+            ratings = ratings - np.float32(rule.bias_share) * (bias + self._bias[rows])
+        ratings = ratings - np.float32(rule.base)
         settings = self._model.settings
         self._factors = fold_in(
             self._ranking.factors,
@@ -126,11 +130,13 @@ class Folded:
         rated = self._ranking.factors[np.where(warm, flat, 0)]
         trained = warm[None, :] & self._known[:, None]
         found = np.where(trained, self._factors @ rated.T, np.float32(0))  # [m, k] -> [m, n]
-        if self._ranking.bias is None:
-            found[~trained] = self._ranking.mean
-        else:
+        rule = self._ranking.rule
+        found += np.where(trained, np.float32(rule.base), np.float32(rule.mean))
+        if self._ranking.bias is not None:
             bias = np.where(flat >= 0, self._ranking.bias[flat], np.float32(0))
-            found += self._ranking.mean + self._bias[:, None] + bias[None, :]
+            share = np.where(trained, np.float32(rule.bias_share), np.float32(1))
+            found += share * (self._bias[:, None] + bias[None, :])
+        found = rule.units.rating(found)
         if clip:
             found = found.clip(self._model.low, self._model.high)
         found = found.reshape(len(self.ids), *indices.shape)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.biases import Biases
+from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping
+from mascot_jax.base.units import IN_OWN_UNITS, Units
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.ids.table import INTEGER, IdTable
 from mascot_jax.ranking.pairs import Pairs
@@ -98,11 +99,22 @@ class Model:
     epochs_trained: int
     """Epochs that made the factors; fewer than the settings' if training stopped early."""
     biases: Biases | None = None
-    """In the order of the rows; None if the model has no biases."""
+    """In the order of the rows and in normal units; None if the model has no biases."""
     regroup: RegroupSettings = dataclasses.field(default_factory=RegroupSettings)
     """Wanted numbers of groups."""
     seen: Pairs | None = None
     """The items that each user has rated, both as indices, ascending; None if not kept."""
+    units: Units = IN_OWN_UNITS
+    """What factors and biases are in."""
+    bias_share: float = 1.0
+    """As in ``ColdRule``, and ``lift``."""
+    lift: float = 0.0
+    damping: Damping = DEFAULT_DAMPING
+    """Of the biases."""
+    baseline: Biases | None = None
+    """Biases to compare with, if the model does without."""
+    decided: tuple[str, ...] = ()
+    """Names of the settings that the ratings decided."""
 
     @property
     def cold_rule(self) -> ColdRule:
@@ -110,11 +122,21 @@ class Model:
 
         It also applies to the row after the last, which stands for an unknown user or item.
         """
-        warm = self.users.warm_rows, self.items.warm_rows
-        biases = self.biases
-        if biases is not None:
-            biases = Biases(*(np.append(bias, np.float32(0)) for bias in biases))
-        return ColdRule(self.mean_rating, *warm, biases)
+        return ColdRule(
+            self.mean_rating,
+            self.users.warm_rows,
+            self.items.warm_rows,
+            _with_unknown(self.biases),
+            self.units,
+            self.bias_share,
+            self.lift,
+        )
+
+    @property
+    def biases_alone(self) -> ColdRule | None:
+        """Rule of a model of biases alone, to compare with; None if they are not known."""
+        biases = _with_unknown(self.biases if self.biases is not None else self.baseline)
+        return None if biases is None else self.cold_rule.without_factors(biases)
 
     def dense_users(self) -> NDArray[np.float32]:
         """Decode the factors of all users in index order, float32 ``(users, k)``."""
@@ -128,3 +150,10 @@ class Model:
     def factor_bytes(self) -> int:
         """Bytes of all live rows."""
         return self.users.table.nbytes + self.items.table.nbytes
+
+
+def _with_unknown(biases: Biases | None) -> Biases | None:
+    """Append the bias 0, of unknown users and items."""
+    if biases is None:
+        return None
+    return Biases(*(np.append(bias, np.float32(0)) for bias in biases))

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.biases import Biases
+from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping
 from mascot_jax.base.json_text import as_count, as_number
 from mascot_jax.base.tensor_file import (
     Format,
@@ -18,6 +18,7 @@ from mascot_jax.base.tensor_file import (
     stated_facts,
     write_tensors,
 )
+from mascot_jax.base.units import IN_OWN_UNITS, Units
 from mascot_jax.errors import ModelFileError, SettingsError, printable
 from mascot_jax.ids.file import ids_from_tensors, ids_to_tensors
 from mascot_jax.ids.table import IdTable
@@ -26,9 +27,20 @@ from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainPlan, TrainSettings, validate
 from mascot_jax.tables.rows import Rows
 
-FORMAT: Final = Format("model", "mascot", 4, ModelFileError)
+FORMAT: Final = Format("model", "mascot", 5, ModelFileError)
 """Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups; 4
-removed how the training ran. Files of older versions can be read."""
+removed how the training ran; 5 added units, the share of biases, lift, damping and biases to
+compare with. Files of older versions can be read, and a model without any of these is written as
+version 4: its bytes do not change."""
+_IN_OWN_UNITS: Final = FORMAT._replace(version=4)
+_GROUND: Final[dict[str, Any]] = {
+    "units": list(IN_OWN_UNITS),
+    "bias_share": 1.0,
+    "lift": 0.0,
+    "damping": list(DEFAULT_DAMPING),
+    "decided": [],
+}
+"""What factors stand on in files before version 5."""
 _HOW_IT_RAN: Final = ("backend", "threads", "checkpoint_every")
 """Settings of how the training ran, in files before version 4."""
 
@@ -46,6 +58,8 @@ def save_model(model: Model, path: Place) -> str:
         tensors |= {f"{side}.bias": bias for side, bias in model.biases._asdict().items()}
     if model.seen is not None:
         tensors |= {f"seen.{key}": value for key, value in model.seen._asdict().items()}
+    if model.baseline is not None:
+        tensors |= {f"{side}.baseline": bias for side, bias in model.baseline._asdict().items()}
     facts = {
         "settings": model.settings.model_dump(mode="json"),
         "mean_rating": model.mean_rating,
@@ -57,7 +71,16 @@ def save_model(model: Model, path: Place) -> str:
         "regroup": model.regroup.model_dump(mode="json"),
         "ids": [_ids_facts(model.users.ids), _ids_facts(model.items.ids)],
     }
-    return write_tensors(path, FORMAT, tensors, facts)
+    ground = {
+        "units": list(model.units),
+        "bias_share": model.bias_share,
+        "lift": model.lift,
+        "damping": list(model.damping),
+        "decided": list(model.decided),
+    }
+    if model.baseline is None and ground == _GROUND:
+        return write_tensors(path, _IN_OWN_UNITS, tensors, facts)
+    return write_tensors(path, FORMAT, tensors, facts | ground)
 
 
 def load_model(path: Place) -> Model:
@@ -85,9 +108,11 @@ def load_model(path: Place) -> Model:
             *_range(facts),
             {str(name): as_number(share) for name, share in facts["traffic"].items()},
             as_count(facts.get("epochs_trained", settings.epochs), 0, settings.epochs),
-            _biases(tensors, users, items) if settings.biases else None,
+            _biases(tensors, users, items, "bias") if settings.biases else None,
             validate(RegroupSettings, facts.get("regroup", {}), "regroup"),
             _seen(tensors, users, items),
+            **_ground(facts),
+            baseline=_baseline(tensors, users, items),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
@@ -204,9 +229,38 @@ def _seen(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) 
     return seen
 
 
-def _biases(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) -> Biases:
-    biases = Biases(tensors["users.bias"], tensors["items.bias"])
-    for bias, side, name in zip(biases, (users, items), Biases._fields, strict=True):
+def _ground(facts: dict[str, Any]) -> dict[str, Any]:
+    found = _GROUND | {name: facts[name] for name in _GROUND if facts["format_version"] >= 5}
+    units = Units(*map(as_number, found["units"]))
+    damping = Damping(*map(as_number, found["damping"]))
+    if not units.scale or min(damping) < 0:
+        raise ValueError(f"units {units}, damping {damping}")
+    share, lift = as_number(found["bias_share"]), as_number(found["lift"])
+    decided = tuple(map(str, found["decided"]))
+    if not set(decided) <= set(TrainSettings.model_fields):
+        raise ValueError(f"decided by the ratings: {decided}")
+    return {
+        "units": units,
+        "bias_share": share,
+        "lift": lift,
+        "damping": damping,
+        "decided": decided,
+    }
+
+
+def _baseline(
+    tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide
+) -> Biases | None:
+    if "users.baseline" not in tensors:
+        return None
+    return _biases(tensors, users, items, "baseline")
+
+
+def _biases(
+    tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide, name: str
+) -> Biases:
+    biases = Biases(*(tensors[f"{side}.{name}"] for side in Biases._fields))
+    for bias, side, whose in zip(biases, (users, items), Biases._fields, strict=True):
         if bias.dtype != np.float32 or bias.shape != side.order.shape:
-            raise ValueError(f"{name}: biases are {bias.dtype} {bias.shape}")
+            raise ValueError(f"{whose}: biases are {bias.dtype} {bias.shape}")
     return biases

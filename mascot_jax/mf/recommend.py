@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, Literal, NamedTuple
 
 import jax
@@ -90,9 +91,9 @@ class Ranking:
         ranked: ModelSide = getattr(model, side)
         self.factors = ranked.dense()
         """float32 ``(rows, k)``, by index."""
-        self.mean = np.float32(model.mean_rating)
+        self.rule = model.cold_rule
         self.bias: NDArray[np.float32] | None = None
-        """float32 ``(rows,)``, by index; None if the model has no biases."""
+        """float32 ``(rows,)``, by index, in normal units; None if the model has no biases."""
         if model.biases is not None:
             self.bias = getattr(model.biases, side)[ranked.row_of]
         self._most_rated = ranked.order[: ranked.warm_rows]
@@ -120,18 +121,33 @@ class Ranking:
         if candidates is None:
             items = self._items(on_host=jax.default_device.value is None)
         else:
-            items = Items(self.factors, self.bias, np.intersect1d(candidates, self._warm))
-        found = items.best(queries, n, exclude)
-        if bias is None:
-            return found
-        return found._replace(scores=found.scores + (self.mean + bias)[found.queries])
+            items = Items(self.factors, self._shared, np.intersect1d(candidates, self._warm))
+        found = items.best(self._sign * queries, n, exclude)
+        base, scores = np.float32(self.rule.base), self._sign * found.scores
+        if bias is not None:
+            scores = scores + (base + np.float32(self.rule.bias_share) * bias)[found.queries]
+        elif base:
+            scores = scores + base
+        return found._replace(scores=self.rule.units.rating(scores))
+
+    @property
+    def _sign(self) -> np.float32:
+        """-1 if the highest ratings are the lowest in normal units."""
+        return np.float32(math.copysign(1.0, self.rule.units.scale))
+
+    @property
+    def _shared(self) -> NDArray[np.float32] | None:
+        """The share of the biases that is added to products, higher for higher ratings."""
+        if self.bias is None:
+            return None
+        return self._sign * np.float32(self.rule.bias_share) * self.bias
 
     def _items(self, *, on_host: bool) -> Items:
         """All rows that are ranked if there are no candidates, where ``top_n`` searches now."""
         if on_host not in self._laid_out:
             all_warm = len(self._warm) == len(self.factors)
             candidates = None if all_warm else self._warm
-            self._laid_out[on_host] = Items(self.factors, self.bias, candidates)
+            self._laid_out[on_host] = Items(self.factors, self._shared, candidates)
         return self._laid_out[on_host]
 
     def most_rated(
@@ -142,9 +158,10 @@ class Ranking:
         if candidates is not None:
             best = best[np.isin(best, candidates)]
         best = best[:n]
-        scores = np.full(len(best), self.mean)
+        scores = np.full(len(best), np.float32(self.rule.mean))
         if self.bias is not None:
             scores += self.bias[best]
+        scores = self.rule.units.rating(scores)
         return TopN(
             np.repeat(queries, len(best)),
             np.tile(best, len(queries)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mascot_jax.base.biases import DEFAULT_DAMPING
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.tables import to_host
@@ -56,6 +57,10 @@ def train_model(
         traffic.shares,
         int(state.epoch),
         prepared.rule.biases,
+        units=prepared.rule.units,
+        bias_share=prepared.rule.bias_share,
+        lift=prepared.rule.lift,
+        damping=DEFAULT_DAMPING if prepared.rule.biases is None else prepared.damping,
     )
 
 

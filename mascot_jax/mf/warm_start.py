@@ -40,7 +40,8 @@ def warm_state(
     plan
         Settings of the training.
     """
-    state = initial_state(users.starts, items.starts, plan)
+    visits = users.visits, items.visits
+    state = initial_state(users.starts, items.starts, plan, lift=earlier.lift, visits=visits)
     return state._replace(
         users=_warm(state.users, earlier.users, earlier_users[users.order], plan),
         items=_warm(state.items, earlier.items, earlier_items[items.order], plan),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,11 +25,11 @@ def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def without_presets(settings: TrainSettings) -> dict[str, Any]:
+def without_presets(settings: TrainSettings, decided: Collection[str] = ()) -> dict[str, Any]:
     """Return values from which ``with_defaults`` makes the same plan again.
 
     Values that the method, recipe or device filled in become null, so that they follow when one of
-    the three changes.
+    the three changes; and so do those that the ratings decided, whose names ``decided`` has.
     """
     method, recipe = METHODS[settings.method], RECIPES[settings.recipe]
     filled = {**method._asdict(), **recipe._asdict()}
@@ -38,4 +38,5 @@ def without_presets(settings: TrainSettings) -> dict[str, Any]:
     filled["deterministic"] = True
     names = {*Preset._fields, *Recipe._fields, "deterministic"} & set(TrainSettings.model_fields)
     values = settings.model_dump()
-    return values | {name: None for name in names if values[name] == filled[name]}
+    same = {name for name in names if values[name] == filled[name]}
+    return values | dict.fromkeys(same | set(decided))

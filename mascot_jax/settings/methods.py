@@ -14,20 +14,21 @@ class Recipe(NamedTuple):
     """Settings that the name of a recipe stands for; a setting that is not null wins."""
 
     epochs: int
-    learning_rate: float
+    learning_rate: float | None
+    """None, here and below: decided by the ratings (``settings.strength``)."""
     schedule: Schedule
     decay: float
     """Only for the schedule ``power``."""
-    user_reg: float
-    item_reg: float
+    user_reg: float | None
+    item_reg: float | None
 
 
 PAPER = Recipe(50, 0.01, "power", 0.1, 0.01, 0.015)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "paper": PAPER,
-        # Reaches the best RMSE on MovieLens 1M soonest (studies.notes.tune, docs/recipes.md).
-        "tuned": Recipe(32, 0.015, "linear", 0.045, 0.05, 0.035),
+        # Chosen on MovieLens 100K and 1M, whole and thinned (docs/recipes.md).
+        "tuned": Recipe(32, None, "linear", 0.045, None, None),
     }
 )
 

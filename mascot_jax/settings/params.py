@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -31,6 +32,15 @@ class Params(Settings):
     run: RunSettings = RunSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_recipe(cls, values: Any) -> Any:
+        """Give a recipe that is left open: the paper's to its data sets, the best to your own."""
+        train, data = (_block(values, name) for name in ("train", "data"))
+        if train.get("recipe") is not None or data.get("name") != "file":
+            return values
+        return {**values, "train": {**train, "recipe": "tuned"}}
+
     @model_validator(mode="after")
     def _the_back_end_can_do_it(self) -> Params:
         line = conflict(self.train, self.run)
@@ -47,3 +57,8 @@ class Params(Settings):
                 f"folds: {self.folds}: must be below split.count, which is {self.split.count}"
             )
         return self
+
+
+def _block(values: Any, name: str) -> Mapping[str, Any]:
+    block = values.get(name) if isinstance(values, Mapping) else None
+    return block if isinstance(block, Mapping) else {}

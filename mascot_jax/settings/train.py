@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 
 from mascot_jax.settings.comparators import Comparators
 from mascot_jax.settings.methods import METHODS, PAPER, RECIPES, Schedule, Unit
+from mascot_jax.settings.strength import LEAST_UNCERTAINTY, Strength, strength
 from mascot_jax.settings.validation import Finite, Seed, Settings, together
 from mascot_jax.tables.storage import STORAGES, Storage, promotions
 
 FEW_RATINGS: Final = 20
-"""Ratings / (users + items), below which biases lower the test RMSE (docs/recipes.md)."""
+"""Ratings / (users + items), below which the recipe ``paper`` fits biases if that is left open."""
 MOST_HELD_FACTORS_ON_CUDA: Final = 256
 """Factors that a tile's registers can hold; a block's largest magnitude needs all of them."""
 
@@ -36,14 +37,15 @@ class TrainSettings(Settings):
     recipe: Literal["paper", "tuned"] = "paper"
     """Named preset of epochs, learning rate, schedule, decay and regularisation.
 
-    At validation, it fills those of them that are missing or null.
+    At validation, it fills those of them that are missing or null. Null: ``tuned`` for the data set
+    ``file``, else ``paper``.
     """
     factors: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Components of a factor row (k)."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = PAPER.epochs
     """Passes over the training ratings (T)."""
-    learning_rate: Annotated[Finite, Field(gt=0)] = PAPER.learning_rate
-    """Step size of epoch 0 (eta)."""
+    learning_rate: Annotated[Finite, Field(gt=0)] | None = PAPER.learning_rate
+    """Step size of epoch 0 (eta); null, here and below: decided by the ratings."""
     schedule: Schedule = PAPER.schedule
     """Step size of epoch t.
 
@@ -51,13 +53,13 @@ class TrainSettings(Settings):
     """
     decay: Annotated[Finite, Field(ge=0)] | None = None
     """Decay of the schedule ``power``; null with ``linear``, which has none."""
-    user_reg: Annotated[Finite, Field(ge=0)] = PAPER.user_reg
+    user_reg: Annotated[Finite, Field(ge=0)] | None = PAPER.user_reg
     """Regularisation of user factors (lambda_P)."""
-    item_reg: Annotated[Finite, Field(ge=0)] = PAPER.item_reg
+    item_reg: Annotated[Finite, Field(ge=0)] | None = PAPER.item_reg
     """Regularisation of item factors (lambda_Q)."""
     biases: bool | None = False
-    """Fit a mean and user and item biases first; the factors learn what these leave. Null: where
-    there are few ratings, fewer than 20 times users plus items."""
+    """Fit a mean and user and item biases first; the factors learn what these leave. Null: yes with
+    the recipe ``tuned``; with ``paper`` below 20 ratings for each user and item."""
     validation: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     """Share of the training ratings that is held out and scored after each epoch."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -104,14 +106,14 @@ class TrainSettings(Settings):
     def _fill_from_recipe(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        name = values.get("recipe")
+        name = values.get("recipe") or "paper"
         # An unknown recipe should cause one error only, its own.
         recipe = RECIPES.get(name, PAPER) if isinstance(name, str) else PAPER
         preset = recipe._asdict()
         if (values.get("schedule") or recipe.schedule) == "linear":
             del preset["decay"]
         filled = {key: value for key, value in preset.items() if values.get(key) is None}
-        return {**values, **filled}
+        return {**values, **filled, "recipe": name}
 
     @model_validator(mode="after")
     def _decay_has_an_effect(self) -> TrainSettings:
@@ -163,7 +165,24 @@ class TrainSettings(Settings):
             return f"cuda has {self.method} for up to {MOST_HELD_FACTORS_ON_CUDA} factors only"
         return None
 
-    def plan(self, platform: str = "cpu", *, few_ratings: bool = False) -> TrainPlan:
+    @property
+    def normalised(self) -> bool:
+        """Whether ratings are centred and scaled for training, and biases damped as fits them."""
+        return self.recipe == "tuned"
+
+    @property
+    def left_to_ratings(self) -> tuple[str, ...]:
+        """Names of the settings that the ratings decide."""
+        names = ("learning_rate", "user_reg", "item_reg")
+        return tuple(name for name in names if getattr(self, name) is None)
+
+    def plan(
+        self,
+        platform: str = "cpu",
+        *,
+        few_ratings: bool = False,
+        decided: Strength | None = None,
+    ) -> TrainPlan:
         """Return these settings, with nulls filled in for the method, the device and the ratings.
 
         Parameters
@@ -171,13 +190,20 @@ class TrainSettings(Settings):
         platform
             JAX's name of the kind of device; decides ``deterministic`` if that is null.
         few_ratings
-            Whether there are few ratings (``FEW_RATINGS``); decides ``biases`` if that is null.
+            Whether there are few ratings (``FEW_RATINGS``); decides ``biases`` of the recipe
+            ``paper`` if that is null.
+        decided
+            Step size and regularisation where they are null; None: for many ratings a row.
         """
+        decided = decided or strength(LEAST_UNCERTAINTY)
         method = METHODS[self.method]
         filled = method._asdict() | {
             "threshold": method.thresholds.get(self.criterion or method.criterion or ""),
             "deterministic": platform == "cpu",
-            "biases": few_ratings,
+            "biases": few_ratings or self.normalised,
+            "learning_rate": decided.learning_rate,
+            "user_reg": decided.user_reg,
+            "item_reg": decided.item_reg,
         }
         given = {name: value for name, value in self if value is not None}
         names = set(type(self).model_fields)
@@ -191,6 +217,9 @@ class TrainPlan(TrainSettings):
     ``criterion`` to ``warmup`` are None for a method that never measures.
     """
 
+    learning_rate: Annotated[Finite, Field(gt=0)]
+    user_reg: Annotated[Finite, Field(ge=0)]
+    item_reg: Annotated[Finite, Field(ge=0)]
     biases: bool
     storage: Literal[tuple(STORAGES)]  # type: ignore[valid-type]
     rounding: Literal["nearest", "stochastic"]

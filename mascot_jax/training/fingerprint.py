@@ -47,7 +47,12 @@ def fingerprint(prepared: Prepared, *, origin: str = "seed") -> dict[str, Any]:
         # The values of the recipe are settings of their own.
         "settings": prepared.plan.model_dump(mode="json", exclude={"recipe"}),
         "ratings": digest_of(prepared.ratings.host()),
-        "mean or biases": digest_of((np.array([rule.mean_rating]), *(rule.biases or ()))),
+        "mean or biases": digest_of(
+            (
+                np.array([rule.mean_rating, *rule.units, rule.bias_share, rule.lift]),
+                *(rule.biases or ()),
+            )
+        ),
         "groups": digest_of(np.asarray(x) for side in sides for x in side),
         **{
             name: None if scored is None else digest_of(scored.arrays())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -25,6 +26,9 @@ from mascot_jax.tables.table import Table
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
 
+VISITS: Final = 64
+"""Visits to a row, over all epochs, that take half of its lift at the start (docs/recipes.md)."""
+
 _STEP: Final = np.float32(SCALE / math.sqrt((2**32 - 1) / 3))
 """Gives ``bell`` this deviation: the sum of four integers from 0 to 2^16 - 1 has a variance of
 (2^32 - 1) / 3."""
@@ -34,7 +38,12 @@ ROWS_AT_A_TIME: Final = 16_384
 
 
 def initial_state(
-    user_starts: NDArray[np.uint32], item_starts: NDArray[np.uint32], plan: TrainPlan
+    user_starts: NDArray[np.uint32],
+    item_starts: NDArray[np.uint32],
+    plan: TrainPlan,
+    *,
+    lift: float = 0.0,
+    visits: Sequence[NDArray[np.int64]] = (),
 ) -> TrainState:
     """Return random factors, rounded to the plan's first storage, which every group is in.
 
@@ -46,6 +55,11 @@ def initial_state(
         uint32 ``(g + 1,)``: first regrouped row of each group, then the number of rows.
     plan
         Method, storage, factors and seed are used.
+    lift
+        What products of rows are to contain (``settings.strength``). Rows that will hardly be
+        visited begin with it.
+    visits
+        With a lift, int64 ``(g,)`` of users and of items: training ratings of each group.
 
     Raises
     ------
@@ -53,11 +67,30 @@ def initial_state(
         If starts are not 0 first, then ascending.
     """
     user_key, item_key = jax.random.split(jax.random.key(plan.seed))
-    users = _initial_table(user_starts, user_key, plan, "users")
-    items = _initial_table(item_starts, item_key, plan, "items")
+    heads: list[NDArray[np.float32] | None] = [None, None]
+    if lift:
+        root = math.sqrt(lift / plan.factors)
+        pairs = zip((user_starts, item_starts), visits, strict=True)
+        heads = [_head_start(*pair, plan.epochs, root) for pair in pairs]
+    users = _initial_table(user_starts, user_key, plan, "users", heads[0])
+    items = _initial_table(item_starts, item_key, plan, "items", heads[1])
     return TrainState(
         users, items, jnp.uint32(0), jnp.uint32(plan.seed), memories(plan, users, items)
     )
+
+
+def _head_start(
+    starts: NDArray[np.uint32], visits: NDArray[np.int64], epochs: int, root: float
+) -> NDArray[np.float32]:
+    """Return what is added to all factors of each row, float32 ``(rows,)``.
+
+    All of ``root`` for a row that is never visited, less the more often it is: such rows find a
+    better direction for themselves.
+    """
+    sizes: NDArray[np.int64] = np.diff(starts).astype(np.int64)
+    visits_of_row = epochs * visits / np.maximum(sizes, 1)
+    share = VISITS / (VISITS + visits_of_row)
+    return np.repeat((root * share).astype(np.float32), sizes)
 
 
 def memories(plan: TrainPlan, users: Table, items: Table) -> dict[str, Memory]:
@@ -65,35 +98,51 @@ def memories(plan: TrainPlan, users: Table, items: Table) -> dict[str, Memory]:
     return {name: method.init(users, items) for name, method in methods_of(plan).items()}
 
 
-def _initial_table(starts: NDArray[np.uint32], key: jax.Array, plan: TrainPlan, name: str) -> Table:
+def _initial_table(
+    starts: NDArray[np.uint32],
+    key: jax.Array,
+    plan: TrainPlan,
+    name: str,
+    head: NDArray[np.float32] | None = None,
+) -> Table:
     first, *others = plan.storages
     codes = np.full(len(starts) - 1, first.code, dtype=np.uint8)
     check_groups(starts, codes, name)
     rows = int(starts[-1])
     size = places(rows, LEAST_ROWS)
     stored = {s.name: allocate(size, plan.factors, s) for s in (first, *others)}
-    stored[first.name] = _fill(stored[first.name], key, np.uint32(rows), plan.factors, first)
+    if head is not None:
+        head = np.pad(head, (0, size - rows))
+    stored[first.name] = _fill(stored[first.name], key, np.uint32(rows), head, plan.factors, first)
     return Table(plan.factors, dict(sorted(stored.items())), *group_arrays(starts, codes))
 
 
 @partial(jax.jit, static_argnames=("factors", "storage"), donate_argnames="table")
 def _fill(
-    table: jax.Array, key: jax.Array, rows: jax.Array, factors: int, storage: Storage
+    table: jax.Array,
+    key: jax.Array,
+    rows: jax.Array,
+    head: jax.Array | None,
+    factors: int,
+    storage: Storage,
 ) -> jax.Array:
     """Write random factors and zero padding into the first ``rows`` rows of a table.
 
     ``table`` is ``(places, stride)``, ``rows`` uint32 ``()``. Rows behind them may be written too.
+    ``head`` is float32 ``(places,)``: what is added to all factors of a row.
     """
     places, stride = table.shape
     most = min(ROWS_AT_A_TIME, places)  # written at a time
     chunk = jnp.minimum(ROWS_AT_A_TIME, rows)  # drawn at a time
 
     def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
-        drawn = bell(jax.random.fold_in(key, i), (most, factors), chunk)
-        stored = encode(storage, drawn)
-        padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         # The last chunk is moved back to fit, over rows that an earlier one wrote.
         first = jnp.minimum(i * chunk, rows - chunk)
+        drawn = bell(jax.random.fold_in(key, i), (most, factors), chunk)
+        if head is not None:
+            drawn += jax.lax.dynamic_slice(head, (first,), (most,))[:, None]
+        stored = encode(storage, drawn)
+        padded = jnp.pad(stored, ((0, 0), (0, stride - stored.shape[1])))
         return jax.lax.dynamic_update_slice(table, padded, (first, jnp.zeros_like(first)))
 
     chunks = (rows + chunk - 1) // chunk

@@ -34,8 +34,10 @@ OnEpoch = Callable[[EpochRecord, TrainState], bool | None]
 
 def begin(prepared: Prepared) -> Progress:
     """Return the progress before the first epoch: factors drawn from the seed."""
+    visits = prepared.users.visits, prepared.items.visits
     starts = prepared.users.starts, prepared.items.starts
-    return Progress(initial_state(*starts, prepared.plan))
+    lift = prepared.rule.lift
+    return Progress(initial_state(*starts, prepared.plan, lift=lift, visits=visits))
 
 
 def train_state(

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
-from mascot_jax.base.biases import Biases, fit_biases
+from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping, choose_damping, fit_biases
+from mascot_jax.base.biases import SWEEPS as ALL_SWEEPS
+from mascot_jax.base.metrics import Baselines
+from mascot_jax.base.units import IN_OWN_UNITS, Spread, Units, around, measure_spread
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
-from mascot_jax.engine.ratings import Ratings, relabelled_ratings
+from mascot_jax.engine.ratings import Ratings, Triples, relabelled_ratings
 from mascot_jax.errors import DataError
-from mascot_jax.settings import TrainPlan
+from mascot_jax.settings import TrainPlan, TrainSettings
+from mascot_jax.settings.strength import LIFT_WITHOUT_BIASES, Strength, strength, uncertainty_of
 from mascot_jax.settings.train import FEW_RATINGS
 from mascot_jax.tables.groups import Grouping
-from mascot_jax.training.scoring import HeldOut
+from mascot_jax.training.scoring import HeldOut, score_baselines
+from mascot_jax.training.signal import noise_of
 
-Triples = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]
-"""Users, items and ratings, ``(n,)`` each."""
+ENOUGH_FOR_DAMPING: Final = 1 << 17
+"""Ratings; with up to twice as many the damping of biases is chosen, which hardly changes then."""
+SWEEPS: Final = 4
+"""Of the biases of normalised ratings."""
 
 
 class Problem(NamedTuple):
@@ -37,12 +43,39 @@ class Problem(NamedTuple):
     high: float
     test: Triples | None = None
     """Rows and ratings to score after each epoch; they do not influence training."""
+    decided: Strength | None = None
+    """Result of ``strength``, kept; None: to be found."""
 
     @property
     def few_ratings(self) -> bool:
         """Whether there are so few ratings per user and item that biases are worth fitting."""
         ratings = int(self.users.visits.sum())
         return ratings < FEW_RATINGS * (self.users.warm_rows + self.items.warm_rows)
+
+    def strength(self, validation: float) -> Strength:
+        """Return what the recipe ``tuned`` leaves to the ratings, without those held out."""
+        if self.decided is not None:
+            return self.decided
+        first = _first_held_out(len(self.ratings), validation)
+        users, items, values = self.ratings.host()
+        return strength(
+            uncertainty_of(first, self.users.warm_rows, self.items.warm_rows),
+            noise_of((users[:first], items[:first], values[:first])),
+        )
+
+    def judged(self, settings: TrainSettings) -> Problem:
+        """Return the problem with what its ratings decide, if these settings leave it to them."""
+        if not settings.normalised:
+            return self
+        return self._replace(decided=self.strength(settings.validation))
+
+    def plan(self, settings: TrainSettings, platform: str) -> TrainPlan:
+        """Return the settings with nothing left open, for a training of this problem."""
+        return settings.plan(
+            platform,
+            few_ratings=self.few_ratings,
+            decided=self.strength(settings.validation) if settings.normalised else None,
+        )
 
 
 def make_problem(
@@ -86,33 +119,58 @@ def make_problem(
     )
 
 
+class Ground(NamedTuple):
+    """What is taken off ratings before factors learn the rest; None: found in the ratings.
+
+    A training that continues an earlier one takes the earlier one's.
+    """
+
+    units: Units
+    bias_share: float = 1.0
+    lift: float = 0.0
+    mean_rating: float | None = None
+    biases: Biases | None = None
+    """In the order of the rows; NaN for rows that the earlier training did not have."""
+    damping: Damping | None = None
+
+
+IN_THEIR_UNITS: Final = Ground(IN_OWN_UNITS)
+"""Of ratings that are trained as they are."""
+
+
 class Prepared(NamedTuple):
     """A problem on the device, prepared for training by its plan."""
 
     plan: TrainPlan
     ratings: Ratings
-    """Training ratings, laid out; if the plan has biases, less the mean and these."""
+    """Training ratings, laid out, in normal units, less what the rule adds to factors."""
     users: Grouping
     items: Grouping
     low: float
     high: float
     rule: ColdRule
-    """What predictions add to the product of the rows, biases included."""
+    """What predictions add to the product of the rows, biases included, and the units."""
     validation: HeldOut | None
     """Ratings to score after each epoch; None if the plan holds none out."""
     test: HeldOut | None
-
-
-class Offsets(NamedTuple):
-    """Mean and biases of an earlier training, for one that continues it."""
-
-    mean_rating: float
-    biases: Biases | None = None
-    """In the order of the rows; NaN for rows that the earlier training did not have."""
+    damping: Damping = DEFAULT_DAMPING
+    """Of the biases."""
+    spread: Spread | None = None
+    """How the ratings lie; None if they are trained in their own units."""
+    baseline: Biases | None = None
+    """Damped biases to compare with, in normal units; None if the plan has none and nothing is held
+    out."""
+    baselines: Baselines | None = None
+    """Errors on the ratings held out for validation without any factors."""
 
 
 def prepare(
-    problem: Problem, plan: TrainPlan, execution: Execution, earlier: Offsets | None = None
+    problem: Problem,
+    plan: TrainPlan,
+    execution: Execution,
+    ground: Ground | None = None,
+    *,
+    compared: bool = False,
 ) -> Prepared:
     """Hold out ratings for validation, fit biases to the others, and lay these out on the device.
 
@@ -120,23 +178,46 @@ def prepare(
     ----------
     problem, plan, execution
         Input, settings and execution options of the training.
-    earlier
-        Mean to use instead of these ratings', and biases to keep as they are.
+    ground
+        That of an earlier training that this one continues.
+    compared
+        Whether to fit the ``baseline`` in any case.
 
     Raises
     ------
     DataError
         If there are too few ratings to leave some to train on and to validate on.
     """
-    ratings, users, items, low, high, test = problem
+    ratings, users, items, low, high, test, _ = problem
     held_out = None
     if plan.validation:
         ratings, held_out = _hold_out(ratings, plan.validation)
-    if earlier is None:
-        earlier = Offsets(float(ratings.host()[2].mean(dtype=np.float64)))
-    rule = ColdRule(earlier.mean_rating, users.warm_rows, items.warm_rows)
+    spread = _spread(ratings, plan, ground)
+    if ground is None:
+        ground = IN_THEIR_UNITS
+        if spread is not None:
+            ground = _ground(plan, problem.strength(plan.validation), spread)
+    mean = ground.mean_rating
+    if mean is None:
+        mean = float(ratings.host()[2].mean(dtype=np.float64))
+    if spread is not None:
+        ratings = dataclasses.replace(ratings, ratings=spread.for_training(ratings.host()[2]))
+    rule = ColdRule(
+        mean,
+        users.warm_rows,
+        items.warm_rows,
+        units=ground.units,
+        bias_share=ground.bias_share,
+        lift=ground.lift,
+    )
+    damping, baseline = ground.damping or DEFAULT_DAMPING, None
+    if plan.biases or compared or held_out is not None:
+        if ground.damping is None and (plan.normalised or not plan.biases):
+            damping = _damping(ratings, rule)
+        baseline = _biases(ratings, rule, damping, ground.biases)
     if plan.biases:
-        rule = rule._replace(biases=_biases(ratings, earlier))
+        rule = rule._replace(biases=baseline)
+    if plan.biases or rule.lift:
         ratings = _remainder(ratings, rule)
     return Prepared(
         plan,
@@ -148,7 +229,29 @@ def prepare(
         rule,
         None if held_out is None else HeldOut(*held_out, rule),
         None if test is None else HeldOut(*test, rule),
+        damping,
+        spread,
+        baseline,
+        None if held_out is None else score_baselines(held_out, rule, baseline),
     )
+
+
+def _spread(ratings: Ratings, plan: TrainPlan, ground: Ground | None) -> Spread | None:
+    """Return how the ratings lie, in an earlier training's units if there are any."""
+    values = ratings.host()[2]
+    if ground is None:
+        return measure_spread(values) if plan.normalised else None
+    if ground.units.plain:
+        return None
+    return around(ground.units)
+
+
+def _ground(plan: TrainPlan, decided: Strength, spread: Spread) -> Ground:
+    lift = decided.lift if plan.biases else LIFT_WITHOUT_BIASES
+    if spread.low == spread.high:
+        lift = 0.0  # there is nothing to learn
+    mean = spread.units.centre  # without the wild ratings
+    return Ground(spread.units, decided.bias_share, lift, mean)
 
 
 def _hold_out(ratings: Ratings, share: float) -> tuple[Ratings, Triples]:
@@ -157,7 +260,7 @@ def _hold_out(ratings: Ratings, share: float) -> tuple[Ratings, Triples]:
     Ratings whose user or item has no earlier rating stay, so that every warm row is trained.
     """
     users, items, _ = ratings.host()
-    first = len(ratings) - round(len(ratings) * share)
+    first = _first_held_out(len(ratings), share)
     chosen = np.zeros(len(ratings), dtype=np.bool_)
     chosen[first:] = True
     for rows, count in ((users, ratings.user_count), (items, ratings.item_count)):
@@ -171,15 +274,36 @@ def _hold_out(ratings: Ratings, share: float) -> tuple[Ratings, Triples]:
     return ratings.where(~chosen), ratings.where(chosen).host()
 
 
-def _biases(ratings: Ratings, earlier: Offsets) -> Biases:
+def _first_held_out(ratings: int, share: float) -> int:
+    return ratings - round(ratings * share)
+
+
+def _damping(ratings: Ratings, rule: ColdRule) -> Damping:
+    users, items, values = ratings.host()
+    every = max(1, len(values) // ENOUGH_FOR_DAMPING)
+    if every > 1:  # all ratings of every so manieth user
+        chosen = users % np.uint32(every) == 0
+        users, items, values = users[chosen], items[chosen], values[chosen]
     counts = ratings.user_count, ratings.item_count
-    mean, known = earlier
-    fitted = fit_biases(*ratings.host(), *counts, mean=mean, known=known)
+    return choose_damping(users, items, values, *counts, mean=rule.mean)
+
+
+def _biases(ratings: Ratings, rule: ColdRule, damping: Damping, known: Biases | None) -> Biases:
+    counts = ratings.user_count, ratings.item_count
+    fitted = fit_biases(
+        *ratings.host(),
+        *counts,
+        mean=rule.mean,
+        damping=damping,
+        known=known,
+        # The biases of ratings in their own units keep every bit.
+        sweeps=ALL_SWEEPS if rule.units.plain else SWEEPS,
+    )
     return Biases(*(bias.astype(np.float32) for bias in fitted))
 
 
 def _remainder(ratings: Ratings, rule: ColdRule) -> Ratings:
-    """Return ratings less what the rule predicts without factors."""
+    """Return normal ratings less what the rule predicts without factors."""
     users, items, values = ratings.host()
     remainder = np.empty_like(values)
     for part in parts(len(values)):

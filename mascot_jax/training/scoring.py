@@ -11,11 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.metrics import ErrorTotals
+from mascot_jax.base.arrays import parts
+from mascot_jax.base.biases import Biases
+from mascot_jax.base.metrics import Baselines, ErrorTotals
 from mascot_jax.engine import kernels, prediction
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.padding import LEAST_RATINGS, places
 from mascot_jax.engine.prediction import ColdRule, check_row
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.sums import pairwise_sum, rounded
 from mascot_jax.tables.table import Table
 
@@ -28,9 +31,9 @@ class HeldOut:
     user_rows, item_rows
         uint32 ``(n,)``: regrouped rows.
     ratings
-        float32 ``(n,)``.
+        float32 ``(n,)``, in their own units, as are all errors.
     rule
-        Rule for cold pairs, and biases.
+        Rule for cold pairs, biases and units.
     """
 
     def __init__(
@@ -47,9 +50,11 @@ class HeldOut:
         self._count = len(ratings)
         self._highest_user = int(user_rows.max(initial=0))
         self._highest_item = int(item_rows.max(initial=0))
-        self._chunks = _chunks(
-            user_rows, item_rows, ratings, cold, rule.offset(user_rows, item_rows)
-        )
+        offset = rule.offset(user_rows, item_rows)
+        self._chunks = _chunks(user_rows, item_rows, rule.units.normal(ratings), cold, offset)
+
+    def __len__(self) -> int:
+        return self._count
 
     def arrays(self) -> Iterator[NDArray[Any]]:
         """Yield every array that scores depend on, to make a digest."""
@@ -81,11 +86,28 @@ class HeldOut:
         """
         check_row(self._highest_user, users, "user")
         check_row(self._highest_item, items, "item")
-        low, high = clip or (-np.inf, np.inf)
-        bounds = np.array([low, high], dtype=np.float32)
+        bounds = self.rule.units.normal(np.array(clip or (-np.inf, np.inf), dtype=np.float32))
+        bounds.sort()  # a negative scale turns them
         sums = [_error_sums(chunk, users, items, bounds, execution) for chunk in self._chunks]
         squared, absolute = np.array(jax.device_get(sums), np.float64).reshape(-1, 2).sum(axis=0)
-        return ErrorTotals(float(squared), float(absolute), self._count)
+        scale = abs(self.rule.units.scale)
+        return ErrorTotals(float(squared) * scale**2, float(absolute) * scale, self._count)
+
+
+def score_baselines(held_out: Triples, rule: ColdRule, biases: Biases | None) -> Baselines:
+    """Return the errors of predicting held-out ratings, by row, without factors."""
+    mean, of_biases = (_rmse(held_out, rule.without_factors(known)) for known in (None, biases))
+    return Baselines(mean, None if biases is None else of_biases)
+
+
+def _rmse(held_out: Triples, rule: ColdRule) -> float:
+    totals = ErrorTotals(0.0, 0.0, 0)
+    users, items, ratings = held_out
+    for part in parts(len(ratings)):
+        nothing = np.zeros(len(ratings[part]), dtype=np.float32)
+        predicted = rule.complete(nothing, users[part], items[part])
+        totals = totals.and_of(predicted, ratings[part])
+    return totals.rmse
 
 
 class _Chunk(NamedTuple):
@@ -114,8 +136,8 @@ def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
         return jnp.asarray(np.pad(part, (0, length - len(part))), dtype=part.dtype)
 
     def cut(start: int) -> _Chunk:
-        parts = [column[start : start + size] for column in columns]
-        return _Chunk(np.int32(len(parts[0])), *map(put, parts))
+        pieces = [column[start : start + size] for column in columns]
+        return _Chunk(np.int32(len(pieces[0])), *map(put, pieces))
 
     return [cut(start) for start in range(0, count, max(size, 1))]
 

@@ -10,7 +10,7 @@ import pytest
 from mascot_jax.command.main import main
 
 USERS, ITEMS = 60, 40
-SMALL = ("--factors", "8", "--epochs", "3", "--no-biases")
+SMALL = ("--factors", "8", "--epochs", "3")
 """Settings of trainings whose quality is of no interest: quick, and one compilation."""
 
 
@@ -47,7 +47,8 @@ def planted(count=1500, seed=0):
     pairs = rng.choice(USERS * ITEMS, count, replace=False)
     user, item = np.divmod(pairs, ITEMS)
     taste = rng.normal(size=(USERS, 2)) @ rng.normal(size=(2, ITEMS))
-    rating = np.clip(np.round(3 + taste[user, item]), 1, 5)
+    level = rng.normal(size=USERS)[user] + rng.normal(size=ITEMS)[item]
+    rating = np.clip(np.round(3 + level + taste[user, item]), 1, 5)
     return pl.DataFrame({"user": user + 1, "item": item + 101, "rating": rating})
 
 

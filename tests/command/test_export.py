@@ -16,11 +16,11 @@ def test_inner_products_are_predictions(model, tmp_path, mascot_json, dtype):
         "dtype": dtype,
         "users": USERS,
         "items": ITEMS,
-        "components": 8,
+        "components": 10,
     }
     users, items = np.load(folder / "users.npy"), np.load(folder / "items.npy")
     ids = np.load(folder / "user_ids.npy"), np.load(folder / "item_ids.npy")
-    assert users.shape == (USERS, 8)
+    assert users.shape == (USERS, 10)
     assert items.dtype == dtype
     expected = MatrixFactorization.load(model).predict(ids[0][:, None], ids[1])
     assert np.allclose(users.astype(np.float32) @ items.astype(np.float32).T, expected, atol=1e-2)

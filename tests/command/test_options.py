@@ -96,7 +96,7 @@ def test_help_shows_defaults_and_whose_they_are():
     for part in (
         "(T). (default: 32, the recipe's)",
         "(k). (default: 128)",
-        "what these leave. Null: where there are few ratings",
+        "what these leave. Null: yes with the recipe tuned",
         "(default: stochastic, with fp16; others have their own)",
         "(default: fp16)",
     ):

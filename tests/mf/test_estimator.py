@@ -15,8 +15,8 @@ import scipy.sparse as sp
 
 import mascot_jax
 from mascot_jax import MatrixFactorization
-from mascot_jax.base.biases import DAMPING
 from mascot_jax.errors import (
+    BaselineWarning,
     DataError,
     ModelFileError,
     NotFittedError,
@@ -118,14 +118,22 @@ def test_fit_learns(frame, fitted):
 
 
 @pytest.mark.parametrize(
-    "method", [{}, {"method": "mascot", "rounding": None}, {"method": "mascot-int8"}]
+    "method",
+    [
+        {},
+        {"method": "mascot", "rounding": None},
+        {"method": "mascot-int8"},
+        {"recipe": "paper", "decay": 0.1, "schedule": "power"},
+    ],
 )
 def test_a_prediction_is_the_product_of_the_factors(frame, method):
     estimator = MatrixFactorization(**SMALL, **method).fit(frame)
     p, q = estimator.user_factors_, estimator.item_factors_
     assert (p.shape, q.shape, p.dtype) == ((USERS, 8), (ITEMS, 8), np.float32)
     predictions = estimator.predict(estimator.user_ids_[:, None], estimator.item_ids_[None, :])
-    np.testing.assert_allclose(predictions, p @ q.T, rtol=1e-5, atol=1e-5)
+    (centre, scale), lift = estimator.model_.units, estimator.model_.lift
+    assert (lift == 0) == ((centre, scale) == (0, 1)) == ("recipe" in method)
+    np.testing.assert_allclose(predictions, centre + scale * (p @ q.T - lift), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +194,8 @@ def test_unknown_ids_get_the_mean(frame, fitted):
 
 def test_with_biases_unknown_ids_get_those_of_the_others(frame, biased):
     model, mean = biased.model_, frame.rating.mean()
-    user_bias = model.biases.users[model.users.row_of]
-    item_bias = model.biases.items[model.items.row_of]
+    user_bias = model.units.scale * model.biases.users[model.users.row_of]
+    item_bias = model.units.scale * model.biases.items[model.items.row_of]
     assert biased.predict(5, biased.item_ids_[2]) == pytest.approx(mean + item_bias[2])
     assert biased.predict(biased.user_ids_[2], "no item") == pytest.approx(mean + user_bias[2])
     assert biased.predict(5, "no item") == pytest.approx(mean)
@@ -282,18 +290,24 @@ def test_a_folded_in_user_minimises_what_training_does(frame, name, request):
     theirs = frame[frame.user == -7]
     folded = estimator.fold_in_user([*theirs.item, "no item"], [*theirs.rating, 5.0])
     index = np.searchsorted(estimator.item_ids_, theirs.item.to_numpy())
-    q, r = estimator.item_factors_[index].astype(np.float64), theirs.rating.to_numpy()
-    offset = np.zeros(len(r))
+    model = estimator.model_
+    centre, scale = model.units
+    q = estimator.item_factors_[index].astype(np.float64)
+    r = (theirs.rating.to_numpy() - centre) / scale
+    offset = np.full(len(r), -model.lift)
     if name == "biased":
-        model = estimator.model_
-        offset += model.mean_rating + model.biases.items[model.items.row_of][index]
-        offset += (r - offset).sum() / (len(r) + DAMPING)
-    ridge = 0.05 * len(r) * np.eye(8)
+        bias = model.biases.items[model.items.row_of][index]
+        bias = bias + (r - bias).sum() / (len(r) + model.damping.users)
+        offset += model.bias_share * bias
+    ridge = model.settings.user_reg * len(r) * np.eye(8)
     np.testing.assert_allclose(
         folded.factors, np.linalg.solve(q.T @ q + ridge, q.T @ (r - offset)), rtol=1e-3, atol=1e-4
     )
     np.testing.assert_allclose(
-        folded.predict(theirs.item), q @ folded.factors + offset, rtol=1e-3, atol=1e-3
+        folded.predict(theirs.item),
+        centre + scale * (q @ folded.factors + offset),
+        rtol=1e-3,
+        atol=1e-3,
     )
     assert isinstance(folded.predict("item 3"), float)
     found = folded.recommend(5)
@@ -326,8 +340,10 @@ def test_items_are_folded_in_alike(frame, fitted):
     theirs = frame[frame.item == "item 3"]
     folded = fitted.fold_in_item(theirs.user, theirs.rating)
     index = np.searchsorted(fitted.user_ids_, theirs.user)
-    p, r = fitted.user_factors_[index].astype(np.float64), theirs.rating.to_numpy()
-    ridge = 0.035 * len(r) * np.eye(8)
+    p = fitted.user_factors_[index].astype(np.float64)
+    centre, scale = fitted.model_.units
+    r = (theirs.rating.to_numpy() - centre) / scale + fitted.model_.lift
+    ridge = fitted.model_.settings.item_reg * len(r) * np.eye(8)
     np.testing.assert_allclose(
         folded.factors, np.linalg.solve(p.T @ p + ridge, p.T @ r), rtol=1e-3, atol=1e-4
     )
@@ -452,7 +468,8 @@ def test_fit_can_start_from_a_model(frame, fitted):
     warm = MatrixFactorization(**settings).fit(part, init=fitted)
     assert warm.user_ids_.min() > 10_000
     assert -warm.score(part) == pytest.approx(-fitted.score(part), rel=0.01)
-    assert -MatrixFactorization(**settings).fit(part).score(part) > 2
+    with pytest.warns(BaselineWarning, match="worse than that of the mean rating"):
+        assert MatrixFactorization(**settings).fit(part).score(part) < 2 * warm.score(part)
     again = MatrixFactorization(**settings).fit(part, init=fitted.model_)
     np.testing.assert_array_equal(again.user_factors_, warm.user_factors_)
     with pytest.raises(SettingsError, match="factors: 4: the model to start from has 8"):

@@ -114,5 +114,5 @@ def test_an_earlier_model_decides_about_biases(earlier):
 def test_divergence_on_a_wide_scale_says_so():
     users, items = np.arange(600) % 40, np.arange(600) % 30
     wide = read_interactions((users, items, np.linspace(0, 1e4, 600)))
-    with pytest.raises(DivergenceError, match=r"ratings go from 0 to 10000: .* by 2e\+03$"):
+    with pytest.raises(DivergenceError, match=r"from 0 to 10000: .* with \S*recipe tuned, .* any"):
         fit(wide)

@@ -30,7 +30,7 @@ def score(rmse, **changed):
     }  # fmt: skip
     return {
         "rmse": rmse, "mae": rmse / 2, "cold_ratings": 1, "factor_bytes": 100, "model": f"m{rmse}",
-        "epochs_trained": 50,
+        "epochs_trained": 50, "rmse_of_mean": 4 * rmse, "rmse_of_biases": 3 * rmse,
         "traffic": {"float16": 1.0}, "settings": settings,
     } | changed  # fmt: skip
 
@@ -49,6 +49,7 @@ class TestMetrics:
         assert metrics["rmse_mean"] == 1.5
         assert metrics["rmse_std"] == pytest.approx(0.5**0.5)
         assert metrics["mae_mean"] == 0.75
+        assert (metrics["rmse_of_mean"], metrics["rmse_of_biases"]) == (6.0, 4.5)
         assert (metrics["rmse_fold0"], metrics["rmse_fold3"]) == (1.0, 2.0)
         assert (metrics["rmse_floor"], metrics["rmse_bias_only"]) == (0.5, 0.75)
         assert metrics["cold_ratings"] == 2

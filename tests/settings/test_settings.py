@@ -85,6 +85,7 @@ FROM_METHOD = {
     "train.warmup",
 }
 FROM_RECIPE = {f"train.{name}" for name in Recipe._fields}
+FROM_DATA = {"train.recipe"}
 NULLABLE = FROM_METHOD | {
     "data.source",
     "data.digest",
@@ -175,7 +176,7 @@ def test_every_parameter_is_in_the_tables_above():
             for value in (5, "text", [1], None)
         ),
         *(("folds", value, "list") for value in (0, "0", {"0": 1}, None)),
-        *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE - FROM_RECIPE)),
+        *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE - FROM_RECIPE - FROM_DATA)),
     ],
 )
 def test_another_type_is_refused(path, value, rule):
@@ -337,9 +338,21 @@ def test_params_yaml_lists_every_parameter():
     assert sorted(paths(listed())) == sorted(DEFAULTS)
 
 
-@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds"}))
+@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds", "train.biases"}))
 def test_params_yaml_gives_the_defaults(path):
     assert flat(validate(Params, listed()))[path] == DEFAULTS[path]
+
+
+def test_params_yaml_leaves_recipe_and_biases_to_the_data_set():
+    own, papers = (validate(Params, params(**{"data.name": n})) for n in ("file", "ml-1m"))
+    assert (own.train.recipe, papers.train.recipe) == ("tuned", "paper")
+    chosen = validate(Params, params(**{"data.name": "file", "train.recipe": "paper"}))
+    assert chosen.train.recipe == "paper"
+    assert (own.train.learning_rate, papers.train.learning_rate) == (None, 0.01)
+    listed_biases = flat(validate(Params, listed()))["train.biases"]
+    assert listed_biases is None
+    assert TrainSettings(recipe="tuned", biases=None).plan().biases
+    assert not TrainSettings(recipe="paper", biases=None).plan().biases
 
 
 def test_params_yaml_runs_every_fold():

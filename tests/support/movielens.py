@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.settings import DataSettings, SplitSettings, validate
 from mascot_jax.tables.groups import Grouping, regroup
 from mascot_jax.training.loop import train_state
-from mascot_jax.training.problem import Triples, make_problem, prepare
+from mascot_jax.training.problem import make_problem, prepare
 
 
 class Fold(NamedTuple):
@@ -27,7 +28,7 @@ class Fold(NamedTuple):
 
 def final_rmse(problem, settings, execution, on_epoch=None):
     """The test RMSE after a training."""
-    plan = settings.plan(problem.ratings.platform, few_ratings=problem.few_ratings)
+    plan = problem.plan(settings, problem.ratings.platform)
     prepared = prepare(problem, plan, execution)
     state = train_state(prepared, execution, on_epoch)
     return prepared.test.score(state.users, state.items, execution).rmse

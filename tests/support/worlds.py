@@ -203,6 +203,4 @@ def prepared(ratings, users, items, settings, execution=ONE, test=None):
         5.0,
         test,
     )
-    return prepare(
-        problem, settings.plan(ratings.platform, few_ratings=problem.few_ratings), execution
-    )
+    return prepare(problem, problem.plan(settings, ratings.platform), execution)

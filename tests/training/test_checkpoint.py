@@ -227,8 +227,7 @@ class TestFingerprint:
         [
             {"deterministic": None},
             {"period": None},
-            {"recipe": "tuned", "schedule": "power", "decay": 0.1, "user_reg": 0.01,
-             "item_reg": 0.015},
+            {"recipe": None},
         ],
     )  # fmt: skip
     def test_what_changes_no_bit_is_no_part(self, tmp_path, values):

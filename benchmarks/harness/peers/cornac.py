@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.harness.curve import Curve
 from benchmarks.harness.timing import timed
-from mascot_jax.training.problem import Problem, Triples
+from mascot_jax.engine.ratings import Triples
+from mascot_jax.training.problem import Problem
 
 PATIENCE = 5
 """Epochs without a lower test RMSE after which a peer has shown its best."""

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.curve import Curve
 from benchmarks.harness.timing import timed
-from mascot_jax.training.problem import Problem, Triples
+from mascot_jax.engine.ratings import Triples
+from mascot_jax.training.problem import Problem
 
 REGULARISATION: Final = 0.05
 """Tuned as ours, on a tenth of the training ratings (docs/recipes.md)."""

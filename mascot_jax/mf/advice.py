@@ -1,0 +1,85 @@
+"""Warnings of ratings that are hardly ratings: all the same, wild ones, counts."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.metrics import Baselines
+from mascot_jax.base.units import Spread
+from mascot_jax.errors import BaselineWarning, RatingsWarning
+from mascot_jax.ids.column import Column
+from mascot_jax.mf.interactions import as_ratings
+
+_SKEWED: Final = 2.0
+"""Ratings whose mean is so many times their median have the spread of counts."""
+_LEVEL: Final = 4
+
+
+def warn_of_ratings(ratings: Column, spread: Spread | None, *, fresh: bool) -> None:
+    """Warn of what the values of ratings show about them.
+
+    Parameters
+    ----------
+    ratings
+        The column, in its original order.
+    spread
+        How it lies; None for ratings that are trained as they are, whose wild ones are not known.
+    fresh
+        Whether they are all the ratings of a model; a few further ones may be all the same.
+    """
+    values = np.empty(ratings.size, dtype=np.float32)
+    for part, numbers in ratings.parts():
+        values[part] = as_ratings(numbers, ratings.name, part.start)
+    advice = []
+    if fresh and len(values) > 1 and values.min() == values.max():
+        advice.append(
+            f"all {len(values)} ratings are {values[0]:g}: such values say who met what, not how "
+            f"they liked it, and the model can only predict {values[0]:g}; give ratings that "
+            "differ, or rank items by their number of users"
+        )
+    elif fresh and _as_counts(values):
+        advice.append(
+            f"ratings go from {values.min():g} to {values.max():g}, half of them up to "
+            f"{np.median(values):g}: they are spread like counts, and a few high ones decide the "
+            "result; train on their logarithm, such as numpy.log1p(ratings)"
+        )
+    elif spread is not None and spread.wild(values).any():
+        advice.append(_of_wild(values, spread))
+    for text in advice:
+        warnings.warn(text, RatingsWarning, stacklevel=_LEVEL)
+
+
+def _as_counts(values: NDArray[np.float32]) -> bool:
+    """Return whether ratings have no negative values and a long tail of high ones."""
+    if values.min() < 0:
+        return False
+    median = float(np.median(values))
+    return float(values.mean(dtype=np.float64)) > _SKEWED * median and median > 0
+
+
+def _of_wild(values: NDArray[np.float32], spread: Spread) -> str:
+    wild = np.flatnonzero(spread.wild(values))
+    row, usual = int(wild[0]), f"{spread.low:g} to {spread.high:g}"
+    more = f"; there are {len(wild) - 1} more beyond {usual}" if len(wild) > 1 else ""
+    return (
+        f"the rating in row {row} (counted from 0) is {values[row]:g}, far from the others, and is "
+        f"trained as {float(values[row].clip(spread.low, spread.high)):g}{more}: correct or leave "
+        "out what is no rating"
+    )
+
+
+def warn_if_worse(rmse: float, count: int, baselines: Baselines, stacklevel: int = 3) -> None:
+    """Warn if a model with this RMSE on so many ratings is worse than no model."""
+    better = baselines.better_than(rmse, count)
+    if better:
+        warnings.warn(
+            f"the model's RMSE of {rmse:.4g} is worse than that of {' and of '.join(better)}: "
+            "check that these ratings are of the same kind as those trained on; else train with "
+            "the recipe tuned and without settings of your own",
+            BaselineWarning,
+            stacklevel=stacklevel,
+        )

@@ -1,0 +1,63 @@
+"""How strongly factors may add to biases, by how much the ratings say about a row.
+
+The mean of n ratings is uncertain by 1 / sqrt(n) in units of their noise. A training's
+*uncertainty* is the sum of this over an average user and an average item: 0.15 for MovieLens 1M,
+0.25 for 100K, 1 for two ratings a row. Large singular values of pure noise are in proportion to it,
+and so is the regularisation that keeps factors from learning noise. All else fades with it: the
+less is known of a row, the more it is left to its damped biases (figures: docs/recipes.md).
+
+Only + - * / and square roots: every machine gives the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+LEAST_UNCERTAINTY: Final = 0.12
+"""Nothing changes further below: no data set of more ratings for each row was tried."""
+_FULL_LIFT: Final = 0.14
+"""Uncertainty from which on ``lift`` falls."""
+LIFT_WITHOUT_BIASES: Final = 3.2
+"""Factors that are to do without biases learn best from ratings as far above 0 as stars are."""
+
+
+class Strength(NamedTuple):
+    """What the tuned recipe leaves to the ratings. Ratings have a spread of 1.1, as stars have."""
+
+    learning_rate: float
+    user_reg: float
+    item_reg: float
+    lift: float
+    """What factors have to explain of every rating besides what biases leave: it gives them a
+    direction in common, along which they correct the biases."""
+    bias_share: float
+    """Share of the fitted biases that is given; the rest is left to the factors."""
+
+
+def strength(uncertainty: float, noise: float = 1.0) -> Strength:
+    """Return the step size and so on.
+
+    Parameters
+    ----------
+    uncertainty
+        As above.
+    noise
+        How noisy the ratings are: 1 as usual (``training.signal``). Noise makes what they say as
+        uncertain as fewer ratings would.
+    """
+    least = max(uncertainty, LEAST_UNCERTAINTY)
+    h = max(uncertainty * noise, LEAST_UNCERTAINTY)
+    user_reg = min(0.1 * max(noise, 1.0), 0.35 * least * noise)
+    return Strength(
+        learning_rate=min(0.03, 0.0055 + 0.086 * max(h, least)),
+        user_reg=user_reg,
+        item_reg=0.7 * user_reg,
+        lift=min(1.0, (_FULL_LIFT / h) * (_FULL_LIFT / h) * (_FULL_LIFT / h)),
+        bias_share=min(1.0, 0.53 + 1.25 * h),
+    )
+
+
+def uncertainty_of(ratings: int, users: int, items: int) -> float:
+    """Return the uncertainty of ratings of so many users and items."""
+    return math.sqrt(users / ratings) + math.sqrt(items / ratings)
