@@ -70,7 +70,8 @@ class MatrixFactorization:
     The constructor only stores settings; ``fit`` checks them. Settings that are None take the
     recipe's value or the method's (``rounding``: stochastic with ``fp16``). Names of learned
     attributes end in an underscore: ``model_``, ``history_``, ``user_ids_``, ``item_ids_``,
-    ``user_factors_``, ``item_factors_``, ``user_biases_``, ``item_biases_``, ``mean_rating_``.
+    ``user_factors_``, ``item_factors_``, ``user_biases_``, ``item_biases_``, ``intercept_``,
+    ``mean_rating_``.
 
     Ids are those of the ratings: integers, strings, dates, any hashable objects. Unknown ids are no
     error. If the user or the item is unknown, or has no training rating, the prediction is the mean
@@ -375,8 +376,10 @@ class MatrixFactorization:
 
     @property
     def user_factors_(self) -> NDArray[np.float32]:
-        """float32 ``(users, k)``, decoded from storage at every call."""
-        return self.model_.dense_users()
+        """float32 ``(users, k)``, decoded from storage at every call, in units of the ratings."""
+        factors = self.model_.dense_users()
+        units = self.model_.units
+        return factors if units.plain else np.float32(units.scale) * factors
 
     @property
     def item_factors_(self) -> NDArray[np.float32]:
@@ -385,19 +388,30 @@ class MatrixFactorization:
 
     @property
     def user_biases_(self) -> NDArray[np.float32] | None:
-        """float32 ``(users,)``: what ``mean_rating_`` and factors leave; None without biases."""
+        """float32 ``(users,)``, in units of the ratings; None without biases.
+
+        A prediction is ``intercept_``, both biases and the product of the factors, if both user and
+        item have a training rating.
+        """
         biases = self.model_.biases
-        return None if biases is None else biases.users[self.model_.users.row_of]
+        return None if biases is None else self._shared(biases.users[self.model_.users.row_of])
 
     @property
     def item_biases_(self) -> NDArray[np.float32] | None:
-        """float32 ``(items,)``, as ``user_biases_``.
-
-        With biases, a prediction is the mean rating, both biases and the product of the factors;
-        without, the product alone.
-        """
+        """float32 ``(items,)``, as ``user_biases_``."""
         biases = self.model_.biases
-        return None if biases is None else biases.items[self.model_.items.row_of]
+        return None if biases is None else self._shared(biases.items[self.model_.items.row_of])
+
+    def _shared(self, biases: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the share of biases that is added to products of rows, in units of the ratings."""
+        rule = self.model_.cold_rule
+        return np.float32(rule.units.scale * rule.bias_share) * biases
+
+    @property
+    def intercept_(self) -> float:
+        """What is added to biases and products of factors in every prediction."""
+        rule = self.model_.cold_rule
+        return rule.units.centre + rule.units.scale * rule.base
 
     @property
     def mean_rating_(self) -> float:

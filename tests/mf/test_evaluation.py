@@ -36,10 +36,11 @@ def unseen(frame):
     return pd.DataFrame([*pairs, ("nobody", 7)], columns=["user", "item"]).assign(rating=3.0)
 
 
+@pytest.mark.filterwarnings("ignore::mascot_jax.errors.BaselineWarning")
 def test_seen_ratings_are_counted_and_said(frame, fitted):
     new = unseen(frame)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", SeenRatingsWarning)
         assert fitted.evaluate(new, top_n=3)["seen"] == 0
     for count in (1, 17, len(frame)):
         with pytest.warns(
@@ -49,6 +50,7 @@ def test_seen_ratings_are_counted_and_said(frame, fitted):
         assert found["seen"] == count
 
 
+@pytest.mark.filterwarnings("ignore::mascot_jax.errors.BaselineWarning")
 def test_lists_of_a_training_file_miss_everything_and_say_why(frame, fitted):
     with pytest.warns(SeenRatingsWarning, match="count them as missed: exclude_seen=False lists"):
         found = fitted.evaluate(frame, top_n=3)
@@ -58,16 +60,19 @@ def test_lists_of_a_training_file_miss_everything_and_say_why(frame, fitted):
     assert found["recall"] == 1
 
 
+@pytest.mark.filterwarnings("ignore::mascot_jax.errors.BaselineWarning")
 def test_a_model_that_has_forgotten_says_nothing(frame):
     forgetful = MatrixFactorization(**QUICK, keep_seen=False).fit(frame)
     assert forgetful.evaluate(frame, top_n=3)["seen"] is None
 
 
-def test_predictions_are_the_mean_the_biases_and_the_factors(frame, fitted, biased):
-    product = biased.user_factors_ @ biased.item_factors_.T
-    sums = biased.mean_rating_ + biased.user_biases_[:, None] + biased.item_biases_ + product
-    predicted = biased.predict(biased.user_ids_[:, None], biased.item_ids_)
-    np.testing.assert_allclose(predicted, sums, rtol=1e-3, atol=1e-3)
+def test_predictions_are_the_intercept_the_biases_and_the_factors(frame, fitted, biased):
+    for model in (fitted, biased):
+        sums = model.intercept_ + model.user_factors_ @ model.item_factors_.T
+        if model is biased:
+            sums += model.user_biases_[:, None] + model.item_biases_
+        predicted = model.predict(model.user_ids_[:, None], model.item_ids_)
+        np.testing.assert_allclose(predicted, sums, rtol=1e-3, atol=1e-3)
     assert biased.mean_rating_ == pytest.approx(frame.rating[:47].mean())
     assert (fitted.user_biases_, fitted.item_biases_) == (None, None)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
+from mascot_jax.mf import SeenRatingsWarning
 from tests.support.documents import planted
 
 FLAGS = {
@@ -28,6 +29,11 @@ def flag(name, value):
         jax.config.update(name, before)
 
 
+def evaluated(model, ratings):
+    with pytest.warns(SeenRatingsWarning):
+        return model.evaluate(ratings, top_n=3)
+
+
 def results():
     ratings = planted()
     model = MatrixFactorization(
@@ -42,7 +48,7 @@ def results():
         model.predict([1, 2], 101).tolist(),
         model.recommend([1, 2], n=3).items.tolist(),
         model.similar_items(101, n=3).neighbours.tolist(),
-        model.evaluate(ratings, top_n=3),
+        evaluated(model, ratings),
         model.fold_in_user([101, 102], [5, 1]).recommend(n=2).items.tolist(),
     ]
 
