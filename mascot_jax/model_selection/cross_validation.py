@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mascot_jax.base.frames import to_frame
-from mascot_jax.errors import SettingsError
+from mascot_jax.errors import BaselineWarning, SettingsError
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.mf.evaluation import SeenRatingsWarning
 from mascot_jax.model_selection.container import Container, Rows
@@ -141,6 +141,7 @@ class Experiment:
         with warnings.catch_warnings():
             # If a pair occurs twice, it may be on both sides; the folds are of ratings.
             warnings.simplefilter("ignore", SeenRatingsWarning)
+            warnings.simplefilter("ignore", BaselineWarning)  # both errors are in the figures
             figures = copy.evaluate(self.container.take(test), **self.columns, **self.how)
         end = time.perf_counter()
         metrics = {name: value for name, value in figures.items() if name != "seen"}
