@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from mascot_jax.base.files import local_path, saving
 from mascot_jax.errors import DataError, MissingExtraError, SettingsError
 
 NAME: Final = "mascot"
@@ -43,7 +44,7 @@ class Study:
     MissingExtraError
         If Optuna is not installed.
     SettingsError
-        If the file's study is of something else, or its folder does not exist.
+        If the file's study is of something else.
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class Study:
         from sqlalchemy.engine import URL
         from sqlalchemy.exc import DatabaseError
 
-        file = Path(path).expanduser()
-        if not file.parent.is_dir():
-            raise SettingsError(f"study: {str(path)!r}: there is no folder {str(file.parent)!r}")
+        file = local_path(path)
+        with saving(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
         url = URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
         try:
             with self._quietly():

@@ -77,7 +77,7 @@ def train(
         rates = np.array([rate, plan.user_reg, plan.item_reg, sample_ratio, 0], dtype=np.float32)
         state, sums = _epoch(state, ratings, rates, execution)
         users, items = jax.device_get(sums)
-        yield _root_mean_square(users), _root_mean_square(items)
+        yield _root_mean_square(users[:QUARTILES]), _root_mean_square(items[:QUARTILES])
 
 
 def quartile_starts(rows: int) -> NDArray[np.uint32]:

@@ -224,15 +224,23 @@ def imported(path):
         yield from ({name.partition(".")[0] for name in names} - sys.stdlib_module_names)
 
 
+WHERE_ASKED_FOR = {
+    "mf.estimator": {"sklearn"},  # by scikit-learn itself, which asks for an estimator's tags
+    "model_selection.study": {"optuna", "sqlalchemy"},  # the extra ``tune``, when a study begins
+}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_a_core_module_imports_only_what_is_required(name):
     found = set(imported(CHECKOUT / f"mascot_jax/{name.replace('.', '/')}.py"))
-    assert found <= CORE_PACKAGES | {"mascot_jax"}
+    assert found <= CORE_PACKAGES | {"mascot_jax"} | WHERE_ASKED_FOR.get(name, set())
 
 
 def test_the_library_imports_no_pipeline():
     for path in (CHECKOUT / "mascot_jax").rglob("*.py"):
-        assert set(imported(path)) <= CORE_PACKAGES | EXTRA_PACKAGES | {"mascot_jax"}, path
+        name = path.relative_to(CHECKOUT / "mascot_jax").with_suffix("").as_posix()
+        asked_for = WHERE_ASKED_FOR.get(name.replace("/", "."), set())
+        assert set(imported(path)) <= CORE_PACKAGES | EXTRA_PACKAGES | {"mascot_jax"} | asked_for
 
 
 @pytest.mark.parametrize(

@@ -371,7 +371,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_at_once(tmp_path):
 
 def test_divergence_leaves_the_last_one_and_says_so(tmp_path, monkeypatch):
     rates = np.array([0.05] * 5 + [1e9] * 7, np.float32)
-    monkeypatch.setattr("mascot_jax.training.epoch.learning_rates", lambda _: rates)
+    monkeypatch.setattr("mascot_jax.training.epoch._padded_rates", lambda _: rates)
     training = Training(tmp_path, "fp32")
     with pytest.raises(DivergenceError) as caught:
         training.run(None, training.checkpoints())

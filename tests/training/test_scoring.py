@@ -72,9 +72,9 @@ def test_chunks_do_not_matter(world, size, monkeypatch):
 
 
 def test_chunks_are_bounded_and_run_as_one_program(world):
-    # a chunk's fill takes no part: two of 700_001 pairs, and one pair fewer
+    # a chunk's fill takes no part: two of 700_001 pairs, and one pair fewer; padded
     held_out = HeldOut(*pairs(2_100_002), WARM)
-    assert {c.ratings.shape for c in held_out._chunks} == {(700_001,)}
+    assert {c.ratings.shape for c in held_out._chunks} == {(720_896,)}
     compiled = scoring._error_sums._cache_size()
     for clip in (None, (1.0, 5.0)):
         held_out.score(world.users, world.items, Execution(), clip)

@@ -108,6 +108,9 @@ class Endless:
         self.noted = threading.Event()
         self.waited_in = []
 
+    def is_ready(self):
+        return False
+
     def block_until_ready(self):
         if not self.waited_in:
             os.kill(os.getpid(), signal.SIGINT)
