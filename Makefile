@@ -26,6 +26,7 @@ test: $(VENV)/.test
 # What takes long: whole pipelines again and again, the study, all sanitizers, kills, fuzzers.
 hardening: $(VENV)/.test build/gpu-compiler
 	pytest -n auto --dist loadgroup -m hardening
+	.ci/clang-cuda
 	.ci/sanitize
 	.ci/aarch64
 	python -m benchmarks.kills --kills 200
@@ -61,7 +62,6 @@ lint: $(VENV)/.lint
 	ruff format --check .
 	mypy
 	codespell
-	.ci/clang-cuda
 	clang-format --dry-run --Werror $$(find ffi tests/native benchmarks -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh')
 
 format: $(VENV)/.lint
