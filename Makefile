@@ -24,7 +24,7 @@ test: $(VENV)/.test
 	pytest -n auto --dist loadgroup
 
 # What takes long: whole pipelines again and again, the study, all sanitizers, kills, fuzzers.
-hardening: $(VENV)/.test build/gpu-compiler
+hardening: $(VENV)/.lint build/gpu-compiler
 	pytest -n auto --dist loadgroup -m hardening
 	.ci/clang-cuda
 	.ci/sanitize
