@@ -205,7 +205,7 @@ def runs_per_rating(ratings: Ratings) -> float:
 def _promoted(state: TrainState, codes: tuple[Codes, ...], execution: Execution) -> TrainState:
     promote = jax.jit(partial(kernels.promote, execution=execution), donate_argnums=0)
     users, items = (
-        promote(table, jnp.asarray(own))
+        promote(table, jnp.asarray(np.pad(own, (0, table.groups - len(own)), "edge")))
         for table, own in zip((state.users, state.items), codes, strict=True)
     )
     return state._replace(users=users, items=items)
