@@ -39,9 +39,6 @@ class Study:
         self.label = f"{name}, k = {factors}"
         self.make = Maker(data.problem, factors, DIRECT)
         self.count = len(data.problem.ratings)
-        runs = self.make.prepared("fp32", **RUNS).ratings
-        starts = runs.users[1:] != runs.users[:-1]
-        self.runs_per_rating = (int(starts.sum()) + 1) / self.count
 
     def run(self, copy: float) -> dict[str, Any]:
         """Time everything that there is time for; ``copy`` is the copy bandwidth in bytes/s."""
@@ -113,9 +110,7 @@ class Study:
         rows = []
         for variant in variants:
             seconds, half = timings.median(variant.name), variant.shares.get(FLOAT16.name, 0.0)
-            # Two rows, read and written, and the rating, read. A run moves its user's row once.
-            runs = self.runs_per_rating if variant.plan.order == "runs" else 1.0
-            moved = self.count * (2 * (runs + 1) * variant.row_bytes + 12) / seconds
+            moved = self.count * variant.rating_bytes / seconds
             row = {
                 "name": variant.name,
                 "seconds": seconds,

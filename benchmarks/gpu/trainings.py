@@ -95,8 +95,9 @@ def _train(method: Method, make: Maker) -> dict[str, Any]:
 
     seconds, state = timed(lambda: run(state))
     traffic = Traffic(prepared.users.visits, prepared.items.visits, plan.storages)
-    for user_codes, item_codes in jax.device_get(codes[:-1]):
-        traffic.add_epoch(user_codes, item_codes)
+    groups = len(prepared.users.visits), len(prepared.items.visits)
+    for of_epoch in jax.device_get(codes[:-1]):  # padded on a CPU
+        traffic.add_epoch(*(c[:n] for c, n in zip(of_epoch, groups, strict=True)))
     score = held_out.score(state.users, state.items, method.execution)
     return {
         "name": method.name,

@@ -56,7 +56,8 @@ def _promote(state: TrainState, execution: Execution, *, share: float) -> TrainS
 
     def promote(table: Table) -> Table:
         codes = np.array(table.codes)
-        codes[chosen_groups(np.diff(np.array(table.starts)), 1 - share, rng)] = FLOAT32.code
+        rows = np.diff(np.array(table.starts))  # those without rows, if any, are the last
+        codes[chosen_groups(rows[rows > 0], 1 - share, rng)] = FLOAT32.code
         promoted: Table = _promoted(table, jnp.asarray(codes), execution)
         return promoted
 
