@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import aligned_zeros
 from mascot_jax.engine import native  # noqa: F401  reports why mascot_ffi does not load
-from mascot_jax.engine.kernels import Execution, block_size
+from mascot_jax.engine.kernels import Execution, block_size, row_layout
 from mascot_jax.tables.rows import Rows
-from mascot_jax.tables.storage import STORAGES, WHOLE_ROW
+from mascot_jax.tables.storage import STORAGES
 
 
 class Products:
@@ -28,11 +28,14 @@ class Products:
     """
 
     def __init__(self, users: Rows, items: Rows, execution: Execution) -> None:
-        blocks = {STORAGES[name].scale_block for side in (users, items) for name in side.stored}
-        scale_block = max(blocks - {0}, default=WHOLE_ROW)
+        row = row_layout(users, items)
         self._threads = execution.threads
         self._kernel = mascot_ffi.Predictor(
-            *_side(users), *_side(items), users.factors, scale_block, execution.instruction_set
+            *_side(users),
+            *_side(items),
+            int(row["factors"]),
+            int(row["scale_block"]),
+            execution.instruction_set,
         )
 
     def of(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> NDArray[np.float32]:

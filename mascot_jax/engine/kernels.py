@@ -17,7 +17,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from mascot_jax.engine import native  # noqa: F401  registers the targets
-from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.ratings import Ratings, extent_of
+from mascot_jax.tables.rows import Rows
 from mascot_jax.tables.storage import STORAGES, WHOLE_ROW
 from mascot_jax.tables.table import Table
 
@@ -230,7 +231,7 @@ def promote(table: Table, new_codes: jax.Array, *, execution: Execution) -> Tabl
         table.codes,
         new_codes,
         *table.stored.values(),
-        row=_row(table),
+        row=row_layout(table),
         execution=execution.attribute(),
     )
     return dataclasses.replace(_with_arrays(table, arrays), codes=new_codes)
@@ -243,7 +244,7 @@ def check_finite(table: Table, *, execution: Execution) -> jax.Array:
         table.starts,
         table.codes,
         *table.stored.values(),
-        row=_row(table),
+        row=row_layout(table),
         execution=execution.attribute(),
     )
 
@@ -266,7 +267,7 @@ def predict(
         *_groups(user_table, item_table),
         *user_table.stored.values(),
         *item_table.stored.values(),
-        row=_row(user_table, item_table),
+        row=row_layout(user_table, item_table),
         user_tables=np.int64(len(user_table.stored)),
         block_size=np.int64(block_size(users.shape[0])),
         execution=execution.attribute(),
@@ -302,7 +303,7 @@ def _walk(
         call(
             *operands,
             *arrays,
-            row=_row(users, items),
+            row=row_layout(users, items),
             user_tables=np.int64(len(users.stored)),
             block_size=np.int64(_block_size(ratings) if strata is None else LARGEST_BLOCK),
             execution=execution.attribute(),
@@ -317,14 +318,14 @@ def extent(ratings: Ratings) -> jax.Array:
         return ratings.extent
     count, strata = ratings.users.shape[0], ratings.strata
     ranges = [0, 0] if strata is None else [len(x) - 1 for x in strata[:2]]
-    return jnp.array([count & 0xFFFF_FFFF, count >> 32, *ranges], dtype=jnp.uint32)
+    return extent_of(count, ranges)
 
 
 def _block_size(ratings: Ratings) -> int:
     return ratings.block_size or block_size(ratings.users.shape[0])
 
 
-def _row(*tables: Table) -> dict[str, np.int64]:
+def row_layout(*tables: Table | Rows) -> dict[str, np.int64]:
     """Return the FFI attribute ``row``: the layout of the rows of these tables."""
     blocks = {STORAGES[name].scale_block for table in tables for name in table.stored} - {0}
     return {

@@ -12,14 +12,20 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mascot_jax.base.arrays import count_each
 from mascot_jax.engine import kernels
-from mascot_jax.engine.padding import LEAST_GROUPS, LEAST_RATINGS, LEAST_ROWS, pad, places
-from mascot_jax.engine.ratings import Ratings, Strata
+from mascot_jax.engine.padding import (
+    LEAST_GROUPS,
+    LEAST_RATINGS,
+    LEAST_ROWS,
+    pad,
+    pad_starts,
+    places,
+)
+from mascot_jax.engine.ratings import Ratings, Strata, extent_of
 from mascot_jax.errors import BackendError, DataError
 from mascot_jax.settings import TrainPlan
 
@@ -32,8 +38,8 @@ LONGEST_RUN: Final = 8
 32) and save little more: with 8, a row is already read and written an eighth as often."""
 
 COPIED: Final = 1 << 20
-"""Most ratings that are copied into longer arrays to be sorted. Of more, the copies would take more
-memory than the small program that is compiled for their number."""
+"""Most ratings that are copied into longer arrays. Of more, the copies would take more memory than
+the program that is compiled for their number."""
 
 MOST_PLACES: Final = 2**32 - 1
 """Most ratings to lay out: a rating's place in its block, and a block's first rating, have 32
@@ -78,9 +84,9 @@ def lay_out(
     """
     _check_platform(ratings.platform, plan)
     if plan.order == "shuffled" and not plan.deterministic:
-        size = places(len(ratings), LEAST_RATINGS, ratings.platform)
         there: Any = ratings.users, ratings.items, ratings.ratings  # maybe on the device already
-        if size > len(ratings):
+        if len(ratings) <= COPIED:
+            size = places(len(ratings), LEAST_RATINGS, ratings.platform)
             there = [pad(column, size) for column in ratings.host()]
         columns = jax.device_put(there, ratings.device)
         return _with_columns(ratings, columns, order=plan.order)
@@ -102,7 +108,8 @@ def lay_out(
     columns, begin = _sort(ratings, plan, *starts, threads)
     strata = None
     if in_blocks:
-        strata = Strata(_padded_starts(starts[0]), _padded_starts(starts[1]), begin)
+        users, items = (pad_starts(side, ratings.platform) for side in starts)
+        strata = Strata(users, items, begin)
     return _with_columns(
         ratings,
         columns,
@@ -131,15 +138,10 @@ def _with_columns(
         users=users,
         items=items,
         ratings=values,
-        extent=jnp.array([count & 0xFFFF_FFFF, count >> 32, *ranges], dtype=jnp.uint32),
+        extent=extent_of(count, ranges),
         block_size=kernels.block_size(count),
         **layout,
     )
-
-
-def _padded_starts(starts: NDArray[np.int64]) -> jax.Array:
-    fill = places(len(starts) - 1, LEAST_GROUPS) + 1 - len(starts)
-    return jnp.asarray(np.pad(starts, (0, fill), "edge").astype(np.uint32))
 
 
 def _check_platform(platform: str, plan: TrainPlan) -> None:

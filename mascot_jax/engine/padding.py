@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import aligned_zeros
 
 SMALL: Final = 1 << 16
 """Sizes up to this one grow by fours: their padding costs little, and their programs as much as any
@@ -24,15 +27,14 @@ LEAST_GROUPS: Final = 128
 """More than the groups of default settings, and than the ranges of a layout."""
 
 
-def default_platform() -> str:
-    """Return the kind of JAX's default device, as JAX names it."""
-    platform: str = next(iter(jnp.zeros(()).devices())).platform
-    return platform
+def default_device() -> jax.Device:
+    """Return the device that JAX computes on now."""
+    return next(iter(jnp.zeros(()).devices()))
 
 
 def places(count: int, least: int, platform: str | None = None) -> int:
     """Return how long to make an array of ``count`` entries, for JAX's default device if None."""
-    if (platform or default_platform()) != "cpu":
+    if (platform or default_device().platform) != "cpu":
         return count
     return padded_size(count, least)
 
@@ -49,9 +51,18 @@ def padded_size(count: int, least: int) -> int:
 
 
 def pad(array: NDArray[Any], size: int) -> NDArray[Any]:
-    """Return an array ``(n, ...)`` with zeros behind it, ``(size, ...)``; itself if that long."""
+    """Return an array ``(n, ...)`` with zeros behind it, ``(size, ...)``; itself if that long.
+
+    JAX uses the copy's memory without another copy.
+    """
     if len(array) == size:
         return array
-    padded = np.zeros((size, *array.shape[1:]), dtype=array.dtype)
+    padded = aligned_zeros((size, *array.shape[1:]), array.dtype)
     padded[: len(array)] = array
     return padded
+
+
+def pad_starts(starts: NDArray[np.integer[Any]], platform: str | None = None) -> jax.Array:
+    """Return uint32 ``(g + 1,)`` starts of groups or ranges, empty ones behind them on a CPU."""
+    fill = places(len(starts) - 1, LEAST_GROUPS, platform) + 1 - len(starts)
+    return jnp.asarray(np.pad(starts, (0, fill), "edge").astype(np.uint32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
+from mascot_jax.engine.padding import default_device
 from mascot_jax.errors import DataError
 
 Triples = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]
@@ -92,14 +94,19 @@ class Ratings:
         """Device of the ratings; JAX's default device for ratings on the host."""
         if isinstance(self.users, jax.Array):
             return next(iter(self.users.devices()))
-        return next(iter(jnp.zeros(()).devices()))
+        return default_device()
 
     def where(self, chosen: NDArray[np.bool_]) -> Ratings:
-        """Return the chosen ratings, on the host."""
+        """Return the chosen ratings, on the host and not laid out."""
         users, items, ratings = self.host()
-        return dataclasses.replace(
-            self, users=users[chosen], items=items[chosen], ratings=ratings[chosen]
+        return Ratings(
+            users[chosen], items[chosen], ratings[chosen], self.user_count, self.item_count
         )
+
+
+def extent_of(count: int, ranges: Sequence[int] = (0, 0)) -> jax.Array:
+    """Return ``Ratings.extent`` of so many ratings, and of user and item ranges."""
+    return jnp.array([count & 0xFFFF_FFFF, count >> 32, *ranges], dtype=jnp.uint32)
 
 
 def make_ratings(

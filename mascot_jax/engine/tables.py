@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
 from mascot_jax.engine.codec import encode
-from mascot_jax.engine.padding import LEAST_GROUPS, LEAST_ROWS, pad, padded_size, places
+from mascot_jax.engine.padding import LEAST_ROWS, pad, pad_starts, padded_size, places
 from mascot_jax.tables.rows import AT_A_TIME, Rows
 from mascot_jax.tables.storage import STORAGES, Storage
 from mascot_jax.tables.table import Table
@@ -43,8 +43,8 @@ def group_arrays(
     starts: NDArray[np.uint32], codes: NDArray[np.uint8]
 ) -> tuple[jax.Array, jax.Array]:
     """Copy groups to JAX's default device; on a CPU with groups without rows behind them."""
-    fill = places(len(codes), LEAST_GROUPS) - len(codes)
-    return jnp.asarray(np.pad(starts, (0, fill), "edge")), jnp.asarray(np.pad(codes, (0, fill)))
+    padded = pad_starts(starts)
+    return padded, jnp.asarray(np.pad(codes, (0, len(padded) - len(starts))))
 
 
 def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
