@@ -25,36 +25,19 @@ int decode_threads(const ExecutionAttribute& execution) {
   return execution.threads;
 }
 
-// Groups without rows, which make buffers longer, are left out.
+// Groups without rows are left out.
 Groups decode_groups(const GroupBuffers& buffers, const char* side, Lookup lookup) {
   const int64_t groups = decode_group_count(buffers, side);
-  const std::string name = side;
   const uint32_t* starts = buffers.starts.typed_data();
-  require(starts[0] == 0, name + ": the first group must start at row 0");
-  const int64_t used = std::lower_bound(starts, starts + groups, starts[groups]) - starts;
-  require(used > 0, name + ": there must be a group with rows");
-  for (int64_t g = 0; g < used; ++g) {
-    require(starts[g] < starts[g + 1], name + ": group starts must rise");
-    require(buffers.codes.typed_data()[g] < kStorages, name + ": unknown storage code");
-  }
-  require(std::all_of(starts + used, starts + groups,
-                      [&](uint32_t start) { return start == starts[groups]; }),
-          name + ": groups without rows must be the last");
-  return Groups(starts, buffers.codes.typed_data(), used, lookup);
+  const uint8_t* codes = buffers.codes.typed_data();
+  return Groups(starts, codes, check_groups(starts, codes, groups, side), lookup);
 }
 
 Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
                  const RowAttribute& row, const char* side, Lookup lookup = Lookup::kDirect) {
-  const std::string name = side;
   const Tables decoded = decode_tables(tables, row, side);
   const Side result = {decoded.by_storage, decode_groups(groups, side, lookup)};
-  const int64_t rows = result.groups.end(result.groups.size() - 1);
-  require(decoded.rows >= rows, name + ": a table must have a row for each of the groups' (" +
-                                    std::to_string(rows) + ")");
-  for (int64_t g = 0; g < result.groups.size(); ++g) {
-    require(result.tables[static_cast<size_t>(result.groups.storage(g))].data != nullptr,
-            name + ": group " + std::to_string(g) + " is in a storage that has no table");
-  }
+  check_side(result, decoded.rows, side);
   return result;
 }
 

@@ -32,27 +32,12 @@ Storage storage_of(const ffi::AnyBuffer& table, const std::string& side) {
   throw InvalidArgument(side + ": a factor table must be " + known);
 }
 
-// Chunks that share a scale.
-int64_t scale_chunks(const RowAttribute& row) {
-  require(row.scale_block > 0 && row.scale_block % kLanes == 0,
-          "scale_block must be a multiple of " + std::to_string(kLanes));
-  return std::min(row.scale_block / kLanes, chunk_count(row.factors));
-}
-
 // Checks one table's shape and alignment; returns its row count.
 int64_t check_table(const ffi::AnyBuffer& table, Storage storage, const RowAttribute& row,
                     const std::string& side) {
   require(table.dimensions().size() == 2, side + ": a factor table must be [rows, stride]");
-  const int64_t stride = table.dimensions()[1], bytes = stride * traits(storage).bytes;
-  const int64_t used = row_bytes(storage, chunk_count(row.factors), scale_chunks(row));
-  require(bytes >= used && bytes % kRowAlignment == 0,
-          side + ": a table's stride (" + std::to_string(stride) + ") must be factors (" +
-              std::to_string(row.factors) +
-              "), and int8's scales, padded to a multiple of 64 bytes");
-  require(reinterpret_cast<uintptr_t>(table.untyped_data()) % kRowAlignment == 0,
-          side +
-              ": a factor table must begin at a 64-byte boundary; allocate it with "
-              "engine.tables.allocate");
+  const int64_t bytes = table.dimensions()[1] * traits(storage).bytes;
+  check_rows(table.untyped_data(), bytes, storage, row, side);
   return table.dimensions()[0];
 }
 
@@ -68,6 +53,51 @@ std::vector<ffi::AnyBuffer> collect(const Remaining& remaining, int64_t first, i
 
 }  // namespace
 
+int64_t check_groups(const uint32_t* starts, const uint8_t* codes, int64_t groups,
+                     const std::string& side) {
+  require(starts[0] == 0, side + ": the first group must start at row 0");
+  const int64_t used = std::lower_bound(starts, starts + groups, starts[groups]) - starts;
+  require(used > 0, side + ": there must be a group with rows");
+  for (int64_t g = 0; g < used; ++g) {
+    require(starts[g] < starts[g + 1], side + ": group starts must rise");
+    require(codes[g] < kStorages, side + ": unknown storage code");
+  }
+  require(std::all_of(starts + used, starts + groups,
+                      [&](uint32_t start) { return start == starts[groups]; }),
+          side + ": groups without rows must be the last");
+  return used;
+}
+
+int64_t scale_chunks(const RowAttribute& row) {
+  require(row.scale_block > 0 && row.scale_block % kLanes == 0,
+          "scale_block must be a multiple of " + std::to_string(kLanes));
+  return std::min(row.scale_block / kLanes, chunk_count(row.factors));
+}
+
+void check_rows(const void* data, int64_t bytes, Storage storage, const RowAttribute& row,
+                const std::string& side) {
+  require(row.factors > 0, "factors must be at least 1");
+  const int64_t used = row_bytes(storage, chunk_count(row.factors), scale_chunks(row));
+  require(bytes >= used && bytes % kRowAlignment == 0,
+          side + ": a table's stride (" + std::to_string(bytes / traits(storage).bytes) +
+              ") must be factors (" + std::to_string(row.factors) +
+              "), and int8's scales, padded to a multiple of 64 bytes");
+  require(reinterpret_cast<uintptr_t>(data) % kRowAlignment == 0,
+          side +
+              ": a factor table must begin at a 64-byte boundary; allocate it with "
+              "engine.tables.allocate");
+}
+
+void check_side(const Side& side, int64_t rows, const std::string& name) {
+  const int64_t wanted = side.groups.end(side.groups.size() - 1);
+  require(rows >= wanted, name + ": a table must have a row for each of the groups' (" +
+                              std::to_string(wanted) + ")");
+  for (int64_t g = 0; g < side.groups.size(); ++g) {
+    require(side.tables[static_cast<size_t>(side.groups.storage(g))].data != nullptr,
+            name + ": group " + std::to_string(g) + " is in a storage that has no table");
+  }
+}
+
 int64_t decode_group_count(const GroupBuffers& buffers, const char* side) {
   const auto groups = static_cast<int64_t>(buffers.codes.element_count());
   const std::string name = side;
@@ -81,7 +111,6 @@ int64_t decode_group_count(const GroupBuffers& buffers, const char* side) {
 Tables decode_tables(const std::vector<ffi::AnyBuffer>& tables, const RowAttribute& row,
                      const char* side) {
   const std::string name = side;
-  require(row.factors > 0, "factors must be at least 1");
   const Storage first = storage_of(tables.front(), name);
   Tables result = {{}, check_table(tables.front(), first, row, name)};
   for (const ffi::AnyBuffer& buffer : tables) {

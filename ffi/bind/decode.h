@@ -38,6 +38,21 @@ struct GroupBuffers {
 // Number of groups, checked for the buffers' shapes only.
 int64_t decode_group_count(const GroupBuffers& buffers, const char* side);
 
+// A group table: starts [groups + 1], codes [groups]. Groups without rows, which make arrays
+// longer, are the last: returns how many have rows.
+int64_t check_groups(const uint32_t* starts, const uint8_t* codes, int64_t groups,
+                     const std::string& side);
+
+// Chunks of a row that share a scale.
+int64_t scale_chunks(const RowAttribute& row);
+
+// Where a table lies, and the bytes from a row to the next.
+void check_rows(const void* data, int64_t bytes, Storage storage, const RowAttribute& row,
+                const std::string& side);
+
+// Every group's storage has a table, and the groups have no more than so many rows.
+void check_side(const Side& side, int64_t rows, const std::string& name);
+
 // The tables of one side, told apart by their element type, all of the same number of rows.
 struct Tables {
   std::array<Table, kStorages> by_storage;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bind/decode.h"
 #include "core/epoch.h"
 
 namespace nb = nanobind;
@@ -19,43 +20,29 @@ template <class T>
 using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-void require(bool condition, const char* message) {
-  if (!condition) throw nb::value_error(message);
-}
-
 // One side as mascot_jax.engine.direct makes it: tables[i] holds every row's bytes in the storage
 // codes[i], at 64-byte boundaries.
 Side decode_side(const Vector<const uint32_t>& starts, const Vector<const uint8_t>& group_codes,
-                 const std::vector<Bytes>& tables, const std::vector<int>& codes, int64_t factors,
-                 int64_t scale_block) {
-  constexpr int64_t kRowAlignment = 64;
+                 const std::vector<Bytes>& tables, const std::vector<int>& codes,
+                 const RowAttribute& row, const std::string& name) {
   const auto groups = static_cast<int64_t>(group_codes.shape(0));
-  require(groups > 0 && static_cast<int64_t>(starts.shape(0)) == groups + 1 && starts(0) == 0 &&
-              std::is_sorted(starts.data(), starts.data() + groups + 1),
-          "groups need a rising start for each, and one more");
-  const int64_t scale_chunks =
-      std::max<int64_t>(std::min(scale_block / kLanes, chunk_count(factors)), 1);
-  Side side = {{}, Groups(starts.data(), group_codes.data(), groups)};
-  require(tables.size() == codes.size(), "a table needs a code");
+  require(groups > 0 && static_cast<int64_t>(starts.shape(0)) == groups + 1,
+          name + ": groups need at least one code, and one start more than codes");
+  require(!tables.empty() && tables.size() == codes.size(), name + ": each table needs a code");
+  const int64_t used = check_groups(starts.data(), group_codes.data(), groups, name);
+  Side side = {{}, Groups(starts.data(), group_codes.data(), used)};
+  auto rows = static_cast<int64_t>(tables[0].shape(0));
   for (size_t i = 0; i < tables.size(); ++i) {
-    require(codes[i] >= 0 && codes[i] < kStorages, "unknown storage code");
+    require(codes[i] >= 0 && codes[i] < kStorages, name + ": unknown storage code");
     const auto storage = static_cast<Storage>(codes[i]);
     const auto bytes = static_cast<int64_t>(tables[i].shape(1));
-    require(static_cast<int64_t>(tables[i].shape(0)) == side.groups.end(groups - 1),
-            "a table must have the groups' rows");
-    require(bytes % kRowAlignment == 0 &&
-                bytes >= row_bytes(storage, chunk_count(factors), scale_chunks) &&
-                reinterpret_cast<uintptr_t>(tables[i].data()) % kRowAlignment == 0,
-            "rows must be padded and aligned to 64 bytes");
+    check_rows(tables[i].data(), bytes, storage, row, name);
+    rows = std::min(rows, static_cast<int64_t>(tables[i].shape(0)));
     Table& table = side.tables[static_cast<size_t>(codes[i])];
     table = {const_cast<uint8_t*>(tables[i].data()), bytes / traits(storage).bytes};
-    if (traits(storage).scaled) table.scale_chunks = scale_chunks;
+    if (traits(storage).scaled) table.scale_chunks = scale_chunks(row);
   }
-  for (int64_t g = 0; g < groups; ++g) {
-    require(group_codes(static_cast<size_t>(g)) < kStorages &&
-                side.table(side.groups.storage(g)).data != nullptr,
-            "a group is in a storage that has no table");
-  }
+  check_side(side, rows, name);
   return side;
 }
 
@@ -79,10 +66,10 @@ class Predictor {
         tables_{std::move(user_tables), std::move(item_tables)},
         factors_(factors),
         kernel_(find_kernel(instruction_set)),
-        users_(decode_side(user_starts, user_groups, tables_[0], user_codes, factors, scale_block)),
-        items_(
-            decode_side(item_starts, item_groups, tables_[1], item_codes, factors, scale_block)) {
-    require(factors > 0, "factors must be at least 1");
+        users_(decode_side(user_starts, user_groups, tables_[0], user_codes, {factors, scale_block},
+                           "users")),
+        items_(decode_side(item_starts, item_groups, tables_[1], item_codes, {factors, scale_block},
+                           "items")) {
     require(kernel_ != nullptr, "instruction set is unknown or not supported here");
   }
 
@@ -90,8 +77,8 @@ class Predictor {
                int64_t block_size, int threads) const {
     require(users.shape(0) == items.shape(0) && users.shape(0) == out.shape(0),
             "users, items and predictions must be equally many");
-    require(block_size > 0 && block_size <= kMostPerBlock && threads > 0,
-            "block_size and threads must be at least 1, and blocks not too large");
+    require_block_size(block_size);
+    require(threads > 0, "threads must be at least 1");
     const nb::gil_scoped_release others_may_run;
     require_rows(users, users_);
     require_rows(items, items_);

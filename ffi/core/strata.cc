@@ -26,10 +26,6 @@ void pause() {
 #endif
 }
 
-}  // namespace
-
-namespace {
-
 // All of a permutation of so many numbers.
 std::vector<uint32_t> drawn(uint64_t key, uint64_t count) {
   const Permutation permutation(key, count);
