@@ -23,6 +23,11 @@ check-lock: $(VENV)/.pipeline
 test: $(VENV)/.test
 	pytest -n auto --dist loadgroup
 
+# XLA's compiler for GPUs, of this jaxlib's version, out of the way of every other program.
+build/gpu-compiler: $(VENV)/.test
+	version=$$(python -c 'import jaxlib; print(jaxlib.__version__)') && $(BIN)/pip install --quiet --no-deps \
+	  --target $@ jax-cuda13-pjrt==$$version jax-cuda13-plugin==$$version
+
 # What takes long: whole pipelines again and again, the study, all sanitizers, kills, fuzzers.
 hardening: $(VENV)/.lint build/gpu-compiler
 	pytest -n auto --dist loadgroup -m hardening
@@ -31,11 +36,6 @@ hardening: $(VENV)/.lint build/gpu-compiler
 	.ci/aarch64
 	python -m benchmarks.kills --kills 200
 	python -m tests.fuzz --inputs 10000
-
-# XLA's compiler for GPUs, of this jaxlib's version, out of the way of every other program.
-build/gpu-compiler: $(VENV)/.test
-	version=$$(python -c 'import jaxlib; print(jaxlib.__version__)') && $(BIN)/pip install --quiet --no-deps \
-	  --target $@ jax-cuda13-pjrt==$$version jax-cuda13-plugin==$$version
 
 # The same in short, for every change.
 hardening-short: $(VENV)/.test

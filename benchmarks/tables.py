@@ -201,7 +201,9 @@ def _peers(results: Path) -> str:
         for row in table["rows"]
     ]
     head = ["", "million updates a second", "seconds per million", "time over our fastest"]
-    return _markdown(head, lines)
+    libmf = result["libmf"]
+    said = "" if libmf is None else f"LIBMF {libmf['version']}, vectors: {libmf['vectors']}.\n\n"
+    return said + _markdown(head, lines)
 
 
 def _time_to_rmse(results: Path) -> str:

@@ -1,4 +1,4 @@
-// The variants and limits as a library of C functions: benchmarks/gpu/native.py builds and calls
+// The variants and limits as a library of C functions: library.py builds and calls
 // it. Each function waits for the device; it returns CUDA's error, 0 being none.
 #include <algorithm>
 #include <cstdint>
