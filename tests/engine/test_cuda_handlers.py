@@ -140,7 +140,7 @@ def test_an_unknown_arithmetic_is_refused():
 def test_a_scale_spans_a_power_of_two_or_the_row(monkeypatch):
     def row(block):
         shape = {"factors": np.int64(33), "scale_block": np.int64(block)}
-        monkeypatch.setattr(kernels, "_row", lambda *_: shape)
+        monkeypatch.setattr(kernels, "row_layout", lambda *_: shape)
 
     world = make_world(33, "float32")
     for block in (16, 32, 48, 1 << 20):  # 48 span the row

@@ -286,6 +286,16 @@ def test_group_blocks_have_one_pair_of_groups_each(data):
     np.testing.assert_array_equal(host_strata(laid).begin, begin)
 
 
+def test_some_of_laid_out_ratings_are_so_many(data):
+    laid = lay_out(data[0], settings(), *data[1:])
+    chosen = np.arange(len(laid)) < 10
+    some = laid.where(chosen)
+    assert len(some) == 10
+    for column, whole in zip(some.host(), laid.host(), strict=True):
+        np.testing.assert_array_equal(column, whole[:10])
+    assert some.strata is None
+
+
 def test_ranges_have_about_equally_many_ratings_and_tile_the_rows():
     rng = np.random.default_rng(0)
     rows = (5000 * rng.random(100_000) ** 3).astype(np.uint32)
