@@ -138,18 +138,16 @@ def test_an_unknown_arithmetic_is_refused():
 
 
 def test_a_scale_spans_a_power_of_two_or_the_row(monkeypatch):
-    def row(block):
-        shape = {"factors": np.int64(33), "scale_block": np.int64(block)}
+    def row(factors, block):
+        shape = {"factors": np.int64(factors), "scale_block": np.int64(block)}
         monkeypatch.setattr(kernels, "row_layout", lambda *_: shape)
 
     world = make_world(33, "float32")
     for block in (16, 32, 48, 1 << 20):  # 48 span the row
-        row(block)
+        row(33, block)
         run_pass(kernels.run_epoch, world._replace(users=only(world.users, "float32")), ACCEPTED)
     long = make_world(100, "float32", count=3)
-    monkeypatch.setattr(
-        kernels, "_row", lambda *_: {"factors": np.int64(100), "scale_block": np.int64(48)}
-    )
+    row(100, 48)
     run_pass(kernels.run_epoch, long, "must be a power of two on a GPU")
 
 
