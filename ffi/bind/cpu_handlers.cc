@@ -195,12 +195,11 @@ Drawing decode_drawing(const F32& user_draws, const U32& item_weights, const F32
 ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
                               U32 item_starts, U8 item_codes, F32 rates, U32 counters,
                               U32 user_ranges, U32 item_ranges, U32 strata, F32 user_draws,
-                              U32 item_weights, F32 zero_weight, ffi::RemainingArgs,
-                              Sums user_sums, Sums item_sums, ffi::RemainingRets tables,
-                              RowAttribute row, int64_t user_tables, int64_t block_size,
-                              ExecutionAttribute execution, std::string_view rounding,
-                              std::string_view arithmetic, bool conflict_free,
-                              std::string_view loss) {
+                              U32 item_weights, F32 zero_weight, ffi::RemainingArgs, Sums user_sums,
+                              Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
+                              int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
+                              std::string_view rounding, std::string_view arithmetic,
+                              bool conflict_free, std::string_view loss) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
     mascot::Epoch work =

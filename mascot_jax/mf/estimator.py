@@ -83,6 +83,9 @@ class MatrixFactorization:
     number of threads, unless ``deterministic=False``, which may be faster.
     """
 
+    objective: str = "ratings"
+    """``ratings``, or ``interactions``: learn from clicks, plays or purchases which items a user
+    has met, for lists of recommendations (docs/interactions.md)."""
     method: str = "fp16"
     """``fp32``, ``fp16``, ``mascot`` (promotes groups to float32), ``int8``, ``mascot-int8``, or a
     method to compare with (docs/comparators.md)."""
@@ -109,6 +112,18 @@ class MatrixFactorization:
     """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
     """Stop after so many epochs without a better validation RMSE; None: never."""
+    confidence: str | None = None
+    """With interactions: weigh each by its ``values`` (the default), by ``log1p`` of it, or all
+    ``equal``."""
+    loss: str | None = None
+    """With interactions: ``squared`` (the default) or ``logistic``."""
+    negatives: float | None = None
+    """With interactions: items without one, drawn anew in every epoch, for each; None: 8."""
+    negative_weight: float | None = None
+    """With interactions: weight of a negative; None: 1, that of an average interaction."""
+    negative_power: float | None = None
+    """With interactions: draw negatives by this power of an item's number of interactions; None:
+    0, all alike."""
     storage: str | None = None
     """Storage of the rows at the start: ``float32``, ``float16``, ``int8-row``, ``int8-64``,
     ``int8-32`` or ``int8-16``."""

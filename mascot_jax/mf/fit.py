@@ -107,6 +107,8 @@ def fit_ratings(
     known = earlier if extend else None
     with computing_on(device):
         table = _Table(ratings, known, settings.seed)
+        if settings.of_interactions:
+            table.merge()
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
         items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
@@ -118,7 +120,8 @@ def fit_ratings(
         plan = problem.plan(settings, device.platform)
         execution = execution_of(plan, run)
         prepared = prepare(problem, plan, execution, ground, compared=True)
-        warn_of_ratings(ratings.ratings, prepared.spread, fresh=earlier is None)
+        if not settings.of_interactions:
+            warn_of_ratings(ratings.ratings, prepared.spread, fresh=earlier is None)
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)
@@ -127,8 +130,9 @@ def fit_ratings(
         keep = _Keep(checkpoint, run.checkpoint_every, resume)
         checkpoints, start = keep.checkpoints(prepared, start)
         _log.info(
-            "training on %d ratings of %d users and %d items: method %s, %d factors, %d epochs, %s",
-            ratings.ratings.size,
+            "training on %d %s of %d users and %d items: method %s, %d factors, %d epochs, %s",
+            len(prepared.ratings),
+            plan.objective,
             len(users.ids),
             len(items.ids),
             plan.method,
@@ -160,7 +164,7 @@ def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainS
     if extend:  # the new ratings alone do not tell how strongly factors may add
         left += settings.left_to_ratings
     settings = settings.model_copy(update={name: getattr(earlier.settings, name) for name in left})
-    for name in ("factors", "biases"):
+    for name in ("objective", "factors", "biases"):
         wanted, there = getattr(settings, name), getattr(earlier.settings, name)
         if wanted != there:
             raise SettingsError(
@@ -184,6 +188,7 @@ class _Table:
         warn_unsavable(self.user_ids, "user")
         warn_unsavable(self.item_ids, "item")
         self.ratings = ratings.values()
+        self._seed = seed
         self._shuffle(seed)
 
     def _shuffle(self, seed: int) -> None:
@@ -193,6 +198,19 @@ class _Table:
         self.users = gather(self.users, order)
         self.items = gather(self.items, order)
         self.ratings = gather(self.ratings, order)
+
+    def merge(self) -> None:
+        """Add up the values of each user and item: a play list has a row for each time."""
+        order = sort_by(self.users, self.items, self.ratings.view(np.uint32))
+        users, items = gather(self.users, order), gather(self.items, order)
+        first = np.append(True, (users[1:] != users[:-1]) | (items[1:] != items[:-1]))
+        if first.all():
+            return
+        starts = np.flatnonzero(first)
+        values = np.add.reduceat(gather(self.ratings, order).astype(np.float64), starts)
+        self.users, self.items = users[starts], items[starts]
+        self.ratings = values.astype(np.float32)
+        self._shuffle(self._seed)
 
     def release(self) -> Triples:
         """Return the columns, and drop them here."""
@@ -285,7 +303,8 @@ class _Side:
 
 def _ground(earlier: Model) -> Ground:
     """Return what an earlier model's factors stand on, for a training that begins with them."""
-    return Ground(earlier.units, earlier.bias_share, earlier.lift)
+    ground = Ground(earlier.units, earlier.bias_share, earlier.lift)
+    return ground._replace(confidence=earlier.confidence)
 
 
 def _continued(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Ground:

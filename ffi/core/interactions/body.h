@@ -159,8 +159,8 @@ class RowCopied {
   template <int C>
   MASCOT_INLINE void close(const Task& task, const Visit& visit, Chunks<C> chunks) const {
     const Storage to = storage(task, visit.item);
-    encode<R>(task.items->row(to, visit.item), task.items->table(to), to,
-              task.scratch->item.data(), draws_of_item(task, visit), chunks);
+    encode<R>(task.items->row(to, visit.item), task.items->table(to), to, task.scratch->item.data(),
+              draws_of_item(task, visit), chunks);
   }
   template <int C>
   MASCOT_INLINE Lines lines(const Task& task, uint32_t row, Chunks<C> chunks) const {
@@ -184,8 +184,7 @@ __attribute__((noinline)) void add_visit(const Task& task, uint32_t user, const 
   const auto number = static_cast<int64_t>(visit.number);
   const Floats own = {task.scratch->own.data()}, other = {task.scratch->other.data()};
   const Sampled p = {*task.users, *task.user_sums, user, of_user, error, task.rates.user_reg};
-  const Sampled q = {*task.items, *task.item_sums, visit.item, of_item, error,
-                     task.rates.item_reg};
+  const Sampled q = {*task.items, *task.item_sums, visit.item, of_item, error, task.rates.item_reg};
   add_sample<R>(task, p, own, other, Draws::of_user(task, number));
   add_sample<R>(task, q, other, own, Draws::of_item(task, number));
 }
