@@ -38,7 +38,8 @@ class Draws(NamedTuple):
 def draws_of(ratings: Ratings, plan: TrainPlan, warm_items: int) -> Draws:
     """Return the draws for interactions, which are without duplicates.
 
-    Items from row ``warm_items`` on are never drawn.
+    There are ``negatives`` times as many as interactions. A user's share goes by the square root of
+    its interactions (docs/interactions.md). Items from row ``warm_items`` on are never drawn.
     """
     assert plan.negatives is not None
     assert plan.negative_power is not None
@@ -48,8 +49,9 @@ def draws_of(ratings: Ratings, plan: TrainPlan, warm_items: int) -> Draws:
     total = float(weights.sum(dtype=np.float64))
     met = np.bincount(users, weights=weights[items], minlength=ratings.user_count)
     left = np.maximum(total - met, total / MOST_EXTRA)
-    by_user = plan.negatives * counts * (total / left)
-    return Draws(by_user.astype(np.float32), weights)
+    shares = np.sqrt(counts)
+    each = plan.negatives * len(users) / float(shares.sum())
+    return Draws((each * shares * (total / left)).astype(np.float32), weights)
 
 
 def item_weights(counts: NDArray[np.int64], power: float, warm: int) -> NDArray[np.uint32]:
