@@ -38,30 +38,47 @@ class Draws(NamedTuple):
 def draws_of(ratings: Ratings, plan: TrainPlan, warm_items: int) -> Draws:
     """Return the draws for interactions, which are without duplicates.
 
-    There are ``negatives`` times as many as interactions. A user's share goes by the square root of
-    its interactions (docs/interactions.md). Items from row ``warm_items`` on are never drawn.
+    Items from row ``warm_items`` on are never drawn.
     """
     assert plan.negatives is not None
     assert plan.negative_power is not None
     users, items, _ = ratings.host()
-    weights = item_weights(count_each(items, ratings.item_count), plan.negative_power, warm_items)
-    counts = count_each(users, ratings.user_count)
+    counts = count_each(items, ratings.item_count)
+    weights = item_weights(counts, plan.negative_power, warm_items)
     total = float(weights.sum(dtype=np.float64))
     met = np.bincount(users, weights=weights[items], minlength=ratings.user_count)
     left = np.maximum(total - met, total / MOST_EXTRA)
-    shares = np.sqrt(counts)
-    each = plan.negatives * len(users) / float(shares.sum())
-    return Draws((each * shares * (total / left)).astype(np.float32), weights)
+    by_user = user_draws(count_each(users, ratings.user_count), plan.negatives) * (total / left)
+    return Draws(by_user.astype(np.float32), weights)
+
+
+def user_draws(counts: NDArray[np.int64], negatives: float) -> NDArray[np.float64]:
+    """Return the zeros of users with so many interactions ``(users,)``.
+
+    In all there are ``negatives`` times as many as interactions; a user's share goes by the square
+    root of its own (docs/interactions.md).
+    """
+    roots = np.sqrt(counts)
+    share: NDArray[np.float64] = (
+        negatives * float(counts.sum()) / max(float(roots.sum()), 1.0) * roots
+    )
+    return share
+
+
+def item_draws(counts: NDArray[np.int64], power: float, most: int) -> NDArray[np.float64]:
+    """Return how often items with so many interactions are drawn, ``(items,)``.
+
+    An item with the largest number ``most`` counts 1, and one without any, 0.
+    """
+    return np.where(counts > 0, (counts / most) ** power, 0.0)
 
 
 def item_weights(counts: NDArray[np.int64], power: float, warm: int) -> NDArray[np.uint32]:
-    """Return how often each item is drawn, compared with the others, uint32 ``(items,)``."""
+    """Return the same in whole numbers, uint32 ``(items,)``; the first ``warm`` are all drawn."""
     weights = np.zeros(len(counts), dtype=np.uint32)
-    if power == 0:
-        weights[:warm] = 1
-        return weights
-    shares = (np.maximum(counts[:warm], 1) / max(int(counts.max(initial=1)), 1)) ** power
-    weights[:warm] = np.maximum(np.rint(LARGEST_WEIGHT * shares), 1)
+    shares = item_draws(np.maximum(counts[:warm], 1), power, max(int(counts.max(initial=1)), 1))
+    scale = 1 if power == 0 else LARGEST_WEIGHT
+    weights[:warm] = np.maximum(np.rint(scale * shares), 1)
     return weights
 
 

@@ -48,6 +48,7 @@ from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, val
 from mascot_jax.settings.defaults import with_defaults, without_presets
 from mascot_jax.settings.naming import renamed
 from mascot_jax.training.epoch_bar import EpochBar
+from mascot_jax.training.lists import LENGTH
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import deferred_signals
 
@@ -111,7 +112,7 @@ class MatrixFactorization:
     validation: float = 0.0
     """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
-    """Stop after so many epochs without a better validation RMSE; None: never."""
+    """Stop after so many epochs without a better validation RMSE, or NDCG; None: never."""
     confidence: str | None = None
     """With interactions: weigh each by its ``values`` (the default), by ``log1p`` of it, or all
     ``equal``."""
@@ -218,7 +219,9 @@ class MatrixFactorization:
             Three arrays (users, items, ratings); or a SciPy sparse matrix, users x items, whose
             numbers of rows and columns with a rating are the ids and whose stored entries,
             including zeros, are the ratings; or a data frame (pandas, polars, pyarrow or another
-            that narwhals supports). If a user rates an item twice, both ratings count.
+            that narwhals supports). If a user rates an item twice, both ratings count. Of
+            interactions, two arrays (users, items), or a data frame of these columns, will do, and
+            the values of a user and an item are added up.
         y
             The ratings ``(n,)``, if ``ratings`` holds only pairs, as scikit-learn's tools give
             them: a data frame of users and items, or an array ``(n, 2)``.
@@ -258,7 +261,8 @@ class MatrixFactorization:
         earlier = init.model_ if isinstance(init, MatrixFactorization) else init
         if not isinstance(earlier, Model | None):
             raise DataError(f"init: {init!r}: must be a model, or an estimator that has one")
-        found = read_interactions(ratings, y, **columns)
+        implicit = self.objective == "interactions"
+        found = read_interactions(ratings, y, **columns, implicit=implicit)
         keep = {"checkpoint": checkpoint, "resume": resume}
         return self._train(found, callbacks, earlier, extend=False, verbose=verbose, **keep)
 
@@ -277,7 +281,8 @@ class MatrixFactorization:
 
         ``epochs`` epochs visit the new ratings only, starting from the model's factors, and from
         random ones for new users and items. Rows without new ratings do not change. Step sizes
-        start from ``learning_rate`` again: set a small one if the model should not forget.
+        start from ``learning_rate`` again: set a small one if the model should not forget. With
+        interactions, zeros are drawn among all items, whose rows so change a little, too.
 
         Groups are made anew from all ratings so far. If the method promotes groups, a group begins
         in the most precise storage that any of its rows was in. With ``biases``, the mean and the
@@ -286,7 +291,9 @@ class MatrixFactorization:
         Parameters and errors are those of ``fit``. Without a model, this is ``fit``.
         """
         earlier = self.__dict__.get("model_")
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        columns = {"user": user, "item": item, "rating": rating}
+        implicit = self.objective == "interactions"
+        found = read_interactions(ratings, y, **columns, implicit=implicit)
         extend = earlier is not None
         return self._train(found, callbacks, earlier, extend=extend, verbose=verbose)
 
@@ -572,17 +579,18 @@ class MatrixFactorization:
             ranks_of(found),
         )
 
-    def fold_in_user(self, items: Any, ratings: Any, users: Any = None) -> Folded:
+    def fold_in_user(self, items: Any, ratings: Any = None, users: Any = None) -> Folded:
         """Compute factors of new users from their ratings; the model does not change.
 
         The factors minimise the training's loss on these ratings: a ridge solve against the items'
         factors, with ``user_reg``; with ``biases``, after the user's own bias. Ratings of items
-        that are unknown, or have no training rating, are left out.
+        that are unknown, or have no training rating, are left out. With interactions, the user
+        meets zeros as well, as many as a training would draw on average.
 
         Parameters
         ----------
         items, ratings
-            Item ids and ratings, equally many.
+            Item ids and ratings, equally many; of interactions, None for a value of 1 each.
         users
             Name, of any kind, of the user who gave each rating; None: a single user.
 
@@ -593,7 +601,7 @@ class MatrixFactorization:
         """
         return Folded(self.model_, "users", (items, ratings), users)
 
-    def fold_in_item(self, users: Any, ratings: Any, items: Any = None) -> Folded:
+    def fold_in_item(self, users: Any, ratings: Any = None, items: Any = None) -> Folded:
         """Compute factors of new items from their ratings, as ``fold_in_user`` does for users.
 
         ``recommend`` of the result gives users for the items.
@@ -639,7 +647,8 @@ class MatrixFactorization:
             To compare with: ``rmse_of_mean``, of predicting the mean training rating, and
             ``rmse_of_biases``, of damped biases of users and items, if the model holds them (files
             before version 5 may not). With ``top_n`` also the fields of ``RankingMetrics``:
-            precision, recall, NDCG and others.
+            precision, recall, NDCG and others. A model of interactions has lists, of 10 items
+            unless ``top_n`` says otherwise, and no errors.
 
         Warns
         -----
@@ -651,26 +660,28 @@ class MatrixFactorization:
         DataError
             If ratings or ids cannot be used, or if none is relevant.
         """
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        columns = {"user": user, "item": item, "rating": rating}
+        implicit = self.model_.settings.of_interactions
+        found = read_interactions(ratings, y, **columns, implicit=implicit)
+        if implicit and top_n is None:
+            top_n = LENGTH
         lists = {}
         if top_n is not None:
             lists = self._evaluate_lists(found, top_n, relevant, exclude_seen)
-        totals = error_totals(lambda *pairs: self.predict(*pairs, clip=clip), found)
         seen = count_seen(self.model_, found)
         left_out = exclude_seen and top_n is not None
-        note = note_on_seen(seen, totals.count, lists_leave_out=left_out)
+        note = note_on_seen(seen, found.ratings.size, lists_leave_out=left_out)
         if note is not None:
             warnings.warn(note, SeenRatingsWarning, stacklevel=2)
-        baselines = self._baselines(found)
-        warn_if_worse(totals.rmse, totals.count, baselines)
-        return {
-            "rmse": totals.rmse,
-            "mae": totals.mae,
-            "ratings": totals.count,
-            **{name: rmse for name, rmse in baselines._asdict().items() if rmse is not None},
-            "seen": seen,
-            **lists,
-        }
+        errors = {} if implicit else self._evaluate_errors(found, clip=clip)
+        return {**errors, "ratings": found.ratings.size, "seen": seen, **lists}
+
+    def _evaluate_errors(self, ratings: Interactions, *, clip: bool) -> dict[str, float]:
+        totals = error_totals(lambda *pairs: self.predict(*pairs, clip=clip), ratings)
+        baselines = self._baselines(ratings)
+        warn_if_worse(totals.rmse, totals.count, baselines, stacklevel=4)
+        known = {name: rmse for name, rmse in baselines._asdict().items() if rmse is not None}
+        return {"rmse": totals.rmse, "mae": totals.mae, **known}
 
     def _baselines(self, ratings: Interactions) -> Baselines:
         mean = np.float32(self.model_.mean_rating)
@@ -713,9 +724,14 @@ class MatrixFactorization:
     ) -> float:
         """Return the negative RMSE of predicting ratings: higher is better.
 
-        Unlike ``evaluate``, it says nothing of ratings that were trained on.
+        Of a model of interactions, return the NDCG of lists of 10. Unlike ``evaluate``, it says
+        nothing of ratings that were trained on.
         """
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        columns = {"user": user, "item": item, "rating": rating}
+        implicit = self.model_.settings.of_interactions
+        found = read_interactions(ratings, y, **columns, implicit=implicit)
+        if implicit:
+            return self._evaluate_lists(found, LENGTH, None, exclude_seen=True)["ndcg"]
         return -error_totals(lambda *pairs: self.predict(*pairs, clip=clip), found).rmse
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
@@ -786,4 +802,5 @@ def _plain(record: EpochRecord) -> Record:
         "learning_rate": record.learning_rate,
         "seconds": record.seconds,
         "validation_rmse": record.validation_rmse,
+        **({} if record.validation_ndcg is None else {"validation_ndcg": record.validation_ndcg}),
     }
