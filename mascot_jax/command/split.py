@@ -24,7 +24,7 @@ _TIMED: Final = ("last", "time")
 def run(args: argparse.Namespace) -> int:
     """Split the ratings and write both files."""
     for name in ("train", "test"):
-        check_output(getattr(args, name), WRITTEN, option=f"--{name}")
+        check_output(getattr(args, name), WRITTEN, option=f"--{name}", read=[args.ratings])
     _check_files(args)
     timed = args.time is not None or args.how in _TIMED
     frame = read_ratings(args, args.ratings, timed=timed)
@@ -48,11 +48,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_files(args: argparse.Namespace) -> None:
-    paths = [Path(args.ratings), Path(args.train), Path(args.test)]
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise SettingsError(
-            f"--train: {args.train!r}, --test: {args.test!r}, of {args.ratings!r}: name three files"
-        )
+    train, test = Path(args.train), Path(args.test)
+    both = train.exists() and test.exists()
+    if train.resolve() == test.resolve() or (both and train.samefile(test)):
+        raise SettingsError(f"--train: {args.train!r}, --test: {args.test!r}: name two files")
 
 
 def _name(args: argparse.Namespace, column: str) -> str:

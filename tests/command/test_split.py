@@ -92,8 +92,8 @@ def test_movielens_brings_its_times(folder, mascot_json):
     ("options", "code", "message"),
     [
         (["--test", "test.txt"], 2, "--test: 'test.txt': must end in .csv, .tsv, .parquet"),
-        (["--test", "train.csv"], 2, "name three files"),
-        (["--test", "ratings.csv"], 2, "name three files"),
+        (["--test", "train.csv"], 2, "name two files"),
+        (["--test", "ratings.csv"], 2, "'ratings.csv': is read from 'ratings.csv': name another"),
         (["--test-size", "60"], 2, "--test-size: 60: of 60 ratings, none is left to train on"),
         (["--test-size", "most"], 2, "argument --test-size: invalid"),
         (
@@ -112,6 +112,35 @@ def test_what_cannot_be_split_is_refused(folder, mascot, options, code, message)
     assert message in err
     assert sorted(path.name for path in folder.iterdir()) == ["ratings.csv"]
     assert (folder / "ratings.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "output"),
+    [
+        ("ratings.csv:x", "ratings.csv"),
+        ("ratings.csv", "ratings.csv"),
+        ("ratings.csv", "linked.csv"),
+        ("ratings.csv", "symbolic.csv"),
+        (".", "ratings.csv"),
+        (".:ratings.csv", "ratings.csv"),
+        (".:rat*", "linked.csv"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--train", "--test"])
+def test_what_is_read_is_never_written(folder, mascot, place, output, option):
+    (folder / "linked.csv").hardlink_to("ratings.csv")
+    (folder / "symbolic.csv").symlink_to("ratings.csv")
+    before = (folder / "ratings.csv").read_text()
+    paths = {"--train": "train.csv", "--test": "test.csv"} | {option: output}
+    code, _, err = mascot("split", place, *(word for path in paths.items() for word in path))
+    assert (code, f"{option}: {output!r}: is read from {place!r}" in err) == (2, True)
+    assert (folder / "ratings.csv").read_text() == before
+    assert not (folder / "train.csv").exists()
+
+
+def test_a_split_can_be_made_again(folder, mascot_json):
+    for place in ("ratings.csv", ".:ratings.csv", "ratings.csv"):
+        assert len(split(mascot_json, place)) == 2
 
 
 def test_cross_validation_is_a_loop_written_by_hand(folder, mascot_json):

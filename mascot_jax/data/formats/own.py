@@ -93,10 +93,27 @@ def _open(opened: ExitStack, path: Path, name: str | None) -> Members:
         if numpy_file.is_npz(members.names):
             return Members(path, (Member(path.name, str(path), path, "*.npz"),))
         return members
-    patterns: Sequence[str] = _PATTERNS if kind in ("zip", "tar", "folder") else ["*"]
+    return opened.enter_context(open_members(path, _patterns(kind, name)))
+
+
+def _patterns(kind: str, name: str | None) -> Sequence[str]:
+    """Return which files are looked at in a source of a kind (`kind_of`)."""
     if name is not None:
-        patterns = [name if re.search("[*?]", name) else escape(name)]
-    return opened.enter_context(open_members(path, patterns))
+        return [name if re.search("[*?]", name) else escape(name)]
+    return _PATTERNS if kind in ("zip", "tar", "folder") else ["*"]
+
+
+def may_read(place: str | Path, file: Path) -> bool:
+    """Return whether a place is of a file that exists: it itself, or a file of the folder there."""
+    source, name = split_place(place)
+    if not file.exists() or not source.exists():
+        return False
+    if source.samefile(file):
+        return True
+    if not source.is_dir() or not file.is_file():
+        return False
+    with open_members(source, _patterns("folder", name)) as members:
+        return any(member.path.samefile(file) for member in members.found)
 
 
 def _is_hidden(name: str) -> bool:
