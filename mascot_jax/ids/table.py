@@ -8,6 +8,7 @@ values are, integral decimals too; a string never equals a number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -210,17 +211,15 @@ def _canonical_objects(ids: NDArray[Any], name: str, first: int) -> tuple[str, N
     for row, id_ in enumerate(ids):
         if id_ is None or type(id_).__name__ == "NAType" or not _equals_itself(id_):
             raise _missing(name, first + row, id_)
-    for forms, make in _OBJECTS:
-        if all(issubclass(t, forms) for t in types) and (bool not in types or bool in forms):
-            return make(ids, name)
-    if any(issubclass(t, date | timedelta | np.datetime64 | np.timedelta64) for t in types):
-        return OBJECT, _mixed(ids, name)
-    return OBJECT, ids
+    rows = {next((row for row in _OBJECTS if issubclass(t, row[0])), None) for t in types}
+    if len(rows) == 1 and (row := rows.pop()) is not None:
+        return row[1](ids, name)
+    return OBJECT, ids if rows.isdisjoint(_TIMES) else _mixed(ids, name)
 
 
 def _canonical_integers(ids: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     """Return integers, and decimals that are integers, in the first type that holds them all."""
-    if all(id_ == int(id_) for id_ in ids):
+    if all(map(_is_whole, ids)):
         for dtype in (np.int64, np.uint64):
             try:
                 return INTEGER, np.array([int(id_) for id_ in ids], dtype=dtype)
@@ -229,23 +228,33 @@ def _canonical_integers(ids: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     return OBJECT, ids
 
 
-_OBJECTS: Final[Sequence[tuple[tuple[type, ...], Callable[..., tuple[str, NDArray[Any]]]]]] = (
-    ((bool, np.bool_), lambda ids, _: (BOOL, ids.astype(np.bool_))),
-    ((int, np.integer, Decimal), lambda ids, _: _canonical_integers(ids)),
-    ((float, np.floating), lambda ids, _: (FLOAT, ids.astype(np.float64))),
-    ((UUID,), lambda ids, _: (UUIDS, ids)),
+def _is_whole(id_: Any) -> bool:
+    """Return whether a number is an integer; decimals too large for a float are not made one."""
+    return not isinstance(id_, Decimal) or (math.isfinite(id_) and id_ == int(id_))
+
+
+_Row = tuple[tuple[type, ...], Callable[..., tuple[str, NDArray[Any]]]]
+_TIMES: Final[tuple[_Row, ...]] = (
     ((date, np.datetime64), lambda ids, name: (DATETIME, as_dates(ids, name))),
     ((timedelta, np.timedelta64), lambda ids, name: (TIMEDELTA, as_durations(ids, name))),
 )
-"""Types of objects, and what makes their kind and array of them. Python's ``datetime`` is a
-``date``, and so are pandas' timestamps."""
+_OBJECTS: Final[tuple[_Row, ...]] = (
+    ((bool, np.bool_), lambda ids, _: (BOOL, ids.astype(np.bool_))),
+    *_TIMES,
+    ((UUID,), lambda ids, _: (UUIDS, ids)),
+    ((int, np.integer, Decimal), lambda ids, _: _canonical_integers(ids)),
+    ((float, np.floating), lambda ids, _: (FLOAT, ids.astype(np.float64))),
+)
+"""Types of objects, and what makes their kind and array of them. A type belongs to the first row
+that it fits: ``bool`` is an ``int``, and NumPy's ``timedelta64`` an ``integer``. Python's
+``datetime`` is a ``date``, and so are pandas' timestamps."""
 
 
 def _mixed(ids: NDArray[Any], name: str) -> NDArray[Any]:
     """Return objects with the dates and durations among them in the form of ``_scalars``."""
     mixed = ids.copy()
     for at, id_ in enumerate(ids):
-        for forms, make in _OBJECTS[-2:]:
+        for forms, make in _TIMES:
             if isinstance(id_, forms):
                 mixed[at] = _scalars(make([id_], name)[1])[0]
     return mixed
@@ -256,6 +265,8 @@ def _equals_itself(id_: Any) -> bool:
         return bool(id_ == id_)
     except (TypeError, ValueError):  # an array: ``_distinct`` refuses it as not hashable
         return True
+    except ArithmeticError:  # a decimal's signalling NaN
+        return False
 
 
 def _mismatch(name: str, found: IdTable, known: IdTable) -> DataError:
