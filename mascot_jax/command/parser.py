@@ -544,4 +544,7 @@ def _count(text: str) -> int:
 
 def _share_or_count(text: str) -> float:
     number = float(text)
-    return int(number) if number >= 1 and number == int(number) else number
+    return int(number) if number.is_integer() else number
+
+
+_share_or_count.__name__ = "number"  # argparse names it: "invalid number value"

@@ -95,7 +95,10 @@ def test_movielens_brings_its_times(folder, mascot_json):
         (["--test", "train.csv"], 2, "name two files"),
         (["--test", "ratings.csv"], 2, "'ratings.csv': is read from 'ratings.csv': name another"),
         (["--test-size", "60"], 2, "--test-size: 60: of 60 ratings, none is left to train on"),
-        (["--test-size", "most"], 2, "argument --test-size: invalid"),
+        (["--test-size", "most"], 2, "argument --test-size: invalid number value: 'most'"),
+        (["--test-size", "inf"], 2, "--test-size: inf: must be a share between 0 and 1, or a"),
+        (["--test-size", "nan"], 2, "--test-size: nan: must be a share between 0 and 1, or a"),
+        (["--test-size", "0"], 2, "--test-size: 0: must be a share between 0 and 1, or a"),
         (
             ["--how", "last", "--time", "note"],
             1,
