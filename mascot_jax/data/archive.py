@@ -203,10 +203,12 @@ def open_members(
         there is no room to unpack it.
     """
     kind = kind_of(source)
-    if kind in ("folder", "plain"):
-        found = _folder_members if kind == "folder" else _plain_member
-        there = _names_in(source) if kind == "folder" else (source.name,)
-        yield Members(source, tuple(found(source, patterns)), packed, there)
+    if kind == "folder":
+        there = _names_in(source)
+        yield Members(source, tuple(_folder_members(source, there, patterns)), packed, there)
+        return
+    if kind == "plain":
+        yield Members(source, tuple(_plain_member(source, patterns)), packed, (source.name,))
         return
     with tempfile.TemporaryDirectory(prefix="mascot-") as folder:
         unpacker = {"zip": _unpack_zip, "tar": _unpack_tar}.get(kind, _unpack_file)
@@ -284,8 +286,10 @@ def _names_in(folder: Path) -> tuple[str, ...]:
     return tuple(p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file())
 
 
-def _folder_members(source: Path, patterns: Sequence[str]) -> Iterator[Member]:
-    for name in _names_in(source):
+def _folder_members(
+    source: Path, names: Sequence[str], patterns: Sequence[str]
+) -> Iterator[Member]:
+    for name in names:
         pattern = _match(name, patterns)
         if pattern is not None:
             yield Member(name, str(source / name), source / name, pattern)

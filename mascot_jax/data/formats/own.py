@@ -89,10 +89,9 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
 def _open(opened: ExitStack, path: Path, name: str | None) -> Members:
     kind = kind_of(path)
     if kind == "zip" and name is None:
-        members = opened.enter_context(open_members(path, [*_PATTERNS, "*.npy"]))
-        if numpy_file.is_npz(members.names):
-            return Members(path, (Member(path.name, str(path), path, "*.npz"),))
-        return members
+        with open_members(path, []) as members:  # unpacks nothing
+            if numpy_file.is_npz(members.names):
+                return Members(path, (Member(path.name, str(path), path, "*.npz"),))
     return opened.enter_context(open_members(path, _patterns(kind, name)))
 
 
