@@ -52,32 +52,6 @@ def read_ratings(args: argparse.Namespace, place: str, *, timed: bool = False) -
     return _read(args, place, TIMED if timed else RATINGS)
 
 
-def parse_times(times: pl.Series, path: str) -> pl.Series:
-    """Return times in their order: text that is numbers, or dates in ISO 8601, as such.
-
-    Raises
-    ------
-    DataError
-        A time is missing, or is neither; the message has its row.
-    """
-    import polars as pl
-
-    if times.dtype != pl.String:
-        found = times
-    elif (found := times.cast(pl.Int64, strict=False)).null_count():
-        found = times.cast(pl.Float64, strict=False)
-        if found.null_count():
-            found = times.str.to_datetime(strict=False, time_zone="UTC")
-    bad = found.is_null() | (found.is_nan() if found.dtype.is_float() else False)
-    if bad.any():
-        row = bad.arg_true()[0]
-        raise DataError(
-            f"{path}: the time of rating {row + 1} is {times[row]!r}: times are numbers, or dates "
-            "such as 2024-01-31 12:00:00"
-        )
-    return found
-
-
 def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
     """Read pairs of users and items, as ``read_ratings`` reads ratings.
 
