@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     warn_of_unknown(items, item_table, "items", "predicted from what else is known")
     if args.top_n is not None and model.model_.seen is None and not args.include_seen:
         warn("the model does not know what users have rated: lists hold that, too")
-    with warnings.catch_warnings(), warnings_as_messages(BaselineWarning):
+    with warnings_as_messages(BaselineWarning):
         warnings.simplefilter("ignore", SeenRatingsWarning)  # said below, in the command's terms
         figures: dict[str, Any] = model.evaluate(
             (users, items, ratings),

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from mascot_jax.command.options import NULL, arguments_as_options, given_settings, option
-from mascot_jax.command.output import print_json, print_table
+from mascot_jax.command.output import print_json, print_table, warnings_as_messages
 from mascot_jax.command.progress import steps_bar
 from mascot_jax.command.tables import read_ratings
-from mascot_jax.errors import SettingsError
+from mascot_jax.errors import RatingsWarning, SettingsError
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.model_selection import SPACE, Range, Tuning, tune
 
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     ratings = read_ratings(args, args.ratings)
     total = args.trials if args.sampler != "grid" else None
     with (
+        warnings_as_messages(RatingsWarning, once=True),  # trials and folds are alike
         steps_bar(total, "trial", as_json=args.json) as bar,
         arguments_as_options(space="--vary", seed="--fold-seed"),
     ):

@@ -225,6 +225,19 @@ def test_what_cannot_be_searched_is_refused(folder, mascot, argv, message):
 
 
 @pytest.mark.parametrize(
+    "argv", [("cross-validate", *OPTIONS), ("tune", *OPTIONS[2:], "--vary", "factors=2,4")]
+)
+def test_a_warning_of_the_ratings_is_a_message_once(folder, mascot, argv):
+    ratings = pl.read_csv("ratings.csv").with_columns(rating=(pl.int_range(pl.len()) % 15) ** 6)
+    ratings.write_csv("counts.csv")
+    command, *options = argv
+    trials = ("--trials", 2) if command == "tune" else ()
+    code, _, err = mascot(command, "counts.csv", *options, "--folds", 2, *trials)
+    (line,) = err.splitlines()
+    assert (code, line.startswith("mascot: ratings go from ")) == (0, True)
+
+
+@pytest.mark.parametrize(
     ("text", "name", "values"),
     [
         ("factors=32,64", "factors", [32, 64]),
