@@ -212,8 +212,8 @@ def _canonical_objects(ids: NDArray[Any], name: str, first: int) -> tuple[str, N
         if id_ is None or type(id_).__name__ == "NAType" or not _equals_itself(id_):
             raise _missing(name, first + row, id_)
     rows = {next((row for row in _OBJECTS if issubclass(t, row[0])), None) for t in types}
-    if len(rows) == 1 and (row := rows.pop()) is not None:
-        return row[1](ids, name)
+    if len(rows) == 1 and (only := rows.pop()) is not None:
+        return only[1](ids, name)
     return OBJECT, ids if rows.isdisjoint(_TIMES) else _mixed(ids, name)
 
 
