@@ -216,6 +216,7 @@ def test_a_search_goes_on_and_says_how_to_train(folder, mascot, mascot_json):
         (["--vary", "factors=a..b"], "--vary: 'factors=a..b': a range is of two numbers"),
         (["--factors", "8"], "--factors: 8: is searched: leave it out"),
         (["--epochs", "0"], "--epochs: 0: must be greater"),
+        (["--relevant", "3"], "--relevant: 3.0: is of lists: give --top-n, too"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(folder, mascot, argv, message):
@@ -235,6 +236,13 @@ def test_a_warning_of_the_ratings_is_a_message_once(folder, mascot, argv):
     code, _, err = mascot(command, "counts.csv", *options, "--folds", 2, *trials)
     (line,) = err.splitlines()
     assert (code, line.startswith("mascot: ratings go from ")) == (0, True)
+
+
+def test_a_metric_of_lists_takes_what_is_relevant(folder, mascot_json):
+    search = ("tune", "ratings.csv", *OPTIONS[2:], "--folds", 2, "--vary", "factors=2")
+    trial, best = mascot_json(*search, "--trials", 1, "--metric", "ndcg", "--relevant", 3)
+    assert trial["event"] == "trial"
+    assert best["value"] == trial["value"]
 
 
 @pytest.mark.parametrize(
