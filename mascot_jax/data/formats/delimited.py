@@ -35,6 +35,7 @@ from mascot_jax.data.formats.text import (
     unreadable,
 )
 from mascot_jax.data.formats.values import (
+    mixed_decimals,
     narrow_ids,
     parse_ratings,
     rating_problem,
@@ -132,11 +133,22 @@ def _read_piece(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:
     """Read a piece fast or, if that fails or quotes make it doubtful, slowly."""
     fields = _read_fast(piece, layout)
     frame = None if fields is None else _usable(fields, layout)
+    if frame is not None:
+        return frame
+    fields = _read_slowly(member, piece, layout)
+    frame = _usable(fields, layout)
     if frame is None:
-        frame = _usable(_read_slowly(member, piece, layout), layout)
-    if frame is None:
-        raise unreadable(member, piece)
+        raise _unusable(member, piece, fields, layout)
     return frame
+
+
+def _unusable(member: Member, piece: Piece, fields: pl.DataFrame, layout: Layout) -> DataError:
+    """Return the error for fields whose lines are good, each alone, but not together."""
+    if layout.dialect.decimal_comma and "rating" in fields:
+        problem = mixed_decimals(fields["rating"])
+        if problem is not None:
+            return DataError(f"{member.label}: {problem}")
+    return unreadable(member, piece)
 
 
 def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:

@@ -29,12 +29,23 @@ def _with_point(text: str, comma: bool) -> str:
 def parse_ratings(texts: pl.Series, *, comma: bool = False) -> pl.Series:
     """Return a String column of ratings as Float32; any other text than a number becomes null.
 
-    ``comma`` allows decimal commas. A column has these or points, not both.
+    ``comma`` allows decimal commas. A series, such as a piece of a file, has these or points;
+    where it has both, those with a comma become null (`mixed_decimals`).
     """
     ratings = texts.cast(pl.Float32, strict=False)
     if comma and ratings.null_count() and not texts.str.contains(".", literal=True).any():
         return texts.str.replace(",", ".", literal=True).cast(pl.Float32, strict=False)
     return ratings
+
+
+def mixed_decimals(texts: pl.Series) -> str | None:
+    """Return the problem with ratings some of which have a comma and others a point, or None."""
+    commas, points = (texts.filter(texts.str.contains(mark, literal=True)) for mark in ",.")
+    if commas.is_empty() or points.is_empty():
+        return None
+    return (
+        f"ratings have decimal commas and points, such as {commas[0]!r} and {points[0]!r}: use one"
+    )
 
 
 def parse_times(times: pl.Series, label: str) -> pl.Series:
