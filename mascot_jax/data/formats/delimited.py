@@ -64,7 +64,7 @@ def read_delimited(
     member : Member
         The file; UTF-8 text.
     dialect : Dialect or None
-        How its fields are separated; None finds it out, unless ``columns.separator`` says it.
+        Of a named data set; None finds it out, but for what ``columns.separator`` says.
     columns : Columns
         Columns of user, item and rating: names of the header line, or positions from 0.
     keys : tuple of str
@@ -110,15 +110,15 @@ def _layout_of(
     """Return the layout of a file, from its first lines; of a named data set's, from its width."""
     wanted = wanted_columns(columns, keys)
     lines = read_head(member)
-    if dialect is None or dialect.width is None:
-        separator = columns.separator if dialect is None else dialect.separator
-        separator = None if separator is None else separator_of(separator)
+    if dialect is None:
+        separator = None if columns.separator is None else separator_of(columns.separator)
         return find_layout(member.label, lines, wanted, separator, _suffix(member))
     try:
         names = [field.strip() for field in split_line(lines[0], dialect.separator)]
     except csv.Error as error:
         raise bad_line(member, 1, lines[0], f"its fields cannot be read ({error})") from error
     header = not by_position(wanted)
+    assert dialect.width is not None  # a named data set's is known
     width = len(names) if header else dialect.width
     there = names if header else list(map(str, range(width)))
     found = f"separated by {dialect.name}, its first line has {names}"
