@@ -11,8 +11,8 @@ from uuid import UUID
 from numpy.typing import NDArray
 
 from mascot_jax.base.files import atomic_write, check_writable
-from mascot_jax.data.archive import STANDARD_INPUT, as_file
 from mascot_jax.data.formats.columns import PAIRS, RATINGS, TIMED
+from mascot_jax.data.place import STANDARD_INPUT, as_file
 from mascot_jax.errors import DataError, MissingExtraError, SettingsError
 from mascot_jax.settings import Columns, TimedColumns
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from mascot_jax.data.archive import STANDARD_INPUT, split_place
 from mascot_jax.data.formats.columns import RATINGS
 from mascot_jax.data.formats.own import read_own
+from mascot_jax.data.place import STANDARD_INPUT, split_place
 from mascot_jax.data.sets import DATA_SETS
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns

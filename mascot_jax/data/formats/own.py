@@ -11,16 +11,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from mascot_jax.data.archive import (
-    COMPRESSIONS,
-    STANDARD_INPUT,
-    Member,
-    Members,
-    as_file,
-    kind_of,
-    open_members,
-    split_place,
-)
+from mascot_jax.data.archive import Member, Members, open_members
 from mascot_jax.data.formats import numpy_file
 from mascot_jax.data.formats.columns import RATINGS
 from mascot_jax.data.formats.delimited import check_columns as check_text
@@ -28,6 +19,8 @@ from mascot_jax.data.formats.delimited import read_delimited
 from mascot_jax.data.formats.parquet import check_columns as check_parquet
 from mascot_jax.data.formats.parquet import is_parquet, read_parquet
 from mascot_jax.data.formats.values import stack
+from mascot_jax.data.place import STANDARD_INPUT, as_file, split_place
+from mascot_jax.data.unpack import COMPRESSIONS, kind_of
 from mascot_jax.errors import DataError, printable
 from mascot_jax.settings import Columns
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 
-from mascot_jax.data import archive
+from mascot_jax.data import unpack
 from mascot_jax.data.formats.columns import PAIRS
 from mascot_jax.data.formats.own import read_own
 from mascot_jax.data.read import read_ratings
@@ -229,8 +229,8 @@ def test_an_npz_is_unpacked_once(tmp_path, monkeypatch):
     path = tmp_path / "a.npz"
     np.savez(path, user=[1, 2], item=[10, 11], rating=[5, 3])
     unpacked = []
-    copy = archive._copy
-    monkeypatch.setattr(archive, "_copy", lambda *args: unpacked.append(args[3]) or copy(*args))
+    copy = unpack._copy
+    monkeypatch.setattr(unpack, "_copy", lambda *args: unpacked.append(args[3]) or copy(*args))
     assert rows(path) == ROWS
     assert sorted(unpacked) == ["item.npy", "rating.npy", "user.npy"]
 
