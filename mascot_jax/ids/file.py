@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError, UnsavableIdsWarning
-from mascot_jax.ids.table import (
+from mascot_jax.ids.kinds import (
     BOOL,
     BYTES,
     DATETIME,
@@ -28,8 +28,8 @@ from mascot_jax.ids.table import (
     STRING,
     TIMEDELTA,
     UUIDS,
-    IdTable,
 )
+from mascot_jax.ids.table import IdTable
 
 _SURROGATES: Final = "surrogatepass"
 """Keeps lone surrogates, which Python strings may hold, such as names of files."""

@@ -18,7 +18,8 @@ from mascot_jax.base.metrics import Baselines
 from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
-from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
+from mascot_jax.ids.kinds import INTEGER, OBJECT
+from mascot_jax.ids.table import IdTable
 from mascot_jax.ids.values import as_ids, encode_ids, known_ids
 from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.evaluation import (

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mascot_jax.base.files import atomic_write, local_path, saving
 from mascot_jax.errors import SettingsError
 from mascot_jax.ids.file import check_savable
-from mascot_jax.ids.table import BYTES, IdTable
+from mascot_jax.ids.kinds import BYTES
+from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.model import Model
 
 

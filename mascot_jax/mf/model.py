@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping
 from mascot_jax.base.units import IN_OWN_UNITS, Units
 from mascot_jax.engine.prediction import ColdRule
-from mascot_jax.ids.table import INTEGER, IdTable
+from mascot_jax.ids.kinds import INTEGER
+from mascot_jax.ids.table import IdTable
 from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainPlan
 from mascot_jax.tables.groups import inverse
