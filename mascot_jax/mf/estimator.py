@@ -265,8 +265,10 @@ class MatrixFactorization:
         start from ``learning_rate`` again: set a small one if the model should not forget.
 
         Groups are made anew from all ratings so far. If the method promotes groups, a group begins
-        in the most precise storage that any of its rows was in. With ``biases``, the mean and the
-        biases of known users and items stay; those of new ones are fitted to the new ratings.
+        in the most precise storage that any of its rows was in. The mean and the biases of known
+        users and items stay; biases of new ones are fitted to the new ratings. Only with ``paper``
+        and without biases, the mean becomes that of all ratings: predictions of cold pairs alone
+        contain it.
 
         Parameters and errors are those of ``fit``. Without a model, this is ``fit``.
         """

@@ -289,18 +289,24 @@ def _ground(earlier: Model) -> Ground:
 
 
 def _continued(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Ground:
-    """Add the mean of all ratings; with biases, the earlier mean, biases and damping."""
+    """Return the ground of a training that adds ratings; what the model knows stays as it is.
+
+    Without biases and lift, only predictions of cold pairs contain the mean: it becomes that of all
+    ratings.
+    """
     ground = _ground(known)
-    biases = known.biases if known.biases is not None else known.baseline
-    if biases is not None:
-        biases = Biases(
-            users.bias(biases.users[known.users.row_of]),
-            items.bias(biases.items[known.items.row_of]),
-        )
-        ground = ground._replace(biases=biases, damping=known.damping)
     mean = known.mean_rating
-    if known.biases is None:
+    if known.biases is None and not known.lift:
         before = int(known.users.rating_counts.sum())
         total = mean * before + float(ratings.sum(dtype=np.float64))
         mean = total / (before + len(ratings))
+    biases = known.biases if known.biases is not None else known.baseline
+    if biases is not None:
+        # A baseline is in addition to the mean; a pair's two biases share what that has moved by.
+        moved = np.float32((mean - known.mean_rating) / known.units.scale / 2)
+        biases = Biases(
+            users.bias(biases.users[known.users.row_of] - moved),
+            items.bias(biases.items[known.items.row_of] - moved),
+        )
+        ground = ground._replace(biases=biases, damping=known.damping)
     return ground._replace(mean_rating=mean)
