@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
+from mascot_jax.base.units import around
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
@@ -298,7 +299,8 @@ def _continued(known: Model, users: _Side, items: _Side, ratings: NDArray[np.flo
     mean = known.mean_rating
     if known.biases is None and not known.lift:
         before = int(known.users.rating_counts.sum())
-        total = mean * before + float(ratings.sum(dtype=np.float64))
+        trained = ratings if known.units.plain else around(known.units).cut(ratings)
+        total = mean * before + float(trained.sum(dtype=np.float64))
         mean = total / (before + len(ratings))
     biases = known.biases if known.biases is not None else known.baseline
     if biases is not None:

@@ -199,7 +199,9 @@ def prepare(
             ground = _ground(plan, problem.strength(plan.validation), spread)
     mean = ground.mean_rating
     if mean is None:
-        mean = float(ratings.host()[2].mean(dtype=np.float64))
+        values = ratings.host()[2]
+        values = values if spread is None else spread.cut(values)
+        mean = float(values.mean(dtype=np.float64))
     if spread is not None:
         ratings = dataclasses.replace(ratings, ratings=spread.for_training(ratings.host()[2]))
     rule = ColdRule(

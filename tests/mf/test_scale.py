@@ -126,6 +126,26 @@ def test_one_wild_rating_is_named_and_does_no_harm(stars):
         learn(STARS).partial_fit(([1, 2], [3, 4], [4.0, 1e6]))
 
 
+@pytest.mark.parametrize("biases", [None, False])
+def test_a_wild_rating_does_no_harm_to_a_training_that_starts_from_a_model(stars, biases):
+    wild = STARS.copy()
+    wild[11] = 1e6
+    init = stars if biases is None else learn(STARS, biases=biases)
+    with pytest.warns(RatingsWarning, match="is 1e\\+06"):
+        model = MatrixFactorization(**SMALL).fit(columns(wild, ~TEST), init=init)
+    assert model.mean_rating_ == pytest.approx(STARS[~TEST].mean(), abs=0.01)
+    usual = init.evaluate(columns(STARS, TEST))["rmse"]
+    assert model.evaluate(columns(STARS, TEST))["rmse"] < 1.1 * usual
+
+
+def test_a_wild_rating_does_not_move_the_mean_of_ratings_all_alike():
+    with pytest.warns(RatingsWarning):
+        model = learn(np.full(3000, 3.0), biases=False)
+    with pytest.warns(RatingsWarning, match="is 1e\\+06"):
+        model.partial_fit(([1, 2], [3, 4], [3.0, 1e6]))
+    assert model.mean_rating_ == pytest.approx(3, abs=0.01)
+
+
 def test_what_are_no_ratings_is_said():
     with pytest.warns(RatingsWarning, match=r"all 2700 ratings are 1: .* number of users"):
         model = learn(np.ones(3000))
