@@ -65,7 +65,7 @@ class Problem(NamedTuple):
 
     def judged(self, settings: TrainSettings) -> Problem:
         """Return the problem with what its ratings decide, if these settings leave it to them."""
-        if not settings.normalised:
+        if not settings.left_to_ratings:
             return self
         return self._replace(decided=self.strength(settings.validation))
 
@@ -74,7 +74,7 @@ class Problem(NamedTuple):
         return settings.plan(
             platform,
             few_ratings=self.few_ratings,
-            decided=self.strength(settings.validation) if settings.normalised else None,
+            decided=self.strength(settings.validation) if settings.left_to_ratings else None,
         )
 
 
