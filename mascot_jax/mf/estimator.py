@@ -395,25 +395,19 @@ class MatrixFactorization:
         A prediction is ``intercept_``, both biases and the product of the factors, if both user and
         item have a training rating.
         """
-        biases = self.model_.biases
-        return None if biases is None else self._shared(biases.users[self.model_.users.row_of])
+        biases = self.model_.shared_biases
+        return None if biases is None else biases.users
 
     @property
     def item_biases_(self) -> NDArray[np.float32] | None:
         """float32 ``(items,)``, as ``user_biases_``."""
-        biases = self.model_.biases
-        return None if biases is None else self._shared(biases.items[self.model_.items.row_of])
-
-    def _shared(self, biases: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the share of biases that is added to products of rows, in units of the ratings."""
-        rule = self.model_.cold_rule
-        return np.float32(rule.units.scale * rule.bias_share) * biases
+        biases = self.model_.shared_biases
+        return None if biases is None else biases.items
 
     @property
     def intercept_(self) -> float:
         """What is added to biases and products of factors in every prediction."""
-        rule = self.model_.cold_rule
-        return rule.units.centre + rule.units.scale * rule.base
+        return self.model_.intercept
 
     @property
     def mean_rating_(self) -> float:

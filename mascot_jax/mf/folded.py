@@ -85,14 +85,15 @@ class Folded:
         self._bias = np.zeros(count, dtype=np.float32)
         rule = self._ranking.rule
         ratings = rule.units.normal(ratings)
+        biases: tuple[NDArray[np.float32], ...] = ()
         if self._ranking.bias is not None:
             bias = self._ranking.bias[others]
             damping: float = getattr(self._model.damping, self._side)
-            remainder = ratings - np.float32(rule.mean) - bias
+            remainder = ratings - rule.offset_of(np.ones(len(rows), dtype=np.bool_), bias)
             sums = np.bincount(rows, weights=remainder, minlength=count)
             self._bias = (sums / (counts + damping)).astype(np.float32)
-            ratings = ratings - np.float32(rule.bias_share) * (bias + self._bias[rows])
-        ratings = ratings - np.float32(rule.base)
+            biases = (self._bias[rows], bias)
+        ratings = ratings - rule.offset_of(np.zeros(len(rows), dtype=np.bool_), *biases)
         settings = self._model.settings
         self._factors = fold_in(
             self._ranking.factors,
@@ -131,12 +132,11 @@ class Folded:
         trained = warm[None, :] & self._known[:, None]
         found = np.where(trained, self._factors @ rated.T, np.float32(0))  # [m, k] -> [m, n]
         rule = self._ranking.rule
-        found += np.where(trained, np.float32(rule.base), np.float32(rule.mean))
+        biases: tuple[NDArray[np.float32], ...] = ()
         if self._ranking.bias is not None:
             bias = np.where(flat >= 0, self._ranking.bias[flat], np.float32(0))
-            share = np.where(trained, np.float32(rule.bias_share), np.float32(1))
-            found += share * (self._bias[:, None] + bias[None, :])
-        found = rule.units.rating(found)
+            biases = (self._bias[:, None], bias[None, :])
+        found = rule.units.rating(found + rule.offset_of(~trained, *biases))
         if clip:
             found = found.clip(self._model.low, self._model.high)
         found = found.reshape(len(self.ids), *indices.shape)

@@ -138,6 +138,26 @@ class Model:
         biases = _with_unknown(self.biases if self.biases is not None else self.baseline)
         return None if biases is None else self.cold_rule.without_factors(biases)
 
+    @property
+    def intercept(self) -> float:
+        """What is added to shared biases and products of factors, in units of the ratings."""
+        rule = self.cold_rule
+        return rule.units.centre + rule.units.scale * rule.base
+
+    @property
+    def shared_biases(self) -> Biases | None:
+        """The share of biases that is added to products of factors; None without biases.
+
+        By index, in units of the ratings.
+        """
+        if self.biases is None:
+            return None
+        share = np.float32(self.units.scale * self.bias_share)
+        return Biases(
+            share * self.biases.users[self.users.row_of],
+            share * self.biases.items[self.items.row_of],
+        )
+
     def dense_users(self) -> NDArray[np.float32]:
         """Decode the factors of all users in index order, float32 ``(users, k)``."""
         return self.users.dense()
