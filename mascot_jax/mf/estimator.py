@@ -557,8 +557,9 @@ class MatrixFactorization:
         """Compute factors of new users from their ratings; the model does not change.
 
         The factors minimise the training's loss on these ratings: a ridge solve against the items'
-        factors, with ``user_reg``; with ``biases``, after the user's own bias. Ratings of items
-        that are unknown, or have no training rating, are left out.
+        factors, with ``user_reg``; with ``biases``, after the user's own bias. With ``tuned``, wild
+        ratings are cut as in training. Ratings of items that are unknown, or have no training
+        rating, are left out.
 
         Parameters
         ----------

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each
+from mascot_jax.base.units import around
 from mascot_jax.engine.devices import serving_on
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
@@ -84,7 +85,8 @@ class Folded:
         self._rated = Pairs(np.append(0, np.cumsum(counts)), others.astype(np.uint32))
         self._bias = np.zeros(count, dtype=np.float32)
         rule = self._ranking.rule
-        ratings = rule.units.normal(ratings)
+        if not rule.units.plain:
+            ratings = around(rule.units).for_training(ratings)
         biases: tuple[NDArray[np.float32], ...] = ()
         if self._ranking.bias is not None:
             bias = self._ranking.bias[others]

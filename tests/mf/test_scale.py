@@ -138,6 +138,16 @@ def test_a_wild_rating_does_no_harm_to_a_training_that_starts_from_a_model(stars
     assert model.evaluate(columns(STARS, TEST))["rmse"] < 1.1 * usual
 
 
+def test_a_wild_rating_is_cut_for_new_users_and_items(stars):
+    centre, scale = stars.model_.units
+    for fold_in in (stars.fold_in_user, stars.fold_in_item):
+        wild, cut = (
+            fold_in(range(6), [1, 5, 4, 2, 5, last]) for last in (1000.0, centre + 10 * abs(scale))
+        )
+        np.testing.assert_array_equal(wild.factors, cut.factors)
+        assert np.abs(wild.predict(range(40))).max() < 15
+
+
 def test_a_wild_rating_does_not_move_the_mean_of_ratings_all_alike():
     with pytest.warns(RatingsWarning):
         model = learn(np.full(3000, 3.0), biases=False)
