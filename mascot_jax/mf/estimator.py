@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.metrics import Baselines
+from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
@@ -23,6 +24,8 @@ from mascot_jax.ids.values import as_ids, encode_ids, known_ids
 from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.evaluation import (
     SeenRatingsWarning,
+    baselines_of,
+    by_row,
     count_seen,
     error_totals,
     note_on_seen,
@@ -634,16 +637,17 @@ class MatrixFactorization:
             If ratings or ids cannot be used, or if none is relevant.
         """
         found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        rows = by_row(self.model_, found)
         lists = {}
         if top_n is not None:
             lists = self._evaluate_lists(found, top_n, relevant, exclude_seen)
-        totals = error_totals(lambda *pairs: self.predict(*pairs, clip=clip), found)
-        seen = count_seen(self.model_, found)
+        totals = self._error_totals(rows, clip=clip)
+        seen = count_seen(self.model_, rows)
         left_out = exclude_seen and top_n is not None
         note = note_on_seen(seen, totals.count, lists_leave_out=left_out)
         if note is not None:
             warnings.warn(note, SeenRatingsWarning, stacklevel=2)
-        baselines = self._baselines(found)
+        baselines = baselines_of(self.model_, rows)
         warn_if_worse(totals.rmse, totals.count, baselines)
         return {
             "rmse": totals.rmse,
@@ -654,21 +658,10 @@ class MatrixFactorization:
             **lists,
         }
 
-    def _baselines(self, ratings: Interactions) -> Baselines:
-        mean = np.float32(self.model_.mean_rating)
-        of_mean = error_totals(lambda users, _: np.full(len(users), mean), ratings).rmse
-        if self.model_.biases_alone is None:
-            return Baselines(of_mean, None)
-        return Baselines(of_mean, error_totals(self._by_biases, ratings).rmse)
-
-    def _by_biases(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float32]:
-        """Predict ratings by biases alone; by the mean if the model does not know them."""
-        rule = self.model_.biases_alone or self.model_.cold_rule.without_factors(None)
-        return rule.complete(
-            np.zeros(len(users), dtype=np.float32),
-            self.model_.users.rows_of(encode_ids(self._user_table, users, "user")),
-            self.model_.items.rows_of(encode_ids(self._item_table, items, "item")),
-        )
+    def _error_totals(self, ratings: Triples, *, clip: bool) -> ErrorTotals:
+        bounds = (self.model_.low, self.model_.high) if clip else None
+        with self._on_device():
+            return error_totals(self._predictor, ratings, bounds)
 
     def _evaluate_lists(
         self, ratings: Interactions, n: int, least: float | None, exclude_seen: bool
@@ -698,7 +691,7 @@ class MatrixFactorization:
         Unlike ``evaluate``, it says nothing of ratings that were trained on.
         """
         found = read_interactions(ratings, y, user=user, item=item, rating=rating)
-        return -error_totals(lambda *pairs: self.predict(*pairs, clip=clip), found).rmse
+        return -self._error_totals(by_row(self.model_, found), clip=clip).rmse
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the model, with ids and settings, to a safetensors file, never pickle.

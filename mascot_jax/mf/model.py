@@ -133,10 +133,9 @@ class Model:
         )
 
     @property
-    def biases_alone(self) -> ColdRule | None:
-        """Rule of a model of biases alone, to compare with; None if they are not known."""
-        biases = _with_unknown(self.biases if self.biases is not None else self.baseline)
-        return None if biases is None else self.cold_rule.without_factors(biases)
+    def biases_alone(self) -> Biases | None:
+        """Biases to predict with alone, to compare with, as in ``cold_rule``; None if not known."""
+        return _with_unknown(self.biases if self.biases is not None else self.baseline)
 
     @property
     def intercept(self) -> float:
