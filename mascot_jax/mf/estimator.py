@@ -414,7 +414,7 @@ class MatrixFactorization:
 
     @property
     def mean_rating_(self) -> float:
-        """Mean of the training ratings."""
+        """Mean of the training ratings; with ``tuned``, wild ones cut."""
         return self.model_.mean_rating
 
     @property

@@ -90,7 +90,7 @@ class Model:
     users: ModelSide
     items: ModelSide
     mean_rating: float
-    """Mean of the training ratings."""
+    """Mean of the training ratings; with ``tuned``, wild ones cut."""
     low: float
     """Lowest value of the rating range, ``high`` the highest."""
     high: float
