@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.metrics import ErrorTotals
+from mascot_jax.base.warn import warn_caller
 from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.state import TrainState
@@ -561,8 +561,8 @@ class MatrixFactorization:
 
         The factors minimise the training's loss on these ratings: a ridge solve against the items'
         factors, with ``user_reg``; with ``biases``, after the user's own bias. With ``tuned``, wild
-        ratings are cut as in training. Ratings of items that are unknown, or have no training
-        rating, are left out.
+        ratings are cut, with a warning, as in training. Ratings of items that are unknown, or have
+        no training rating, are left out.
 
         Parameters
         ----------
@@ -646,7 +646,7 @@ class MatrixFactorization:
         left_out = exclude_seen and top_n is not None
         note = note_on_seen(seen, totals.count, lists_leave_out=left_out)
         if note is not None:
-            warnings.warn(note, SeenRatingsWarning, stacklevel=2)
+            warn_caller(note, SeenRatingsWarning)
         baselines = baselines_of(self.model_, rows)
         warn_if_worse(totals.rmse, totals.count, baselines)
         return {

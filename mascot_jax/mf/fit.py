@@ -119,7 +119,7 @@ def fit_ratings(
         plan = problem.plan(settings, device.platform)
         execution = execution_of(plan, run)
         prepared = prepare(problem, plan, execution, ground, compared=True)
-        warn_of_ratings(ratings.ratings, prepared.spread, fresh=earlier is None)
+        warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)

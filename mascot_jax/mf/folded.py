@@ -14,6 +14,7 @@ from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.table import index_ids
 from mascot_jax.ids.values import as_column, encode_ids, known_ids
+from mascot_jax.mf.advice import warn_of_ratings
 from mascot_jax.mf.fold_in import fold_in
 from mascot_jax.mf.interactions import as_ratings
 from mascot_jax.mf.model import Model, ModelSide
@@ -50,6 +51,7 @@ class Folded:
         self._others: ModelSide = getattr(model, self._other)
         self._one = names is None
         self._ranking = Ranking(model, self._other)
+        self._spread = None if model.units.plain else around(model.units)
         others, ratings = self._read(columns)
         if names is None:
             self.ids, rows = np.zeros(1, dtype=np.int64), np.zeros(len(others), dtype=np.uint32)
@@ -68,7 +70,9 @@ class Folded:
                 "give one rating for each"
             )
         warm = self._others.rows_of(others) < self._others.warm_rows
-        return np.where(warm, others, -1), as_ratings(ratings.read(slice(None)), "rating")
+        values = as_ratings(ratings.read(slice(None)), "rating")
+        warn_of_ratings(values, self._spread, fresh=False)
+        return np.where(warm, others, -1), values
 
     def _solve(
         self,
@@ -85,8 +89,8 @@ class Folded:
         self._rated = Pairs(np.append(0, np.cumsum(counts)), others.astype(np.uint32))
         self._bias = np.zeros(count, dtype=np.float32)
         rule = self._ranking.rule
-        if not rule.units.plain:
-            ratings = around(rule.units).for_training(ratings)
+        if self._spread is not None:
+            ratings = self._spread.for_training(ratings)
         biases: tuple[NDArray[np.float32], ...] = ()
         if self._ranking.bias is not None:
             bias = self._ranking.bias[others]
