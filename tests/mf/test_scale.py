@@ -1,5 +1,6 @@
 """Ratings of any scale: the same model, in other units."""
 
+import dataclasses
 import json
 import warnings
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
+from mascot_jax.base.biases import DEFAULT_DAMPING, Damping
 from mascot_jax.base.tensor_file import stated_facts
+from mascot_jax.base.units import IN_OWN_UNITS, Units
 from mascot_jax.errors import BaselineWarning, RatingsWarning
-from mascot_jax.mf.model_file import FORMAT
+from mascot_jax.mf.model_file import FORMAT, load_model, save_model
 
 SMALL = {"factors": 8, "threads": 1}
 
@@ -180,3 +183,17 @@ def test_only_what_needs_it_has_the_new_format(stars, tmp_path):
     )
     loaded = MatrixFactorization.load(tmp_path / "5")
     assert (loaded.learning_rate, loaded.user_reg) == (None, None)
+    paper = learn(STARS, recipe="paper", biases=False).model_
+    plain = dataclasses.replace(paper, baseline=None, damping=DEFAULT_DAMPING)
+    needs = {
+        "baseline": paper.baseline,
+        "damping": Damping(3.0, 5.0),
+        "units": Units(3.0, 1.0),
+        "lift": 0.5,
+        "bias_share": 0.5,
+        "decided": ("user_reg",),
+    }
+    for more, version in [({}, 4), *(({name: value}, 5) for name, value in needs.items())]:
+        save_model(dataclasses.replace(plain, **more), tmp_path / "model")
+        assert stated_facts(tmp_path / "model", FORMAT)["format_version"] == version, more
+        assert load_model(tmp_path / "model").units == more.get("units", IN_OWN_UNITS)
