@@ -51,9 +51,7 @@ class Predictor:
         predictions
             float32 ``(n,)``.
         """
-        return self.predict_rows(
-            self._model.users.rows_of(users), self._model.items.rows_of(items)
-        )
+        return self.predict_rows(self._model.users.rows_of(users), self._model.items.rows_of(items))
 
     def predict_rows(
         self, user_rows: NDArray[np.uint32], item_rows: NDArray[np.uint32]
