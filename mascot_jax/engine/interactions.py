@@ -55,10 +55,10 @@ def draws_of(ratings: Ratings, plan: TrainPlan, warm_items: int) -> Draws:
 def user_draws(counts: NDArray[np.int64], negatives: float) -> NDArray[np.float64]:
     """Return the zeros of users with so many interactions ``(users,)``.
 
-    In all there are ``negatives`` times as many as interactions; a user's share goes by the square
+    In all there are ``negatives`` times as many as interactions; a user's share goes by the fourth
     root of its own (docs/interactions.md).
     """
-    roots = np.sqrt(counts)
+    roots = np.sqrt(np.sqrt(counts))
     share: NDArray[np.float64] = (
         negatives * float(counts.sum()) / max(float(roots.sum()), 1.0) * roots
     )

@@ -17,6 +17,7 @@ from mascot_jax.engine.interactions import item_draws, user_draws
 from mascot_jax.mf.fold_in import with_ridge
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.recommend import SideName
+from mascot_jax.training.interactions import balance
 
 STEPS: Final = 30
 """Most steps of Newton's method; it needs about six."""
@@ -53,6 +54,19 @@ def expected_zeros(model: Model, side: SideName, counts: NDArray[np.int64]) -> E
         return Expected(draws[len(users) :], known / total, settings.negative_weight)
     fresh = item_draws(counts, settings.negative_power, most) / total
     return Expected(fresh, draws, settings.negative_weight)
+
+
+def balances(
+    model: Model, side: SideName, counts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what interactions of new rows count, ``(b,)``, and of the other side's, ``(rows,)``.
+
+    ``counts`` is int64 ``(b,)``: interactions of each new row.
+    """
+    other = "items" if side == "users" else "users"
+    trained = {name: getattr(model, name).rating_counts for name in (side, other)}
+    own = balance(np.append(trained[side], counts), side)[len(trained[side]) :]
+    return own, balance(trained[other], other)
 
 
 def fold_in_interactions(

@@ -16,12 +16,12 @@ from mascot_jax.ids.table import index_ids
 from mascot_jax.ids.values import as_column, encode_ids, known_ids
 from mascot_jax.mf.advice import warn_of_ratings
 from mascot_jax.mf.fold_in import fold_in
-from mascot_jax.mf.fold_in_interactions import expected_zeros, fold_in_interactions
+from mascot_jax.mf.fold_in_interactions import balances, expected_zeros, fold_in_interactions
 from mascot_jax.mf.interactions import as_ratings
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, joined, ranks_of
 from mascot_jax.ranking.pairs import Pairs
-from mascot_jax.training.interactions import check_values, confidences
+from mascot_jax.training.interactions import check_values, confidences, limited
 
 
 class Folded:
@@ -131,11 +131,13 @@ class Folded:
         model, settings = self._model, self._model.settings
         assert settings.confidence is not None
         assert settings.loss is not None
+        confidence, _ = confidences(values, settings.confidence, model.confidence)
+        own, other = balances(model, self._side, counts)
         return fold_in_interactions(
             self._ranking.factors,
             np.append(0, np.cumsum(counts)),
             others.astype(np.uint32),
-            confidences(values, settings.confidence, model.confidence)[0],
+            limited(confidence * own[rows] * other[others]),
             expected_zeros(model, self._side, counts),
             settings.user_reg if self._side == "users" else settings.item_reg,
             settings.loss,

@@ -43,7 +43,7 @@ class InteractionSettings(Settings):
 
     @model_validator(mode="after")
     def _ratings_have_no_negatives(self) -> InteractionSettings:
-        if self.objective == "interactions":
+        if self.of_interactions:
             return self
         for name in INTERACTION_DEFAULTS:
             value = getattr(self, name)

@@ -32,7 +32,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     }
 )
 
-INTERACTIONS = Recipe(20, 0.05, "linear", 0.045, 0.005, 0.005)
+INTERACTIONS = Recipe(16, None, "linear", 0.045, None, None)
 """For interactions, of which only ``tuned`` knows; chosen on MovieLens 100K and 1M
 (docs/interactions.md)."""
 

@@ -10,7 +10,12 @@ from pydantic import Field, model_validator
 from mascot_jax.settings.comparators import Comparators
 from mascot_jax.settings.interactions import INTERACTION_DEFAULTS, InteractionSettings
 from mascot_jax.settings.methods import METHODS, PAPER, Schedule, Unit, preset_of
-from mascot_jax.settings.strength import LEAST_UNCERTAINTY, Strength, strength
+from mascot_jax.settings.strength import (
+    LEAST_UNCERTAINTY,
+    Strength,
+    strength,
+    strength_of_interactions,
+)
 from mascot_jax.settings.validation import Finite, Seed, Settings, together
 from mascot_jax.tables.storage import STORAGES, Storage, promotions
 
@@ -139,7 +144,7 @@ class TrainSettings(InteractionSettings):
 
     @model_validator(mode="after")
     def _interactions_have_what_suits_them(self) -> TrainSettings:
-        if self.objective == "ratings":
+        if not self.of_interactions:
             return self
         refused = {
             "recipe": (self.recipe == "paper", "is of ratings: leave it null, or set tuned"),
@@ -176,7 +181,7 @@ class TrainSettings(InteractionSettings):
     @property
     def beyond_cuda(self) -> str | None:
         """Why a GPU cannot train with these settings; None if it can."""
-        if self.objective == "interactions":
+        if self.of_interactions:
             return "cuda has no train.objective interactions"
         if self.deterministic:
             return "cuda has no train.deterministic"
@@ -194,7 +199,7 @@ class TrainSettings(InteractionSettings):
     @property
     def normalised(self) -> bool:
         """Whether ratings are centred and scaled for training, and biases damped as fits them."""
-        return self.recipe == "tuned" and self.objective == "ratings"
+        return self.recipe == "tuned" and not self.of_interactions
 
     @property
     def left_to_ratings(self) -> tuple[str, ...]:
@@ -221,16 +226,17 @@ class TrainSettings(InteractionSettings):
         decided
             Step size and regularisation where they are null; None: for many ratings a row.
         """
-        decided = decided or strength(LEAST_UNCERTAINTY)
+        of_kind = strength_of_interactions if self.of_interactions else strength
+        decided = decided or of_kind(LEAST_UNCERTAINTY)
         method = METHODS[self.method]
         filled = method._asdict() | {
             "threshold": method.thresholds.get(self.criterion or method.criterion or ""),
             "deterministic": platform == "cpu",
-            "biases": (few_ratings or self.normalised) and self.objective == "ratings",
+            "biases": (few_ratings or self.normalised) and not self.of_interactions,
             "learning_rate": decided.learning_rate,
             "user_reg": decided.user_reg,
             "item_reg": decided.item_reg,
-            **(INTERACTION_DEFAULTS if self.objective == "interactions" else {}),
+            **(INTERACTION_DEFAULTS if self.of_interactions else {}),
         }
         given = {name: value for name, value in self if value is not None}
         names = set(type(self).model_fields)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.arrays import count_each
 from mascot_jax.engine.interactions import lay_out_interactions
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
@@ -15,14 +16,14 @@ from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import Grouping
 
-LARGEST_CONFIDENCE: Final = 10.0
-"""Of an interaction, in units of the mean: a step of a few units more would overshoot."""
+LARGEST_WEIGHT: Final = 10.0
+"""Of an interaction; 1 is the mean. Steps of a few units more would overshoot."""
 
 
 def confidences(
     values: NDArray[np.float32], kind: str, mean: float | None = None
-) -> tuple[NDArray[np.float32], float]:
-    """Return the weights of interactions, float32 ``(n,)``, and the mean that they are units of.
+) -> tuple[NDArray[np.float64], float]:
+    """Return confidences, float64 ``(n,)`` with a mean of 1, and the mean that they are units of.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def confidences(
         If all values are 0.
     """
     if kind == "equal":
-        return np.ones(len(values), dtype=np.float32), 1.0
+        return np.ones(len(values)), 1.0
     raw = np.log1p(values.astype(np.float64)) if kind == "log1p" else values.astype(np.float64)
     if mean is None:
         mean = float(raw.mean())
@@ -48,7 +49,7 @@ def confidences(
             "the values of all interactions are 0: give each a confidence above 0, or set "
             "train.confidence to equal"
         )
-    return np.minimum(raw / mean, LARGEST_CONFIDENCE).astype(np.float32), mean
+    return raw / mean, mean
 
 
 def check_values(values: NDArray[np.float32]) -> None:
@@ -67,8 +68,21 @@ def check_values(values: NDArray[np.float32]) -> None:
         )
 
 
+def balance(counts: NDArray[np.int64], side: str) -> NDArray[np.float64]:
+    """Return what the interactions of rows with so many ``(rows,)`` count, 1 on average.
+
+    Those of busy users and, less so, of popular items count less each: by the power -3/8 of their
+    number, or -1/8 (docs/interactions.md). Only roots are taken: every machine has the same bits.
+    """
+    most = np.maximum(counts, 1).astype(np.float64)
+    eighth = np.sqrt(np.sqrt(np.sqrt(most)))
+    each = 1 / (eighth * np.sqrt(np.sqrt(most)) if side == "users" else eighth)
+    balanced: NDArray[np.float64] = each * (counts.sum() / max(float(counts @ each), 1e-30))
+    return balanced
+
+
 class Weighted(NamedTuple):
-    """Interactions laid out on the device, and the mean that their weights are units of."""
+    """Interactions laid out on the device, and the mean that their confidences are units of."""
 
     ratings: Ratings
     mean: float
@@ -98,11 +112,20 @@ def weighted(
     DataError
         If a value is negative, or all are 0.
     """
-    values = ratings.host()[2]
+    rows, columns, values = ratings.host()
     check_values(values)
     assert plan.confidence is not None
-    weights, mean = confidences(values, plan.confidence, mean)
-    own = dataclasses.replace(ratings, ratings=weights)
+    confidence, mean = confidences(values, plan.confidence, mean)
+    of_user = balance(count_each(rows, ratings.user_count), "users")
+    of_item = balance(count_each(columns, ratings.item_count), "items")
+    own = dataclasses.replace(
+        ratings, ratings=limited(confidence * of_user[rows] * of_item[columns])
+    )
     starts = users.starts, items.starts
     laid_out = lay_out_interactions(own, plan, *starts, items.warm_rows, execution.threads)
     return Weighted(laid_out, mean)
+
+
+def limited(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return weights of interactions as the kernel takes them."""
+    return np.minimum(weights, LARGEST_WEIGHT).astype(np.float32)

@@ -18,7 +18,13 @@ from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import Ratings, Triples, relabelled_ratings
 from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan, TrainSettings
-from mascot_jax.settings.strength import LIFT_WITHOUT_BIASES, Strength, strength, uncertainty_of
+from mascot_jax.settings.strength import (
+    LIFT_WITHOUT_BIASES,
+    Strength,
+    strength,
+    strength_of_interactions,
+    uncertainty_of,
+)
 from mascot_jax.settings.train import FEW_RATINGS
 from mascot_jax.settings.validation import LARGEST_FLOAT32
 from mascot_jax.tables.groups import Grouping
@@ -55,29 +61,29 @@ class Problem(NamedTuple):
         ratings = int(self.users.visits.sum())
         return ratings < FEW_RATINGS * (self.users.warm_rows + self.items.warm_rows)
 
-    def strength(self, validation: float) -> Strength:
+    def strength(self, validation: float, objective: str = "ratings") -> Strength:
         """Return what the recipe ``tuned`` leaves to the ratings, without those held out."""
         if self.decided is not None:
             return self.decided
         first = _first_held_out(len(self.ratings), validation)
+        uncertainty = uncertainty_of(first, self.users.warm_rows, self.items.warm_rows)
+        if objective == "interactions":
+            return strength_of_interactions(uncertainty)
         users, items, values = self.ratings.host()
-        return strength(
-            uncertainty_of(first, self.users.warm_rows, self.items.warm_rows),
-            noise_of((users[:first], items[:first], values[:first])),
-        )
+        return strength(uncertainty, noise_of((users[:first], items[:first], values[:first])))
 
     def judged(self, settings: TrainSettings) -> Problem:
         """Return the problem with what its ratings decide, if these settings leave it to them."""
         if not settings.left_to_ratings:
             return self
-        return self._replace(decided=self.strength(settings.validation))
+        return self._replace(decided=self.strength(settings.validation, settings.objective))
 
     def plan(self, settings: TrainSettings, platform: str) -> TrainPlan:
         """Return the settings with nothing left open, for a training of this problem."""
         return settings.plan(
             platform,
             few_ratings=self.few_ratings,
-            decided=self.strength(settings.validation) if settings.left_to_ratings else None,
+            decided=self.judged(settings).decided,
         )
 
 
