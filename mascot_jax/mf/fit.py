@@ -38,6 +38,7 @@ from mascot_jax.settings import (
 from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
+from mascot_jax.training.interactions import merged
 from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
@@ -201,17 +202,11 @@ class _Table:
         self.ratings = gather(self.ratings, order)
 
     def merge(self) -> None:
-        """Add up the values of each user and item: a play list has a row for each time."""
-        order = sort_by(self.users, self.items, self.ratings.view(np.uint32))
-        users, items = gather(self.users, order), gather(self.items, order)
-        first = np.append(True, (users[1:] != users[:-1]) | (items[1:] != items[:-1]))
-        if first.all():
-            return
-        starts = np.flatnonzero(first)
-        values = np.add.reduceat(gather(self.ratings, order).astype(np.float64), starts)
-        self.users, self.items = users[starts], items[starts]
-        self.ratings = values.astype(np.float32)
-        self._shuffle(self._seed)
+        """Add up the values of each user and item."""
+        count = len(self.ratings)
+        self.users, self.items, self.ratings = merged((self.users, self.items, self.ratings))
+        if len(self.ratings) < count:
+            self._shuffle(self._seed)
 
     def release(self) -> Triples:
         """Return the columns, and drop them here."""

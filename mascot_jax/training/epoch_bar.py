@@ -10,7 +10,7 @@ from mascot_jax.training.records import EpochRecord
 
 
 class EpochBar:
-    """Bar on stderr, or in a notebook: epochs done, RMSE or NDCG on held-out ones, speed, time left.
+    """Bar on stderr, or in a notebook: epochs done, validation RMSE or NDCG, speed, time left.
 
     A context manager, to be told of each epoch.
 

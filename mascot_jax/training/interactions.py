@@ -8,16 +8,32 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.arrays import count_each
+from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.engine.interactions import lay_out_interactions
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.ratings import Ratings, Triples
 from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import Grouping
 
 LARGEST_WEIGHT: Final = 10.0
 """Of an interaction; 1 is the mean. Steps of a few units more would overshoot."""
+
+
+def merged(interactions: Triples) -> Triples:
+    """Add up the values of each user and item: a log of plays has a row for each time.
+
+    The result is sorted by user and item, unless no pair is there twice.
+    """
+    users, items, values = interactions
+    order = sort_by(users, items, values.view(np.uint32))
+    users, items = gather(users, order), gather(items, order)
+    first = np.append(True, (users[1:] != users[:-1]) | (items[1:] != items[:-1]))
+    if first.all():
+        return interactions
+    starts = np.flatnonzero(first)
+    sums = np.add.reduceat(gather(values, order).astype(np.float64), starts)
+    return users[starts], items[starts], sums.astype(np.float32)
 
 
 def confidences(

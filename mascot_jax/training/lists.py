@@ -14,6 +14,7 @@ from mascot_jax.engine.tables import to_host
 from mascot_jax.ranking.metrics import ranking_metrics
 from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.ranking.top_n import top_n
+from mascot_jax.tables.rows import Rows
 from mascot_jax.tables.table import Table
 
 LENGTH: Final = 10
@@ -37,13 +38,22 @@ class HeldOutLists:
         Number of user rows.
     warm_items
         Items from this row on are in no list.
+    most_users
+        Users whose lists are scored, at most.
     """
 
     def __init__(
-        self, held_out: Triples, trained: Triples, user_count: int, warm_items: int
+        self,
+        held_out: Triples,
+        trained: Triples,
+        user_count: int,
+        warm_items: int,
+        *,
+        most_users: int = USERS,
     ) -> None:
         users = np.unique(held_out[0])
-        self._users = users[np.linspace(0, len(users) - 1, min(len(users), USERS)).astype(np.intp)]
+        count = min(len(users), most_users)
+        self._users = users[np.linspace(0, len(users) - 1, count).astype(np.intp)]
         self._relevant = _rows(held_out, self._users, user_count)
         self._seen = _rows(trained, self._users, user_count)
         self._warm_items = warm_items
@@ -58,7 +68,10 @@ class HeldOutLists:
 
     def score(self, users: Table, items: Table) -> float:
         """Return the mean NDCG of the users' lists of 10 items."""
-        queries, candidates = to_host(users), to_host(items)
+        return self.score_rows(to_host(users), to_host(items))
+
+    def score_rows(self, queries: Rows, candidates: Rows) -> float:
+        """Return the same of factors on the host."""
         found = top_n(
             queries.dense(self._users),
             candidates.dense(np.arange(self._warm_items, dtype=np.uint32)),
