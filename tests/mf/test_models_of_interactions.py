@@ -46,7 +46,7 @@ def saved(model, path):
 def test_lists_have_what_users_like_and_have_not_met(name, pairs, request):
     model = request.getfixturevalue(name)
     lists = model.recommend(np.arange(20), 5)
-    assert same_kind(lists.users, lists.items) > 0.95
+    assert same_kind(lists.users, lists.items) > 0.85
     met = set(map(tuple, pairs[0].tolist()))
     assert not met & set(zip(lists.users.tolist(), lists.items.tolist(), strict=True))
     assert same_kind(*model.similar_items(np.arange(20), 3)[:2]) > 0.9
