@@ -77,6 +77,28 @@ def recommend(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="recommend no other items than these: a file with an item's id a line",
     )
+    parser.add_argument(
+        "--min-ratings",
+        type=int,
+        default=1,
+        metavar="N",
+        help="leave out items with fewer training ratings (default: 1)",
+    )
+    parser.add_argument(
+        "--popularity",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="rank an item with twice as many ratings as if its prediction were so much higher; "
+        "below 0, lower (default: 0)",
+    )
+    parser.add_argument(
+        "--diversity",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="from 0 to 1: prefer items unlike those before in the list (default: 0)",
+    )
     _output(parser)
 
 

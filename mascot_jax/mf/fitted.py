@@ -31,18 +31,12 @@ from mascot_jax.mf.export import export_dense
 from mascot_jax.mf.folded import Folded
 from mascot_jax.mf.interactions import read_interactions, read_pairs
 from mascot_jax.mf.list_metrics import evaluate_lists
+from mascot_jax.mf.list_options import list_options
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
+from mascot_jax.mf.neighbours import DAMPING, Neighbourhood, Neighbours
 from mascot_jax.mf.predictor import Predictor
-from mascot_jax.mf.recommend import (
-    Neighbourhood,
-    Neighbours,
-    Ranking,
-    Recommendations,
-    SideName,
-    ranks_of,
-    recommend,
-)
+from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, ranks_of, recommend
 from mascot_jax.settings import RunSettings, validate
 
 _CACHES: Final = ("_predictor", "_ranking", "_near_users", "_near_items")
@@ -193,8 +187,13 @@ class Fitted:
         exclude_seen: bool = True,
         candidates: Any = None,
         clip: bool = False,
+        min_ratings: int = 1,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
     ) -> Recommendations:
         """Recommend the n items with the highest predictions.
+
+        ``popularity`` and ``diversity`` change the order; scores are the predictions all the same.
 
         Parameters
         ----------
@@ -210,11 +209,29 @@ class Fitted:
             rating are never recommended.
         clip
             Clip scores to the range of the training ratings; the order is that of the predictions.
+        min_ratings
+            Leave out items with fewer training ratings.
+        popularity
+            Rank an item with twice as many training ratings as if its prediction were so much
+            higher, in units of the ratings; below 0, lower. Lists for unknown users stay the same.
+        diversity
+            From 0 to 1: prefer items unlike those before in the list, by the cosine of their
+            factors. Maximal marginal relevance over the best 300 items, or 2n: each next item has
+            the highest ``(1 - diversity) * relevance - diversity * cosine``, of its score, 1 for
+            the best of these and 0 for the worst, and its largest cosine with the items before.
 
         Returns
         -------
         Recommendations
+
+        Raises
+        ------
+        DataError
+            If the model has not kept what ``exclude_seen``, ``min_ratings`` or ``popularity`` need.
+        SettingsError
+            If an option is invalid.
         """
+        options = list_options(min_ratings, popularity, diversity)
         queries = encode_ids(self._user_table, users, "user").reshape(-1)
         names = as_ids(users, "user", tuples=self._user_table.kind == OBJECT).reshape(-1)
         if self._user_table.kind == INTEGER and names.dtype == object:  # from a list
@@ -228,13 +245,14 @@ class Fitted:
                 n,
                 exclude_seen=exclude_seen,
                 candidates=chosen,
+                options=options,
             )
         items = self._item_table.decode(found.items)
         scores = found.scores.clip(self.model_.low, self.model_.high) if clip else found.scores
         return Recommendations(names[found.queries], items, scores, ranks_of(found))
 
-    def similar_items(self, items: Any, n: int = 10) -> Neighbours:
-        """Find the n items whose factors have the highest cosine similarity.
+    def similar_items(self, items: Any, n: int = 10, *, damping: float = DAMPING) -> Neighbours:
+        """Find the n items whose factors have the highest cosine similarity, damped.
 
         Parameters
         ----------
@@ -243,18 +261,27 @@ class Fitted:
             and are never neighbours.
         n
             Number of neighbours per item.
+        damping
+            The cosine with an item of m training ratings is multiplied by ``m / (m + damping)``, as
+            a handful of ratings says little of an item; 0: plain cosines. Files of old models do
+            not say how many ratings there were: they have plain cosines.
+
+        Raises
+        ------
+        SettingsError
+            If ``n`` or ``damping`` is invalid.
         """
-        return self._similar("items", items, n)
+        return self._similar("items", items, n, damping)
 
-    def similar_users(self, users: Any, n: int = 10) -> Neighbours:
+    def similar_users(self, users: Any, n: int = 10, *, damping: float = DAMPING) -> Neighbours:
         """Find the n users whose factors have the highest cosine similarity (``similar_items``)."""
-        return self._similar("users", users, n)
+        return self._similar("users", users, n, damping)
 
-    def _similar(self, side: SideName, ids: Any, n: int) -> Neighbours:
+    def _similar(self, side: SideName, ids: Any, n: int, damping: float) -> Neighbours:
         table = self._user_table if side == "users" else self._item_table
         indices = encode_ids(table, ids, side[:-1]).reshape(-1)
         with self._on_device():
-            found = getattr(self, f"_near_{side}").nearest(indices, n)
+            found = getattr(self, f"_near_{side}").nearest(indices, n, damping)
         return Neighbours(
             table.decode(indices[found.queries]),
             table.decode(found.items),

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.frames import to_frame
 from mascot_jax.errors import DataError
+from mascot_jax.mf.list_options import PLAIN, ListOptions
 from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.ranking.diversity import diversify, pool_size
 from mascot_jax.ranking.pairs import Pairs
-from mascot_jax.ranking.similar import Directions
 from mascot_jax.ranking.top_n import Items, TopN, check_wanted
 
 SideName = Literal["users", "items"]
@@ -46,27 +47,6 @@ class Recommendations(NamedTuple):
         return to_frame({**columns, "score": self.scores}, library)
 
 
-class Neighbours(NamedTuple):
-    """Similar items of items, or users of users, in the long form of ``Recommendations``."""
-
-    ids: NDArray[Any]
-    """``(entries,)``: ids asked about."""
-    neighbours: NDArray[Any]
-    """``(entries,)``: ids of the neighbours, the most similar first."""
-    scores: NDArray[np.float32]
-    """``(entries,)``: cosine similarities of the factors."""
-    ranks: NDArray[np.int64]
-    """``(entries,)``: from 1."""
-
-    def to_frame(self, library: str = "pandas") -> Any:
-        """Return a data frame of ``id``, ``rank``, ``neighbour`` and ``score``.
-
-        ``library`` is as for ``Recommendations.to_frame``.
-        """
-        columns = {"id": self.ids, "rank": self.ranks, "neighbour": self.neighbours}
-        return to_frame({**columns, "score": self.scores}, library)
-
-
 def ranks_of(found: TopN) -> NDArray[np.int64]:
     """Return the rank of each entry within its query, from 1; a query's entries are adjacent."""
     first = np.flatnonzero(np.append(True, found.queries[1:] != found.queries[:-1]))
@@ -96,9 +76,12 @@ class Ranking:
         """float32 ``(rows,)``, by index, in normal units; None if the model has no biases."""
         if model.biases is not None:
             self.bias = getattr(model.biases, side)[ranked.row_of]
+        self._side = side
+        self._counts = None if ranked.counts is None else ranked.rating_counts
         self._most_rated = ranked.order[: ranked.warm_rows]
         self._warm = np.sort(self._most_rated)
         self._laid_out: dict[bool, Items] = {}
+        self._last: tuple[tuple[bool, int, float], Items] | None = None
 
     def best(
         self,
@@ -108,8 +91,9 @@ class Ranking:
         bias: NDArray[np.float32] | None = None,
         exclude: Pairs | None = None,
         candidates: NDArray[np.uint32] | None = None,
+        options: ListOptions = PLAIN,
     ) -> TopN:
-        """Return the n rows with the highest predictions for factors ``(b, k)``.
+        """Return the n best rows for factors ``(b, k)``, scored by their predictions.
 
         Parameters
         ----------
@@ -117,13 +101,18 @@ class Ranking:
             As for ``top_n``.
         bias
             float32 ``(b,)``: biases of the queries, if the model has biases.
+        options
+            What decides the order besides the predictions.
         """
-        if candidates is None:
-            items = self._items(on_host=jax.default_device.value is None)
-        else:
-            items = Items(self.factors, self._shared, np.intersect1d(candidates, self._warm))
-        found = items.best(self._sign * queries, n, exclude)
-        base, scores = np.float32(self.rule.base), self._sign * found.scores
+        items = self._items(candidates, options)
+        wanted = pool_size(n) if options.diversity else n
+        found = items.best(self._sign * queries, wanted, exclude)
+        if options.diversity:
+            found = diversify(found, self.factors, n, options.diversity)
+        scores = found.scores
+        if options.popularity:
+            scores = scores - self._prior(options.popularity, found.items)
+        base, scores = np.float32(self.rule.base), self._sign * scores
         if bias is not None:
             scores = scores + (base + np.float32(self.rule.bias_share) * bias)[found.queries]
         elif base:
@@ -142,22 +131,68 @@ class Ranking:
             return None
         return self._sign * np.float32(self.rule.bias_share) * self.bias
 
-    def _items(self, *, on_host: bool) -> Items:
-        """All rows that are ranked if there are no candidates, where ``top_n`` searches now."""
-        if on_host not in self._laid_out:
-            all_warm = len(self._warm) == len(self.factors)
-            candidates = None if all_warm else self._warm
-            self._laid_out[on_host] = Items(self.factors, self._shared, candidates)
-        return self._laid_out[on_host]
+    def _items(self, candidates: NDArray[np.uint32] | None, options: ListOptions) -> Items:
+        """Return the rows to rank, where ``top_n`` searches now; those of the last call are kept.
+
+        Those without options and candidates are kept for good.
+        """
+        on_host = jax.default_device.value is None
+        if candidates is not None:
+            return self._lay_out(np.intersect1d(candidates, self._warm), options)
+        if not options.needs_counts:
+            if on_host not in self._laid_out:
+                self._laid_out[on_host] = self._lay_out(self._warm, options)
+            return self._laid_out[on_host]
+        key = on_host, options.min_ratings, options.popularity
+        last = self._last
+        if last is None or last[0] != key:
+            self._last = last = key, self._lay_out(self._warm, options)
+        return last[1]
+
+    def _lay_out(self, chosen: NDArray[np.uint32], options: ListOptions) -> Items:
+        """Lay out the rows at ascending indices that have enough ratings."""
+        chosen = self._with_ratings(chosen, options)
+        offset = self._shared
+        if options.popularity:
+            prior = self._prior(options.popularity, np.arange(len(self.factors)))
+            offset = prior if offset is None else offset + prior
+        everything = len(chosen) == len(self.factors)
+        return Items(self.factors, offset, None if everything else chosen)
+
+    def _with_ratings(self, rows: NDArray[np.uint32], options: ListOptions) -> NDArray[np.uint32]:
+        """Return those of some rows that have ``min_ratings``."""
+        if options.min_ratings <= 1:
+            return rows
+        enough: NDArray[np.bool_] = self._known_counts()[rows] >= options.min_ratings
+        return rows[enough]
+
+    def _prior(self, popularity: float, rows: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Return what is added to the scores of some rows, in normal units, for popularity."""
+        doublings = np.log2(np.maximum(self._known_counts()[rows], 1))
+        scale = abs(self.rule.units.scale)
+        found: NDArray[np.float32] = (popularity / scale * doublings).astype(np.float32)
+        return found
+
+    def _known_counts(self) -> NDArray[np.int64]:
+        if self._counts is None:
+            raise DataError(
+                f"the model does not know how many ratings its {self._side} have, as its file is "
+                "of an older version: train it anew, or leave min_ratings and popularity out"
+            )
+        return self._counts
 
     def most_rated(
-        self, queries: NDArray[np.int64], n: int, candidates: NDArray[np.uint32] | None
+        self,
+        queries: NDArray[np.int64],
+        n: int,
+        candidates: NDArray[np.uint32] | None,
+        options: ListOptions = PLAIN,
     ) -> TopN:
         """Return the n rows with the most ratings for each query, scored by the cold rule."""
-        best = self._most_rated
+        best = self._with_ratings(self._most_rated, options)
         if candidates is not None:
             best = best[np.isin(best, candidates)]
-        best = best[:n]
+        best = self._diverse(best, n, options.diversity) if options.diversity else best[:n]
         biases = () if self.bias is None else (self.bias[best],)
         scores = self.rule.offset_of(np.ones(len(best), dtype=np.bool_), *biases)
         scores = self.rule.units.rating(scores)
@@ -166,6 +201,13 @@ class Ranking:
             np.tile(best, len(queries)),
             np.tile(scores, len(queries)),
         )
+
+    def _diverse(self, best: NDArray[np.uint32], n: int, diversity: float) -> NDArray[np.uint32]:
+        """Choose n of the most-rated rows that are unlike each other."""
+        pool = best[: pool_size(n)]
+        worth = -np.log2(np.arange(1, len(pool) + 1)).astype(np.float32)  # by Zipf's law
+        one = TopN(np.zeros(len(pool), dtype=np.int64), pool, worth)
+        return diversify(one, self.factors, n, diversity).items
 
 
 def recommend(
@@ -176,6 +218,7 @@ def recommend(
     *,
     exclude_seen: bool,
     candidates: NDArray[np.uint32] | None = None,
+    options: ListOptions = PLAIN,
 ) -> TopN:
     """Rank items for users, as ``MatrixFactorization.recommend`` does.
 
@@ -191,6 +234,8 @@ def recommend(
         Leave out items that the user has rated.
     candidates
         The only items to rank; None: all.
+    options
+        What decides the order besides the predictions.
 
     Raises
     ------
@@ -208,7 +253,8 @@ def recommend(
         )
     rows = model.users.rows_of(users)
     warm = np.flatnonzero(rows < model.users.warm_rows)
-    parts = [items.most_rated(np.setdiff1d(np.arange(len(users)), warm), n, candidates)]
+    cold = np.setdiff1d(np.arange(len(users)), warm)
+    parts = [items.most_rated(cold, n, candidates, options)]
     for start in range(0, max(len(warm), 1), USERS_AT_A_TIME):
         part = warm[start : start + USERS_AT_A_TIME]
         found = items.best(
@@ -217,6 +263,7 @@ def recommend(
             bias=None if model.biases is None else model.biases.users[rows[part]],
             exclude=None if seen is None else seen.rows(users[part]),
             candidates=candidates,
+            options=options,
         )
         parts.append(found._replace(queries=part[found.queries]))
     return joined(parts)
@@ -231,26 +278,3 @@ def joined(parts: list[TopN]) -> TopN:
         np.concatenate([part.items for part in parts])[order],
         np.concatenate([part.scores for part in parts])[order],
     )
-
-
-class Neighbourhood:
-    """One side of a model, its rows decoded and scaled once, to be searched.
-
-    Rows without training ratings have no neighbours and are never neighbours.
-    """
-
-    def __init__(self, model: Model, side: SideName) -> None:
-        rows: ModelSide = getattr(model, side)
-        self._warm = np.sort(rows.order[: rows.warm_rows])
-        self._factors = rows.dense(self._warm)
-        self._directions = Directions(self._factors)
-
-    def nearest(self, indices: NDArray[np.int64], n: int) -> TopN:
-        """Return the n most similar rows, as ``MatrixFactorization.similar_items`` does.
-
-        ``indices`` is int64 ``(b,)``, -1 for unknown ids.
-        """
-        asked = np.flatnonzero(np.isin(indices, self._warm))
-        place = np.searchsorted(self._warm, indices[asked]).astype(np.uint32)
-        found = self._directions.nearest(self._factors[place], n, exclude_self=place)
-        return TopN(asked[found.queries], self._warm[found.items], found.scores)
