@@ -14,7 +14,7 @@ from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.base.warn import warn_caller
 from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
 from mascot_jax.engine.ratings import Triples
-from mascot_jax.errors import DataError, NotFittedError
+from mascot_jax.errors import DataError, NotFittedError, SettingsError
 from mascot_jax.ids.kinds import INTEGER, OBJECT
 from mascot_jax.ids.table import IdTable
 from mascot_jax.ids.values import as_ids, encode_ids, known_ids
@@ -30,7 +30,7 @@ from mascot_jax.mf.evaluation import (
 from mascot_jax.mf.export import export_dense
 from mascot_jax.mf.folded import Folded
 from mascot_jax.mf.interactions import read_interactions, read_pairs
-from mascot_jax.mf.list_metrics import evaluate_lists
+from mascot_jax.mf.list_metrics import ListTest, evaluate_lists
 from mascot_jax.mf.list_options import list_options
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
@@ -330,6 +330,11 @@ class Fitted:
         top_n: int | None = None,
         relevant: float | None = None,
         exclude_seen: bool = True,
+        min_ratings: int = 1,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
+        sampled: int | None = None,
+        seed: int = 0,
     ) -> dict[str, float | None]:
         """Compare predictions, and lists of recommendations, with ratings not trained on.
 
@@ -348,6 +353,14 @@ class Fitted:
             Look only for items with this rating or a higher one.
         exclude_seen
             Leave items seen in training out of the lists, where the model has kept them.
+        min_ratings, popularity, diversity
+            Of the lists, as for ``recommend``.
+        sampled
+            Also rank each item to be found among so many others, drawn at random from those that
+            could be recommended and that the user has rated neither in training nor here. Equal
+            scores are in any order, as likely as others; ``diversity`` has no part in this.
+        seed
+            Fixes these draws.
 
         Returns
         -------
@@ -357,7 +370,9 @@ class Fitted:
             To compare with: ``rmse_of_mean``, of predicting the mean training rating, and
             ``rmse_of_biases``, of damped biases of users and items, if the model holds them (files
             before version 5 may not). With ``top_n`` also the fields of ``RankingMetrics``:
-            precision, recall, NDCG and others.
+            precision, recall, NDCG and others; with ``sampled`` those of ``SampledMetrics``. Each
+            has another beside it, ``ndcg_of_popularity`` and so on: that of recommending to
+            everyone what has the most training ratings.
 
         Warns
         -----
@@ -368,14 +383,20 @@ class Fitted:
         ------
         DataError
             If ratings or ids cannot be used, or if none is relevant.
+        SettingsError
+            If an option is invalid.
         """
+        options = list_options(min_ratings, popularity, diversity)
+        if sampled is not None and top_n is None:
+            raise SettingsError(f"sampled: {sampled!r}: is of lists: give top_n, too")
         found = read_interactions(ratings, y, user=user, item=item, rating=rating)
         rows = by_row(self.model_, found)
         lists = {}
         if top_n is not None:
+            test = ListTest(top_n, exclude_seen, options, sampled, seed)
             with self._on_device():
                 lists = evaluate_lists(
-                    self.model_, self._ranking, found, top_n, relevant, exclude_seen=exclude_seen
+                    self.model_, self._ranking, self._predictor, found, relevant, test
                 )
         totals = self._error_totals(rows, clip=clip)
         seen = count_seen(self.model_, rows)

@@ -9,18 +9,21 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.arrays import parts
 from mascot_jax.base.frames import to_frame
 from mascot_jax.errors import DataError
 from mascot_jax.mf.list_options import PLAIN, ListOptions
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.ranking.diversity import diversify, pool_size
 from mascot_jax.ranking.pairs import Pairs
-from mascot_jax.ranking.top_n import Items, TopN, check_wanted
+from mascot_jax.ranking.top_n import SCORES_AT_A_TIME, Items, TopN, check_wanted
 
 SideName = Literal["users", "items"]
 
 USERS_AT_A_TIME: Final = 8192
 """Limits the memory of decoded rows and of the items that their users have seen."""
+HIGHEST_PRIOR: Final = 1e30
+"""Of popularity, so that scores stay finite."""
 
 
 class Recommendations(NamedTuple):
@@ -77,9 +80,11 @@ class Ranking:
         if model.biases is not None:
             self.bias = getattr(model.biases, side)[ranked.row_of]
         self._side = side
-        self._counts = None if ranked.counts is None else ranked.rating_counts
-        self._most_rated = ranked.order[: ranked.warm_rows]
-        self._warm = np.sort(self._most_rated)
+        self.counts = None if ranked.counts is None else ranked.rating_counts
+        """int64 ``(rows,)``: training ratings, by index; None in files before version 3."""
+        self.by_ratings = ranked.order[: ranked.warm_rows]
+        """uint32: rows with a training rating, by index, those with the most ratings first."""
+        self._warm = np.sort(self.by_ratings)
         self._laid_out: dict[bool, Items] = {}
         self._last: tuple[tuple[bool, int, float], Items] | None = None
 
@@ -109,15 +114,36 @@ class Ranking:
         found = items.best(self._sign * queries, wanted, exclude)
         if options.diversity:
             found = diversify(found, self.factors, n, options.diversity)
-        scores = found.scores
-        if options.popularity:
-            scores = scores - self._prior(options.popularity, found.items)
-        base, scores = np.float32(self.rule.base), self._sign * scores
+        scores = self._products(queries, found) if options.popularity else self._sign * found.scores
+        base = np.float32(self.rule.base)
         if bias is not None:
             scores = scores + (base + np.float32(self.rule.bias_share) * bias)[found.queries]
         elif base:
             scores = scores + base
         return found._replace(scores=self.rule.units.rating(scores))
+
+    def worth(
+        self, predictions: NDArray[np.float32], rows: NDArray[np.int64], options: ListOptions
+    ) -> NDArray[np.float32]:
+        """Return what decides the order of rows ``(n,)`` with these predictions ``(n,)``."""
+        if not options.popularity:
+            return predictions
+        prior = options.popularity * self._doublings(rows)
+        return (predictions + prior).astype(np.float32)
+
+    def ranked(self, options: ListOptions) -> NDArray[np.uint32]:
+        """Return the rows that can be ranked, by index, ascending."""
+        return self._with_ratings(self._warm, options)
+
+    def _products(self, queries: NDArray[np.float32], found: TopN) -> NDArray[np.float32]:
+        """Return products with shared biases of what was found with other scores."""
+        products = np.empty(len(found.items), dtype=np.float32)
+        for part in parts(len(products), SCORES_AT_A_TIME // max(queries.shape[1], 1)):
+            pair = queries[found.queries[part]], self.factors[found.items[part]]
+            products[part] = np.einsum("nk,nk->n", *pair)
+        if self.bias is None:
+            return products
+        return products + np.float32(self.rule.bias_share) * self.bias[found.items]
 
     @property
     def _sign(self) -> np.float32:
@@ -168,18 +194,20 @@ class Ranking:
 
     def _prior(self, popularity: float, rows: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """Return what is added to the scores of some rows, in normal units, for popularity."""
-        doublings = np.log2(np.maximum(self._known_counts()[rows], 1))
-        scale = abs(self.rule.units.scale)
-        found: NDArray[np.float32] = (popularity / scale * doublings).astype(np.float32)
-        return found
+        prior = popularity / abs(self.rule.units.scale) * self._doublings(rows)
+        return prior.clip(-HIGHEST_PRIOR, HIGHEST_PRIOR).astype(np.float32)
+
+    def _doublings(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        doublings: NDArray[np.float64] = np.log2(np.maximum(self._known_counts()[rows], 1))
+        return doublings
 
     def _known_counts(self) -> NDArray[np.int64]:
-        if self._counts is None:
+        if self.counts is None:
             raise DataError(
                 f"the model does not know how many ratings its {self._side} have, as its file is "
                 "of an older version: train it anew, or leave min_ratings and popularity out"
             )
-        return self._counts
+        return self.counts
 
     def most_rated(
         self,
@@ -189,7 +217,7 @@ class Ranking:
         options: ListOptions = PLAIN,
     ) -> TopN:
         """Return the n rows with the most ratings for each query, scored by the cold rule."""
-        best = self._with_ratings(self._most_rated, options)
+        best = self._with_ratings(self.by_ratings, options)
         if candidates is not None:
             best = best[np.isin(best, candidates)]
         best = self._diverse(best, n, options.diversity) if options.diversity else best[:n]
@@ -254,10 +282,10 @@ def recommend(
     rows = model.users.rows_of(users)
     warm = np.flatnonzero(rows < model.users.warm_rows)
     cold = np.setdiff1d(np.arange(len(users)), warm)
-    parts = [items.most_rated(cold, n, candidates, options)]
+    found = [items.most_rated(cold, n, candidates, options)]
     for start in range(0, max(len(warm), 1), USERS_AT_A_TIME):
         part = warm[start : start + USERS_AT_A_TIME]
-        found = items.best(
+        best = items.best(
             model.users.dense(users[part]),
             n,
             bias=None if model.biases is None else model.biases.users[rows[part]],
@@ -265,16 +293,16 @@ def recommend(
             candidates=candidates,
             options=options,
         )
-        parts.append(found._replace(queries=part[found.queries]))
-    return joined(parts)
+        found.append(best._replace(queries=part[best.queries]))
+    return joined(found)
 
 
-def joined(parts: list[TopN]) -> TopN:
+def joined(lists: list[TopN]) -> TopN:
     """Return the entries of all parts, ordered by query; no query may be in two parts."""
-    queries = np.concatenate([part.queries for part in parts])
+    queries = np.concatenate([part.queries for part in lists])
     order = np.argsort(queries, kind="stable")
     return TopN(
         queries[order],
-        np.concatenate([part.items for part in parts])[order],
-        np.concatenate([part.scores for part in parts])[order],
+        np.concatenate([part.items for part in lists])[order],
+        np.concatenate([part.scores for part in lists])[order],
     )
