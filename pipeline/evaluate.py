@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 from mascot_jax.base.metrics import Baselines
@@ -10,9 +11,14 @@ from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.engine.devices import computing_on, device_for_use, execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.tables import to_device
+from mascot_jax.mf.list_metrics import ListTest, by_index, is_relevant, list_metrics
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, model_digest
+from mascot_jax.mf.predictor import Predictor
+from mascot_jax.mf.recommend import Ranking
+from mascot_jax.ranking.pairs import make_pairs
 from mascot_jax.settings import Params
+from mascot_jax.settings.params import EvaluateSettings
 from mascot_jax.training.baselines import fit_baselines
 from mascot_jax.training.scoring import HeldOut
 from pipeline.common import paths
@@ -21,14 +27,12 @@ from pipeline.common.stage import run_fold_stage
 
 def evaluate(params: Params, fold: int) -> None:
     """Score the fold's model on the fold's test ratings."""
-    model = load_model(paths.model(fold))
+    model, data = load_model(paths.model(fold)), read_fold(paths.SPLIT, fold)
+    execution = execution_of(model.settings, params.run)
     with computing_on(device_for_use(model.settings, params.run.backend)):
-        scores = _scores(
-            model,
-            read_fold(paths.SPLIT, fold),
-            execution_of(model.settings, params.run),
-            clip=params.evaluate.clip,
-        )
+        scores = _scores(model, data, execution, clip=params.evaluate.clip)
+        if params.evaluate.top_n is not None:
+            scores["lists"] = _lists(model, data, execution, params.evaluate)
     better = Baselines(scores["rmse_of_mean"], scores["rmse_of_biases"]).better_than(
         scores["rmse"], scores["ratings"]
     )
@@ -64,6 +68,22 @@ def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool
         "factor_bytes": model.factor_bytes,
         "settings": model.settings.model_dump(mode="json"),
     }
+
+
+def _lists(
+    model: Model, data: FoldRatings, execution: Execution, settings: EvaluateSettings
+) -> dict[str, float]:
+    """Return the metrics of lists without the items that the user was trained on."""
+    assert settings.top_n is not None
+    model = replace(model, seen=make_pairs(data.train_user, data.train_item, data.user_count))
+    relevant = is_relevant(data.test_rating, settings.relevant, "evaluate.relevant")
+    return list_metrics(
+        model,
+        Ranking(model),
+        Predictor(model, execution),
+        by_index(model, data.test_user, data.test_item, relevant),
+        ListTest(settings.top_n, sampled=settings.sampled),
+    )
 
 
 def _baselines(data: FoldRatings) -> Baselines:

@@ -50,6 +50,8 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
     }
     for name in Baselines._fields:
         values[name] = statistics.fmean(fold[name] for fold in folds)
+    for name in folds[0].get("lists", ()):
+        values[f"{name}_mean"] = statistics.fmean(fold["lists"][name] for fold in folds)
     values |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
     values |= {name: settings[name] for name in RESOLVED}
     if settings["validation"]:

@@ -79,19 +79,52 @@ class HeldOutItems(NamedTuple):
     """Number of items, with those that the model does not know."""
 
 
-def by_user(
+def by_id(
     model: Model, users: NDArray[Any], items: NDArray[Any], relevant: NDArray[np.bool_]
 ) -> HeldOutItems:
     """Sort ids ``(r,)`` of held-out ratings, at least one, by user; ``relevant`` is ``(r,)``."""
     queries, query_of = index_ids(as_column(users, "user"))
-    wanted, item_count = _item_indices(items, model.items.id_table)
-    count = len(queries)
-    return HeldOutItems(
-        model.users.id_table.encode(queries.values, "user"),
-        make_pairs(query_of, wanted, count),
-        make_pairs(query_of[relevant], wanted[relevant], count),
-        item_count,
-    )
+    indices = model.users.id_table.encode(queries.values, "user")
+    return _by_query(indices, query_of, *_item_indices(items, model.items.id_table), relevant)
+
+
+def by_index(
+    model: Model,
+    users: NDArray[np.uint32],
+    items: NDArray[np.uint32],
+    relevant: NDArray[np.bool_],
+) -> HeldOutItems:
+    """Sort indices ``(r,)`` of held-out ratings by user, as ``by_id`` does."""
+    queries, query_of = np.unique(users, return_inverse=True)
+    return _by_query(queries.astype(np.int64), query_of, items, len(model.items), relevant)
+
+
+def _by_query(
+    users: NDArray[np.int64],
+    query_of: NDArray[np.integer[Any]],
+    items: NDArray[np.uint32],
+    item_count: int,
+    relevant: NDArray[np.bool_],
+) -> HeldOutItems:
+    rated = make_pairs(query_of, items, len(users))
+    wanted = make_pairs(query_of[relevant], items[relevant], len(users))
+    return HeldOutItems(users, rated, wanted, item_count)
+
+
+def is_relevant(
+    ratings: NDArray[np.float32], least: float | None, name: str = "relevant"
+) -> NDArray[np.bool_]:
+    """Return which ratings ``(n,)`` are ``least`` or more, bool ``(n,)``; None: all are.
+
+    Raises
+    ------
+    DataError
+        If none is; ``name`` is that of the parameter.
+    """
+    relevant = ratings >= (-np.inf if least is None else least)
+    if not relevant.any():
+        raise DataError(f"{name}: {least}: none of the ratings is so high")
+    return relevant
 
 
 def evaluate_lists(
@@ -114,11 +147,9 @@ def evaluate_lists(
         If a number of the test cannot be.
     """
     test.check()
-    relevant = ratings.values() >= (-np.inf if least is None else least)
-    if not relevant.any():
-        raise DataError(f"relevant: {least}: none of the ratings is so high")
+    relevant = is_relevant(ratings.values(), least)
     users, items = (column.read(slice(None)) for column in (ratings.users, ratings.items))
-    return list_metrics(model, ranking, predictor, by_user(model, users, items, relevant), test)
+    return list_metrics(model, ranking, predictor, by_id(model, users, items, relevant), test)
 
 
 def list_metrics(

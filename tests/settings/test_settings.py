@@ -33,6 +33,8 @@ INTEGERS = {  # lowest and highest allowed
     "train.seed": (0, BIG - 1),
     "run.threads": (1, 4096),
     "run.checkpoint_every": (1, 1_000_000),
+    "evaluate.top_n": (1, 1_000_000),
+    "evaluate.sampled": (1, 1_000_000),
 }
 TINY = 5e-324
 NUMBERS = {  # lowest and highest allowed
@@ -53,6 +55,7 @@ NUMBERS = {  # lowest and highest allowed
     "train.comparators.afp.beta": (TINY, None),
     "train.comparators.afp.delta": (0.0, None),
     "train.comparators.afp.gamma": (0.0, None),
+    "evaluate.relevant": (None, None),
 }
 WORD_LENGTHS = {"train.comparators.muppet.word_lengths", "train.comparators.afp.word_lengths"}
 TEXTS = {
@@ -98,8 +101,15 @@ NULLABLE = FROM_METHOD | {
     "train.biases",
     "run.threads",
     "run.checkpoint_every",
+    "evaluate.top_n",
+    "evaluate.relevant",
+    "evaluate.sampled",
 }
-NEEDS = {"train.patience": {"train.validation": 0.1}}
+NEEDS = {
+    "train.patience": {"train.validation": 0.1},
+    "evaluate.relevant": {"evaluate.top_n": 10},
+    "evaluate.sampled": {"evaluate.top_n": 10},
+}
 """What must be set beside a parameter."""
 
 
@@ -193,7 +203,8 @@ def test_null_is_allowed_where_something_else_fills_it(path):
 
 def edges(table, step):
     for path, (lowest, highest) in table.items():
-        yield path, lowest, step(lowest, -1), "greater than"
+        if lowest is not None:
+            yield path, lowest, step(lowest, -1), "greater than"
         if highest is not None:
             yield path, highest, step(highest, 1), "less than"
 
