@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "data": ["errors", "base", "ids", "tables", "settings"],
     "engine": ["errors", "base", "tables", "settings"],
     "methods": ["errors", "base", "tables", "settings", "engine"],
-    "training": ["errors", "base", "tables", "settings", "engine", "methods"],
+    "training": ["errors", "base", "ranking", "tables", "settings", "engine", "methods"],
     "mf": ["errors", "base", "ranking", "ids", "tables", "settings", "engine", "training"],
     "model_selection": [
         "errors",

@@ -18,6 +18,7 @@ enum class Stream : uint64_t {
   kLongSide = 5,
   kRounds = 6,
   kSweep = 7,  // of runs (layout.h)
+  kZeros = 8,  // of interactions (interactions/zeros.h)
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

@@ -164,7 +164,10 @@ def tune(parser: argparse.ArgumentParser) -> None:
         help=f"trials that the study shall have (default: {TRIALS}, or all of a grid)",
     )
     parser.add_argument(
-        "--metric", choices=METRICS, default="rmse", help="what to search for (default: rmse)"
+        "--metric",
+        choices=METRICS,
+        default=None,
+        help="what to search for (default: rmse; with --objective interactions, ndcg)",
     )
     parser.add_argument(
         "--sampler",

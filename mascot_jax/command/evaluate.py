@@ -9,20 +9,23 @@ from typing import Any
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
 from mascot_jax.command.options import OF_LISTS, arguments_as_options, check_of_lists
 from mascot_jax.command.output import print_json, print_table, warn, warnings_as_messages
-from mascot_jax.command.tables import read_ratings
+from mascot_jax.command.tables import read_values
 from mascot_jax.errors import BaselineWarning
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.mf.evaluation import SeenRatingsWarning, note_on_seen
 from mascot_jax.mf.list_metrics import OF_POPULARITY
 from mascot_jax.mf.list_options import ListOptions
+from mascot_jax.training.lists import LENGTH
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate the model and print its metrics."""
-    check_of_lists(args, lists=args.top_n is not None)
     options = {name: getattr(args, name) for name in ListOptions.model_fields}
     model = MatrixFactorization.load(args.model)
-    frame = read_ratings(args, args.test)
+    if model.model_.settings.of_interactions and args.top_n is None:
+        args.top_n = LENGTH
+    check_of_lists(args, lists=args.top_n is not None)
+    frame = read_values(args, args.test, model.model_.settings)
     ratings = frame["rating"].to_numpy()
     user_table, item_table = model.model_.users.id_table, model.model_.items.id_table
     users = parse_ids(frame["user"].to_numpy(), user_table, "user")

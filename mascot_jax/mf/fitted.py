@@ -29,7 +29,7 @@ from mascot_jax.mf.evaluation import (
 )
 from mascot_jax.mf.export import export_dense
 from mascot_jax.mf.folded import Folded
-from mascot_jax.mf.interactions import read_interactions, read_pairs
+from mascot_jax.mf.interactions import Interactions, read_interactions, read_pairs
 from mascot_jax.mf.list_metrics import ListTest, evaluate_lists
 from mascot_jax.mf.list_options import list_options
 from mascot_jax.mf.model import Model
@@ -38,6 +38,7 @@ from mascot_jax.mf.neighbours import DAMPING, Neighbourhood, Neighbours
 from mascot_jax.mf.predictor import Predictor
 from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, ranks_of, recommend
 from mascot_jax.settings import RunSettings, validate
+from mascot_jax.training.lists import LENGTH
 
 _CACHES: Final = ("_predictor", "_ranking", "_near_users", "_near_items")
 """Attributes that are computed from the model on first use."""
@@ -289,18 +290,19 @@ class Fitted:
             ranks_of(found),
         )
 
-    def fold_in_user(self, items: Any, ratings: Any, users: Any = None) -> Folded:
+    def fold_in_user(self, items: Any, ratings: Any = None, users: Any = None) -> Folded:
         """Compute factors of new users from their ratings; the model does not change.
 
         The factors minimise the training's loss on these ratings: a ridge solve against the items'
         factors, with ``user_reg``; with ``biases``, after the user's own bias. With ``tuned``, wild
         ratings are cut, with a warning, as in training. Ratings of items that are unknown, or have
-        no training rating, are left out.
+        no training rating, are left out. With interactions, the user meets zeros as well, as many
+        as a training would draw on average.
 
         Parameters
         ----------
         items, ratings
-            Item ids and ratings, equally many.
+            Item ids and ratings, equally many; of interactions, None for a value of 1 each.
         users
             Name, of any kind, of the user who gave each rating; None: a single user.
 
@@ -311,7 +313,7 @@ class Fitted:
         """
         return Folded(self.model_, "users", (items, ratings), users)
 
-    def fold_in_item(self, users: Any, ratings: Any, items: Any = None) -> Folded:
+    def fold_in_item(self, users: Any, ratings: Any = None, items: Any = None) -> Folded:
         """Compute factors of new items from their ratings, as ``fold_in_user`` does for users.
 
         ``recommend`` of the result gives users for the items.
@@ -372,7 +374,8 @@ class Fitted:
             before version 5 may not). With ``top_n`` also the fields of ``RankingMetrics``:
             precision, recall, NDCG and others; with ``sampled`` those of ``SampledMetrics``. Each
             has another beside it, ``ndcg_of_popularity`` and so on: that of recommending to
-            everyone what has the most training ratings.
+            everyone what has the most training ratings. A model of interactions has lists, of 10
+            items unless ``top_n`` says otherwise, and no errors.
 
         Warns
         -----
@@ -387,9 +390,12 @@ class Fitted:
             If an option is invalid.
         """
         options = list_options(min_ratings, popularity, diversity)
+        of_interactions = self.model_.settings.of_interactions
+        if of_interactions and top_n is None:
+            top_n = LENGTH
         if sampled is not None and top_n is None:
             raise SettingsError(f"sampled: {sampled!r}: is of lists: give top_n, too")
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        found = self._read(ratings, y, user=user, item=item, rating=rating)
         rows = by_row(self.model_, found)
         lists = {}
         if top_n is not None:
@@ -398,22 +404,24 @@ class Fitted:
                 lists = evaluate_lists(
                     self.model_, self._ranking, self._predictor, found, relevant, test
                 )
-        totals = self._error_totals(rows, clip=clip)
         seen = count_seen(self.model_, rows)
         left_out = exclude_seen and top_n is not None
-        note = note_on_seen(seen, totals.count, lists_leave_out=left_out)
+        note = note_on_seen(seen, found.ratings.size, lists_leave_out=left_out)
         if note is not None:
             warn_caller(note, SeenRatingsWarning)
-        baselines = baselines_of(self.model_, rows)
+        errors = {} if of_interactions else self._errors(rows, clip=clip)
+        return {**errors, "ratings": found.ratings.size, "seen": seen, **lists}
+
+    def _read(self, ratings: Any, y: Any, **columns: str) -> Interactions:
+        implicit = self.model_.settings.of_interactions
+        return read_interactions(ratings, y, **columns, implicit=implicit)
+
+    def _errors(self, ratings: Triples, *, clip: bool) -> dict[str, float]:
+        totals = self._error_totals(ratings, clip=clip)
+        baselines = baselines_of(self.model_, ratings)
         warn_if_worse(totals.rmse, totals.count, baselines)
-        return {
-            "rmse": totals.rmse,
-            "mae": totals.mae,
-            "ratings": totals.count,
-            **{name: rmse for name, rmse in baselines._asdict().items() if rmse is not None},
-            "seen": seen,
-            **lists,
-        }
+        known = {name: rmse for name, rmse in baselines._asdict().items() if rmse is not None}
+        return {"rmse": totals.rmse, "mae": totals.mae, **known}
 
     def _error_totals(self, ratings: Triples, *, clip: bool) -> ErrorTotals:
         bounds = (self.model_.low, self.model_.high) if clip else None
@@ -432,9 +440,16 @@ class Fitted:
     ) -> float:
         """Return the negative RMSE of predicting ratings: higher is better.
 
-        Unlike ``evaluate``, it says nothing of ratings that were trained on.
+        Of a model of interactions, return the NDCG of lists of 10. Unlike ``evaluate``, it says
+        nothing of ratings that were trained on.
         """
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        found = self._read(ratings, y, user=user, item=item, rating=rating)
+        if self.model_.settings.of_interactions:
+            with self._on_device():
+                lists = evaluate_lists(
+                    self.model_, self._ranking, self._predictor, found, None, ListTest(LENGTH)
+                )
+            return lists["ndcg"]
         return -self._error_totals(by_row(self.model_, found), clip=clip).rmse
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:

@@ -52,7 +52,7 @@ class Params(Settings):
         """Give a recipe that is left open: the paper's to its data sets, the best to your own."""
         train, data = (_block(values, name) for name in ("train", "data"))
         if train.get("recipe") is not None or data.get("name") != "file":
-            return values
+            return values  # with interactions, the settings themselves choose
         return {**values, "train": {**train, "recipe": "tuned"}}
 
     @model_validator(mode="after")
