@@ -194,7 +194,9 @@ class Fitted:
     ) -> Recommendations:
         """Recommend the n items with the highest predictions.
 
-        ``popularity`` and ``diversity`` change the order; scores are the predictions all the same.
+        A model of ratings so lists what would be rated highly, not what would be picked
+        (docs/ranking.md): ``popularity`` mends that, or the objective ``interactions``. It and
+        ``diversity`` change the order; scores are the predictions all the same.
 
         Parameters
         ----------
