@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.files import atomic_write, check_writable
 from mascot_jax.data.formats.columns import PAIRS, RATINGS, TIMED
 from mascot_jax.data.place import STANDARD_INPUT, as_file
-from mascot_jax.errors import DataError, MissingExtraError, SettingsError
+from mascot_jax.errors import DataError, MissingColumnError, MissingExtraError, SettingsError
 from mascot_jax.settings import Columns, TimedColumns, TrainSettings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read_values(args: argparse.Namespace, place: str, settings: TrainSettings) -
     ``confidence`` ignores them.
     """
     if not settings.of_interactions:
-        return read_ratings(args, place)
+        return _read_ratings_of(args, place)
     ignored = settings.confidence == "equal" and getattr(args, "rating", None) is None
     frame = _read(args, place, PAIRS if ignored else RATINGS, pairs_will_do=True)
     if "rating" in frame.columns:
@@ -67,6 +67,18 @@ def read_values(args: argparse.Namespace, place: str, settings: TrainSettings) -
     import polars as pl
 
     return frame.with_columns(pl.lit(1, dtype=pl.Float32).alias("rating"))
+
+
+def _read_ratings_of(args: argparse.Namespace, place: str) -> pl.DataFrame:
+    try:
+        return read_ratings(args, place)
+    except MissingColumnError as error:
+        if error.key == "rating" and error.columns == len(PAIRS):
+            error.args = (
+                f"{error}. Or train with --objective interactions, for which users and items will "
+                "do",
+            )
+        raise
 
 
 def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:

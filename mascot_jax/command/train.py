@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         "sha256": digest,
         "users": len(model.users),
         "items": len(model.items),
+        "objective": settings.objective,
         "ratings": ratings.ratings.size,
         "validation": settings.validation,
         "epochs_trained": model.epochs_trained,
@@ -129,7 +130,7 @@ def _save(model: Model, path: str, checkpoint: Path) -> str:
 def _print_for_people(report: dict[str, Any]) -> None:
     print(
         f"{report['model']}: {report['users']} users and {report['items']} items from "
-        f"{report['ratings']} ratings, {report['epochs_trained']} epochs, "
+        f"{report['ratings']} {report['objective']}, {report['epochs_trained']} epochs, "
         f"{report['seconds']:.1f} s"
     )
     if report["validation_rmse"] is not None:

@@ -21,7 +21,7 @@ _FULL_LIFT: Final = 0.14
 REG: Final = 0.057
 """Regularisation of interactions in units of the uncertainty, and its limit: with more, factors
 take many epochs to leave 0."""
-MOST_REG: Final = 0.02
+MOST_REG: Final = 0.035
 LIFT_WITHOUT_BIASES: Final = 3.2
 """Factors that are to do without biases learn best from ratings as far above 0 as stars are."""
 

@@ -1,6 +1,5 @@
 // In plain C++, for any CPU.
 #include "core/lanes/portable.h"
-
 #include "core/update/headers.h"
 
 namespace mascot::portable {
