@@ -68,13 +68,16 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
 
 
 @contextmanager
-def open_tables(place: str | Path) -> Iterator[Members]:
+def open_tables(place: str | Path, wanted: Sequence[str] = ()) -> Iterator[Members]:
     """Yield the files of a place that may hold tables; see `unpacked` for compressed ones.
 
     Parameters
     ----------
     place : str or Path
         As of `read_own`.
+    wanted : sequence of str
+        Names of the files that are looked at in an archive or folder, as of `open_members`; empty:
+        by their suffixes.
 
     Raises
     ------
@@ -84,30 +87,30 @@ def open_tables(place: str | Path) -> Iterator[Members]:
     source, name = split_place(place)
     with ExitStack() as opened:
         path = opened.enter_context(as_file(source))
-        members = _open(opened, path, name)
+        members = _open(opened, path, name, wanted or _PATTERNS)
         found = [m for m in members.found if name is not None or not _is_hidden(m.name)]
         if path != source:  # a copy of standard input, or of a pipe
             shown = "standard input" if str(source) == STANDARD_INPUT else str(source)
             found = [Member("", shown, m.path, m.pattern) for m in found]
         if not found:
-            raise _nothing(source, name, members)
+            raise _nothing(source, name, members, wanted)
         yield Members(source, tuple(found), members.packed, members.names)
 
 
-def _open(opened: ExitStack, path: Path, name: str | None) -> Members:
+def _open(opened: ExitStack, path: Path, name: str | None, wanted: Sequence[str]) -> Members:
     kind = kind_of(path)
     if kind == "zip" and name is None:
         with open_members(path, []) as members:  # unpacks nothing
             if numpy_file.is_npz(members.names):
                 return Members(path, (Member(path.name, str(path), path, "*.npz"),))
-    return opened.enter_context(open_members(path, _patterns(kind, name)))
+    return opened.enter_context(open_members(path, _patterns(kind, name, wanted)))
 
 
-def _patterns(kind: str, name: str | None) -> Sequence[str]:
+def _patterns(kind: str, name: str | None, wanted: Sequence[str] = _PATTERNS) -> Sequence[str]:
     """Return which files are looked at in a source of a kind (`kind_of`)."""
     if name is not None:
         return [name if re.search("[*?]", name) else escape(name)]
-    return _PATTERNS if kind in ("zip", "tar", "folder") else ["*"]
+    return wanted if kind in ("zip", "tar", "folder") else ["*"]
 
 
 def may_read(place: str | Path, file: Path) -> bool:
@@ -208,13 +211,18 @@ def _format(member: Member, parquet: _T, npz: _T, text: _T) -> _T:
     return npz if kind_of(member.path) == "zip" else text
 
 
-def _nothing(source: Path, name: str | None, members: Members) -> DataError:
+def _nothing(source: Path, name: str | None, members: Members, wanted: Sequence[str]) -> DataError:
     names = [printable(n) for n in members.names]
     if "xl/workbook.xml" in names:
         return DataError(f"{source}: this is an Excel workbook: save it as CSV UTF-8")
     shown = f"{names[:_SHOWN]}{f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''}"
     if name is not None:
         return DataError(f"{source}: holds no file named {name}, only {shown}")
+    if wanted:
+        return DataError(
+            f"{source}: holds no file named {' or '.join(wanted)}, only {shown}: name the file "
+            f"itself, as {source}:NAME"
+        )
     return DataError(
         f"{source}: holds no file with one of the suffixes {', '.join(SUFFIXES)}, only {shown}: "
         f"name the file itself, as {source}:NAME"
