@@ -27,7 +27,7 @@ class Numbers:
     Attributes
     ----------
     transform : str
-        As ``encode.dense``.
+        As ``encode.numbers``.
     mean, std : float64 [d]
         Of the training rows' numbers, those of counts behind the others.
     count_fields : tuple of int

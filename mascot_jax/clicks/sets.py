@@ -39,7 +39,7 @@ class ClickSet:
         Names of the files that are read from an archive or folder; empty: of any table.
     parts : bool
         Whether all of these are parts of one table, whatever their names.
-    dense, order, count_fields
+    numbers, order, count_fields
         What null stands for in `EncodeSettings`.
     url, digest, how_to_get, terms
         As of `mascot_jax.data.sets.DataSet`.
@@ -50,7 +50,7 @@ class ClickSet:
     terms: str
     wanted: tuple[str, ...] = ()
     parts: bool = False
-    dense: Literal["log", "standard", "none"] = "log"
+    numbers: Literal["log", "standard", "none"] = "log"
     order: Literal["file", "random"] = "file"
     count_fields: tuple[str, ...] = ()
     url: str | None = None
@@ -143,7 +143,7 @@ CLICK_SETS: Final = {
             "ml-1m",
             _open_movielens,
             _ML_1M.terms,
-            dense="standard",
+            numbers="standard",
             order="random",
             count_fields=("user", "movie"),
             url=_ML_1M.url,
@@ -164,7 +164,7 @@ CLICK_SETS: Final = {
             "file",
             _open_file,
             "Yours.",
-            dense="standard",
+            numbers="standard",
             order="random",
             how_to_get="Set data.source to the path or URL of your table, and data.columns to its "
             "columns",

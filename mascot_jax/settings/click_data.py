@@ -60,7 +60,7 @@ class EncodeSettings(Settings):
     """Ids that occur less often in the training rows share one row of their field's table."""
     most_rows: Annotated[int, Field(ge=2, le=2**32)] | None = None
     """Most rows of a table: rarer ids share one; null: no limit."""
-    dense: Literal["log", "standard", "none"] | None = None
+    numbers: Literal["log", "standard", "none"] | None = None
     """What is made of a number x: log(1 + x), with 0 for what is negative or missing; its distance
     to the training rows' mean in standard deviations; nothing. Null: the data set's."""
     count_fields: list[str] | None = None

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from polars.exceptions import PanicException, PolarsError
 
 from mascot_jax.clicks.formats.columns import Places, find_places
-from mascot_jax.clicks.formats.rules import check_kinds
 from mascot_jax.clicks.formats.table import Table
-from mascot_jax.clicks.raw import FRAME_ROWS, LABEL, category_name, dense_name
+from mascot_jax.clicks.formats.typed import check_kinds, names_of, typed_frame
+from mascot_jax.clicks.raw import FRAME_ROWS
 from mascot_jax.data.archive import Member
 from mascot_jax.errors import DataError
 from mascot_jax.settings import ClickColumns
@@ -36,32 +36,17 @@ def open_parquet(member: Member, columns: ClickColumns, *, labelled: bool | None
     if not rows:
         raise DataError(f"{member.label}: the file has no rows; it should hold clicks")
     places = find_places(member.label, columns, schema.names, labelled=labelled)
-    names = _names(places, schema.names)
+    names = names_of(places, schema.names)
     twice = [name for name in names if schema.names.count(name) > 1]
     if twice:  # by position; Arrow reads by name only
         raise DataError(f"{member.label}: column {twice[0]!r} is twice there: rename one")
     empty = schema.empty_table()
-    kinds = {
-        f"{what} {name}": _series(empty[name]).dtype
-        for what, name in zip(_kinds(places), names, strict=True)
-    }
-    check_kinds(member.label, kinds)
+    check_kinds(member.label, places, [_series(empty[n]).alias(n) for n in names])
     return Table(
         places.schema,
         places.label is not None,
         partial(_frames, member, places, names, columns.positive),
     )
-
-
-def _kinds(places: Places) -> list[str]:
-    label = [] if places.label is None else ["label"]
-    return label + ["dense"] * len(places.dense) + ["categories"] * len(places.categories)
-
-
-def _names(places: Places, there: list[str]) -> list[str]:
-    """Return the file's name of each column: label, numbers, ids."""
-    label = [] if places.label is None else [places.label]
-    return [there[at] for at in [*label, *places.dense.values(), *places.categories.values()]]
 
 
 def _series(column: pa.ChunkedArray) -> pl.Series:
@@ -79,54 +64,11 @@ def _frames(
             for batch in file.iter_batches(batch_size=FRAME_ROWS, columns=names):
                 batch.validate(full=True)  # polars assumes that all text is valid UTF-8
                 table = pa.Table.from_batches([batch])
-                yield _frame(member, places, [_series(table[n]) for n in names], positive, start)
+                columns = [_series(table[name]) for name in names]
+                yield typed_frame(member.label, places, columns, positive, start)
                 start += table.num_rows
     except (pa.ArrowException, PolarsError, PanicException, OSError) as error:
         raise _damaged(member, error) from error
-
-
-def _frame(
-    member: Member,
-    places: Places,
-    columns: list[pl.Series],
-    positive: float | None,
-    start: int,
-) -> pl.DataFrame:
-    made: dict[str, pl.Series] = {}
-    given = iter(columns)
-    if places.label is not None:
-        made[LABEL] = _labels(member, next(given), positive, start)
-    for number, name in enumerate(places.dense):
-        made[dense_name(number)] = _numbers(member, next(given), name, start)
-    for number in range(len(places.categories)):
-        ids = next(given).cast(pl.String).replace("", None)
-        made[category_name(number)] = ids
-    return pl.DataFrame(made)
-
-
-def _labels(member: Member, labels: pl.Series, positive: float | None, start: int) -> pl.Series:
-    values = labels.cast(pl.Float32)
-    fits = values.is_in([0.0, 1.0]) if positive is None else values.is_finite()
-    _check(member, fits, labels, "the label", "0 or 1" if positive is None else "finite", start)
-    made = values if positive is None else values >= positive
-    return made.cast(pl.UInt8)
-
-
-def _numbers(member: Member, numbers: pl.Series, name: str, start: int) -> pl.Series:
-    values = numbers.cast(pl.Float32)
-    _check(member, values.is_finite() | values.is_null(), numbers, name, "finite, or null", start)
-    return values
-
-
-def _check(
-    member: Member, fits: pl.Series, values: pl.Series, what: str, allowed: str, start: int
-) -> None:
-    bad = (~fits.fill_null(False)).arg_true()
-    if bad.len():
-        raise DataError(
-            f"{member.label}, row {start + bad[0] + 1}: {what} is {values[bad[0]]!r}: must be "
-            f"{allowed}"
-        )
 
 
 def _damaged(member: Member, error: BaseException) -> DataError:

@@ -10,7 +10,6 @@ from typing import Final
 import polars as pl
 
 from mascot_jax.data.formats.values import rating_problem
-from mascot_jax.errors import DataError
 
 LABELS: Final = {
     **dict.fromkeys(("0", "0.0", "false", "False", "FALSE"), 0),
@@ -101,28 +100,3 @@ class Rules:
             return None
         pattern, what = self.patterns[column]
         return None if re.fullmatch(pattern, text) else f"{column}: {text[:20]!r} is not {what}"
-
-
-def check_kinds(label: str, kinds: Mapping[str, pl.DataType]) -> None:
-    """Raise a DataError if a column of a typed format cannot hold labels, numbers or ids.
-
-    Parameters
-    ----------
-    label : str
-        The file's name in messages.
-    kinds : mapping
-        Type by what a column is and its name, such as ``dense I1``.
-    """
-    for what, kind in kinds.items():
-        key, _, name = what.partition(" ")
-        if key == "categories":
-            text = isinstance(kind, pl.String | pl.Categorical | pl.Enum)
-            fits = text or kind.is_integer() or kind.is_decimal() or kind == pl.Boolean
-        else:
-            fits = kind.is_numeric() or kind == pl.Boolean
-        if not fits:
-            needed = "integers or text" if key == "categories" else "numbers"
-            raise DataError(
-                f"{label}: column {name!r} (data.columns.{key}) is {kind}; it must be {needed}: "
-                "cast it, and write the file again"
-            )
