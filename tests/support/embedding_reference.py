@@ -5,13 +5,13 @@ Rows are held as float32 values ``[rows, d]``; ``stored`` returns what a store l
 
 import numpy as np
 
+from tests.support.reference import dithered as half_dithered
 from tests.support.reference import (
     draws,
     fma,
     int8_rounded,
     stream_key,
 )
-from tests.support.reference import dithered as half_dithered
 
 FIRST_ROWS, ROWS = 8, 9
 WHOLE = 1 << 20
