@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from mascot_jax.command.options import arguments_as_options, given_settings
-from mascot_jax.command.output import print_json, print_table
-from mascot_jax.command.progress import steps_bar
+from mascot_jax.command.options import arguments_as_options, check_of_lists, given_settings
+from mascot_jax.command.output import print_json, print_table, warnings_as_messages
+from mascot_jax.command.progress import steps
 from mascot_jax.command.tables import read_ratings
-from mascot_jax.errors import SettingsError
+from mascot_jax.errors import RatingsWarning
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.model_selection import CrossValidation, cross_validate
 
 
 def run(args: argparse.Namespace) -> int:
     """Cross-validate and print the figures."""
-    if args.relevant is not None and args.top_n is None:
-        raise SettingsError(f"--relevant: {args.relevant}: is of lists: give --top-n, too")
+    check_of_lists(args, lists=args.top_n is not None)
     model = MatrixFactorization(**given_settings(args), keep_seen=args.top_n is not None)
     ratings = read_ratings(args, args.ratings)
-    with steps_bar(args.folds, "fold", as_json=args.json) as bar, arguments_as_options():
-
-        def on_fold(figures: dict[str, Any]) -> None:
-            bar.update()
-            if args.json:
-                print_json({"event": "fold", **figures})
-
+    with (
+        warnings_as_messages(RatingsWarning, once=True),  # folds are alike
+        steps(args.folds, "fold", as_json=args.json) as on_fold,
+        arguments_as_options(),
+    ):
         found = cross_validate(
             model,
             ratings,

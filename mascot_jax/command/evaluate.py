@@ -7,19 +7,17 @@ import warnings
 from typing import Any
 
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
+from mascot_jax.command.options import check_of_lists
 from mascot_jax.command.output import print_json, print_table, warn, warnings_as_messages
 from mascot_jax.command.tables import read_ratings
-from mascot_jax.errors import BaselineWarning, SettingsError
+from mascot_jax.errors import BaselineWarning
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.mf.evaluation import SeenRatingsWarning, note_on_seen
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate the model and print its metrics."""
-    if args.include_seen and args.top_n is None:
-        raise SettingsError("--include-seen: is of lists: give --top-n, too")
-    if args.relevant is not None and args.top_n is None:
-        raise SettingsError(f"--relevant: {args.relevant}: is of lists: give --top-n, too")
+    check_of_lists(args, lists=args.top_n is not None)
     model = MatrixFactorization.load(args.model)
     frame = read_ratings(args, args.test)
     ratings = frame["rating"].to_numpy()
@@ -30,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     warn_of_unknown(items, item_table, "items", "predicted from what else is known")
     if args.top_n is not None and model.model_.seen is None and not args.include_seen:
         warn("the model does not know what users have rated: lists hold that, too")
-    with warnings.catch_warnings(), warnings_as_messages(BaselineWarning):
+    with warnings_as_messages(BaselineWarning):
         warnings.simplefilter("ignore", SeenRatingsWarning)  # said below, in the command's terms
         figures: dict[str, Any] = model.evaluate(
             (users, items, ratings),

@@ -73,11 +73,42 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     SettingsError
         If one is invalid.
     """
-    train, groups, run = (given(args, m) for m in (TrainSettings, RegroupSettings, RunSettings))
-    validate(TrainSettings, with_defaults(train), "train")
-    validate(RegroupSettings, groups, "regroup")
-    validate(RunSettings, run, "run")
-    return {**train, **groups, **run}
+    checked_settings(args, with_defaults)
+    models = (TrainSettings, RegroupSettings, RunSettings)
+    return {name: value for model in models for name, value in given(args, model).items()}
+
+
+def checked_settings(
+    args: argparse.Namespace, fill: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> tuple[TrainSettings, RegroupSettings, RunSettings]:
+    """Return all settings of a training; ``fill`` adds the defaults to those of ``train``.
+
+    Raises
+    ------
+    SettingsError
+        If one is invalid.
+    """
+    return (
+        validate(TrainSettings, fill(given(args, TrainSettings)), "train"),
+        validate(RegroupSettings, given(args, RegroupSettings), "regroup"),
+        validate(RunSettings, given(args, RunSettings), "run"),
+    )
+
+
+def check_of_lists(args: argparse.Namespace, *, lists: bool) -> None:
+    """Check that options of lists are given only where ``lists`` are made.
+
+    Raises
+    ------
+    SettingsError
+        If there are none.
+    """
+    if lists:
+        return
+    if getattr(args, "include_seen", False):
+        raise SettingsError("--include-seen: is of lists: give --top-n, too")
+    if args.relevant is not None:
+        raise SettingsError(f"--relevant: {args.relevant}: is of lists: give --top-n, too")
 
 
 @contextmanager

@@ -21,18 +21,20 @@ def warn(message: str) -> None:
 
 
 @contextmanager
-def warnings_as_messages(*categories: type[Warning]) -> Iterator[None]:
-    """Show warnings of these categories as ``warn`` does, every time."""
+def warnings_as_messages(*categories: type[Warning], once: bool = False) -> Iterator[None]:
+    """Show warnings of these categories as ``warn`` does: every time, or the first of each."""
+    shown: set[type[Warning]] = set()
     with warnings.catch_warnings():
         for category in categories:
             warnings.simplefilter("always", category)
         show = warnings.showwarning
 
         def show_ours(message: Warning | str, category: type[Warning], *rest: Any) -> None:
-            if issubclass(category, categories):
-                warn(str(message))
-            else:
+            if not issubclass(category, categories):
                 show(message, category, *rest)
+            elif not once or category not in shown:
+                shown.add(category)
+                warn(str(message))
 
         warnings.showwarning = show_ours  # type: ignore[assignment]
         yield

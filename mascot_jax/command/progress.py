@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,9 +17,22 @@ from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord
 
 
-def steps_bar(total: int | None, unit: str, *, as_json: bool) -> Any:
-    """Return a bar of so many steps on stderr, if that is a terminal and JSON is not wanted."""
-    return tqdm(total=total, unit=unit, disable=True if as_json else None)
+@contextmanager
+def steps(
+    total: int | None, unit: str, *, as_json: bool
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Show so many steps; yield what takes the figures of each that is done.
+
+    A bar on stderr, if that is a terminal; or JSON on stdout, whose ``event`` is the unit.
+    """
+    with tqdm(total=total, unit=unit, disable=True if as_json else None) as bar:
+
+        def done(figures: Mapping[str, Any]) -> None:
+            bar.update()
+            if as_json:
+                print_json({"event": unit, **figures})
+
+        yield done
 
 
 class Display:

@@ -17,7 +17,7 @@ from mascot_jax.mf.model import Model
 
 def run(args: argparse.Namespace) -> int:
     """Recommend; print the lists or write them to a file."""
-    check_output(args.output, WRITTEN)
+    check_output(args.output, WRITTEN, read=[args.model, args.users_from, args.candidates])
     model = MatrixFactorization.load(args.model)
     if model.model_.seen is None and not args.include_seen:
         raise DataError(

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from mascot_jax.command.options import given, train_settings
+from mascot_jax.command.options import checked_settings, train_settings
 from mascot_jax.command.output import print_json, warn, warnings_as_messages
 from mascot_jax.command.progress import Display
-from mascot_jax.command.tables import check_output, input_file, read_ratings
+from mascot_jax.command.tables import check_output, read_ratings
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import BaselineWarning, RatingsWarning, SaveError, SettingsError
 from mascot_jax.mf.advice import warn_if_worse
@@ -18,7 +18,7 @@ from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import Interactions, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
-from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
+from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import Interruption, deferred_signals
@@ -28,10 +28,8 @@ _SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning)
 
 def run(args: argparse.Namespace) -> int:
     """Train and save; return 0, or 128 + the signal that stopped training (130 for Ctrl-C)."""
-    settings = validate(TrainSettings, train_settings(given(args, TrainSettings)), "train")
-    groups = validate(RegroupSettings, given(args, RegroupSettings), "regroup")
-    how = validate(RunSettings, given(args, RunSettings), "run")
-    check_output(args.output)
+    settings, groups, how = checked_settings(args, train_settings)
+    check_output(args.output, read=[args.ratings])
     checkpoint = Path(f"{args.output}.checkpoint")
     _check_nothing_is_lost(args, checkpoint)
     ratings = read_interactions(read_ratings(args, args.ratings))
@@ -66,11 +64,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_nothing_is_lost(args: argparse.Namespace, checkpoint: Path) -> None:
-    output, ratings = Path(args.output), input_file(args.ratings)
-    if output.exists() and ratings.exists() and output.samefile(ratings):
-        raise SettingsError(
-            f"--output: {args.output!r}: these are the ratings: name another file for the model"
-        )
     if checkpoint.is_file() and not args.resume:
         raise SettingsError(
             f"{checkpoint}: a training that was cut short has left this: --resume goes on from it; "

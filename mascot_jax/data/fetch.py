@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 
 import pooch
 
-from mascot_jax.data.archive import split_place
+from mascot_jax.data.place import split_place
 from mascot_jax.data.sets import DataSet
 from mascot_jax.errors import DataError
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from mascot_jax.data.archive import STANDARD_INPUT, split_place
 from mascot_jax.data.formats.columns import RATINGS
 from mascot_jax.data.formats.own import read_own
+from mascot_jax.data.place import STANDARD_INPUT, split_place
 from mascot_jax.data.sets import DATA_SETS
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
@@ -76,9 +76,7 @@ def read_table(place: str, columns: Columns, keys: tuple[str, ...] = RATINGS) ->
     known = None
     if member is None and columns == type(columns)() and _may_be_known(source):
         known = DATA_SETS.get(source.stem.lower())
-    frame = known.reader(source, columns) if known else read_own(place, columns, keys)
-    if "time" in keys and "time" not in frame.columns:
-        raise DataError(f"{place}: the times of this data set are not read: choose another split")
+    frame = known.reader(source, columns, keys) if known else read_own(place, columns, keys)
     return frame.select(keys)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
+from mascot_jax.base.units import around
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
@@ -118,7 +119,7 @@ def fit_ratings(
         plan = problem.plan(settings, device.platform)
         execution = execution_of(plan, run)
         prepared = prepare(problem, plan, execution, ground, compared=True)
-        warn_of_ratings(ratings.ratings, prepared.spread, fresh=earlier is None)
+        warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)
@@ -289,18 +290,25 @@ def _ground(earlier: Model) -> Ground:
 
 
 def _continued(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Ground:
-    """Add the mean of all ratings; with biases, the earlier mean, biases and damping."""
+    """Return the ground of a training that adds ratings; what the model knows stays as it is.
+
+    Without biases and lift, only predictions of cold pairs contain the mean: it becomes that of all
+    ratings.
+    """
     ground = _ground(known)
+    mean = known.mean_rating
+    if known.biases is None and not known.lift:
+        before = int(known.users.rating_counts.sum())
+        trained = ratings if known.units.plain else around(known.units).cut(ratings)
+        total = mean * before + float(trained.sum(dtype=np.float64))
+        mean = total / (before + len(ratings))
     biases = known.biases if known.biases is not None else known.baseline
     if biases is not None:
+        # A baseline is in addition to the mean; a pair's two biases share what that has moved by.
+        moved = np.float32((mean - known.mean_rating) / known.units.scale / 2)
         biases = Biases(
-            users.bias(biases.users[known.users.row_of]),
-            items.bias(biases.items[known.items.row_of]),
+            users.bias(biases.users[known.users.row_of] - moved),
+            items.bias(biases.items[known.items.row_of] - moved),
         )
         ground = ground._replace(biases=biases, damping=known.damping)
-    mean = known.mean_rating
-    if known.biases is None:
-        before = int(known.users.rating_counts.sum())
-        total = mean * before + float(ratings.sum(dtype=np.float64))
-        mean = total / (before + len(ratings))
     return ground._replace(mean_rating=mean)

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each
+from mascot_jax.base.units import around
 from mascot_jax.engine.devices import serving_on
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.table import index_ids
 from mascot_jax.ids.values import as_column, encode_ids, known_ids
+from mascot_jax.mf.advice import warn_of_ratings
 from mascot_jax.mf.fold_in import fold_in
 from mascot_jax.mf.interactions import as_ratings
 from mascot_jax.mf.model import Model, ModelSide
@@ -49,6 +51,7 @@ class Folded:
         self._others: ModelSide = getattr(model, self._other)
         self._one = names is None
         self._ranking = Ranking(model, self._other)
+        self._spread = None if model.units.plain else around(model.units)
         others, ratings = self._read(columns)
         if names is None:
             self.ids, rows = np.zeros(1, dtype=np.int64), np.zeros(len(others), dtype=np.uint32)
@@ -67,7 +70,9 @@ class Folded:
                 "give one rating for each"
             )
         warm = self._others.rows_of(others) < self._others.warm_rows
-        return np.where(warm, others, -1), as_ratings(ratings.read(slice(None)), "rating")
+        values = as_ratings(ratings.read(slice(None)), "rating")
+        warn_of_ratings(values, self._spread, fresh=False)
+        return np.where(warm, others, -1), values
 
     def _solve(
         self,
@@ -84,15 +89,17 @@ class Folded:
         self._rated = Pairs(np.append(0, np.cumsum(counts)), others.astype(np.uint32))
         self._bias = np.zeros(count, dtype=np.float32)
         rule = self._ranking.rule
-        ratings = rule.units.normal(ratings)
+        if self._spread is not None:
+            ratings = self._spread.for_training(ratings)
+        biases: tuple[NDArray[np.float32], ...] = ()
         if self._ranking.bias is not None:
             bias = self._ranking.bias[others]
             damping: float = getattr(self._model.damping, self._side)
-            remainder = ratings - np.float32(rule.mean) - bias
+            remainder = ratings - rule.offset_of(np.ones(len(rows), dtype=np.bool_), bias)
             sums = np.bincount(rows, weights=remainder, minlength=count)
             self._bias = (sums / (counts + damping)).astype(np.float32)
-            ratings = ratings - np.float32(rule.bias_share) * (bias + self._bias[rows])
-        ratings = ratings - np.float32(rule.base)
+            biases = (self._bias[rows], bias)
+        ratings = ratings - rule.offset_of(np.zeros(len(rows), dtype=np.bool_), *biases)
         settings = self._model.settings
         self._factors = fold_in(
             self._ranking.factors,
@@ -131,12 +138,11 @@ class Folded:
         trained = warm[None, :] & self._known[:, None]
         found = np.where(trained, self._factors @ rated.T, np.float32(0))  # [m, k] -> [m, n]
         rule = self._ranking.rule
-        found += np.where(trained, np.float32(rule.base), np.float32(rule.mean))
+        biases: tuple[NDArray[np.float32], ...] = ()
         if self._ranking.bias is not None:
             bias = np.where(flat >= 0, self._ranking.bias[flat], np.float32(0))
-            share = np.where(trained, np.float32(rule.bias_share), np.float32(1))
-            found += share * (self._bias[:, None] + bias[None, :])
-        found = rule.units.rating(found)
+            biases = (self._bias[:, None], bias[None, :])
+        found = rule.units.rating(found + rule.offset_of(~trained, *biases))
         if clip:
             found = found.clip(self._model.low, self._model.high)
         found = found.reshape(len(self.ids), *indices.shape)

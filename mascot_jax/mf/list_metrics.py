@@ -7,12 +7,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.errors import DataError
 from mascot_jax.ids.table import IdTable, index_ids
 from mascot_jax.ids.values import as_column
+from mascot_jax.mf.interactions import Interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.recommend import Ranking, recommend
 from mascot_jax.ranking.metrics import RankingMetrics, ranking_metrics
 from mascot_jax.ranking.pairs import Pairs
+
+
+def evaluate_lists(
+    model: Model,
+    ranking: Ranking,
+    ratings: Interactions,
+    n: int,
+    least: float | None,
+    *,
+    exclude_seen: bool,
+) -> dict[str, float]:
+    """Return the metrics of lists of n items by name; ratings of ``least`` or more are relevant.
+
+    ``least`` None: all ratings are.
+
+    Raises
+    ------
+    DataError
+        If no rating is relevant.
+    """
+    relevant = ratings.values() >= (-np.inf if least is None else least)
+    if not relevant.any():
+        raise DataError(f"relevant: {least}: none of the ratings is so high")
+    users, items = (column.read(slice(None)) for column in (ratings.users, ratings.items))
+    found = list_metrics(model, ranking, users, items, relevant, n, exclude_seen=exclude_seen)
+    return found._asdict()
 
 
 def list_metrics(

@@ -71,13 +71,8 @@ def save_model(model: Model, path: Place) -> str:
         "regroup": model.regroup.model_dump(mode="json"),
         "ids": [_ids_facts(model.users.ids), _ids_facts(model.items.ids)],
     }
-    ground = {
-        "units": list(model.units),
-        "bias_share": model.bias_share,
-        "lift": model.lift,
-        "damping": list(model.damping),
-        "decided": list(model.decided),
-    }
+    values = {name: getattr(model, name) for name in _GROUND}
+    ground = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
     if model.baseline is None and ground == _GROUND:
         return write_tensors(path, _IN_OWN_UNITS, tensors, facts)
     return write_tensors(path, FORMAT, tensors, facts | ground)
@@ -235,17 +230,11 @@ def _ground(facts: dict[str, Any]) -> dict[str, Any]:
     damping = Damping(*map(as_number, found["damping"]))
     if not units.scale or min(damping) < 0:
         raise ValueError(f"units {units}, damping {damping}")
-    share, lift = as_number(found["bias_share"]), as_number(found["lift"])
     decided = tuple(map(str, found["decided"]))
     if not set(decided) <= set(TrainSettings.model_fields):
         raise ValueError(f"decided by the ratings: {decided}")
-    return {
-        "units": units,
-        "bias_share": share,
-        "lift": lift,
-        "damping": damping,
-        "decided": decided,
-    }
+    numbers = {name: as_number(found[name]) for name in ("bias_share", "lift")}
+    return {"units": units, "damping": damping, "decided": decided, **numbers}
 
 
 def _baseline(

@@ -158,9 +158,8 @@ class Ranking:
         if candidates is not None:
             best = best[np.isin(best, candidates)]
         best = best[:n]
-        scores = np.full(len(best), np.float32(self.rule.mean))
-        if self.bias is not None:
-            scores += self.bias[best]
+        biases = () if self.bias is None else (self.bias[best],)
+        scores = self.rule.offset_of(np.ones(len(best), dtype=np.bool_), *biases)
         scores = self.rule.units.rating(scores)
         return TopN(
             np.repeat(queries, len(best)),

@@ -33,7 +33,8 @@ class CrossValidation:
 
     folds: list[Figures]
     """For each ``fold`` (from 0): ``train_ratings``, ``ratings`` (tested on), ``rmse``, ``mae``,
-    with ``top_n`` those of ``RankingMetrics``; ``fit_seconds`` and ``evaluate_seconds``."""
+    ``rmse_of_mean``, ``rmse_of_biases``, with ``top_n`` those of ``RankingMetrics``;
+    ``fit_seconds`` and ``evaluate_seconds``."""
 
     @property
     def mean(self) -> Figures:

@@ -10,7 +10,7 @@ from mascot_jax.settings.methods import METHODS, RECIPES, Preset, Recipe
 from mascot_jax.settings.train import TrainSettings
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {"method": "fp16", "recipe": "tuned", "order": "runs", "biases": None}
+    {"method": "fp16", "recipe": "tuned", "order": "runs"}
 )
 """Defaults for ``TrainSettings`` that differ from its own."""
 _ROUNDING: Final[Mapping[str, str]] = MappingProxyType({"fp16": "stochastic"})

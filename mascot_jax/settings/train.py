@@ -57,7 +57,7 @@ class TrainSettings(Settings):
     """Regularisation of user factors (lambda_P)."""
     item_reg: Annotated[Finite, Field(ge=0)] | None = PAPER.item_reg
     """Regularisation of item factors (lambda_Q)."""
-    biases: bool | None = False
+    biases: bool | None = None
     """Fit a mean and user and item biases first; the factors learn what these leave. Null: yes with
     the recipe ``tuned``; with ``paper`` below 20 ratings for each user and item."""
     validation: Annotated[Finite, Field(ge=0, lt=1)] = 0.0

@@ -65,7 +65,7 @@ class Problem(NamedTuple):
 
     def judged(self, settings: TrainSettings) -> Problem:
         """Return the problem with what its ratings decide, if these settings leave it to them."""
-        if not settings.normalised:
+        if not settings.left_to_ratings:
             return self
         return self._replace(decided=self.strength(settings.validation))
 
@@ -74,7 +74,7 @@ class Problem(NamedTuple):
         return settings.plan(
             platform,
             few_ratings=self.few_ratings,
-            decided=self.strength(settings.validation) if settings.normalised else None,
+            decided=self.strength(settings.validation) if settings.left_to_ratings else None,
         )
 
 
@@ -199,7 +199,9 @@ def prepare(
             ground = _ground(plan, problem.strength(plan.validation), spread)
     mean = ground.mean_rating
     if mean is None:
-        mean = float(ratings.host()[2].mean(dtype=np.float64))
+        values = ratings.host()[2]
+        values = values if spread is None else spread.cut(values)
+        mean = float(values.mean(dtype=np.float64))
     if spread is not None:
         ratings = dataclasses.replace(ratings, ratings=spread.for_training(ratings.host()[2]))
     rule = ColdRule(

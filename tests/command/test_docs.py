@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mascot_jax.command import main
-from mascot_jax.command.parser import SUBCOMMANDS
+from mascot_jax.command.subcommands import SUBCOMMANDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text(encoding="utf-8")
 ARGUMENTS = {

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from mascot_jax.command.main import main
-from mascot_jax.command.parser import SUBCOMMANDS
+from mascot_jax.command.subcommands import SUBCOMMANDS
 
 
 def examples():

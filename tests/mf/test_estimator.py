@@ -450,11 +450,30 @@ def test_partial_fit_keeps_what_it_knew(frame, method, biases):
     assert not seen & set(estimator.recommend(-7, ITEMS).items)
     counts = estimator.model_.users.rating_counts
     assert counts.sum() == len(frame) + 4
-    if biases:
-        assert estimator.model_.mean_rating == before.mean_rating
-    else:
-        ratings = pd.concat([frame, new]).rating
-        assert estimator.model_.mean_rating == pytest.approx(ratings.mean())
+    assert estimator.model_.mean_rating == before.mean_rating
+
+
+@pytest.mark.parametrize(
+    "settings", [{"recipe": "tuned"}, {"recipe": "paper"}, {"recipe": "paper", "biases": True}]
+)
+def test_ratings_of_others_change_no_prediction(frame, settings):
+    """As many ratings of new users and items, all of them high."""
+    estimator = MatrixFactorization(**SMALL | settings).fit(frame)
+    new = frame.assign(user=frame.user + 10**6, item=frame.item + " of others", rating=5.0)
+
+    def known():
+        with pytest.warns(SeenRatingsWarning):
+            baseline = estimator.evaluate(frame)["rmse_of_biases"]
+        return estimator.predict(frame.user, frame.item), baseline
+
+    predicted, baseline = known()
+    mean = estimator.mean_rating_
+    estimator.partial_fit(new)
+    np.testing.assert_array_equal(known()[0], predicted)
+    assert known()[1] == pytest.approx(baseline, rel=1e-5)
+    moves = not estimator.model_.lift and estimator.model_.biases is None
+    expected = pd.concat([frame, new]).rating.mean() if moves else mean
+    assert estimator.mean_rating_ == pytest.approx(expected)
 
 
 def test_partial_fit_of_nothing_is_fit(frame, fitted, tmp_path):

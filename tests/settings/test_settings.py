@@ -188,8 +188,7 @@ def test_another_type_is_refused(path, value, rule):
 @pytest.mark.parametrize("path", sorted(NULLABLE))
 def test_null_is_allowed_where_something_else_fills_it(path):
     assert accepted(path, None) is None
-    # Null turns the one off, and leaves the other to the ratings.
-    assert DEFAULTS[path] is None or path in ("run.checkpoint_every", "train.biases")
+    assert DEFAULTS[path] is None or path == "run.checkpoint_every"  # null turns it off
 
 
 def edges(table, step):
@@ -338,7 +337,7 @@ def test_params_yaml_lists_every_parameter():
     assert sorted(paths(listed())) == sorted(DEFAULTS)
 
 
-@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds", "train.biases"}))
+@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds"}))
 def test_params_yaml_gives_the_defaults(path):
     assert flat(validate(Params, listed()))[path] == DEFAULTS[path]
 
@@ -351,8 +350,9 @@ def test_params_yaml_leaves_recipe_and_biases_to_the_data_set():
     assert (own.train.learning_rate, papers.train.learning_rate) == (None, 0.01)
     listed_biases = flat(validate(Params, listed()))["train.biases"]
     assert listed_biases is None
-    assert TrainSettings(recipe="tuned", biases=None).plan().biases
-    assert not TrainSettings(recipe="paper", biases=None).plan().biases
+    for biases in ({}, {"biases": None}):
+        assert TrainSettings(recipe="tuned", **biases).plan().biases
+        assert not TrainSettings(recipe="paper", **biases).plan().biases
 
 
 def test_params_yaml_runs_every_fold():
@@ -370,7 +370,8 @@ def test_a_method_fills_exactly_what_was_null(method):
     preset["threshold"] = METHODS[method].thresholds.get(METHODS[method].criterion)
     preset = {path: preset[path.removeprefix("train.")] for path in FROM_METHOD}
     filled = {path: value for path, value in preset.items() if value is not None}
-    assert changed == filled | {"train.deterministic": True}  # the device's
+    # What the device and the ratings decide.
+    assert changed == filled | {"train.deterministic": True, "train.biases": False}
 
 
 @pytest.mark.parametrize("method", METHODS)

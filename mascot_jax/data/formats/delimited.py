@@ -35,6 +35,7 @@ from mascot_jax.data.formats.text import (
     unreadable,
 )
 from mascot_jax.data.formats.values import (
+    mixed_decimals,
     narrow_ids,
     parse_ratings,
     rating_problem,
@@ -63,7 +64,7 @@ def read_delimited(
     member : Member
         The file; UTF-8 text.
     dialect : Dialect or None
-        How its fields are separated; None finds it out, unless ``columns.separator`` says it.
+        Of a named data set; None finds it out, but for what ``columns.separator`` says.
     columns : Columns
         Columns of user, item and rating: names of the header line, or positions from 0.
     keys : tuple of str
@@ -109,15 +110,15 @@ def _layout_of(
     """Return the layout of a file, from its first lines; of a named data set's, from its width."""
     wanted = wanted_columns(columns, keys)
     lines = read_head(member)
-    if dialect is None or dialect.width is None:
-        separator = columns.separator if dialect is None else dialect.separator
-        separator = None if separator is None else separator_of(separator)
+    if dialect is None:
+        separator = None if columns.separator is None else separator_of(columns.separator)
         return find_layout(member.label, lines, wanted, separator, _suffix(member))
     try:
         names = [field.strip() for field in split_line(lines[0], dialect.separator)]
     except csv.Error as error:
         raise bad_line(member, 1, lines[0], f"its fields cannot be read ({error})") from error
     header = not by_position(wanted)
+    assert dialect.width is not None  # a named data set's is known
     width = len(names) if header else dialect.width
     there = names if header else list(map(str, range(width)))
     found = f"separated by {dialect.name}, its first line has {names}"
@@ -132,11 +133,22 @@ def _read_piece(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:
     """Read a piece fast or, if that fails or quotes make it doubtful, slowly."""
     fields = _read_fast(piece, layout)
     frame = None if fields is None else _usable(fields, layout)
+    if frame is not None:
+        return frame
+    fields = _read_slowly(member, piece, layout)
+    frame = _usable(fields, layout)
     if frame is None:
-        frame = _usable(_read_slowly(member, piece, layout), layout)
-    if frame is None:
-        raise unreadable(member, piece)
+        raise _unusable(member, piece, fields, layout)
     return frame
+
+
+def _unusable(member: Member, piece: Piece, fields: pl.DataFrame, layout: Layout) -> DataError:
+    """Return the error for fields whose lines are good, each alone, but not together."""
+    if layout.dialect.decimal_comma and "rating" in fields:
+        problem = mixed_decimals(fields["rating"])
+        if problem is not None:
+            return DataError(f"{member.label}: {problem}")
+    return unreadable(member, piece)
 
 
 def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:

@@ -11,16 +11,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from mascot_jax.data.archive import (
-    COMPRESSIONS,
-    STANDARD_INPUT,
-    Member,
-    Members,
-    as_file,
-    kind_of,
-    open_members,
-    split_place,
-)
+from mascot_jax.data.archive import Member, Members, open_members
 from mascot_jax.data.formats import numpy_file
 from mascot_jax.data.formats.columns import RATINGS
 from mascot_jax.data.formats.delimited import check_columns as check_text
@@ -28,6 +19,8 @@ from mascot_jax.data.formats.delimited import read_delimited
 from mascot_jax.data.formats.parquet import check_columns as check_parquet
 from mascot_jax.data.formats.parquet import is_parquet, read_parquet
 from mascot_jax.data.formats.values import stack
+from mascot_jax.data.place import STANDARD_INPUT, as_file, split_place
+from mascot_jax.data.unpack import COMPRESSIONS, kind_of
 from mascot_jax.errors import DataError, printable
 from mascot_jax.settings import Columns
 
@@ -89,14 +82,30 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
 def _open(opened: ExitStack, path: Path, name: str | None) -> Members:
     kind = kind_of(path)
     if kind == "zip" and name is None:
-        members = opened.enter_context(open_members(path, [*_PATTERNS, "*.npy"]))
-        if numpy_file.is_npz(members.names):
-            return Members(path, (Member(path.name, str(path), path, "*.npz"),))
-        return members
-    patterns: Sequence[str] = _PATTERNS if kind in ("zip", "tar", "folder") else ["*"]
+        with open_members(path, []) as members:  # unpacks nothing
+            if numpy_file.is_npz(members.names):
+                return Members(path, (Member(path.name, str(path), path, "*.npz"),))
+    return opened.enter_context(open_members(path, _patterns(kind, name)))
+
+
+def _patterns(kind: str, name: str | None) -> Sequence[str]:
+    """Return which files are looked at in a source of a kind (`kind_of`)."""
     if name is not None:
-        patterns = [name if re.search("[*?]", name) else escape(name)]
-    return opened.enter_context(open_members(path, patterns))
+        return [name if re.search("[*?]", name) else escape(name)]
+    return _PATTERNS if kind in ("zip", "tar", "folder") else ["*"]
+
+
+def may_read(place: str | Path, file: Path) -> bool:
+    """Return whether a place is of a file that exists: it itself, or a file of the folder there."""
+    source, name = split_place(place)
+    if not file.exists() or not source.exists():
+        return False
+    if source.samefile(file):
+        return True
+    if not source.is_dir() or not file.is_file():
+        return False
+    with open_members(source, _patterns("folder", name)) as members:
+        return any(member.path.samefile(file) for member in members.found)
 
 
 def _is_hidden(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -210,32 +210,6 @@ def read_fields(data: bytes, separator: str, width: int, *, quoted: bool) -> pl.
         quote_char='"' if quoted else None,
         infer_schema=False,
     )
-
-
-def find_bad_line(
-    member: Member,
-    piece: Piece,
-    separator: str,
-    problem_of: Callable[[list[str]], str | None],
-    *,
-    quoted: bool,
-) -> DataError:
-    """Return the error for the first malformed line of a piece that the fast reader refused.
-
-    This is slow, as it reads line by line.
-
-    Parameters
-    ----------
-    member, piece, separator, quoted
-        The piece, its file, and how fields are separated and quoted.
-    problem_of : callable
-        Takes the fields of a line; returns their problem, or None.
-    """
-    for line, text, fields in read_records(member, piece, separator, quoted=quoted):
-        problem = problem_of(fields) if text else "the line is blank"
-        if problem is not None:
-            return bad_line(member, line, text, problem)
-    return unreadable(member, piece)
 
 
 def unreadable(member: Member, piece: Piece) -> DataError:
