@@ -28,13 +28,13 @@ def click_metrics(labels: NDArray[np.uint8], logits: NDArray[np.floating[Any]]) 
 
     Sums are in float64.
     """
-    logits = logits.astype(np.float64)
+    scores: NDArray[np.float64] = logits.astype(np.float64)
     clicks = int(labels.sum(dtype=np.int64))
     return ClickMetrics(
-        auc=auc(labels, logits),
-        log_loss=float(np.mean(np.logaddexp(0, logits) - labels * logits)),
-        accuracy=float(np.mean((logits > 0) == (labels == 1))),
-        calibration=float(sigmoid(logits).sum() / clicks) if clicks else None,
+        auc=auc(labels, scores),
+        log_loss=float(np.mean(np.logaddexp(0, scores) - labels * scores)),
+        accuracy=float(np.mean((scores > 0) == (labels == 1))),
+        calibration=float(sigmoid(scores).sum() / clicks) if clicks else None,
     )
 
 

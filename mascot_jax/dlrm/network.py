@@ -8,6 +8,7 @@ al., 2019). Without dense inputs there are no bottom layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ def initial_layers(settings: ClickSettings, dense: int, fields: int) -> Layers:
     return {
         name: [
             {"weight": normal((a, b), 2 / (a + b)), "bias": normal((b,), 1 / b)}
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            for a, b in pairwise(sizes)
         ]
         for name, sizes in widths(settings, dense, fields).items()
     }
@@ -102,4 +103,5 @@ def _rounded(weight: jax.Array, bits: int) -> jax.Array:
     largest = jnp.abs(weight).max(0, keepdims=True)
     scale = jnp.where(largest > 0, largest, jnp.float32(1)) / levels
     rounded = jnp.clip(jnp.round(weight / scale), -levels - 1, levels) * scale
-    return weight + jax.lax.stop_gradient(rounded - weight)
+    through: jax.Array = weight + jax.lax.stop_gradient(rounded - weight)
+    return through

@@ -91,7 +91,10 @@ def _store(
     execution: Execution,
 ) -> jax.Array:
     counters = jnp.array([settings.seed, first], jnp.uint32)
-    return store(narrow, jnp.asarray(values), counters, storage=storage, execution=execution)
+    written: jax.Array = store(
+        narrow, jnp.asarray(values), counters, storage=storage, execution=execution
+    )
+    return written
 
 
 def _random_rows(
@@ -116,7 +119,8 @@ def field_scales(wide: jax.Array, *, rows: tuple[int, ...], levels: int) -> jax.
     for count in rows:
         largest.append(jnp.abs(jax.lax.slice_in_dim(wide, start, start + count)).max())
         start += count
-    return jnp.stack(largest) / jnp.float32(levels)
+    scales: jax.Array = jnp.stack(largest) / jnp.float32(levels)
+    return scales
 
 
 def pack(tables: EmbeddingTables, tiers: Tiers, scales: jax.Array) -> EmbeddingTables:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from mascot_jax.settings.run import RunSettings
-from mascot_jax.settings.validation import Finite, Seed, Settings
+from mascot_jax.settings.validation import Finite, Seed, Settings, together
 from mascot_jax.tables.storage import LANES
 
 EmbeddingStorage = Literal["float32", "float16", "int8-row", "int4-row"]
@@ -78,8 +78,34 @@ class ClickSettings(Settings):
     output channel; null: none."""
     scale_every: Annotated[int, Field(ge=1)] = 200
     """``dqrm``: steps between two computations of the tables' scales."""
+    workers: Annotated[int, Field(ge=1, le=65_536)] = 1
+    """Devices that share each batch and exchange gradients, each with all tables."""
+    gradients: Literal["float32", "int8", "int4"] = "float32"
+    """How several workers send gradients: as they are; or as the paper does, in INT8 with a scale
+    for each table and each output channel of a layer; or in INT4, of tables rounded
+    stochastically."""
+    compensation: Literal["none", "local", "paper"] = "local"
+    """What a worker adds to its next gradients of the layers: nothing; what its own rounding left
+    out; or, as the paper's code does, the difference between its gradients and the mean of all."""
     seed: Seed = 0
     """Fixes the initial weights, the order of visits and stochastic rounding."""
+
+    @model_validator(mode="after")
+    def _rounds_float32_rows(self) -> ClickSettings:
+        if self.table_bits and self.rows_storage != "float32":
+            raise together(
+                f"storage: {self.storage!r}: preset {self.preset} trains float32 tables: leave it "
+                "null, or choose preset int4"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_share_a_batch(self) -> ClickSettings:
+        if self.batch_size % self.workers:
+            raise together(
+                f"batch_size: {self.batch_size}: must be a multiple of workers ({self.workers})"
+            )
+        return self
 
     @property
     def rows_storage(self) -> EmbeddingStorage:
