@@ -18,6 +18,9 @@ enum class Stream : uint64_t {
   kLongSide = 5,
   kRounds = 6,
   kSweep = 7,  // of runs (layout.h)
+  // of rows of embedding tables, at the start and in training (embedding/kernel.h)
+  kFirstRows = 8,
+  kRows = 9,
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

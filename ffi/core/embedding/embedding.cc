@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "core/embedding/kernel.h"
+#include "core/epoch.h"
+#include "core/parallel.h"
+
+namespace mascot {
+namespace {
+
+constexpr const EmbeddingKernel* kKernels[] = {
+#if defined(__x86_64__)
+    &kAvx512Embedding, &kAvx2Embedding,
+#elif defined(__aarch64__)
+    &kNeonEmbedding,
+#endif
+    &kPortableEmbedding};
+
+// Lookups for which one more thread pays: starting it takes as long as some thousand of them.
+constexpr int64_t kLookupsPerThread = 8192;
+
+int team(const Lookups& lookups, int threads) {
+  const int64_t useful = lookups.batch * lookups.fields / kLookupsPerThread;
+  return static_cast<int>(std::clamp<int64_t>(useful, 1, threads));
+}
+
+// Rows of a Zipf distribution are small numbers in part: their hash is not.
+uint64_t hash_of(uint32_t row) { return (row * kGoldenGamma) >> 32; }
+
+}  // namespace
+
+UniqueRows::UniqueRows(int64_t batch) {
+  std::size_t slots = 1;
+  while (slots < 2 * static_cast<std::size_t>(batch)) slots *= 2;
+  slots_.resize(slots);
+  next_.resize(static_cast<std::size_t>(batch));
+}
+
+void UniqueRows::find(const Lookups& lookups, int64_t field) {
+  std::fill(slots_.begin(), slots_.end(), -1);
+  rows_.clear();
+  first_.clear();
+  last_.clear();
+  const std::size_t mask = slots_.size() - 1;
+  const uint32_t* row = lookups.rows + field;
+  for (int32_t place = 0; place < lookups.batch; ++place, row += lookups.fields) {
+    next_[static_cast<std::size_t>(place)] = -1;
+    std::size_t slot = hash_of(*row) & mask;
+    while (slots_[slot] >= 0 && rows_[static_cast<std::size_t>(slots_[slot])] != *row) {
+      slot = (slot + 1) & mask;
+    }
+    if (slots_[slot] < 0) {
+      slots_[slot] = static_cast<int32_t>(rows_.size());
+      rows_.push_back(*row);
+      first_.push_back(place);
+      last_.push_back(place);
+    } else {
+      int32_t& last = last_[static_cast<std::size_t>(slots_[slot])];
+      next_[static_cast<std::size_t>(last)] = place;
+      last = place;
+    }
+  }
+}
+
+const EmbeddingKernel* find_embedding_kernel(std::string_view name) {
+  const Kernel* kernel = find_kernel(name);
+  if (kernel == nullptr) return nullptr;
+  for (const EmbeddingKernel* embedding : kKernels) {
+    if (std::string_view(embedding->name) == kernel->name) return embedding;
+  }
+  return nullptr;
+}
+
+void run_lookup(const EmbeddingKernel& kernel, const Embedding& embedding, const Lookups& lookups,
+                int threads, float* values) {
+  const int members = team(lookups, threads);
+  run_threads(members, [&](int thread) {
+    // Whole impressions, so that every part begins with field 0.
+    const int64_t begin = lookups.batch * thread / members * lookups.fields;
+    const int64_t end = lookups.batch * (thread + 1) / members * lookups.fields;
+    kernel.lookup(embedding, lookups, begin, end, values);
+  });
+}
+
+void run_update(const EmbeddingKernel& kernel, const Embedding& embedding, const Lookups& lookups,
+                int threads, const float* gradients, float rate, uint64_t key) {
+  std::atomic<int64_t> next = 0;
+  // A field's rows are its own: no two threads share one.
+  run_threads(team(lookups, threads), [&](int) {
+    UniqueRows unique(lookups.batch);
+    for (int64_t field = next++; field < lookups.fields; field = next++) {
+      unique.find(lookups, field);
+      kernel.update(embedding, lookups, unique, field, gradients, rate, key);
+    }
+  });
+}
+
+}  // namespace mascot
