@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import jax
@@ -38,63 +38,63 @@ def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) 
 
     They are the same numbers in every storage, before rounding.
     """
-    dimension = settings.dimension
-    wide = np.empty((tiers.wide_rows, dimension), np.float32)
     narrow_rows = tiers.rows - tiers.wide_rows
     storage = settings.rows_storage if narrow_rows else NO_NARROW_ROWS
     row = NARROW[storage]
-    narrow = jnp.zeros((narrow_rows, row.elements(dimension)), row.dtype)
-    blocks = _Blocks(np.empty((min(narrow_rows, AT_A_TIME), dimension), np.float32))
-    first = done = 0
+    # Made on the device, block by block: what is made from an array of NumPy's cannot be donated.
+    wide = jnp.zeros((tiers.wide_rows, settings.dimension), jnp.float32)
+    narrow = jnp.zeros((narrow_rows, row.elements(settings.dimension)), row.dtype)
+
+    def write_narrow(values: NDArray[np.float32], first: int) -> None:
+        nonlocal narrow
+        counters = jnp.array([settings.seed, first], jnp.uint32)
+        rows = jnp.asarray(values)
+        narrow = store(narrow, rows, counters, storage=storage, execution=execution)
+
+    def write_wide(values: NDArray[np.float32], first: int) -> None:
+        nonlocal wide
+        wide = _overwrite(wide, jnp.asarray(values), jnp.uint32(first))
+
+    wides = _Blocks(tiers.wide_rows, settings.dimension, write_wide)
+    narrows = _Blocks(narrow_rows, settings.dimension, write_narrow)
     for values, is_wide in _random_rows(settings, tiers):
-        own = values[is_wide]
-        wide[done : done + len(own)] = own
-        done += len(own)
-        for block in blocks.add(values[~is_wide]):
-            narrow = _store(settings, narrow, block, first, storage, execution)
-            first += len(block)
-    if narrow_rows > first:
-        narrow = _store(settings, narrow, blocks.rest(), first, storage, execution)
-    return EmbeddingTables(jnp.asarray(wide), narrow, storage)
+        wides.add(values[is_wide])
+        narrows.add(values[~is_wide])
+    return EmbeddingTables(wide, narrow, storage)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _overwrite(table: jax.Array, rows: jax.Array, first: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_update_slice_in_dim(table, rows, first, 0)
 
 
 class _Blocks:
-    """Rows gathered into blocks of one size, so that one compiled program stores them."""
+    """Rows gathered into blocks of one size, so that one compiled program writes them.
 
-    def __init__(self, block: NDArray[np.float32]) -> None:
-        self._block = block
-        self._filled = 0
+    ``write`` is called with rows and the number of the first.
+    """
 
-    def add(self, rows: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        """Yield each block that becomes full."""
+    def __init__(
+        self, rows: int, dimension: int, write: Callable[[NDArray[np.float32], int], None]
+    ) -> None:
+        self._left = rows
+        self._first = self._filled = 0
+        self._block = np.empty((min(rows, AT_A_TIME), dimension), np.float32)
+        self._write = write
+
+    def add(self, rows: NDArray[np.float32]) -> None:
+        """Add rows; write each block that becomes full, and the last."""
         while len(rows):
             count = min(len(rows), len(self._block) - self._filled)
             self._block[self._filled : self._filled + count] = rows[:count]
             self._filled += count
             rows = rows[count:]
-            if self._filled == len(self._block):
-                yield self.rest()
-
-    def rest(self) -> NDArray[np.float32]:
-        """Return a copy of what is in the block, and empty it."""
-        rows = self._block[: self._filled].copy()
-        self._filled = 0
-        return rows
-
-
-def _store(
-    settings: ClickSettings,
-    narrow: jax.Array,
-    values: NDArray[np.float32],
-    first: int,
-    storage: str,
-    execution: Execution,
-) -> jax.Array:
-    counters = jnp.array([settings.seed, first], jnp.uint32)
-    written: jax.Array = store(
-        narrow, jnp.asarray(values), counters, storage=storage, execution=execution
-    )
-    return written
+            if self._filled in (len(self._block), self._left):
+                # JAX may still read what it was given.
+                self._write(self._block[: self._filled].copy(), self._first)
+                self._first += self._filled
+                self._left -= self._filled
+                self._filled = 0
 
 
 def _random_rows(
