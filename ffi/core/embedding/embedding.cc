@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <atomic>
-#include <limits>
 
 #include "core/embedding/kernel.h"
 #include "core/epoch.h"
@@ -30,37 +29,33 @@ uint64_t hash_of(uint32_t row) { return (row * kGoldenGamma) >> 32; }
 
 }  // namespace
 
-UniqueRows::UniqueRows(int64_t batch) {
+UniqueRows::UniqueRows(int64_t batch)
+    : unique_(static_cast<std::size_t>(batch)), next_(static_cast<std::size_t>(batch)) {
   std::size_t slots = 1;
-  while (slots < 2 * static_cast<std::size_t>(batch)) slots *= 2;
+  while (slots < 2 * unique_.size()) slots *= 2;
   slots_.resize(slots);
-  next_.resize(static_cast<std::size_t>(batch));
 }
 
 void UniqueRows::find(const Lookups& lookups, int64_t field) {
-  std::fill(slots_.begin(), slots_.end(), -1);
-  rows_.clear();
-  first_.clear();
-  last_.clear();
+  std::fill(slots_.begin(), slots_.end(), Slot{0, -1});
   const std::size_t mask = slots_.size() - 1;
   const uint32_t* row = lookups.rows + field;
+  int32_t found = 0;
   for (int32_t place = 0; place < lookups.batch; ++place, row += lookups.fields) {
     next_[static_cast<std::size_t>(place)] = -1;
-    std::size_t slot = hash_of(*row) & mask;
-    while (slots_[slot] >= 0 && rows_[static_cast<std::size_t>(slots_[slot])] != *row) {
-      slot = (slot + 1) & mask;
-    }
-    if (slots_[slot] < 0) {
-      slots_[slot] = static_cast<int32_t>(rows_.size());
-      rows_.push_back(*row);
-      first_.push_back(place);
-      last_.push_back(place);
+    std::size_t at = hash_of(*row) & mask;
+    while (slots_[at].index >= 0 && slots_[at].row != *row) at = (at + 1) & mask;
+    Slot& slot = slots_[at];
+    if (slot.index < 0) {
+      slot = {*row, found};
+      unique_[static_cast<std::size_t>(found++)] = {*row, place, place};
     } else {
-      int32_t& last = last_[static_cast<std::size_t>(slots_[slot])];
+      int32_t& last = unique_[static_cast<std::size_t>(slot.index)].last;
       next_[static_cast<std::size_t>(last)] = place;
       last = place;
     }
   }
+  size_ = found;
 }
 
 const EmbeddingKernel* find_embedding_kernel(std::string_view name) {

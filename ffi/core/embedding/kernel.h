@@ -58,17 +58,25 @@ class UniqueRows {
  public:
   explicit UniqueRows(int64_t batch);
   void find(const Lookups& lookups, int64_t field);
-  int64_t size() const { return static_cast<int64_t>(rows_.size()); }
-  uint32_t row(int64_t i) const { return rows_[static_cast<std::size_t>(i)]; }
-  int32_t first(int64_t i) const { return first_[static_cast<std::size_t>(i)]; }
+  int64_t size() const { return size_; }
+  uint32_t row(int64_t i) const { return unique_[static_cast<std::size_t>(i)].row; }
+  int32_t first(int64_t i) const { return unique_[static_cast<std::size_t>(i)].first; }
   // The next place of the row at this one; -1: there is none.
   int32_t next(int32_t place) const { return next_[static_cast<std::size_t>(place)]; }
 
  private:
-  std::vector<int32_t> slots_;  // of a hash table: index of a row, or -1
-  std::vector<uint32_t> rows_;
-  std::vector<int32_t> first_, last_;  // places by row
-  std::vector<int32_t> next_;          // by place
+  struct Unique {
+    uint32_t row;
+    int32_t first, last;  // places
+  };
+  struct Slot {
+    uint32_t row;
+    int32_t index;  // of unique_; -1: an empty slot
+  };
+  std::vector<Slot> slots_;  // a hash table
+  std::vector<Unique> unique_;
+  int64_t size_ = 0;
+  std::vector<int32_t> next_;  // by place
 };
 
 struct EmbeddingKernel {
