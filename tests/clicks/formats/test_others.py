@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from mascot_jax.errors import DataError
-from tests.support.clicks import read
+from tests.support.click_files import read
 
 
 @pytest.fixture
