@@ -38,6 +38,12 @@ def click_metrics(labels: NDArray[np.uint8], logits: NDArray[np.floating[Any]]) 
     )
 
 
+def log_loss_of_mean(labels: NDArray[np.uint8]) -> float:
+    """Return the log loss of the labels' mean as the probability of each of them."""
+    share = float(np.mean(labels))
+    return -sum(p * float(np.log(p)) for p in (share, 1 - share) if p)
+
+
 def auc(labels: NDArray[np.uint8], scores: NDArray[np.floating[Any]]) -> float | None:
     """Return the area under the ROC curve, by the rank-sum statistic; None for one class only.
 

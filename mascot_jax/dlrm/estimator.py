@@ -7,8 +7,8 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.click_metrics import click_metrics, sigmoid
 from mascot_jax.base.tensor_file import Place
 from mascot_jax.clicks.data import ClickData
+from mascot_jax.clicks.store import encoder_from_tensors, encoder_to_tensors
 from mascot_jax.dlrm.checkpoint import ClickCheckpoints, fingerprint
 from mascot_jax.dlrm.fit import OnEpoch, Record, Training
 from mascot_jax.dlrm.model import ClickNetwork
@@ -27,6 +28,9 @@ from mascot_jax.errors import DataError, NotFittedError, OneClassWarning, Settin
 from mascot_jax.settings.clicks import ClickRunSettings, ClickSettings
 from mascot_jax.settings.validation import validate
 from mascot_jax.training.signals import deferred_signals
+
+if TYPE_CHECKING:
+    from mascot_jax.clicks.encoder import Encoder
 
 
 @dataclass(kw_only=True, eq=False)
@@ -216,15 +220,51 @@ class ClickModel:
         with self._computing(self._settings()[1]) as execution:
             return [model.rows(field, execution) for field in range(model.tiers.fields)]
 
-    def save(self, path: Place) -> None:
+    def save(self, path: Place, encoder: Encoder | None = None) -> None:
         """Write the model to a file, atomically: tables as deployed, layers, settings.
+
+        Parameters
+        ----------
+        path
+            The file.
+        encoder
+            The encoder of the training data, to be kept in the file, so that the model can predict
+            for rows as they are read; None keeps that of a loaded model.
 
         Raises
         ------
         SaveError
             If it cannot be written.
+        DataError
+            If the encoder is of other tables than the model's.
         """
+        if encoder is not None:
+            if encoder.cardinalities != self.model_.tiers.cardinalities:
+                raise DataError(
+                    "the encoder is of other tables than the model's: give the one that encoded "
+                    "the training data"
+                )
+            self.model_ = replace(self.model_, encoder=encoder_to_tensors(encoder))
         save_clicks(self.model_, path)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the training data that was saved with the model.
+
+        Raises
+        ------
+        DataError
+            If none was, or its arrays were altered.
+        """
+        if self.model_.encoder is None:
+            raise DataError("the model file holds no encoder: hand it to save with the model")
+        try:
+            found = encoder_from_tensors(*self.model_.encoder)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"the model's encoder is damaged: {error}") from error
+        if found.cardinalities != self.model_.tiers.cardinalities:
+            raise DataError("the model's encoder is damaged: it is of other tables")
+        return found
 
     @classmethod
     def load(cls, path: Place) -> Self:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
+from mascot_jax.base.tensor_file import Tensors
 from mascot_jax.clicks.data import ClickData
 from mascot_jax.dlrm.network import Layers
 from mascot_jax.dlrm.steps import StepPlan, predict
@@ -42,6 +43,8 @@ class ClickNetwork:
     """Bytes of the tables in training, and of what numbers their rows."""
     epochs: int
     """Epochs trained."""
+    encoder: tuple[Tensors, dict[str, Any]] | None = None
+    """Arrays and facts of the training data's encoder (``clicks.store``), if it is kept."""
 
     @property
     def deployed_bytes(self) -> int:

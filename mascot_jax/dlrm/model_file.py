@@ -29,6 +29,8 @@ from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.settings.validation import validate
 
 FORMAT: Final = Format("click model", "mascot-clicks", 1, ModelFileError)
+_ENCODER: Final = "encoder."
+"""Prefix of the names of an encoder's arrays."""
 
 
 def save_clicks(model: ClickNetwork, path: Place) -> str:
@@ -62,6 +64,9 @@ def save_clicks(model: ClickNetwork, path: Place) -> str:
         "training_bytes": model.training_bytes,
         "epochs": model.epochs,
     }
+    if model.encoder is not None:
+        arrays, facts["encoder"] = model.encoder
+        tensors |= {f"{_ENCODER}{name}": array for name, array in arrays.items()}
     return write_tensors(path, FORMAT, tensors, facts)
 
 
@@ -96,6 +101,7 @@ def _model(tensors: Tensors, facts: dict[str, Any]) -> ClickNetwork:
         raise ValueError("a scale is negative or not finite")
     tables = _tables(tensors, str(facts["storage"]), tiers, settings.dimension)
     layers = _layers(tensors, settings, dense, tiers.fields)
+    encoder = _encoder(tensors, facts)
     if tensors:
         raise ValueError(f"there is an array {min(tensors)!r:.60} too many")
     return ClickNetwork(
@@ -107,7 +113,16 @@ def _model(tensors: Tensors, facts: dict[str, Any]) -> ClickNetwork:
         scales,
         as_count(facts["training_bytes"], 0, 1 << 62),
         as_count(facts["epochs"], 0, 1 << 31),
+        encoder,
     )
+
+
+def _encoder(tensors: Tensors, facts: dict[str, Any]) -> tuple[Tensors, dict[str, Any]] | None:
+    """Take out the encoder's arrays: what restores the encoder checks them."""
+    if "encoder" not in facts:
+        return None
+    names = [name for name in tensors if name.startswith(_ENCODER)]
+    return {name.removeprefix(_ENCODER): tensors.pop(name) for name in names}, facts["encoder"]
 
 
 def _tiers(tensors: Tensors, facts: dict[str, Any]) -> Tiers:

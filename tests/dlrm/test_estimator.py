@@ -16,7 +16,7 @@ from mascot_jax.errors import (
     OneClassWarning,
     SettingsError,
 )
-from tests.support.clicks import CARDINALITIES, planted
+from tests.support.planted_clicks import CARDINALITIES, planted
 
 TRAIN, HELD_OUT = planted(6000)
 SMALL = {

@@ -21,7 +21,7 @@ from mascot_jax.dlrm.steps import (
 from mascot_jax.dlrm.tables import field_scales, initial_tables, tiers_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings.clicks import ClickSettings
-from tests.support.clicks import planted
+from tests.support.planted_clicks import planted
 
 
 def start(preset="fp32", **settings):

@@ -8,7 +8,7 @@ from mascot_jax.dlrm.tiers import Tiers
 from mascot_jax.engine.embedding import NARROW
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings.clicks import ClickSettings
-from tests.support.clicks import CARDINALITIES, planted
+from tests.support.planted_clicks import CARDINALITIES, planted
 
 TRAIN, _ = planted(1000)
 

@@ -1,27 +1,36 @@
-"""Small click data with a planted truth."""
+"""Small files and sets of clicks."""
 
-import numpy as np
+import random
 
-from mascot_jax.clicks.data import ClickData
+from mascot_jax.clicks.load import load_clicks, read_rows
+from mascot_jax.clicks.raw import open_raw
+from mascot_jax.clicks.sets import CLICK_SETS
+from mascot_jax.settings import ClickColumns, ClickDataSettings, validate
 
-CARDINALITIES = (130, 3, 700, 64)
+
+def criteo_fields(row=0):
+    """The 40 fields of a row in Criteo's layout, some of them empty."""
+    rng = random.Random(row)
+    counts = [rng.choice(["", "-1", "0", "3", "1382"]) for _ in range(13)]
+    ids = [rng.choice(["", "68fd1e64", "80e26c9b", "fb936136"]) for _ in range(26)]
+    return [str(row % 2), *counts, *ids]
 
 
-def planted(count=4000, seed=0, *, dense=2, cardinalities=CARDINALITIES):
-    """Training and held-out data: Zipf-like ids, each with an effect on the logit."""
-    rng = np.random.default_rng(seed)
-    held_out = count // 4
-    total = count + held_out
-    inputs = rng.standard_normal((total, dense)).astype(np.float32)
-    logit = inputs.sum(1) * 0.5 - 0.5
-    categories = np.empty((total, len(cardinalities)), np.uint32)
-    for field, rows in enumerate(cardinalities):
-        categories[:, field] = (rng.pareto(1.0, total) * rows / 20).astype(np.int64) % rows
-        logit += (rng.standard_normal(rows) * 0.8)[categories[:, field]]
-    labels = (rng.random(total) < 1 / (1 + np.exp(-logit))).astype(np.uint8)
-    counts = tuple(
-        np.bincount(categories[:count, field], minlength=rows).astype(np.int64)
-        for field, rows in enumerate(cardinalities)
-    )
-    data = ClickData(labels, inputs, categories, tuple(cardinalities), counts)
-    return data.take(slice(0, count)), data.take(slice(count, None))
+def criteo_lines(rows):
+    """Lines in Criteo's layout."""
+    return "".join("\t".join(criteo_fields(row)) + "\n" for row in range(rows)).encode()
+
+
+def read(path, name, labelled=True, **columns):
+    """Names of the columns, and all rows of a file, as one frame."""
+    import polars as pl
+
+    with read_rows(CLICK_SETS[name], path, ClickColumns(**columns), labelled=labelled) as found:
+        schema, frames = found
+        return schema, pl.concat(list(frames))
+
+
+def load(folder, **settings):
+    """The raw data of settings."""
+    load_clicks(validate(ClickDataSettings, settings, "data"), folder / "raw.parquet")
+    return open_raw(folder / "raw.parquet")
