@@ -94,12 +94,12 @@ class ClickCheckpoints:
         leaves, structure = jax.tree.flatten(start)
         found = [tensors.get(str(i)) for i in range(len(leaves))]
         if len(found) != len(tensors) or any(
-            value is None or value.shape != leaf.shape or value.dtype != leaf.dtype
+            value is None or value.shape != (leaf.shape or (1,)) or value.dtype != leaf.dtype
             for value, leaf in zip(found, leaves, strict=True)
         ):
             raise CheckpointError(f"{self._path}: not a complete checkpoint of this training")
         placed = [
-            jax.device_put(jnp.asarray(value), leaf.sharding)
+            jax.device_put(jnp.asarray(value.reshape(leaf.shape)), leaf.sharding)
             for value, leaf in zip(found, leaves, strict=True)
         ]
         state: TrainingState = jax.tree.unflatten(structure, placed)

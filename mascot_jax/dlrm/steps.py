@@ -101,7 +101,8 @@ def descend(
     plan: StepPlan, layers: Layers, optimizer: Any, gradients: Layers, rate: jax.Array
 ) -> tuple[Layers, Any]:
     """Return the layers and the state of their optimiser after a step."""
-    directions, optimizer = optimizer_of(plan.optimizer).update(gradients, optimizer, layers)
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes types, which a program may forbid
+        directions, optimizer = optimizer_of(plan.optimizer).update(gradients, optimizer, layers)
     layers = jax.tree.map(lambda weight, direction: weight - rate * direction, layers, directions)
     return layers, optimizer
 
