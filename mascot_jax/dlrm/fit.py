@@ -108,13 +108,14 @@ class Training:
 
     def _epoch(self, state: TrainingState, epoch: int) -> tuple[TrainingState, Record]:
         began = time.perf_counter()
-        scales = self._scales(state)
+        plan = self._plan_of(epoch)
+        scales = self._scales(state, plan)
         total, last = 0.0, None
         for first, batches in epoch_of(self._train, self._tiers, self._settings, epoch):
-            if self._plan.levels and first % self._settings.scale_every == 0:
-                scales = self._scales(state)
+            if plan.levels and first % self._settings.scale_every == 0:
+                scales = self._scales(state, plan)
             # While a program runs, the next one's batches are made.
-            state, losses = run_steps(state, scales, _placed(batches), plan=self._plan)
+            state, losses = run_steps(state, scales, _placed(batches), plan=plan)
             if last is not None:
                 total += self._checked(epoch, *last)
             last = first, losses
@@ -128,7 +129,7 @@ class Training:
         record["impressions_per_second"] = (
             self._steps * self._settings.batch_size / record["seconds"]
         )
-        return state, record | self._scored(state)
+        return state, record | self._scored(state, plan)
 
     def _checked(self, epoch: int, first: int, losses: jax.Array) -> float:
         """Return the sum of losses, or raise an error if one is not finite."""
@@ -142,26 +143,32 @@ class Training:
             )
         return float(values.sum())
 
-    def _scales(self, state: TrainingState) -> jax.Array:
+    def _plan_of(self, epoch: int) -> StepPlan:
+        """Return the plan of an epoch: the first ones may round nothing."""
+        if epoch < self._settings.float_epochs:
+            return self._plan._replace(levels=0, mlp_bits=None)
+        return self._plan
+
+    def _scales(self, state: TrainingState, plan: StepPlan) -> jax.Array:
         """Return the fields' scales, for rows that are rounded when they are looked up."""
-        if not self._plan.levels:
+        if not plan.levels:
             return jnp.zeros(self._tiers.fields, jnp.float32)
-        rows, levels = self._tiers.wide, self._plan.levels
+        rows, levels = self._tiers.wide, plan.levels
         scales: jax.Array = field_scales(state.tables.wide, rows=rows, levels=levels)
         return scales
 
-    def _scored(self, state: TrainingState) -> Record:
+    def _scored(self, state: TrainingState, plan: StepPlan) -> Record:
         values: dict[str, float | None] = dict.fromkeys(_VALIDATION)
         if self._validation is not None and len(self._validation):
-            scales = self._scales(state)
+            scales = self._scales(state, plan)
             logits = logits_of(
-                state.layers, state.tables, scales, self._tiers, self._validation, self._plan
+                state.layers, state.tables, scales, self._tiers, self._validation, plan
             )
             values = click_metrics(self._validation.labels, logits)._asdict()
         return {f"validation_{name}": values[name] for name in _VALIDATION}
 
     def _deployed(self, state: TrainingState, training_bytes: int, epochs: int) -> ClickNetwork:
-        tables, tiers, scales = state.tables, self._tiers, self._scales(state)
+        tables, tiers, scales = state.tables, self._tiers, self._scales(state, self._plan)
         if self._plan.levels == 7:
             tables = pack(tables, tiers, scales)
             tiers = Tiers.of([np.zeros(rows, np.bool_) for rows in tiers.cardinalities])

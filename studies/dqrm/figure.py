@@ -87,6 +87,5 @@ def best(parts: Parts) -> Row:
     return found | {"best_auc": metrics.auc, "best_log_loss": metrics.log_loss}
 
 
-
 if __name__ == "__main__":
     main()

@@ -30,7 +30,9 @@ def test_the_head_of_criteo(tmp_path, real_data):
 def test_the_head_of_criteo_with_a_header(tmp_path, real_data):
     columns = {"label": "Label", "dense": ["I1..I13"], "categories": ["C1..C26"]}
     source = str(real_data / "clicks/criteo_tiny_ycjuan.csv")
-    head = load(tmp_path / "a", name="criteo", source=str(real_data / "clicks/criteo_head_lapis.txt"))
+    head = load(
+        tmp_path / "a", name="criteo", source=str(real_data / "clicks/criteo_head_lapis.txt")
+    )
     raw = load(tmp_path / "b", name="file", source=source, columns=columns)
     assert raw.rows == 1999
     assert next(raw.frames()).row(0) == next(head.frames()).row(0)
