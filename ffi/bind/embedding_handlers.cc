@@ -74,10 +74,15 @@ Embedding decode_embedding(const Matrix& wide, const ffi::AnyBuffer& narrow,
           0};
 }
 
-Lookups decode_lookups(const Rows& rows, const Embedding& embedding) {
+Lookups decode_batch(const Rows& rows) {
   const Lookups lookups = {rows.typed_data(), rows.dimensions()[0], rows.dimensions()[1]};
   require(lookups.batch < std::numeric_limits<int32_t>::max(),
           "a batch has fewer than 2^31 impressions");
+  return lookups;
+}
+
+Lookups decode_lookups(const Rows& rows, const Embedding& embedding) {
+  const Lookups lookups = decode_batch(rows);
   const auto count = static_cast<int64_t>(rows.element_count());
   if (count == 0) return lookups;
   uint32_t largest = 0;  // not by max_element, which takes longer than the lookups
@@ -89,9 +94,9 @@ Lookups decode_lookups(const Rows& rows, const Embedding& embedding) {
   return lookups;
 }
 
-void require_values(const Values& values, const Lookups& lookups, const Embedding& embedding) {
+void require_values(const Values& values, const Lookups& lookups, int64_t dimension) {
   const auto size = values.dimensions();
-  require(size[0] == lookups.batch && size[1] == lookups.fields && size[2] == embedding.dimension,
+  require(size[0] == lookups.batch && size[1] == lookups.fields && size[2] == dimension,
           "values and gradients must be [batch, fields, dimension]");
 }
 
@@ -112,7 +117,7 @@ ffi::Error lookup(Rows rows, Vector scales, Matrix wide, ffi::AnyBuffer narrow,
     require(levels >= 0 && levels <= 127, "levels must lie between 0 and 127");
     embedding.scales = scales.typed_data();
     embedding.levels = static_cast<float>(levels);
-    require_values(*values, lookups, embedding);
+    require_values(*values, lookups, embedding.dimension);
     run_lookup(decode_kernel(execution), embedding, lookups, execution.threads,
                values->typed_data());
   });
@@ -126,9 +131,21 @@ ffi::Error update(Rows rows, Values gradients, ffi::BufferR0<ffi::F32> rate, Cou
     const Embedding embedding = decode_embedding(*wide, *narrow, storage);
     require(embedding.storage != Narrow::kInt4Table, "int4-table is only looked up");
     const Lookups lookups = decode_lookups(rows, embedding);
-    require_values(gradients, lookups, embedding);
+    require_values(gradients, lookups, embedding.dimension);
     run_update(decode_kernel(execution), embedding, lookups, execution.threads,
                gradients.typed_data(), *rate.typed_data(), decode_key(counters, Stream::kRows));
+  });
+}
+
+ffi::Error coalesce(Rows rows, Values gradients, ffi::Result<Values> sums,
+                    ExecutionAttribute execution) {
+  return guarded([&] {
+    const Lookups lookups = decode_batch(rows);
+    const int64_t dimension = checked_dimension(gradients.dimensions()[2]);
+    require_values(gradients, lookups, dimension);
+    require_values(*sums, lookups, dimension);
+    run_coalesce(decode_kernel(execution), lookups, dimension, execution.threads,
+                 gradients.typed_data(), sums->typed_data());
   });
 }
 
@@ -155,6 +172,7 @@ ffi::Error store(Matrix values, Counters counters, ffi::AnyBuffer,
 
 XLA_FFI_DEFINE_HANDLER(kLookup, lookup, embedding_lookup_signature());
 XLA_FFI_DEFINE_HANDLER(kUpdate, update, embedding_update_signature());
+XLA_FFI_DEFINE_HANDLER(kCoalesce, coalesce, embedding_coalesce_signature());
 XLA_FFI_DEFINE_HANDLER(kStore, store, embedding_store_signature());
 
 }  // namespace
@@ -163,6 +181,7 @@ const std::vector<Target>& embedding_targets() {
   static const std::vector<Target> all = {
       {"mascot_embedding_lookup", kLookup},
       {"mascot_embedding_update", kUpdate},
+      {"mascot_embedding_coalesce", kCoalesce},
       {"mascot_embedding_store", kStore},
   };
   return all;

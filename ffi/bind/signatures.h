@@ -89,6 +89,14 @@ inline auto embedding_update_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
+inline auto embedding_coalesce_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
+      .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
+      .Ret<ffi::BufferR3<ffi::F32>>()  // sums [batch, fields, dimension]
+      .Attr<ExecutionAttribute>("execution");
+}
+
 inline auto embedding_store_signature() {
   return ffi::Ffi::Bind()
       .Arg<ffi::BufferR2<ffi::F32>>()  // values [count, dimension]

@@ -92,12 +92,13 @@ class ClickCheckpoints:
 
     def _state(self, tensors: Mapping[str, NDArray[Any]], start: TrainingState) -> TrainingState:
         leaves, structure = jax.tree.flatten(start)
-        found = [tensors.get(str(i)) for i in range(len(leaves))]
-        if len(found) != len(tensors) or any(
-            value is None or value.shape != (leaf.shape or (1,)) or value.dtype != leaf.dtype
-            for value, leaf in zip(found, leaves, strict=True)
-        ):
+        names = [str(i) for i in range(len(leaves))]
+        if {*tensors} != {*names}:
             raise CheckpointError(f"{self._path}: not a complete checkpoint of this training")
+        found = [tensors[name] for name in names]
+        for value, leaf in zip(found, leaves, strict=True):
+            if value.shape != (leaf.shape or (1,)) or value.dtype != leaf.dtype:
+                raise CheckpointError(f"{self._path}: an array has another shape or dtype")
         placed = [
             jax.device_put(jnp.asarray(value.reshape(leaf.shape)), leaf.sharding)
             for value, leaf in zip(found, leaves, strict=True)

@@ -157,6 +157,17 @@ def update(
     return replace(tables, wide=wide, narrow=narrow)
 
 
+def coalesce(rows: jax.Array, gradients: jax.Array, *, execution: Execution) -> jax.Array:
+    """Return sums of equal rows' gradients where each row first occurs, and zeros elsewhere.
+
+    ``rows`` is uint32 ``(b, f)``, ``gradients`` and the result are float32 ``(b, f, d)``.
+    """
+    shape = jax.ShapeDtypeStruct(gradients.shape, jnp.float32)
+    return jax.ffi.ffi_call("mascot_embedding_coalesce", shape)(
+        rows, gradients, execution=execution.attribute()
+    )
+
+
 @partial(jax.jit, static_argnames=("storage", "execution"), donate_argnames="narrow")
 def store(
     narrow: jax.Array,

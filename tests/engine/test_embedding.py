@@ -212,6 +212,20 @@ def test_threads_change_no_bit(threads):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_gradients_are_summed_where_a_row_first_occurs(variant):
+    world = World("int4-row", 48)
+    found = embedding.coalesce(
+        jnp.asarray(world.rows), jnp.asarray(world.gradients), execution=Execution(1, variant)
+    )
+    expected = np.zeros_like(world.gradients)
+    for f in range(3):
+        first = {}
+        for b, row in enumerate(world.rows[:, f]):
+            expected[first.setdefault(row, b), f] += world.gradients[b, f]
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_without_narrow_rows_it_is_plain_sgd():
     world = World("int4-row", 16, wide=80, narrow=0)
     wide, narrow = world.update(Execution())

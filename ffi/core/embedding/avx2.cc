@@ -17,6 +17,6 @@ namespace {
 
 namespace mascot {
 const EmbeddingKernel kAvx2Embedding = {"avx2", avx2::look_up, avx2::update_field,
-                                        avx2::store_rows};
+                                        avx2::coalesce_field, avx2::store_rows};
 }  // namespace mascot
 #endif

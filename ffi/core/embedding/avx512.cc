@@ -17,6 +17,6 @@ namespace {
 
 namespace mascot {
 const EmbeddingKernel kAvx512Embedding = {"avx512", avx512::look_up, avx512::update_field,
-                                          avx512::store_rows};
+                                          avx512::coalesce_field, avx512::store_rows};
 }  // namespace mascot
 #endif

@@ -184,29 +184,52 @@ void look_up(const Embedding& embedding, const Lookups& lookups, int64_t begin, 
   });
 }
 
+// Calls work(i, sum, place) for each unique row: the sum of its gradients, which is where they are
+// if there is but one, and the first place.
+template <class Work>
+MASCOT_INLINE void for_sums(const Lookups& lookups, const UniqueRows& unique, int64_t field,
+                            int64_t dimension, const float* gradients, const Work& work) {
+  const int64_t impression = lookups.fields * dimension;
+  const float* of_field = gradients + field * dimension;
+  alignas(kCacheLine) float sum[kMostComponents];
+  for (int64_t i = 0; i < unique.size(); ++i) {
+    const int32_t first = unique.first(i);
+    const float* gradient = of_field + first * impression;
+    int32_t place = unique.next(first);
+    if (place >= 0) {
+      std::memcpy(sum, gradient, static_cast<std::size_t>(dimension) * sizeof(float));
+      for (; place >= 0; place = unique.next(place)) {
+        const float* other = of_field + place * impression;
+        for (int64_t d = 0; d < dimension; d += kLanes) {
+          store_floats(sum + d, add(load_floats(sum + d), load_floats(other + d)));
+        }
+      }
+      gradient = sum;
+    }
+    work(i, gradient, first);
+  }
+}
+
 void update_field(const Embedding& embedding, const Lookups& lookups, const UniqueRows& unique,
                   int64_t field, const float* gradients, float rate, uint64_t key) {
-  const int64_t dimension = embedding.dimension, impression = lookups.fields * dimension;
-  const float* of_field = gradients + field * dimension;
   with_rows(embedding, [&](const auto& rows) {
-    alignas(kCacheLine) float sum[kMostComponents];
-    for (int64_t i = 0; i < unique.size(); ++i) {
+    const auto add = [&](int64_t i, const float* sum, int32_t) MASCOT_INLINED {
       if (i + kAhead < unique.size()) rows.prefetch(unique.row(i + kAhead));
-      int32_t place = unique.first(i);
-      const float* gradient = of_field + place * impression;
-      if ((place = unique.next(place)) >= 0) {
-        std::memcpy(sum, gradient, static_cast<std::size_t>(dimension) * sizeof(float));
-        for (; place >= 0; place = unique.next(place)) {
-          const float* other = of_field + place * impression;
-          for (int64_t d = 0; d < dimension; d += kLanes) {
-            store_floats(sum + d, add(load_floats(sum + d), load_floats(other + d)));
-          }
-        }
-        gradient = sum;
-      }
-      rows.add(unique.row(i), field, gradient, rate, key);
-    }
+      rows.add(unique.row(i), field, sum, rate, key);
+    };
+    for_sums(lookups, unique, field, embedding.dimension, gradients, add);
   });
+}
+
+void coalesce_field(const Lookups& lookups, const UniqueRows& unique, int64_t field,
+                    int64_t dimension, const float* gradients, float* sums) {
+  const int64_t impression = lookups.fields * dimension;
+  const auto bytes = static_cast<std::size_t>(dimension) * sizeof(float);
+  float* of_field = sums + field * dimension;
+  for (int64_t b = 0; b < lookups.batch; ++b) std::memset(of_field + b * impression, 0, bytes);
+  const auto write = [&](int64_t, const float* sum, int32_t place)
+                         MASCOT_INLINED { std::memcpy(of_field + place * impression, sum, bytes); };
+  for_sums(lookups, unique, field, dimension, gradients, write);
 }
 
 void store_rows(const Embedding& embedding, int64_t first, int64_t count, const float* values,

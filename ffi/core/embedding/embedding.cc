@@ -27,6 +27,20 @@ int team(const Lookups& lookups, int threads) {
 // Rows of a Zipf distribution are small numbers in part: their hash is not.
 uint64_t hash_of(uint32_t row) { return (row * kGoldenGamma) >> 32; }
 
+// Calls work(unique rows, field) for every field. A field's rows are its own: no two threads share
+// one.
+template <class Work>
+void for_fields(const Lookups& lookups, int threads, const Work& work) {
+  std::atomic<int64_t> next = 0;
+  run_threads(team(lookups, threads), [&](int) {
+    UniqueRows unique(lookups.batch);
+    for (int64_t field = next++; field < lookups.fields; field = next++) {
+      unique.find(lookups, field);
+      work(unique, field);
+    }
+  });
+}
+
 }  // namespace
 
 UniqueRows::UniqueRows(int64_t batch)
@@ -80,14 +94,15 @@ void run_lookup(const EmbeddingKernel& kernel, const Embedding& embedding, const
 
 void run_update(const EmbeddingKernel& kernel, const Embedding& embedding, const Lookups& lookups,
                 int threads, const float* gradients, float rate, uint64_t key) {
-  std::atomic<int64_t> next = 0;
-  // A field's rows are its own: no two threads share one.
-  run_threads(team(lookups, threads), [&](int) {
-    UniqueRows unique(lookups.batch);
-    for (int64_t field = next++; field < lookups.fields; field = next++) {
-      unique.find(lookups, field);
-      kernel.update(embedding, lookups, unique, field, gradients, rate, key);
-    }
+  for_fields(lookups, threads, [&](const UniqueRows& unique, int64_t field) {
+    kernel.update(embedding, lookups, unique, field, gradients, rate, key);
+  });
+}
+
+void run_coalesce(const EmbeddingKernel& kernel, const Lookups& lookups, int64_t dimension,
+                  int threads, const float* gradients, float* sums) {
+  for_fields(lookups, threads, [&](const UniqueRows& unique, int64_t field) {
+    kernel.coalesce(lookups, unique, field, dimension, gradients, sums);
   });
 }
 

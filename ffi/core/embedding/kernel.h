@@ -88,6 +88,10 @@ struct EmbeddingKernel {
   // gradients: [batch, fields, dimension].
   void (*update)(const Embedding&, const Lookups&, const UniqueRows&, int64_t field,
                  const float* gradients, float rate, uint64_t key);
+  // For each row of a field, the sum of its gradients at the first place where it occurs, and 0 at
+  // the others. sums: [batch, fields, dimension].
+  void (*coalesce)(const Lookups&, const UniqueRows&, int64_t field, int64_t dimension,
+                   const float* gradients, float* sums);
   // Narrow rows first .. first + count - 1 from FP32 values [count, dimension], rounded alike.
   void (*store)(const Embedding&, int64_t first, int64_t count, const float* values, uint64_t key);
 };
@@ -99,6 +103,8 @@ void run_lookup(const EmbeddingKernel&, const Embedding&, const Lookups&, int th
                 float* values);
 void run_update(const EmbeddingKernel&, const Embedding&, const Lookups&, int threads,
                 const float* gradients, float rate, uint64_t key);
+void run_coalesce(const EmbeddingKernel&, const Lookups&, int64_t dimension, int threads,
+                  const float* gradients, float* sums);
 
 extern const EmbeddingKernel kPortableEmbedding;
 #if defined(__x86_64__)

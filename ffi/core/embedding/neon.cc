@@ -12,6 +12,6 @@ namespace {
 
 namespace mascot {
 const EmbeddingKernel kNeonEmbedding = {"neon", neon::look_up, neon::update_field,
-                                        neon::store_rows};
+                                        neon::coalesce_field, neon::store_rows};
 }  // namespace mascot
 #endif

@@ -12,5 +12,5 @@ namespace {
 
 namespace mascot {
 const EmbeddingKernel kPortableEmbedding = {"portable", portable::look_up, portable::update_field,
-                                            portable::store_rows};
+                                            portable::coalesce_field, portable::store_rows};
 }  // namespace mascot
