@@ -63,15 +63,6 @@ def test_metrics_and_epochs(trained):
     assert report["train"]["rows"] == len(read_part(workspace.path("clicks/data/encoded"), "train"))
 
 
-def test_the_stages_give_the_same_bytes_again(trained, tmp_path):
-    workspace = trained[0].copy(tmp_path / "repository")
-    before = workspace.path("clicks/model.safetensors").read_bytes()
-    change(workspace, run={"threads": 1})
-    done = workspace.stage("clicks.train")
-    assert done.returncode == 0, done.stderr
-    assert workspace.path("clicks/model.safetensors").read_bytes() == before
-
-
 def test_a_wrong_parameter_stops_before_any_work(clean):
     change(clean, train={"preset": "int5"})
     assert_refused(clean.stage("clicks.download"), "train.preset: 'int5': must be 'fp32'")
