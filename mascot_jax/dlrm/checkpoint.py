@@ -9,14 +9,12 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.files import check_writable, local_path
 from mascot_jax.base.tensor_file import Format, read_tensors, write_tensors
 from mascot_jax.clicks.data import ClickData
-from mascot_jax.dlrm.steps import TrainingState
 from mascot_jax.errors import CheckpointError, SaveError
 from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.training.checkpoint import CheckpointWarning
@@ -65,10 +63,11 @@ class ClickCheckpoints:
         if every is not None:
             check_writable(self._path)
 
-    def load(self, start: TrainingState) -> tuple[TrainingState, History] | None:
+    def load(self, start: Any) -> tuple[Any, History] | None:
         """Return state and records to resume from; None if there is no file.
 
-        ``start`` is the state that the training would start from: of the same shapes.
+        ``start`` is what the training would begin with, a pytree of arrays: the state that is
+        returned has its structure, and arrays of NumPy's of its shapes.
 
         Raises
         ------
@@ -90,31 +89,31 @@ class ClickCheckpoints:
             )
         return self._state(tensors, start), history
 
-    def _state(self, tensors: Mapping[str, NDArray[Any]], start: TrainingState) -> TrainingState:
+    def _state(self, tensors: Mapping[str, NDArray[Any]], start: Any) -> Any:
         leaves, structure = jax.tree.flatten(start)
         names = [str(i) for i in range(len(leaves))]
         if {*tensors} != {*names}:
             raise CheckpointError(f"{self._path}: not a complete checkpoint of this training")
         found = [tensors[name] for name in names]
         for value, leaf in zip(found, leaves, strict=True):
+            # A file has no arrays without an axis.
             if value.shape != (leaf.shape or (1,)) or value.dtype != leaf.dtype:
                 raise CheckpointError(f"{self._path}: an array has another shape or dtype")
-        placed = [
-            jax.device_put(jnp.asarray(value.reshape(leaf.shape)), leaf.sharding)
-            for value, leaf in zip(found, leaves, strict=True)
-        ]
-        state: TrainingState = jax.tree.unflatten(structure, placed)
-        return state
+        shaped = [value.reshape(leaf.shape) for value, leaf in zip(found, leaves, strict=True)]
+        return jax.tree.unflatten(structure, shaped)
 
-    def save(self, state: TrainingState, history: History, *, last: bool) -> None:
-        """Replace the file if it is time. On failure, warn: training goes on."""
-        if self._every is None or not (last or len(history) % self._every == 0):
+    def due(self, epochs: int, *, last: bool) -> bool:
+        """Return whether to write a checkpoint after ``epochs``; ``last``: training ends there."""
+        return self._every is not None and (last or epochs % self._every == 0)
+
+    def save(self, state: Any, history: History) -> None:
+        """Replace the file, from the first of several processes. On failure, warn: train on."""
+        if jax.process_index() != 0:
             return
         tensors = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+        facts = {"fingerprint": self._fingerprint, "history": history}
         try:
-            write_tensors(
-                self._path, FORMAT, tensors, {"fingerprint": self._fingerprint, "history": history}
-            )
+            write_tensors(self._path, FORMAT, tensors, facts)
         except SaveError as error:
             warnings.warn(f"{error}; training goes on", CheckpointWarning, stacklevel=3)
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from mascot_jax.base.click_metrics import click_metrics
 from mascot_jax.clicks.data import ClickData
-from mascot_jax.dlrm.batches import HostBatches, epoch_of, steps_per_epoch
+from mascot_jax.dlrm.batches import epoch_of, steps_per_epoch
 from mascot_jax.dlrm.checkpoint import ClickCheckpoints
 from mascot_jax.dlrm.model import ClickNetwork, check_fits, logits_of
 from mascot_jax.dlrm.network import initial_layers
-from mascot_jax.dlrm.steps import Batches, StepPlan, TrainingState, optimizer_of, run_steps
+from mascot_jax.dlrm.steps import StepPlan, TrainingState, optimizer_of
 from mascot_jax.dlrm.tables import field_scales, initial_tables, pack, tiers_of
 from mascot_jax.dlrm.tiers import Tiers
+from mascot_jax.dlrm.workers import Alone, Runner, Workers
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import DataError, DivergenceError
 from mascot_jax.settings.clicks import ClickSettings
@@ -68,6 +69,7 @@ class Training:
         self._execution = execution
         levels = 2 ** (settings.table_bits - 1) - 1 if settings.table_bits else 0
         self._plan = StepPlan(settings.mlp_optimizer, levels, settings.mlp_bits, execution)
+        self._runner = self._runner_of(self._plan)
 
     def run(
         self, on_epoch: OnEpoch, checkpoints: ClickCheckpoints | None, *, resume: bool
@@ -83,22 +85,25 @@ class Training:
         DivergenceError
             If a batch has a loss that is not finite.
         """
-        state = self._start()
-        history: list[Record] = []
-        training_bytes = state.tables.nbytes + self._tiers.nbytes
-        kept = checkpoints.load(state) if checkpoints and resume else None
+        runner, history = self._runner, list[Record]()
+        begun = self._start()
+        training_bytes = begun.tables.nbytes + self._tiers.nbytes
+        start = runner.start(begun)
+        del begun
+        kept = checkpoints.load(start) if checkpoints and resume else None
         if kept is not None:
-            state, history = kept
-        stopped = False
+            start, history = kept
+        state = runner.place(start)
+        del start  # tables are large, and steps replace them
         for epoch in range(len(history), self._settings.epochs):
             state, record = self._epoch(state, epoch)
             history.append(record)
-            stopped = bool(on_epoch(dict(record)))
-            if checkpoints:
-                checkpoints.save(state, history, last=stopped or epoch + 1 == self._settings.epochs)
-            if stopped:
+            last = bool(on_epoch(dict(record))) or epoch + 1 == self._settings.epochs
+            if checkpoints and checkpoints.due(len(history), last=last):
+                checkpoints.save(runner.host(state), history)
+            if last:
                 break
-        return self._deployed(state, training_bytes, len(history)), history
+        return self._deployed(runner.training(state), training_bytes, len(history)), history
 
     def _start(self) -> TrainingState:
         layers = initial_layers(self._settings, self._dense, self._train.fields)
@@ -106,16 +111,17 @@ class Training:
         optimizer = optimizer_of(self._settings.mlp_optimizer).init(layers)
         return TrainingState(tables, layers, optimizer)
 
-    def _epoch(self, state: TrainingState, epoch: int) -> tuple[TrainingState, Record]:
+    def _epoch(self, state: Any, epoch: int) -> tuple[Any, Record]:
         began = time.perf_counter()
         plan = self._plan_of(epoch)
-        scales = self._scales(state, plan)
+        runner = self._runner if plan == self._plan else self._runner_of(plan)
+        scales = self._scales(runner.training(state), plan)
         total, last = 0.0, None
         for first, batches in epoch_of(self._train, self._tiers, self._settings, epoch):
             if plan.levels and first % self._settings.scale_every == 0:
-                scales = self._scales(state, plan)
+                scales = self._scales(runner.training(state), plan)
             # While a program runs, the next one's batches are made.
-            state, losses = run_steps(state, scales, _placed(batches), plan=plan)
+            state, losses = runner.run(state, scales, batches)
             if last is not None:
                 total += self._checked(epoch, *last)
             last = first, losses
@@ -129,7 +135,9 @@ class Training:
         record["impressions_per_second"] = (
             self._steps * self._settings.batch_size / record["seconds"]
         )
-        return state, record | self._scored(state, plan)
+        if self._settings.workers > 1:
+            record["sent_bytes_per_step"] = runner.sent_bytes(state, self._tiers.fields)
+        return state, record | self._scored(runner.training(state), plan)
 
     def _checked(self, epoch: int, first: int, losses: jax.Array) -> float:
         """Return the sum of losses, or raise an error if one is not finite."""
@@ -142,6 +150,9 @@ class Training:
                 "similar scale, such as by their logarithm"
             )
         return float(values.sum())
+
+    def _runner_of(self, plan: StepPlan) -> Runner:
+        return Workers(self._settings, plan) if self._settings.workers > 1 else Alone(plan)
 
     def _plan_of(self, epoch: int) -> StepPlan:
         """Return the plan of an epoch: the first ones may round nothing."""
@@ -182,7 +193,3 @@ class Training:
             training_bytes,
             epochs,
         )
-
-
-def _placed(batches: HostBatches) -> Batches:
-    return Batches(*(jnp.asarray(array) for array in batches))
