@@ -57,7 +57,11 @@ def test_variants_are_trained_with_every_seed(tmp_path, monkeypatch):
 
 
 def row(variant, seed, auc, megabytes, accuracy=0.8):
-    epoch = {"validation_accuracy": accuracy, "validation_auc": auc}
+    epoch = {
+        "validation_accuracy": accuracy,
+        "validation_auc": auc,
+        "sent_bytes_per_step": auc * 1e5,
+    }
     return {
         "variant": variant,
         "seed": seed,
@@ -98,6 +102,12 @@ def test_claims_say_what_was_kept():
     assert "yes: AUC -0.0000, log loss +0.0000" in found
     assert "yes: 1/5.7" in found
     assert "no: 1/40.0, AUC -0.0005" in found
+
+
+def test_bytes_of_gradients_are_of_the_first_variants():
+    table = report.gradients_table([row("float32", 0, 0.8, 1), row("int8", 0, 0.2, 1)])
+    assert "| `float32` | 80.0 | 1/1.00 | 0.8000 | 0.2000 |" in table
+    assert "| `int8` | 20.0 | 1/4.00 | 0.2000 (-0.6000) | 0.8000 (+0.6000) |" in table
 
 
 def test_the_report_has_every_part():
