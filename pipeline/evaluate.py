@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from mascot_jax.base.metrics import Baselines
 from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.engine.devices import computing_on, device_for_use, execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.tables import to_device
+from mascot_jax.mf.list_metrics import ListTest, by_index, is_relevant, list_metrics
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, model_digest
+from mascot_jax.mf.predictor import Predictor
+from mascot_jax.mf.recommend import Ranking
+from mascot_jax.ranking.pairs import make_pairs
 from mascot_jax.settings import Params
 from mascot_jax.settings.interactions import without_interactions
+from mascot_jax.settings.params import EvaluateSettings
 from mascot_jax.training.baselines import fit_baselines
-from mascot_jax.training.lists import HeldOutLists
+from mascot_jax.training.lists import LENGTH
 from mascot_jax.training.scoring import HeldOut
 from pipeline.common import paths
 from pipeline.common.stage import run_fold_stage
@@ -25,14 +29,15 @@ from pipeline.common.stage import run_fold_stage
 
 def evaluate(params: Params, fold: int) -> None:
     """Score the fold's model on the fold's test ratings."""
-    model = load_model(paths.model(fold))
+    model, data = load_model(paths.model(fold)), read_fold(paths.SPLIT, fold)
+    execution = execution_of(model.settings, params.run)
     with computing_on(device_for_use(model.settings, params.run.backend)):
-        data = read_fold(paths.SPLIT, fold)
         if model.settings.of_interactions:
-            scores = _list_scores(model, data)
+            scores = _list_scores(model, data, execution, params.evaluate)
         else:
-            execution = execution_of(model.settings, params.run)
             scores = _scores(model, data, execution, clip=params.evaluate.clip)
+            if params.evaluate.top_n is not None:
+                scores["lists"] = _lists(model, data, execution, params.evaluate)
             _warn_if_worse(fold, scores)
     paths.write_json(paths.scores(fold), scores | {"model": model_digest(paths.model(fold))})
 
@@ -71,24 +76,13 @@ def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool
     }
 
 
-def _list_scores(model: Model, data: FoldRatings) -> dict[str, Any]:
-    """Return the NDCG of a model of interactions, and of the most popular items."""
-    users, items = model.users.row_of, model.items.row_of
-    trained = users[data.train_user], items[data.train_item], data.train_rating
-    lists = HeldOutLists(
-        (users[data.test_user], items[data.test_item], data.test_rating),
-        trained,
-        data.user_count,
-        model.items.warm_rows,
-        most_users=data.user_count,
-    )
-    visits = np.bincount(trained[1], minlength=data.item_count)
-    return {
-        "ndcg": lists.score_rows(model.users.table, model.items.table),
-        "ndcg_of_popular": lists.score_popular(visits),
-        "ratings": len(data.test_rating),
-        **_facts(model),
-    }
+def _list_scores(
+    model: Model, data: FoldRatings, execution: Execution, settings: EvaluateSettings
+) -> dict[str, Any]:
+    """Return the figures of a model of interactions, which has no others."""
+    lists = _lists(model, data, execution, settings)
+    ratings = len(data.test_rating)
+    return {"ndcg": lists["ndcg"], "lists": lists, "ratings": ratings, **_facts(model)}
 
 
 def _facts(model: Model) -> dict[str, Any]:
@@ -98,6 +92,21 @@ def _facts(model: Model) -> dict[str, Any]:
         "factor_bytes": model.factor_bytes,
         "settings": without_interactions(model.settings.model_dump(mode="json")),
     }
+
+
+def _lists(
+    model: Model, data: FoldRatings, execution: Execution, settings: EvaluateSettings
+) -> dict[str, float]:
+    """Return the metrics of lists without the items that the user was trained on."""
+    model = replace(model, seen=make_pairs(data.train_user, data.train_item, data.user_count))
+    relevant = is_relevant(data.test_rating, settings.relevant, "evaluate.relevant")
+    return list_metrics(
+        model,
+        Ranking(model),
+        Predictor(model, execution),
+        by_index(model, data.test_user, data.test_item, relevant),
+        ListTest(settings.top_n or LENGTH, sampled=settings.sampled),
+    )
 
 
 def _baselines(data: FoldRatings) -> Baselines:

@@ -50,6 +50,8 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "epochs_trained": statistics.mean(fold["epochs_trained"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
+    for name in folds[0].get("lists", ()):
+        values[f"{name}_mean"] = statistics.fmean(fold["lists"][name] for fold in folds)
     values |= {f"{main}_fold{number}": fold[main] for number, fold in scores.items()}
     values |= {name: settings[name] for name in RESOLVED}
     if main == "ndcg":
@@ -73,8 +75,7 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
 def _means_of(folds: list[dict[str, Any]], main: str) -> dict[str, float]:
     """Return what stands beside the main figure."""
     if main == "ndcg":
-        name = "ndcg_of_popular"
-        return {name: statistics.fmean(fold[name] for fold in folds)}
+        return {}
     return {
         "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
         "cold_ratings": sum(fold["cold_ratings"] for fold in folds),

@@ -15,6 +15,7 @@ from mascot_jax.command.progress import steps
 from mascot_jax.command.tables import read_values
 from mascot_jax.errors import RatingsWarning
 from mascot_jax.mf.estimator import MatrixFactorization
+from mascot_jax.mf.list_metrics import OF_POPULARITY
 from mascot_jax.model_selection import CrossValidation, cross_validate
 from mascot_jax.settings.defaults import with_defaults
 
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
             clip=args.clip,
             top_n=args.top_n,
             relevant=args.relevant,
+            sampled=args.sampled,
             on_fold=on_fold,
         )
     if args.json:
@@ -49,11 +51,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_for_people(found: CrossValidation) -> None:
-    names = list(found.mean)
+    names = [name for name in found.mean if not name.endswith(OF_POPULARITY)]
     rows: list[list[object]] = [
         [str(fold["fold"]), *(fold[name] for name in names)] for fold in found.folds
     ]
     rows += [
-        [word, *figures.values()] for word, figures in (("mean", found.mean), ("std", found.std))
+        [word, *(figures[name] for name in names)]
+        for word, figures in (("mean", found.mean), ("std", found.std))
     ]
+    if len(names) < len(found.mean):
+        of_popularity = (found.mean.get(f"{name}{OF_POPULARITY}") for name in names)
+        rows.append(["mean of most rated", *of_popularity])
     print_table(rows, ["fold", *(name.replace("_", " ") for name in names)])

@@ -18,6 +18,7 @@ from mascot_jax.mf.advice import warn_of_ratings
 from mascot_jax.mf.fold_in import fold_in
 from mascot_jax.mf.fold_in_interactions import balances, expected_zeros, fold_in_interactions
 from mascot_jax.mf.interactions import as_ratings
+from mascot_jax.mf.list_options import list_options
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, joined, ranks_of
 from mascot_jax.ranking.pairs import Pairs
@@ -191,16 +192,20 @@ class Folded:
         exclude_seen: bool = True,
         candidates: Any = None,
         clip: bool = False,
+        min_ratings: int = 1,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
     ) -> Recommendations:
         """Recommend the n items with the highest predictions; for new items, the n users.
 
         Parameters
         ----------
-        n, candidates, clip
-            As for ``MatrixFactorization.recommend``.
+        n, candidates, clip, min_ratings, popularity, diversity
+            As for ``MatrixFactorization.recommend``; for new items, of users.
         exclude_seen
             Leave out those whose ratings were given.
         """
+        options = list_options(min_ratings, popularity, diversity)
         chosen = known_ids(self._others.id_table, candidates, self._other[:-1])
         solved = np.flatnonzero(self._known)
         with serving_on(None):  # few rows: see fold_in
@@ -210,8 +215,9 @@ class Folded:
                 bias=None if self._ranking.bias is None else self._bias[solved],
                 exclude=self._rated.rows(solved) if exclude_seen else None,
                 candidates=chosen,
+                options=options,
             )
-        others = self._ranking.most_rated(np.flatnonzero(~self._known), n, chosen)
+        others = self._ranking.most_rated(np.flatnonzero(~self._known), n, chosen, options)
         found = joined([found._replace(queries=solved[found.queries]), others])
         own, other = self.ids[found.queries], self._others.id_table.decode(found.items)
         users, items = (own, other) if self._side == "users" else (other, own)

@@ -34,6 +34,8 @@ INTEGERS = {  # lowest and highest allowed
     "train.seed": (0, BIG - 1),
     "run.threads": (1, 4096),
     "run.checkpoint_every": (1, 1_000_000),
+    "evaluate.top_n": (1, 1_000_000),
+    "evaluate.sampled": (1, 1_000_000),
 }
 TINY = 5e-324
 NUMBERS = {  # lowest and highest allowed
@@ -57,6 +59,7 @@ NUMBERS = {  # lowest and highest allowed
     "train.comparators.afp.beta": (TINY, None),
     "train.comparators.afp.delta": (0.0, None),
     "train.comparators.afp.gamma": (0.0, None),
+    "evaluate.relevant": (None, None),
 }
 WORD_LENGTHS = {"train.comparators.muppet.word_lengths", "train.comparators.afp.word_lengths"}
 TEXTS = {
@@ -109,11 +112,16 @@ NULLABLE = (
         "train.biases",
         "run.threads",
         "run.checkpoint_every",
+        "evaluate.top_n",
+        "evaluate.relevant",
+        "evaluate.sampled",
     }
 )
-NEEDS = {"train.patience": {"train.validation": 0.1}} | {
-    path: {"train.objective": "interactions"} for path in OF_INTERACTIONS
-}
+NEEDS = {
+    "train.patience": {"train.validation": 0.1},
+    "evaluate.relevant": {"evaluate.top_n": 10},
+    "evaluate.sampled": {"evaluate.top_n": 10},
+} | {path: {"train.objective": "interactions"} for path in OF_INTERACTIONS}
 """What must be set beside a parameter."""
 
 
@@ -207,7 +215,8 @@ def test_null_is_allowed_where_something_else_fills_it(path):
 
 def edges(table, step):
     for path, (lowest, highest) in table.items():
-        yield path, lowest, step(lowest, -1), "greater than"
+        if lowest is not None:
+            yield path, lowest, step(lowest, -1), "greater than"
         if highest is not None:
             yield path, highest, step(highest, 1), "less than"
 
