@@ -185,7 +185,7 @@ class Prepared(NamedTuple):
     validation_lists: HeldOutLists | None = None
     """Of interactions: lists to score after each epoch, instead of ``validation``."""
     test_lists: HeldOutLists | None = None
-    ndcg_of_popular: float | None = None
+    ndcg_of_popularity: float | None = None
     """Of interactions: NDCG of the most popular items on those held out for validation."""
 
 
@@ -310,7 +310,7 @@ def _prepare_interactions(
         confidence=found.mean,
         validation_lists=validation,
         test_lists=lists(problem.test),
-        ndcg_of_popular=None if validation is None else validation.score_popular(popular),
+        ndcg_of_popularity=None if validation is None else validation.score_popular(popular),
     )
 
 
