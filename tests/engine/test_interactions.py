@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -246,6 +247,12 @@ def test_an_epoch_updates_every_table_in_place(method, data):
     laid = prepared(*data, s).ratings
     starts = np.asarray(data[1], np.uint32), np.asarray(data[2], np.uint32)
     assert_updates_in_place(laid, initial_state(*starts, s.plan()), s.plan())
+
+
+def test_memory_does_not_grow_with_negatives(data):
+    few, many = (prepared(*data, settings(negatives=n)).ratings for n in (0, 100))
+    sizes = [[leaf.nbytes for leaf in jax.tree.leaves(ratings)] for ratings in (few, many)]
+    assert sizes[0] == sizes[1]
 
 
 BAD = {
