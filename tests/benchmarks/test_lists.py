@@ -1,6 +1,7 @@
 """The comparison of lists measures as the library does."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import lists
@@ -13,8 +14,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::mascot_jax.errors.BaselineWarni
 
 @pytest.fixture(params=[False, True], ids=["full", "leave one out"])
 def split(request, tmp_path):
-    small_frame()[["user", "item", "rating"]].to_csv(tmp_path / "ratings.csv", index=False)
-    return request.param, lists.read_split(tmp_path / "ratings.csv", 3, one=request.param)
+    frame = small_frame()[["user", "item", "rating"]]
+    alone = frame.drop_duplicates("user").assign(item=range(1000, 1000 + frame.user.nunique()))
+    pd.concat([frame, alone]).to_csv(tmp_path / "ratings.csv", index=False)
+    return request.param, lists.read_split(tmp_path / "ratings.csv", 4, one=request.param)
 
 
 def measure(one, split, factors):
