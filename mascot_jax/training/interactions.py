@@ -16,6 +16,8 @@ from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import Grouping
 
+GRID: Final = 2.0**-20
+"""Logarithms are multiples of it."""
 LARGEST_WEIGHT: Final = 10.0
 """Of an interaction; 1 is the mean. Steps of a few units more would overshoot."""
 
@@ -57,7 +59,9 @@ def confidences(
     """
     if kind == "equal":
         return np.ones(len(values)), 1.0
-    raw = np.log1p(values.astype(np.float64)) if kind == "log1p" else values.astype(np.float64)
+    raw = values.astype(np.float64)
+    if kind == "log1p":  # whose last bits depend on the machine
+        raw = np.rint(np.log1p(raw) / GRID) * GRID
     if mean is None:
         mean = float(raw.mean())
     if not mean:
@@ -93,7 +97,7 @@ def balance(counts: NDArray[np.int64], side: str) -> NDArray[np.float64]:
     most = np.maximum(counts, 1).astype(np.float64)
     eighth = np.sqrt(np.sqrt(np.sqrt(most)))
     each = 1 / (eighth * np.sqrt(np.sqrt(most)) if side == "users" else eighth)
-    balanced: NDArray[np.float64] = each * (counts.sum() / max(float(counts @ each), 1e-30))
+    balanced: NDArray[np.float64] = each * (counts.sum() / max(float((counts * each).sum()), 1e-30))
     return balanced
 
 
