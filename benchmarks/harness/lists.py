@@ -94,7 +94,7 @@ WAYS: Final[Mapping[str, Way]] = MappingProxyType(
     {
         "popularity": Way(_popularity),
         "implicit BPR": _bpr(),
-        "implicit BPR, tuned": _bpr(factors=128, learning_rate=0.01, regularization=0.03),
+        "implicit BPR, tuned": _bpr(factors=128, regularization=0.03, iterations=60),
         "implicit ALS": _als(),
         "implicit ALS, tuned": _als(factors=128, regularization=60.0, alpha=4.0),
         "ratings, the default": _way(_ours),

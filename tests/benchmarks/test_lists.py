@@ -55,8 +55,10 @@ def test_peers_that_are_not_there_are_left_out(monkeypatch, capsys):
 
 
 def test_splits_are_summed_up():
-    made = [{"seconds": s, "ndcg": n} for s, n in ((9.0, 0.1), (1.0, 0.2), (2.0, 0.3))]
+    figures = ((9.0, 0.1), (1.0, 0.2), (2.0, 0.3))
+    made = [{"seconds": s, "cpu_seconds": 2 * s, "ndcg": n} for s, n in figures]
     row = lists._row("popularity", WAYS["popularity"], made)
     assert row["ndcg"] == pytest.approx(0.2)
-    assert (row["seconds"], row["splits"]) == (2.0, [0.1, 0.2, 0.3])
+    assert (row["seconds"], row["cpu_seconds"]) == (2.0, 4.0)
+    assert row["splits"] == [0.1, 0.2, 0.3]
     assert lists._row("implicit ALS, tuned", WAYS["implicit ALS, tuned"], made)["settings"]
