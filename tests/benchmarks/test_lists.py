@@ -16,7 +16,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::mascot_jax.errors.BaselineWarni
 def split(request, tmp_path):
     frame = small_frame()[["user", "item", "rating"]]
     alone = frame.drop_duplicates("user").assign(item=range(1000, 1000 + frame.user.nunique()))
-    pd.concat([frame, alone]).to_csv(tmp_path / "ratings.csv", index=False)
+    frame = pd.concat([frame, alone])
+    frame["timestamp"] = np.random.default_rng(0).permutation(len(frame))
+    frame.to_csv(tmp_path / "ratings.csv", index=False)
     return request.param, lists.read_split(tmp_path / "ratings.csv", 4, one=request.param)
 
 
