@@ -10,14 +10,37 @@ from typing import TYPE_CHECKING, Any
 from mascot_jax.clicks.data import ClickData
 
 if TYPE_CHECKING:
+    from mascot_jax.clicks.encoder import Encoder, Parts
+    from mascot_jax.clicks.planted import generate_clicks
     from mascot_jax.clicks.read import encode_like, read_clicks
+    from mascot_jax.clicks.store import read_encoder, read_part, write_parts
 
-__all__ = ["ClickData", "encode_like", "read_clicks"]
+_HOMES = {
+    "Encoder": "encoder",
+    "Parts": "encoder",
+    "encode_like": "read",
+    "generate_clicks": "planted",
+    "read_clicks": "read",
+    "read_encoder": "store",
+    "read_part": "store",
+    "write_parts": "store",
+}
+__all__ = [
+    "ClickData",
+    "Encoder",
+    "Parts",
+    "encode_like",
+    "generate_clicks",
+    "read_clicks",
+    "read_encoder",
+    "read_part",
+    "write_parts",
+]
 
 if not TYPE_CHECKING:  # so that type checkers find names that are wrong
 
     def __getattr__(name: str) -> Any:
         """Import polars when click data is read: encoded data needs none."""
-        if name in __all__:
-            return getattr(import_module("mascot_jax.clicks.read"), name)
+        if name in _HOMES:
+            return getattr(import_module(f"mascot_jax.clicks.{_HOMES[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -73,6 +73,8 @@ class ClickModel:
     """Rows with so many visits in the training data or more are in float32; None: none."""
     mlp_bits: int | None = None
     """4 or 8: bits that weights of layers are rounded to when they are used; None: not rounded."""
+    float_epochs: int = 0
+    """First epochs in which neither looked-up rows nor layers are rounded."""
     scale_every: int = 200
     """``dqrm``: steps between two computations of the tables' scales."""
     workers: int = 1

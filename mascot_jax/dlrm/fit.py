@@ -69,9 +69,7 @@ class Training:
         self._execution = execution
         levels = 2 ** (settings.table_bits - 1) - 1 if settings.table_bits else 0
         self._plan = StepPlan(settings.mlp_optimizer, levels, settings.mlp_bits, execution)
-        self._runner: Runner = Alone(self._plan)
-        if settings.workers > 1:
-            self._runner = Workers(settings, self._plan)
+        self._runner: Runner = Workers(settings) if settings.workers > 1 else Alone()
 
     def run(
         self, on_epoch: OnEpoch, checkpoints: ClickCheckpoints | None, *, resume: bool
@@ -115,14 +113,14 @@ class Training:
 
     def _epoch(self, state: Any, epoch: int) -> tuple[Any, Record]:
         began = time.perf_counter()
-        runner = self._runner
-        scales = self._scales(runner.training(state))
+        runner, plan = self._runner, self._plan_of(epoch)
+        scales = self._scales(runner.training(state), plan)
         total, last = 0.0, None
         for first, batches in epoch_of(self._train, self._tiers, self._settings, epoch):
-            if self._plan.levels and first % self._settings.scale_every == 0:
-                scales = self._scales(runner.training(state))
+            if plan.levels and first % self._settings.scale_every == 0:
+                scales = self._scales(runner.training(state), plan)
             # While a program runs, the next one's batches are made.
-            state, losses = runner.run(state, scales, batches)
+            state, losses = runner.run(state, scales, batches, plan)
             if last is not None:
                 total += self._checked(epoch, *last)
             last = first, losses
@@ -138,7 +136,7 @@ class Training:
         )
         if self._settings.workers > 1:
             record["sent_bytes_per_step"] = runner.sent_bytes(state, self._tiers.fields)
-        return state, record | self._scored(runner.training(state))
+        return state, record | self._scored(runner.training(state), plan)
 
     def _checked(self, epoch: int, first: int, losses: jax.Array) -> float:
         """Return the sum of losses, or raise an error if one is not finite."""
@@ -152,26 +150,32 @@ class Training:
             )
         return float(values.sum())
 
-    def _scales(self, state: TrainingState) -> jax.Array:
+    def _plan_of(self, epoch: int) -> StepPlan:
+        """Return the plan of an epoch: the first ones may round nothing."""
+        if epoch < self._settings.float_epochs:
+            return self._plan._replace(levels=0, mlp_bits=None)
+        return self._plan
+
+    def _scales(self, state: TrainingState, plan: StepPlan) -> jax.Array:
         """Return the fields' scales, for rows that are rounded when they are looked up."""
-        if not self._plan.levels:
+        if not plan.levels:
             return jnp.zeros(self._tiers.fields, jnp.float32)
-        rows, levels = self._tiers.wide, self._plan.levels
+        rows, levels = self._tiers.wide, plan.levels
         scales: jax.Array = field_scales(state.tables.wide, rows=rows, levels=levels)
         return scales
 
-    def _scored(self, state: TrainingState) -> Record:
+    def _scored(self, state: TrainingState, plan: StepPlan) -> Record:
         values: dict[str, float | None] = dict.fromkeys(_VALIDATION)
         if self._validation is not None and len(self._validation):
-            scales = self._scales(state)
+            scales = self._scales(state, plan)
             logits = logits_of(
-                state.layers, state.tables, scales, self._tiers, self._validation, self._plan
+                state.layers, state.tables, scales, self._tiers, self._validation, plan
             )
             values = click_metrics(self._validation.labels, logits)._asdict()
         return {f"validation_{name}": values[name] for name in _VALIDATION}
 
     def _deployed(self, state: TrainingState, training_bytes: int, epochs: int) -> ClickNetwork:
-        tables, tiers, scales = state.tables, self._tiers, self._scales(state)
+        tables, tiers, scales = state.tables, self._tiers, self._scales(state, self._plan)
         if self._plan.levels == 7:
             tables = pack(tables, tiers, scales)
             tiers = Tiers.of([np.zeros(rows, np.bool_) for rows in tiers.cardinalities])

@@ -76,6 +76,9 @@ class ClickSettings(Settings):
     mlp_bits: Literal[4, 8] | None = None
     """Bits that the layers' weights are rounded to in the forward pass, with a scale for each
     output channel; null: none."""
+    float_epochs: Annotated[int, Field(ge=0)] = 0
+    """First epochs in which neither looked-up rows nor layers are rounded: training in float32
+    before quantisation-aware training."""
     scale_every: Annotated[int, Field(ge=1)] = 200
     """``dqrm``: steps between two computations of the tables' scales."""
     workers: Annotated[int, Field(ge=1, le=65_536)] = 1

@@ -121,6 +121,13 @@ def test_counts_of_ids_become_numbers():
     np.testing.assert_allclose(test[:, 1], [(0 - logs.mean()) / logs.std()], rtol=1e-6)
 
 
+def test_an_id_without_a_row_of_its_own_has_count_0():
+    parts = encode(raw(["a", "a", "a", "b"]), min_count=2, count_fields=["site"])
+    logs = np.log1p([3, 3, 3, 0])
+    found = parts.data["train"].dense[:, 1]
+    np.testing.assert_allclose(found, (logs - logs.mean()) / logs.std(), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("rows", "part_of", "settings", "problem"),
     [

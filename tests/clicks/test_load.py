@@ -8,7 +8,7 @@ import pytest
 
 from mascot_jax.clicks.raw import open_raw, write_raw
 from mascot_jax.errors import DataError, SettingsError
-from tests.support.clicks import criteo_fields, criteo_lines, load, read
+from tests.support.click_files import criteo_fields, criteo_lines, load, read
 
 
 def test_planted_rows(tmp_path):

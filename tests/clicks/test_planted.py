@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from mascot_jax.clicks import planted
-from mascot_jax.clicks.planted import generate, sizes
+from mascot_jax.clicks.planted import SCHEMA, generate, generate_clicks, sizes
+from mascot_jax.errors import SettingsError
 from mascot_jax.settings import ClickDataSettings
 
 
@@ -58,3 +59,11 @@ def test_the_seed_decides_the_rows():
     assert not first.equals(rows(rows=500, seed=1))
     whole = rows(rows=planted.CHUNK + 500)
     assert whole.head(planted.CHUNK).equals(rows(rows=planted.CHUNK))
+
+
+def test_a_frame_has_criteos_names_and_is_written_as_it_is():
+    frame = generate_clicks(300, scale=100_000)
+    assert frame.columns == ["label", *SCHEMA.dense, *SCHEMA.categories, "probability"]
+    assert frame["C26"].equals(rows(rows=300, scale=100_000)["category25"], check_names=False)
+    with pytest.raises(SettingsError, match="rows: 1: must be greater than or equal to 100"):
+        generate_clicks(1)

@@ -8,7 +8,7 @@ import pytest
 
 from mascot_jax.clicks import encode_like, read_clicks
 from mascot_jax.errors import DataError, SettingsError
-from tests.support.clicks import criteo_lines
+from tests.support.click_files import criteo_lines
 
 FRAME = pl.DataFrame(
     {

@@ -1,21 +1,15 @@
 """The heads of Criteo and Avazu, Frappe and MovieLens 1M, read and encoded."""
 
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mascot_jax.clicks.encoder import encode_parts
 from mascot_jax.clicks.split import divide
-from tests.support.clicks import load
+from tests.support.click_files import load
 
-pytestmark = [
-    pytest.mark.realdata,
-    pytest.mark.skipif("MASCOT_DATA_DIR" not in os.environ, reason="no MASCOT_DATA_DIR"),
-]
-FOLDER = Path(os.environ.get("MASCOT_DATA_DIR", "."))
+pytestmark = pytest.mark.realdata
 
 
 def encode(raw, **settings):
@@ -23,8 +17,8 @@ def encode(raw, **settings):
     return encode_parts(raw, part_of, **{"min_count": 2} | settings)
 
 
-def test_the_head_of_criteo(tmp_path):
-    raw = load(tmp_path, name="criteo", source=str(FOLDER / "clicks/criteo_head_lapis.txt"))
+def test_the_head_of_criteo(tmp_path, real_data):
+    raw = load(tmp_path, name="criteo", source=str(real_data / "clicks/criteo_head_lapis.txt"))
     parts = encode(raw)
     assert [len(part) for part in parts.data.values()] == [5760, 720, 720]
     assert parts.report["fields"]["C9"]["ids"] == 3
@@ -33,17 +27,19 @@ def test_the_head_of_criteo(tmp_path):
     assert dense.min() == 0
 
 
-def test_the_head_of_criteo_with_a_header(tmp_path):
+def test_the_head_of_criteo_with_a_header(tmp_path, real_data):
     columns = {"label": "Label", "dense": ["I1..I13"], "categories": ["C1..C26"]}
-    source = str(FOLDER / "clicks/criteo_tiny_ycjuan.csv")
-    head = load(tmp_path / "a", name="criteo", source=str(FOLDER / "clicks/criteo_head_lapis.txt"))
+    source = str(real_data / "clicks/criteo_tiny_ycjuan.csv")
+    head = load(
+        tmp_path / "a", name="criteo", source=str(real_data / "clicks/criteo_head_lapis.txt")
+    )
     raw = load(tmp_path / "b", name="file", source=source, columns=columns)
     assert raw.rows == 1999
     assert next(raw.frames()).row(0) == next(head.frames()).row(0)
 
 
-def test_the_head_of_avazu(tmp_path):
-    raw = load(tmp_path, name="avazu", source=str(FOLDER / "clicks/avazu_head_lapis.csv"))
+def test_the_head_of_avazu(tmp_path, real_data):
+    raw = load(tmp_path, name="avazu", source=str(real_data / "clicks/avazu_head_lapis.csv"))
     parts = encode(raw)
     assert raw.rows == 8087
     assert parts.data["train"].dense.shape[1] == 0
@@ -51,19 +47,19 @@ def test_the_head_of_avazu(tmp_path):
     assert 0.15 < np.mean(parts.data["train"].labels) < 0.2
 
 
-def test_frappe(tmp_path):
-    raw = load(tmp_path, name="libfm", source=str(FOLDER / "clicks"))
+def test_frappe(tmp_path, real_data):
+    raw = load(tmp_path, name="libfm", source=str(real_data / "clicks"))
     assert raw.rows == 86_582
     parts = encode(raw)
     assert parts.data["train"].fields == 10
     assert [fields["ids"] for fields in parts.report["fields"].values()][2] == 7
 
 
-def test_movielens_1m_as_clicks(tmp_path):
+def test_movielens_1m_as_clicks(tmp_path, real_data):
     folder = tmp_path / "ml-1m"
-    with zipfile.ZipFile(FOLDER / "ml-1m.zip") as archive:
+    with zipfile.ZipFile(real_data / "ml-1m.zip") as archive:
         archive.extractall(tmp_path)
-    users = (FOLDER / "ml-1m-users.dat").read_text(encoding="latin-1").splitlines()
+    users = (real_data / "ml-1m-users.dat").read_text(encoding="latin-1").splitlines()
     lines = ["::".join(line.split("::")[:5]) for line in users]  # it has two more columns
     (folder / "users.dat").write_text("\n".join(lines) + "\n", encoding="latin-1")
     raw = load(tmp_path / "raw", name="ml-1m", source=str(folder))

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from mascot_jax.command.main import main
-from tests.support.clicks import criteo_lines
+from tests.support.click_files import criteo_lines
 
 USERS, ITEMS = 60, 40
 SMALL = ("--factors", "8", "--epochs", "3")

@@ -11,7 +11,7 @@ from mascot_jax.command.subcommands import SUBCOMMANDS
 
 
 def examples():
-    """Yield the commands of all subcommands, in the order of --help."""
+    """Yield the commands of all subcommands and of those of ``mascot clicks``."""
     for _, words in (*SUBCOMMANDS.values(), *ACTIONS.values()):
         yield from words.examples.replace("\\\n", " ").splitlines()
 

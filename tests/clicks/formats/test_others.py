@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from mascot_jax.errors import DataError
-from tests.support.clicks import read
+from tests.support.click_files import read
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_parts_of_libfm_are_read_together(tmp_path):
 
 
 MOVIELENS = {
-    "ratings.dat": "1::1193::5::978300760\n2::661::3::978302109\n",
+    "ratings.dat": "1::1193::4::978300760\n2::661::3::978302109\n",
     "users.dat": "1::F::1::10::48067\n2::M::56::16::70072\n",
     "movies.dat": "661::James (1996)::Children's|Musical\n1193::Caf\xe9 (1975)::Drama\n",
 }

@@ -5,7 +5,7 @@ import pytest
 
 from mascot_jax.clicks.formats import text
 from mascot_jax.errors import DataError
-from tests.support.clicks import criteo_fields, criteo_lines, read
+from tests.support.click_files import criteo_fields, criteo_lines, read
 
 
 @pytest.fixture
