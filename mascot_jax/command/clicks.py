@@ -24,6 +24,7 @@ from mascot_jax.command.progress import ClickDisplay
 from mascot_jax.command.tables import WRITTEN, check_output, need_polars, write_table
 from mascot_jax.dlrm.estimator import ClickModel
 from mascot_jax.dlrm.model_file import clicks_facts
+from mascot_jax.dlrm.workers import offer_devices
 from mascot_jax.errors import OneClassWarning, SettingsError
 from mascot_jax.settings import ClickColumns, EncodeSettings, validate
 from mascot_jax.settings.clicks import ClickRunSettings, ClickSettings
@@ -51,6 +52,7 @@ def _train(args: argparse.Namespace) -> int:
     check_output(args.output, read=[args.rows])
     _check_nothing_is_lost(checkpoint, resume=args.resume)
     parts = _read(args, encode)
+    offer_devices(settings.workers)
     model = ClickModel(**settings.model_dump(), **how.model_dump())
     interruption = _fit(model, parts, checkpoint, args)
     model.save(args.output, parts.encoder)

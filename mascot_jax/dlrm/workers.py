@@ -28,6 +28,12 @@ from mascot_jax.errors import SettingsError
 from mascot_jax.settings.clicks import ClickSettings
 
 
+def offer_devices(workers: int) -> None:
+    """Have JAX show a CPU device for each worker: for programs, before they use JAX."""
+    if workers > 1:
+        jax.config.update("jax_num_cpu_devices", workers)
+
+
 class Runner(Protocol):
     """Makes steps."""
 

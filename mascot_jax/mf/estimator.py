@@ -33,7 +33,7 @@ class MatrixFactorization(Fitted):
 
     The defaults store factors in FP16 with stochastic rounding and visit ratings in runs of one
     user, by the ``tuned`` recipe: the accuracy of FP32 in half the memory (RMSE on MovieLens 1M
-    0.8385 with either, mean of five folds). Ratings may have any scale. Biases of users and items
+    0.8386 with either, mean of five folds). Ratings may have any scale. Biases of users and items
     are fitted first, and factors add to them as far as the ratings tell. ``recipe="paper"``,
     ``method="mascot"``, ``order="shuffled"`` is the paper's training.
 

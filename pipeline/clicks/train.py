@@ -11,6 +11,7 @@ from tqdm import tqdm
 from mascot_jax.clicks.data import ClickData
 from mascot_jax.clicks.store import read_encoder, read_part
 from mascot_jax.dlrm.estimator import ClickModel
+from mascot_jax.dlrm.workers import offer_devices
 from mascot_jax.errors import CheckpointError
 from mascot_jax.settings.click_params import ClickParams
 from pipeline.clicks import entry
@@ -22,6 +23,7 @@ VARYING = ("seconds", "impressions_per_second")
 
 def train(params: ClickParams) -> None:
     """Train, scoring the validation rows after each epoch."""
+    offer_devices(params.train.workers)
     parts = [read_part(entry.ENCODED, name) for name in ("train", "validation")]
     model = ClickModel(**params.train.model_dump(), **params.run.model_dump())
     try:

@@ -17,6 +17,7 @@ from mascot_jax.clicks.encoder import Parts
 from mascot_jax.clicks.raw import open_raw
 from mascot_jax.clicks.read import encode_raw
 from mascot_jax.dlrm.estimator import ClickModel
+from mascot_jax.dlrm.workers import offer_devices
 from mascot_jax.settings import EncodeSettings
 from mascot_jax.settings.clicks import ClickSettings
 from pipeline.common.hardware import describe_hardware
@@ -34,6 +35,8 @@ def main() -> None:
     parser.add_argument("figure", choices=study.figures)
     figure = parser.parse_args().figure
     check_native()
+    variants = study.figures[figure].values()
+    offer_devices(max(study.train(variant, 0).workers for variant in variants))
     rows = list(trainings(study, figure))
     write_json(
         figure_path(study.profile, figure),

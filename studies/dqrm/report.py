@@ -13,7 +13,7 @@ from pipeline.common.paths import read_json
 from studies.dqrm.settings import figure_path, read_study, report_path
 
 Row = dict[str, Any]
-FIGURES: Final = ("main", "bits", "pretraining")
+FIGURES: Final = ("main", "bits", "pretraining", "gradients")
 REFERENCE: Final = "fp32"
 
 
@@ -37,6 +37,7 @@ def report(results: dict[str, Any]) -> str:
         claims=claims(rows["main"]),
         bits=epochs_table(rows["bits"]),
         pretraining=epochs_table(rows["pretraining"]),
+        gradients=gradients_table(rows["gradients"]),
     )
 
 
@@ -179,6 +180,20 @@ def _of_epoch(rows: Sequence[Row], epoch: int) -> str:
         return statistics.fmean(row["epochs"][epoch][f"validation_{metric}"] for row in rows)
 
     return f"{of('accuracy'):.4f} ({of('auc'):.4f})"
+
+
+def gradients_table(rows: Sequence[Row]) -> str:
+    """Return the bytes that a worker sends in a step, and the metrics over unrounded gradients."""
+    variants = by_variant(rows)
+    reference = next(iter(variants.values()))
+    lines = []
+    for name, own in variants.items():
+        sent = own[0]["epochs"][0]["sent_bytes_per_step"]
+        whole = reference[0]["epochs"][0]["sent_bytes_per_step"]
+        metrics = [_metric(own, reference, metric) for metric in ("auc", "log_loss")]
+        lines.append([f"`{name}`", f"{sent / 1e3:.1f}", f"1/{whole / sent:.2f}", *metrics])
+    header = ["gradients", "sent by a worker in a step, kB", "of float32's"]
+    return markdown([*header, "AUC (over `float32`)", "log loss (over `float32`)"], lines)
 
 
 def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -122,8 +122,8 @@ def test_counts_of_ids_become_numbers():
 
 
 def test_an_id_without_a_row_of_its_own_has_count_0():
-    parts = encode(raw(["a", "a", "a", "b"]), min_count=2, count_fields=["site"])
-    logs = np.log1p([3, 3, 3, 0])
+    parts = encode(raw([*"aaabbc"]), min_count=2, count_fields=["site"])
+    logs = np.log1p([3, 3, 3, 2, 2, 0])
     found = parts.data["train"].dense[:, 1]
     np.testing.assert_allclose(found, (logs - logs.mean()) / logs.std(), rtol=1e-6)
 

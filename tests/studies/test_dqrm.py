@@ -1,5 +1,7 @@
 """The study of DQRM: its parameters, its trainings at the smallest size, its report."""
 
+from pathlib import Path
+
 import pytest
 from ruamel.yaml import YAML
 
@@ -9,7 +11,8 @@ from mascot_jax.settings import validate
 from studies.dqrm import figure as figures
 from studies.dqrm import report
 from studies.dqrm.settings import Study, raw_path
-from tests.pipeline.workspace import CHECKOUT
+from tests.pipeline.test_dependencies import DECIDE_NO_BYTE, closure
+from tests.pipeline.workspace import CHECKOUT, clone_checkout, stages_run
 
 GIVEN = YAML(typ="safe").load(CHECKOUT / "studies/dqrm/params.yaml")
 STAGES = YAML(typ="safe").load(CHECKOUT / "studies/dqrm/dvc.yaml")["stages"]
@@ -23,6 +26,35 @@ def test_every_profile_is_valid(profile):
 
 def test_stages_are_of_every_figure():
     assert STAGES["figure"]["matrix"]["figure"] == list(GIVEN["figures"])
+    read = {Path(name).stem for name in STAGES["report"]["deps"] if name.endswith(".json")}
+    assert read == set(report.FIGURES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_that_it_imports(stage):
+    deps = {Path(name) for name in STAGES[stage]["deps"]}
+    missing = {
+        path for path in closure(f"studies.dqrm.{stage}") if not deps & {path, *path.parents}
+    }
+    docstrings = {Path("studies/__init__.py"), Path("studies/dqrm/__init__.py")}
+    assert missing <= DECIDE_NO_BYTE | docstrings
+    code = [name for name in deps if "${" not in str(name)]
+    assert all((CHECKOUT / name).exists() for name in code)
+
+
+@pytest.mark.hardening
+def test_all_stages_run_once_and_then_none(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    workspace = clone_checkout(root, tmp_path_factory.mktemp("home"))
+    params = workspace.path("studies/dqrm/params.yaml")
+    text = params.read_text(encoding="utf-8")
+    assert "\nprofile: quick " in text
+    params.write_text(text.replace("\nprofile: quick ", "\nprofile: smoke "), encoding="utf-8")
+    names = stages_run(workspace.dvc("repro", "studies/dqrm/dvc.yaml"))
+    assert len(names) == 2 + len(report.FIGURES)
+    assert stages_run(workspace.dvc("repro", "studies/dqrm/dvc.yaml")) == []
+    written = workspace.path("studies/dqrm/results/smoke/report.md").read_text(encoding="utf-8")
+    assert "- Seeds: 2" in written
 
 
 @pytest.mark.parametrize(
@@ -57,7 +89,11 @@ def test_variants_are_trained_with_every_seed(tmp_path, monkeypatch):
 
 
 def row(variant, seed, auc, megabytes, accuracy=0.8):
-    epoch = {"validation_accuracy": accuracy, "validation_auc": auc}
+    epoch = {
+        "validation_accuracy": accuracy,
+        "validation_auc": auc,
+        "sent_bytes_per_step": auc * 1e5,
+    }
     return {
         "variant": variant,
         "seed": seed,
@@ -98,6 +134,12 @@ def test_claims_say_what_was_kept():
     assert "yes: AUC -0.0000, log loss +0.0000" in found
     assert "yes: 1/5.7" in found
     assert "no: 1/40.0, AUC -0.0005" in found
+
+
+def test_bytes_of_gradients_are_of_the_first_variants():
+    table = report.gradients_table([row("float32", 0, 0.8, 1), row("int8", 0, 0.2, 1)])
+    assert "| `float32` | 80.0 | 1/1.00 | 0.8000 | 0.2000 |" in table
+    assert "| `int8` | 20.0 | 1/4.00 | 0.2000 (-0.6000) | 0.8000 (+0.6000) |" in table
 
 
 def test_the_report_has_every_part():
