@@ -134,8 +134,9 @@ def _tiers(tensors: Tensors, facts: dict[str, Any]) -> Tiers:
         raise ValueError(f"the tables have {there} rows, the fields {sum(cardinalities)}")
     masks = []
     for field, (rows, wide) in enumerate(zip(cardinalities, facts["wide"], strict=True)):
-        if as_count(wide, 0, rows) in (0, rows):
-            masks.append(np.full(rows, wide == rows))
+        as_count(wide, 0, rows)
+        if f"tiers.{field}" not in tensors:
+            masks.append(np.arange(rows) < wide)
             continue
         words = _array(tensors, f"tiers.{field}", (-(-rows // WORD),), np.uint64)
         mask = Tiers((rows,), (words,), (wide,)).mask(0)
