@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
-from mascot_jax.clicks.data import ClickData
+from mascot_jax.clicks.data import SHARED_ROW, ClickData
 from mascot_jax.dlrm.tiers import Tiers
 from mascot_jax.engine.embedding import NARROW, EmbeddingTables, look_up, store
 from mascot_jax.engine.kernels import Execution
@@ -30,7 +30,11 @@ def tiers_of(settings: ClickSettings, data: ClickData) -> Tiers:
     least = settings.min_visits_float
     if least is None:
         return Tiers.of([np.zeros(rows, np.bool_) for rows in data.cardinalities])
-    return Tiers.of([counts >= least for counts in data.counts])
+    masks = [counts >= least for counts in data.counts]
+    for mask in masks:
+        # The shared row is visited by all new ids; and so, sorted ids need nothing to tell tiers.
+        mask[SHARED_ROW] |= mask.any()
+    return Tiers.of(masks)
 
 
 def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) -> EmbeddingTables:
