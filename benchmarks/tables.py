@@ -242,7 +242,8 @@ def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
     ]
     hardware = result["hardware"]
     machine = f"{hardware['processor']}, {result['threads']} threads"
-    splits = f"means over {len(result['seeds'])} splits"
+    count = len(result["seeds"])
+    splits = f"means over {count} splits" if count > 1 else "one split"
     return f"{machine}; {splits}.\n\n{_markdown(['', *head], lines)}"
 
 

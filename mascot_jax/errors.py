@@ -38,6 +38,10 @@ class BaselineWarning(UserWarning):
     """A model predicts no better than a mean or biases do."""
 
 
+class OneClassWarning(UserWarning):
+    """Labels are all alike, so that a metric is not defined."""
+
+
 class ModelFileError(MascotError, ValueError):
     """A model file is cut, altered, not a model, or of a newer version."""
 

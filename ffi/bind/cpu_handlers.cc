@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bind/decode.h"
+#include "bind/embedding_handlers.h"
 #include "bind/handlers.h"
 #include "bind/signatures.h"
 #include "core/epoch.h"
@@ -335,7 +336,7 @@ XLA_FFI_DEFINE_HANDLER(kPredict, predict, predict_signature());
 }  // namespace
 
 const std::vector<Target>& targets() {
-  static const std::vector<Target> all = {
+  static const std::vector<Target> own = {
       {"mascot_allocate", kAllocate},
       {"mascot_lay_out", kLayOut},
       {"mascot_epoch", kEpoch},
@@ -346,6 +347,11 @@ const std::vector<Target>& targets() {
       {"mascot_strata_epoch", kStrataEpoch},
       {"mascot_interactions_epoch", kInteractionsEpoch},
   };
+  static const std::vector<Target> all = [] {
+    std::vector<Target> targets = own;
+    targets.insert(targets.end(), embedding_targets().begin(), embedding_targets().end());
+    return targets;
+  }();
   return all;
 }
 

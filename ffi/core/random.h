@@ -19,6 +19,10 @@ enum class Stream : uint64_t {
   kRounds = 6,
   kSweep = 7,  // of runs (layout.h)
   kZeros = 8,  // of interactions (interactions/zeros.h)
+  // of rows of embedding tables, at the start and in training (embedding/kernel.h): no training has
+  // both these and zeros
+  kFirstRows = 8,
+  kRows = 9,
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

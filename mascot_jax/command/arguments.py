@@ -23,7 +23,8 @@ RATINGS_HELP: Final = f"{TABLE_HELP}; MovieLens archives by their names, such as
 IDS: Final = "--users"
 """Option that takes ids, which may begin with a dash."""
 
-Fill = Callable[[argparse.ArgumentParser], None]
+Fill = Callable[[Any], None]
+"""Adds the arguments of a subcommand to its parser."""
 
 
 def train(parser: argparse.ArgumentParser) -> None:

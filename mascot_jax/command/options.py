@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -38,7 +38,9 @@ def train_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return with_defaults({"validation": HELD_OUT, **values})
 
 
-def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
+def add_options(
+    parser: argparse._ActionsContainer, defaults: Settings, without: Collection[str] = ()
+) -> None:
     """Add one option per field of a settings model.
 
     Parameters
@@ -47,14 +49,16 @@ def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
         Parser or argument group to add the options to.
     defaults
         Values of omitted options, shown in the help. Every field is a number, a boolean or one of
-        several words. None is not shown, as the docstring explains it. Nested blocks of settings
-        (constants of comparators) are skipped.
+        several words, text, or several numbers or texts. None is not shown, as the docstring
+        explains it. Nested blocks of settings (constants of comparators) are skipped.
+    without
+        Fields that get no option.
     """
     for name, field in type(defaults).model_fields.items():
-        if _is_block(field.annotation):
+        if name in without or _is_block(field.annotation):
             continue
         value = getattr(defaults, name)
-        shown = [] if value is None else [f"(default: {_word(value)}{_whose(name)})"]
+        shown = [] if value is None or value == [] else [f"(default: {_word(value)}{_whose(name)})"]
         text = " ".join([(field.description or "").replace("``", ""), *shown])
         parser.add_argument(
             option(name),
@@ -148,6 +152,8 @@ def _is_block(annotation: Any) -> bool:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
@@ -170,6 +176,12 @@ def _arguments(annotation: Any, *, null: bool) -> dict[str, Any]:
     words = [kind for kind in kinds if isinstance(kind, str)]
     if words:
         return {"choices": words + word}
+    several = [kind for kind in kinds if get_origin(kind) in (tuple, list)]
+    if several:
+        (kind, *_) = _alternatives(get_args(several[0])[0])
+        return {"type": _several(kind), "metavar": "N,N" if kind is int else "NAME,NAME"}
+    if str in kinds:
+        return {"metavar": "NAME"}
     number = int if int in kinds else float
     return {"type": _number_or_null(number) if word else number, "metavar": "N"}
 
@@ -186,6 +198,16 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
             yield from _alternatives(part)
     else:
         yield annotation
+
+
+def _several(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what reads values between commas; ``null`` stays what it is."""
+
+    def convert(text: str) -> Any:
+        return text if text == NULL else [kind(part) for part in text.split(",") if part]
+
+    convert.__name__ = f"{kind.__name__}s"  # argparse names it: "invalid ints value"
+    return convert
 
 
 def _number_or_null(number: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -35,16 +35,18 @@ keys of --json. Tab completion in bash: eval "$(mascot --print-completion bash)"
 """
 
 
-class _Subcommand(argparse.ArgumentParser):
+class Subcommand(argparse.ArgumentParser):
     """Parser of a subcommand; its arguments are added only when it parses."""
 
     def __init__(self, *args: Any, fill: Fill, filled: bool, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._fill: Fill | None = fill
+        self.filled = filled
         if filled:
             self._add_arguments()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Add the arguments, then parse."""
         self._add_arguments()
         return super().parse_known_args(self._with_ids(args), namespace)
 
@@ -78,7 +80,8 @@ class _Subcommand(argparse.ArgumentParser):
     def _add_arguments(self) -> None:
         if self._fill is not None:
             self._fill(self)
-            self.add_argument("--json", action="store_true", help="print JSON, for machines")
+            if self._subparsers is None:  # theirs otherwise
+                self.add_argument("--json", action="store_true", help="print JSON, for machines")
         self._fill = None
 
 
@@ -112,17 +115,8 @@ def make_parser(*, filled: bool = False) -> argparse.ArgumentParser:
         dest="command",
         required=True,
         metavar="SUBCOMMAND",
-        parser_class=_Subcommand,
+        parser_class=Subcommand,
     )
     for name, (fill, words) in SUBCOMMANDS.items():
-        commands.add_parser(
-            name,
-            help=words.summary,
-            description=f"{words.summary[0].upper()}{words.summary[1:]}.\n\n{words.details}",
-            epilog=f"examples:\n{words.examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-            fill=fill,
-            filled=filled,
-        )
+        commands.add_parser(name, **words.settings(), fill=fill, filled=filled)
     return parser

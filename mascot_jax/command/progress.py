@@ -35,6 +35,59 @@ def steps(
         yield done
 
 
+class Events:
+    """JSON objects on stdout, until whoever reads them has gone: the model matters more."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+
+    def print(self, event: Mapping[str, Any]) -> None:
+        """Print an object, if JSON is wanted."""
+        if not self._wanted:
+            return
+        try:
+            print_json(event)
+        except OSError as error:
+            self._wanted = False
+            discard_output()
+            warn(f"training goes on, but prints no more: {error}")
+
+
+class ClickDisplay:
+    """Display of the epochs of a click model's training; a context manager.
+
+    Parameters
+    ----------
+    epochs
+        Epochs of the training.
+    as_json
+        As of `Display`.
+    """
+
+    def __init__(self, epochs: int, *, as_json: bool) -> None:
+        self._epochs = epochs
+        self._events = Events(wanted=as_json)
+        self._bar = tqdm(total=epochs, unit="epoch", disable=True if as_json else None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Show a finished epoch: a record of ``ClickModel.history_``."""
+        shown = {name: record[f"validation_{name}"] for name in ("auc", "log_loss")}
+        self._bar.set_postfix({k: f"{v:.4f}" for k, v in shown.items() if v is not None})
+        self._bar.update(record["epoch"] - self._bar.n)  # a resumed training begins later
+        self._events.print({"event": "epoch", "epochs": self._epochs, **record})
+
+
 class Display:
     """Display of the epochs of a training run; a context manager.
 
@@ -51,7 +104,7 @@ class Display:
     def __init__(self, ratings: int, settings: TrainSettings, *, as_json: bool) -> None:
         self._trained = round(ratings * (1 - settings.validation))
         self._epochs = settings.epochs
-        self._as_json = as_json
+        self._events = Events(wanted=as_json)
         self._records: dict[int, EpochRecord] = {}
         self._bar = EpochBar(ratings, settings, show=False if as_json else None)
         self.baselines: Baselines | None = None
@@ -63,7 +116,7 @@ class Display:
 
     def begin(self, prepared: Prepared) -> None:
         """Take note of what is trained on."""
-        self.baselines, self.popular = prepared.baselines, prepared.ndcg_of_popular
+        self.baselines, self.popular = prepared.baselines, prepared.ndcg_of_popularity
         if prepared.validation is not None:
             self.held_out = len(prepared.validation)
 
@@ -83,27 +136,18 @@ class Display:
         """Show a finished epoch."""
         self._records[record.epoch] = record
         self._bar.add(record)
-        if self._as_json:
-            self._print(
-                {
-                    "event": "epoch",
-                    "epoch": record.epoch,
-                    "epochs": self._epochs,
-                    "learning_rate": record.learning_rate,
-                    "seconds": record.seconds,
-                    "updates_per_second": self._bar.speed(record),
-                    "validation_rmse": record.validation_rmse,
-                    **_ndcg(record),
-                }
-            )
-
-    def _print(self, event: dict[str, Any]) -> None:
-        try:
-            print_json(event)
-        except OSError as error:  # the model matters more than its log
-            self._as_json = False
-            discard_output()
-            warn(f"training goes on, but prints no more: {error}")
+        self._events.print(
+            {
+                "event": "epoch",
+                "epoch": record.epoch,
+                "epochs": self._epochs,
+                "learning_rate": record.learning_rate,
+                "seconds": record.seconds,
+                "updates_per_second": self._bar.speed(record),
+                "validation_rmse": record.validation_rmse,
+                **_ndcg(record),
+            }
+        )
 
     def summary(self, epochs_trained: int) -> dict[str, Any]:
         """Return RMSE after `epochs_trained` epochs, and seconds and speed of this run."""
@@ -113,7 +157,7 @@ class Display:
             "validation_rmse": None if last is None else last.validation_rmse,
             **(self.baselines or Baselines(None, None))._asdict(),
             **({} if last is None else _ndcg(last)),
-            **({} if self.popular is None else {"ndcg_of_popular": self.popular}),
+            **({} if self.popular is None else {"ndcg_of_popularity": self.popular}),
             "seconds": seconds,
             "updates_per_second": self._trained * len(self._records) / seconds if seconds else None,
         }

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-from mascot_jax.command import arguments
-
-
-class Words(NamedTuple):
-    """Help texts of a subcommand."""
-
-    summary: str
-    details: str
-    examples: str
-
+from mascot_jax.command import arguments, click_arguments
+from mascot_jax.command.words import Words
 
 SUBCOMMANDS: Final[Mapping[str, tuple[arguments.Fill, Words]]] = {
     "train": (
@@ -157,4 +149,5 @@ row.""",
   mascot export model.safetensors vectors16 --dtype float16""",
         ),
     ),
+    "clicks": (click_arguments.fill, click_arguments.WORDS),
 }

@@ -96,7 +96,7 @@ def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
 def _read(
     args: argparse.Namespace, place: str, keys: tuple[str, ...], *, pairs_will_do: bool = False
 ) -> pl.DataFrame:
-    _need_polars()
+    need_polars()
     from mascot_jax.data.read import read_table
 
     kind = TimedColumns if "time" in keys else Columns
@@ -152,13 +152,13 @@ def check_output(
         raise SettingsError(f"{option}: {path!r}: must end in {', '.join(suffixes)}")
     check_writable(path)
     if suffixes:
-        _need_polars()
+        need_polars()
     for place in read:
         _check_keeps(path, place, option)
 
 
 def _check_keeps(path: str, place: str | None, option: str) -> None:
-    _need_polars()
+    need_polars()
     from mascot_jax.data.formats.own import may_read
 
     if place is not None and may_read(place, Path(path)):
@@ -188,7 +188,8 @@ def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
     return [str(value) if isinstance(value, UUID) else value for value in values.tolist()]
 
 
-def _need_polars() -> None:
+def need_polars() -> None:
+    """Raise a MissingExtraError if polars is not installed."""
     try:
         import polars  # noqa: F401
     except ImportError as error:

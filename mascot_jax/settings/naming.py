@@ -6,15 +6,20 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from mascot_jax.settings.click_data import ClickColumns, EncodeSettings
+from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.settings.data import TimedColumns
 from mascot_jax.settings.run import RunSettings
 from mascot_jax.settings.train import RegroupSettings, TrainSettings
 
 _BLOCKS: Final = (
     ("train", TrainSettings),
+    ("train", ClickSettings),
     ("run", RunSettings),
     ("regroup", RegroupSettings),
     ("data.columns", TimedColumns),
+    ("data.columns", ClickColumns),
+    ("encode", EncodeSettings),
 )
 
 

@@ -85,14 +85,17 @@ class Draws {
     return shift_left<kDitherShift>(of_user);
   }
   MASCOT_INLINE static Draws none() { return {all(0)}; }
+  // Those that follow from 64 random bits.
+  MASCOT_INLINE static Draws of(uint64_t draw) {
+    const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
+    return {fold(multiply(fold(lanes), all(static_cast<uint32_t>(draw >> 32) | 1)))};
+  }
   MASCOT_INLINE Words chunk(int64_t c) const { return multiply(words_, all(dither_factor(c))); }
 
  private:
   MASCOT_INLINE Draws(Words words) : words_(words) {}
   MASCOT_INLINE static Words of_rating(const Task& task, int64_t i) {
-    const uint64_t draw = draw64(task.dither.key, static_cast<uint64_t>(i));
-    const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
-    return fold(multiply(fold(lanes), all(static_cast<uint32_t>(draw >> 32) | 1)));
+    return of(draw64(task.dither.key, static_cast<uint64_t>(i))).words_;
   }
 
   Words words_;

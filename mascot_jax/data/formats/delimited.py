@@ -7,7 +7,6 @@ import re
 from pathlib import PurePath
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats.columns import (
@@ -27,11 +26,10 @@ from mascot_jax.data.formats.dialect import (
 from mascot_jax.data.formats.text import (
     Piece,
     bad_line,
-    quoted_fields,
-    read_fields,
     read_head,
     read_pieces,
     read_records,
+    split_fast,
     unreadable,
 )
 from mascot_jax.data.formats.values import (
@@ -154,38 +152,20 @@ def _unusable(member: Member, piece: Piece, fields: pl.DataFrame, layout: Layout
 def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:
     """Return the wanted fields as String columns; None if a line has too many, or is not UTF-8."""
     separator, data = layout.dialect.separator, piece.data
-    quotes = layout.dialect.quoted and b'"' in data
     if separator == "::":
         data, separator = data.replace(b"::", UNIT_SEPARATOR.encode()), UNIT_SEPARATOR
     elif separator == BLANKS:
-        if quotes:
+        if layout.dialect.quoted and b'"' in data:
             return None
         data = _BETWEEN.sub(UNIT_SEPARATOR.encode(), _AROUND.sub(b"", data))
         separator = UNIT_SEPARATOR
-    try:
-        fields = read_fields(data, separator, layout.width, quoted=quotes)
-    except PolarsError:
-        return None
-    # To polars, a misplaced quote may begin a text that goes on over the line's end.
-    missing = piece.lines - fields.height
-    if quotes and missing and missing != _inner_lines(piece.data, separator):
+    piece = Piece(data, piece.line)
+    fields = split_fast(piece, separator, layout.width, quoted=layout.dialect.quoted)
+    if fields is None:
         return None
     if layout.dialect.width is not None and any(c.null_count() for c in fields.iter_columns()):
         return None
     return fields.select(pl.col(f"c{place}").alias(key) for key, place in layout.places.items())
-
-
-def _inner_lines(data: bytes, separator: str) -> int | None:
-    """Return the number of line ends inside of fields in double quotes; None if quotes are wrong.
-
-    polars takes what follows a closing quote for a part of the field, and lines with it.
-    """
-    inner, ends = 0, (separator.encode(), b"\n", b"\r", b"")
-    for field in quoted_fields(data, separator):
-        if not field[1] or data[field.end() : field.end() + 1] not in ends:
-            return None
-        inner += field[0].count(b"\n")
-    return inner
 
 
 def _read_slowly(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:
