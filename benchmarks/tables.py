@@ -235,7 +235,7 @@ def _lists_leave_one_out(results: Path) -> str:
 
 def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
     lines = [
-        [f"{table['data']}: {row['name']}", *(f"{row[name]:.3f}" for name in figures), seconds]
+        [f"{table['data']}: {row['name']}", *(f"{row[name]:.4f}" for name in figures), seconds]
         for table in result["tables"]
         for row in table["rows"]
         for seconds in [f"{row['cpu_seconds']:.1f}"]
