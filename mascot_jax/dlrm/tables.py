@@ -15,6 +15,7 @@ from mascot_jax.clicks.data import SHARED_ROW, ClickData
 from mascot_jax.dlrm.tiers import Tiers
 from mascot_jax.engine.embedding import NARROW, EmbeddingTables, look_up, store
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.tables import uninitialised
 from mascot_jax.settings.clicks import ClickSettings
 
 AT_A_TIME = 1 << 16
@@ -46,8 +47,8 @@ def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) 
     storage = settings.rows_storage if narrow_rows else NO_NARROW_ROWS
     row = NARROW[storage]
     # Made on the device, block by block: what is made from an array of NumPy's cannot be donated.
-    wide = jnp.zeros((tiers.wide_rows, settings.dimension), jnp.float32)
-    narrow = jnp.zeros((narrow_rows, row.elements(settings.dimension)), row.dtype)
+    wide = uninitialised(tiers.wide_rows, settings.dimension, np.dtype(np.float32))
+    narrow = uninitialised(narrow_rows, row.elements(settings.dimension), row.dtype)
 
     def write_narrow(values: NDArray[np.float32], first: int) -> None:
         nonlocal narrow
