@@ -42,9 +42,14 @@ class EpochLog:
 
     def add(self, record: EpochRecord) -> None:
         """Log an epoch that has just finished or that a checkpoint holds."""
-        self._live.log_metric("rmse", record.test_rmse)
-        if record.validation_rmse is not None:
-            self._live.log_metric("validation_rmse", record.validation_rmse)
+        for name, score in (
+            ("rmse", record.test_rmse),
+            ("validation_rmse", record.validation_rmse),
+            ("ndcg", record.test_ndcg),
+            ("validation_ndcg", record.validation_ndcg),
+        ):
+            if score is not None:
+                self._live.log_metric(name, score)
         self._live.log_metric("learning_rate", record.learning_rate)
         sides = {"users": record.users, "items": record.items}
         for storage in self._storages:

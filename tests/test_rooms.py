@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "clicks": ["errors", "base", "settings", "data"],
     "engine": ["errors", "base", "tables", "settings"],
     "methods": ["errors", "base", "tables", "settings", "engine"],
-    "training": ["errors", "base", "tables", "settings", "engine", "methods"],
+    "training": ["errors", "base", "ranking", "tables", "settings", "engine", "methods"],
     "mf": ["errors", "base", "ranking", "ids", "tables", "settings", "engine", "training"],
     "dlrm": ["errors", "base", "tables", "settings", "clicks", "engine", "methods", "training"],
     "model_selection": [

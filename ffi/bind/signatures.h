@@ -165,6 +165,20 @@ inline auto strata_epoch_signature() {
       .Attr<bool>("conflict_free");  // no two threads at a time in one range
 }
 
+// strata_epoch_signature over interactions, sorted by user and item within each block, whose
+// ratings are their weights.
+inline auto interactions_epoch_signature() {
+  return epoch_of(pass_operands()
+                      .Arg<U32>()       // user_ranges [user ranges + 1]: rows
+                      .Arg<U32>()       // item_ranges [item ranges + 1]
+                      .Arg<U32>()       // strata [user ranges * item ranges]
+                      .Arg<F32>()       // user_draws [users or more]: zeros, on average
+                      .Arg<U32>()       // item_weights [items or more], in draws
+                      .Arg<F32>())      // zero_weight [1]
+      .Attr<bool>("conflict_free")      // no two threads at a time in one range
+      .Attr<std::string_view>("loss");  // of squares, or logistic
+}
+
 inline auto stream_signature() {
   return pass_operands()
       .RemainingArgs()  // user tables, item tables: aliased to the results

@@ -18,7 +18,9 @@ enum class Stream : uint64_t {
   kLongSide = 5,
   kRounds = 6,
   kSweep = 7,  // of runs (layout.h)
-  // of rows of embedding tables, at the start and in training (embedding/kernel.h)
+  kZeros = 8,  // of interactions (interactions/zeros.h)
+  // of rows of embedding tables, at the start and in training (embedding/kernel.h): no training has
+  // both these and zeros
   kFirstRows = 8,
   kRows = 9,
 };

@@ -78,6 +78,7 @@ def recommend(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="recommend no other items than these: a file with an item's id a line",
     )
+    _list_options(parser)
     _output(parser)
 
 
@@ -89,6 +90,11 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     _scores(parser)
     parser.add_argument(
         "--include-seen", action="store_true", help="lists hold what users have rated, too"
+    )
+    _list_options(parser)
+    _sampled(parser)
+    parser.add_argument(
+        "--sample-seed", type=int, default=0, metavar="N", help="fixes these draws (default: 0)"
     )
 
 
@@ -129,6 +135,7 @@ def cross_validate(parser: argparse.ArgumentParser) -> None:
     _folds(parser, default=5)
     _columns(parser, "user", "item", "rating")
     _scores(parser)
+    _sampled(parser)
     _settings(parser, {})
 
 
@@ -158,7 +165,10 @@ def tune(parser: argparse.ArgumentParser) -> None:
         help=f"trials that the study shall have (default: {TRIALS}, or all of a grid)",
     )
     parser.add_argument(
-        "--metric", choices=METRICS, default="rmse", help="what to search for (default: rmse)"
+        "--metric",
+        choices=METRICS,
+        default=None,
+        help="what to search for (default: rmse; with --objective interactions, ndcg)",
     )
     parser.add_argument(
         "--sampler",
@@ -241,6 +251,40 @@ def _scores(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="RATING",
         help="of these, only items rated so high or higher are hits (default: all are)",
+    )
+
+
+def _list_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--min-ratings",
+        type=int,
+        default=1,
+        metavar="N",
+        help="leave out items with fewer training ratings (default: 1)",
+    )
+    parser.add_argument(
+        "--popularity",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="rank an item with twice as many ratings as if its prediction were so much higher; "
+        "below 0, lower (default: 0)",
+    )
+    parser.add_argument(
+        "--diversity",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="from 0 to 1: prefer items unlike those before in the list (default: 0)",
+    )
+
+
+def _sampled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sampled",
+        type=_count,
+        metavar="N",
+        help="with --top-n: also rank each item to be found among N others, drawn at random",
     )
 
 

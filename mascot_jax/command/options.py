@@ -20,6 +20,17 @@ NULL: Final = "null"
 """Word for None, as in params.yaml."""
 HELD_OUT: Final = 0.1
 """The command's default of ``validation``, so that it can show an RMSE."""
+OF_LISTS: Final[Mapping[str, Any]] = types.MappingProxyType(
+    {
+        "include_seen": False,
+        "relevant": None,
+        "sampled": None,
+        "min_ratings": 1,
+        "popularity": 0.0,
+        "diversity": 0.0,
+    }
+)
+"""Arguments that only matter where there are lists, and their defaults."""
 
 
 def train_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,10 +120,11 @@ def check_of_lists(args: argparse.Namespace, *, lists: bool) -> None:
     """
     if lists:
         return
-    if getattr(args, "include_seen", False):
-        raise SettingsError("--include-seen: is of lists: give --top-n, too")
-    if args.relevant is not None:
-        raise SettingsError(f"--relevant: {args.relevant}: is of lists: give --top-n, too")
+    for name, default in OF_LISTS.items():
+        value = getattr(args, name, default)
+        if value != default:
+            shown = "" if value is True else f" {value}:"
+            raise SettingsError(f"{option(name)}:{shown} is of lists: give --top-n, too")
 
 
 @contextmanager

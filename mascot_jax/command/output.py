@@ -55,7 +55,10 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
-    """Print rows in aligned columns; numbers are right-aligned, floats have 4 decimals."""
+    """Print rows in aligned columns; numbers are right-aligned, floats have 4 decimals.
+
+    None is a number that is not there.
+    """
     rows = [list(row) for row in rows]
     cells = [[_cell(value) for value in row] for row in rows]
     lines = [list(header), *cells] if header else cells
@@ -85,6 +88,8 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.4f}"
     text = _text(value)
@@ -97,7 +102,7 @@ def _text(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+    return value is None or isinstance(value, int | float)
 
 
 def _plain(value: Any) -> Any:

@@ -109,12 +109,14 @@ class Display:
         self._bar = EpochBar(ratings, settings, show=False if as_json else None)
         self.baselines: Baselines | None = None
         """Errors without a model on the held-out ratings; None if none are held out."""
+        self.popular: float | None = None
+        """Of interactions: NDCG of the most popular items on those held out, if any are."""
         self.held_out = 0
         """Number of held-out ratings."""
 
     def begin(self, prepared: Prepared) -> None:
         """Take note of what is trained on."""
-        self.baselines = prepared.baselines
+        self.baselines, self.popular = prepared.baselines, prepared.ndcg_of_popular
         if prepared.validation is not None:
             self.held_out = len(prepared.validation)
 
@@ -143,6 +145,7 @@ class Display:
                 "seconds": record.seconds,
                 "updates_per_second": self._bar.speed(record),
                 "validation_rmse": record.validation_rmse,
+                **_ndcg(record),
             }
         )
 
@@ -153,6 +156,13 @@ class Display:
         return {
             "validation_rmse": None if last is None else last.validation_rmse,
             **(self.baselines or Baselines(None, None))._asdict(),
+            **({} if last is None else _ndcg(last)),
+            **({} if self.popular is None else {"ndcg_of_popular": self.popular}),
             "seconds": seconds,
             "updates_per_second": self._trained * len(self._records) / seconds if seconds else None,
         }
+
+
+def _ndcg(record: EpochRecord) -> dict[str, float]:
+    """Return the NDCG of an epoch of interactions by its name; nothing of ratings."""
+    return {} if record.validation_ndcg is None else {"validation_ndcg": record.validation_ndcg}

@@ -53,7 +53,8 @@ named on stderr, and get its most-rated items.""",
   mascot recommend model.safetensors --users 1 2 3
   mascot recommend model.safetensors --users-from users.txt -n 5 \\
       --candidates new.txt --json
-  mascot recommend model.safetensors --all -o lists.parquet""",
+  mascot recommend model.safetensors --all -o lists.parquet \\
+      --min-ratings 5 --popularity 0.5 --diversity 0.2""",
         ),
     ),
     "split": (
@@ -77,9 +78,13 @@ Files have the columns of user, item and rating, and the time where it is read o
             """\
 RMSE and MAE; with --top-n, precision, recall, NDCG, hit rate and reciprocal
 rank, as means over the users with a relevant item, and coverage, the share of
-all items that are recommended to anyone.""",
+all items that are recommended to anyone; beside them those of recommending what
+most have rated. With --sampled, hit rate, NDCG and reciprocal rank of each item
+among others drawn at random.""",
             """\
   mascot evaluate model.safetensors test.csv
+  mascot evaluate model.safetensors test.csv --top-n 10 --popularity 1
+  mascot evaluate model.safetensors test.csv --top-n 10 --sampled 100
   mascot evaluate model.safetensors test.csv --top-n 10 --relevant 4 --json""",
         ),
     ),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mascot_jax.base.files import atomic_write, check_writable
 from mascot_jax.data.formats.columns import PAIRS, RATINGS, TIMED
 from mascot_jax.data.place import STANDARD_INPUT, as_file
-from mascot_jax.errors import DataError, MissingExtraError, SettingsError
-from mascot_jax.settings import Columns, TimedColumns
+from mascot_jax.errors import DataError, MissingColumnError, MissingExtraError, SettingsError
+from mascot_jax.settings import Columns, TimedColumns, TrainSettings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,6 +52,35 @@ def read_ratings(args: argparse.Namespace, place: str, *, timed: bool = False) -
     return _read(args, place, TIMED if timed else RATINGS)
 
 
+def read_values(args: argparse.Namespace, place: str, settings: TrainSettings) -> pl.DataFrame:
+    """Read what a training with these settings needs, as ``read_ratings`` does.
+
+    A file of interactions may have two columns; all values are then 1, and so they are where
+    ``confidence`` ignores them.
+    """
+    if not settings.of_interactions:
+        return _read_ratings_of(args, place)
+    ignored = settings.confidence == "equal" and getattr(args, "rating", None) is None
+    frame = _read(args, place, PAIRS if ignored else RATINGS, pairs_will_do=True)
+    if "rating" in frame.columns:
+        return frame
+    import polars as pl
+
+    return frame.with_columns(pl.lit(1, dtype=pl.Float32).alias("rating"))
+
+
+def _read_ratings_of(args: argparse.Namespace, place: str) -> pl.DataFrame:
+    try:
+        return read_ratings(args, place)
+    except MissingColumnError as error:
+        if error.key == "rating" and error.columns == len(PAIRS):
+            error.args = (
+                f"{error}. Or train with --objective interactions, for which users and items will "
+                "do",
+            )
+        raise
+
+
 def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
     """Read pairs of users and items, as ``read_ratings`` reads ratings.
 
@@ -64,14 +93,16 @@ def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
     return {key: frame[key].to_numpy() for key in ("user", "item")}
 
 
-def _read(args: argparse.Namespace, place: str, keys: tuple[str, ...]) -> pl.DataFrame:
+def _read(
+    args: argparse.Namespace, place: str, keys: tuple[str, ...], *, pairs_will_do: bool = False
+) -> pl.DataFrame:
     need_polars()
     from mascot_jax.data.read import read_table
 
     kind = TimedColumns if "time" in keys else Columns
     given = {name: getattr(args, name, None) for name in kind.model_fields}
     columns = kind(**{name: value for name, value in given.items() if value is not None})
-    return read_table(place, columns, keys)
+    return read_table(place, columns, keys, pairs_will_do=pairs_will_do)
 
 
 def read_lines(path: str) -> list[str]:

@@ -11,15 +11,17 @@ from mascot_jax.command.options import (
     NULL,
     arguments_as_options,
     check_of_lists,
+    checked_settings,
     given_settings,
     option,
 )
 from mascot_jax.command.output import print_json, print_table, warnings_as_messages
 from mascot_jax.command.progress import steps
-from mascot_jax.command.tables import read_ratings
+from mascot_jax.command.tables import read_values
 from mascot_jax.errors import RatingsWarning, SettingsError
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.model_selection import SPACE, Range, Tuning, tune
+from mascot_jax.settings.defaults import with_defaults
 from mascot_jax.settings.search import LOWER_IS_BETTER
 
 _WORDS: Final = {NULL: None, "yes": True, "no": False, "true": True, "false": False}
@@ -29,7 +31,9 @@ _SHOWN: Final = 5
 
 def run(args: argparse.Namespace) -> int:
     """Search and print the best settings."""
-    check_of_lists(args, lists=args.top_n is not None or args.metric not in LOWER_IS_BETTER)
+    settings, *_ = checked_settings(args, with_defaults)
+    errors = args.metric in (*LOWER_IS_BETTER, None) and not settings.of_interactions
+    check_of_lists(args, lists=args.top_n is not None or not errors)
     space = dict(map(parse_space, args.vary)) if args.vary else SPACE
     fixed = given_settings(args)
     for name in fixed:
@@ -38,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{option(name)}: {fixed[name]}: is searched: leave it out, or choose with --vary "
                 "what is searched"
             )
-    ratings = read_ratings(args, args.ratings)
+    ratings = read_values(args, args.ratings, settings)
     total = args.trials if args.sampler != "grid" else None
     with (
         warnings_as_messages(RatingsWarning, once=True),  # trials and folds are alike

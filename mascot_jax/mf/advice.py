@@ -32,14 +32,15 @@ def warn_of_ratings(values: NDArray[np.float32], spread: Spread | None, *, fresh
     if fresh and len(values) > 1 and values.min() == values.max():
         advice.append(
             f"all {len(values)} ratings are {values[0]:g}: such values say who met what, not how "
-            f"they liked it, and the model can only predict {values[0]:g}; give ratings that "
-            "differ, or rank items by their number of users"
+            f"they liked it, and the model can only predict {values[0]:g}; for lists of what they "
+            "may like, train with the objective interactions, or give ratings that differ"
         )
     elif fresh and _as_counts(values):
         advice.append(
             f"ratings go from {values.min():g} to {values.max():g}, half of them up to "
             f"{np.median(values):g}: they are spread like counts, and a few high ones decide the "
-            "result; train on their logarithm, such as numpy.log1p(ratings)"
+            "result; for lists of what users may like, train with the objective interactions and "
+            "the confidence log1p, or, to predict such values, on numpy.log1p(ratings)"
         )
     elif spread is not None and spread.wild(values).any():
         advice.append(_of_wild(values, spread))

@@ -53,6 +53,9 @@ class MatrixFactorization(Fitted):
     number of threads, unless ``deterministic=False``, which may be faster.
     """
 
+    objective: str = "ratings"
+    """``ratings``, or ``interactions``: learn from clicks, plays or purchases which items a user
+    has met, for lists of recommendations (docs/interactions.md)."""
     method: str = "fp16"
     """``fp32``, ``fp16``, ``mascot`` (promotes groups to float32), ``int8``, ``mascot-int8``, or a
     method to compare with (docs/comparators.md)."""
@@ -78,7 +81,19 @@ class MatrixFactorization(Fitted):
     validation: float = 0.0
     """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
-    """Stop after so many epochs without a better validation RMSE; None: never."""
+    """Stop after so many epochs without a better validation RMSE, or NDCG; None: never."""
+    confidence: str | None = None
+    """With interactions: weigh each by its ``values`` (the default), by ``log1p`` of it, or all
+    ``equal``."""
+    loss: str | None = None
+    """With interactions: ``squared`` (the default) or ``logistic``."""
+    negatives: float | None = None
+    """With interactions: items without one, drawn anew in every epoch, for each; None: 8."""
+    negative_weight: float | None = None
+    """With interactions: weight of a negative; None: 1, that of an average interaction."""
+    negative_power: float | None = None
+    """With interactions: draw negatives by this power of an item's number of interactions; None:
+    0, all alike."""
     storage: str | None = None
     """Storage of the rows at the start: ``float32``, ``float16``, ``int8-row``, ``int8-64``,
     ``int8-32`` or ``int8-16``."""
@@ -173,7 +188,9 @@ class MatrixFactorization(Fitted):
             Three arrays (users, items, ratings); or a SciPy sparse matrix, users x items, whose
             numbers of rows and columns with a rating are the ids and whose stored entries,
             including zeros, are the ratings; or a data frame (pandas, polars, pyarrow or another
-            that narwhals supports). If a user rates an item twice, both ratings count.
+            that narwhals supports). If a user rates an item twice, both ratings count. Of
+            interactions, two arrays (users, items), or a data frame of these columns, will do, and
+            the values of a user and an item are added up.
         y
             The ratings ``(n,)``, if ``ratings`` holds only pairs, as scikit-learn's tools give
             them: a data frame of users and items, or an array ``(n, 2)``.
@@ -213,7 +230,8 @@ class MatrixFactorization(Fitted):
         earlier = init.model_ if isinstance(init, MatrixFactorization) else init
         if not isinstance(earlier, Model | None):
             raise DataError(f"init: {init!r}: must be a model, or an estimator that has one")
-        found = read_interactions(ratings, y, **columns)
+        implicit = self.objective == "interactions"
+        found = read_interactions(ratings, y, **columns, implicit=implicit)
         keep = {"checkpoint": checkpoint, "resume": resume}
         return self._train(found, callbacks, earlier, extend=False, verbose=verbose, **keep)
 
@@ -232,7 +250,8 @@ class MatrixFactorization(Fitted):
 
         ``epochs`` epochs visit the new ratings only, starting from the model's factors, and from
         random ones for new users and items. Rows without new ratings do not change. Step sizes
-        start from ``learning_rate`` again: set a small one if the model should not forget.
+        start from ``learning_rate`` again: set a small one if the model should not forget. With
+        interactions, zeros are drawn among all items, whose rows so change a little, too.
 
         Groups are made anew from all ratings so far. If the method promotes groups, a group begins
         in the most precise storage that any of its rows was in. The mean and the biases of known
@@ -243,7 +262,9 @@ class MatrixFactorization(Fitted):
         Parameters and errors are those of ``fit``. Without a model, this is ``fit``.
         """
         earlier = self.__dict__.get("model_")
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        columns = {"user": user, "item": item, "rating": rating}
+        implicit = self.objective == "interactions"
+        found = read_interactions(ratings, y, **columns, implicit=implicit)
         extend = earlier is not None
         return self._train(found, callbacks, earlier, extend=extend, verbose=verbose)
 
@@ -361,4 +382,5 @@ def _plain(record: EpochRecord) -> Record:
         "learning_rate": record.learning_rate,
         "seconds": record.seconds,
         "validation_rmse": record.validation_rmse,
+        **({} if record.validation_ndcg is None else {"validation_ndcg": record.validation_ndcg}),
     }

@@ -38,6 +38,7 @@ from mascot_jax.settings import (
 from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
+from mascot_jax.training.interactions import merged
 from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
@@ -108,6 +109,8 @@ def fit_ratings(
     known = earlier if extend else None
     with computing_on(device):
         table = _Table(ratings, known, settings.seed)
+        if settings.of_interactions:
+            table.merge()
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
         items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
@@ -119,7 +122,8 @@ def fit_ratings(
         plan = problem.plan(settings, device.platform)
         execution = execution_of(plan, run)
         prepared = prepare(problem, plan, execution, ground, compared=True)
-        warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
+        if not settings.of_interactions:
+            warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)
@@ -128,8 +132,9 @@ def fit_ratings(
         keep = _Keep(checkpoint, run.checkpoint_every, resume)
         checkpoints, start = keep.checkpoints(prepared, start)
         _log.info(
-            "training on %d ratings of %d users and %d items: method %s, %d factors, %d epochs, %s",
-            ratings.ratings.size,
+            "training on %d %s of %d users and %d items: method %s, %d factors, %d epochs, %s",
+            len(prepared.ratings),
+            plan.objective,
             len(users.ids),
             len(items.ids),
             plan.method,
@@ -161,7 +166,7 @@ def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainS
     if extend:  # the new ratings alone do not tell how strongly factors may add
         left += settings.left_to_ratings
     settings = settings.model_copy(update={name: getattr(earlier.settings, name) for name in left})
-    for name in ("factors", "biases"):
+    for name in ("objective", "factors", "biases"):
         wanted, there = getattr(settings, name), getattr(earlier.settings, name)
         if wanted != there:
             raise SettingsError(
@@ -185,6 +190,7 @@ class _Table:
         warn_unsavable(self.user_ids, "user")
         warn_unsavable(self.item_ids, "item")
         self.ratings = ratings.values()
+        self._seed = seed
         self._shuffle(seed)
 
     def _shuffle(self, seed: int) -> None:
@@ -194,6 +200,13 @@ class _Table:
         self.users = gather(self.users, order)
         self.items = gather(self.items, order)
         self.ratings = gather(self.ratings, order)
+
+    def merge(self) -> None:
+        """Add up the values of each user and item."""
+        count = len(self.ratings)
+        self.users, self.items, self.ratings = merged((self.users, self.items, self.ratings))
+        if len(self.ratings) < count:
+            self._shuffle(self._seed)
 
     def release(self) -> Triples:
         """Return the columns, and drop them here."""
@@ -286,7 +299,8 @@ class _Side:
 
 def _ground(earlier: Model) -> Ground:
     """Return what an earlier model's factors stand on, for a training that begins with them."""
-    return Ground(earlier.units, earlier.bias_share, earlier.lift)
+    ground = Ground(earlier.units, earlier.bias_share, earlier.lift)
+    return ground._replace(confidence=earlier.confidence)
 
 
 def _continued(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Ground:

@@ -14,7 +14,7 @@ from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.base.warn import warn_caller
 from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
 from mascot_jax.engine.ratings import Triples
-from mascot_jax.errors import DataError, NotFittedError
+from mascot_jax.errors import DataError, NotFittedError, SettingsError
 from mascot_jax.ids.kinds import INTEGER, OBJECT
 from mascot_jax.ids.table import IdTable
 from mascot_jax.ids.values import as_ids, encode_ids, known_ids
@@ -29,21 +29,16 @@ from mascot_jax.mf.evaluation import (
 )
 from mascot_jax.mf.export import export_dense
 from mascot_jax.mf.folded import Folded
-from mascot_jax.mf.interactions import read_interactions, read_pairs
-from mascot_jax.mf.list_metrics import evaluate_lists
+from mascot_jax.mf.interactions import Interactions, read_interactions, read_pairs
+from mascot_jax.mf.list_metrics import ListTest, evaluate_lists
+from mascot_jax.mf.list_options import list_options
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
+from mascot_jax.mf.neighbours import DAMPING, Neighbourhood, Neighbours
 from mascot_jax.mf.predictor import Predictor
-from mascot_jax.mf.recommend import (
-    Neighbourhood,
-    Neighbours,
-    Ranking,
-    Recommendations,
-    SideName,
-    ranks_of,
-    recommend,
-)
+from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, ranks_of, recommend
 from mascot_jax.settings import RunSettings, validate
+from mascot_jax.training.lists import LENGTH
 
 _CACHES: Final = ("_predictor", "_ranking", "_near_users", "_near_items")
 """Attributes that are computed from the model on first use."""
@@ -193,8 +188,15 @@ class Fitted:
         exclude_seen: bool = True,
         candidates: Any = None,
         clip: bool = False,
+        min_ratings: int = 1,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
     ) -> Recommendations:
         """Recommend the n items with the highest predictions.
+
+        A model of ratings so lists what would be rated highly, not what would be picked
+        (docs/ranking.md): ``popularity`` mends that, or the objective ``interactions``. It and
+        ``diversity`` change the order; scores are the predictions all the same.
 
         Parameters
         ----------
@@ -210,11 +212,29 @@ class Fitted:
             rating are never recommended.
         clip
             Clip scores to the range of the training ratings; the order is that of the predictions.
+        min_ratings
+            Leave out items with fewer training ratings.
+        popularity
+            Rank an item with twice as many training ratings as if its prediction were so much
+            higher, in units of the ratings; below 0, lower. Lists for unknown users stay the same.
+        diversity
+            From 0 to 1: prefer items unlike those before in the list, by the cosine of their
+            factors. Maximal marginal relevance over the best 300 items, or 2n: each next item has
+            the highest ``(1 - diversity) * relevance - diversity * cosine``, of its score, 1 for
+            the best of these and 0 for the worst, and its largest cosine with the items before.
 
         Returns
         -------
         Recommendations
+
+        Raises
+        ------
+        DataError
+            If the model has not kept what ``exclude_seen``, ``min_ratings`` or ``popularity`` need.
+        SettingsError
+            If an option is invalid.
         """
+        options = list_options(min_ratings, popularity, diversity)
         queries = encode_ids(self._user_table, users, "user").reshape(-1)
         names = as_ids(users, "user", tuples=self._user_table.kind == OBJECT).reshape(-1)
         if self._user_table.kind == INTEGER and names.dtype == object:  # from a list
@@ -228,13 +248,14 @@ class Fitted:
                 n,
                 exclude_seen=exclude_seen,
                 candidates=chosen,
+                options=options,
             )
         items = self._item_table.decode(found.items)
         scores = found.scores.clip(self.model_.low, self.model_.high) if clip else found.scores
         return Recommendations(names[found.queries], items, scores, ranks_of(found))
 
-    def similar_items(self, items: Any, n: int = 10) -> Neighbours:
-        """Find the n items whose factors have the highest cosine similarity.
+    def similar_items(self, items: Any, n: int = 10, *, damping: float = DAMPING) -> Neighbours:
+        """Find the n items whose factors have the highest cosine similarity, damped.
 
         Parameters
         ----------
@@ -243,18 +264,27 @@ class Fitted:
             and are never neighbours.
         n
             Number of neighbours per item.
+        damping
+            The cosine with an item of m training ratings is multiplied by ``m / (m + damping)``, as
+            a handful of ratings says little of an item; 0: plain cosines. Files of old models do
+            not say how many ratings there were: they have plain cosines.
+
+        Raises
+        ------
+        SettingsError
+            If ``n`` or ``damping`` is invalid.
         """
-        return self._similar("items", items, n)
+        return self._similar("items", items, n, damping)
 
-    def similar_users(self, users: Any, n: int = 10) -> Neighbours:
+    def similar_users(self, users: Any, n: int = 10, *, damping: float = DAMPING) -> Neighbours:
         """Find the n users whose factors have the highest cosine similarity (``similar_items``)."""
-        return self._similar("users", users, n)
+        return self._similar("users", users, n, damping)
 
-    def _similar(self, side: SideName, ids: Any, n: int) -> Neighbours:
+    def _similar(self, side: SideName, ids: Any, n: int, damping: float) -> Neighbours:
         table = self._user_table if side == "users" else self._item_table
         indices = encode_ids(table, ids, side[:-1]).reshape(-1)
         with self._on_device():
-            found = getattr(self, f"_near_{side}").nearest(indices, n)
+            found = getattr(self, f"_near_{side}").nearest(indices, n, damping)
         return Neighbours(
             table.decode(indices[found.queries]),
             table.decode(found.items),
@@ -262,18 +292,19 @@ class Fitted:
             ranks_of(found),
         )
 
-    def fold_in_user(self, items: Any, ratings: Any, users: Any = None) -> Folded:
+    def fold_in_user(self, items: Any, ratings: Any = None, users: Any = None) -> Folded:
         """Compute factors of new users from their ratings; the model does not change.
 
         The factors minimise the training's loss on these ratings: a ridge solve against the items'
         factors, with ``user_reg``; with ``biases``, after the user's own bias. With ``tuned``, wild
         ratings are cut, with a warning, as in training. Ratings of items that are unknown, or have
-        no training rating, are left out.
+        no training rating, are left out. With interactions, the user meets zeros as well, as many
+        as a training would draw on average.
 
         Parameters
         ----------
         items, ratings
-            Item ids and ratings, equally many.
+            Item ids and ratings, equally many; of interactions, None for a value of 1 each.
         users
             Name, of any kind, of the user who gave each rating; None: a single user.
 
@@ -284,7 +315,7 @@ class Fitted:
         """
         return Folded(self.model_, "users", (items, ratings), users)
 
-    def fold_in_item(self, users: Any, ratings: Any, items: Any = None) -> Folded:
+    def fold_in_item(self, users: Any, ratings: Any = None, items: Any = None) -> Folded:
         """Compute factors of new items from their ratings, as ``fold_in_user`` does for users.
 
         ``recommend`` of the result gives users for the items.
@@ -303,6 +334,11 @@ class Fitted:
         top_n: int | None = None,
         relevant: float | None = None,
         exclude_seen: bool = True,
+        min_ratings: int = 1,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
+        sampled: int | None = None,
+        seed: int = 0,
     ) -> dict[str, float | None]:
         """Compare predictions, and lists of recommendations, with ratings not trained on.
 
@@ -321,6 +357,14 @@ class Fitted:
             Look only for items with this rating or a higher one.
         exclude_seen
             Leave items seen in training out of the lists, where the model has kept them.
+        min_ratings, popularity, diversity
+            Of the lists, as for ``recommend``.
+        sampled
+            Also rank each item to be found among so many others, drawn at random from those that
+            could be recommended and that the user has rated neither in training nor here. Equal
+            scores are in any order, as likely as others; ``diversity`` has no part in this.
+        seed
+            Fixes these draws.
 
         Returns
         -------
@@ -330,7 +374,10 @@ class Fitted:
             To compare with: ``rmse_of_mean``, of predicting the mean training rating, and
             ``rmse_of_biases``, of damped biases of users and items, if the model holds them (files
             before version 5 may not). With ``top_n`` also the fields of ``RankingMetrics``:
-            precision, recall, NDCG and others.
+            precision, recall, NDCG and others; with ``sampled`` those of ``SampledMetrics``. Each
+            has another beside it, ``ndcg_of_popularity`` and so on: that of recommending to
+            everyone what has the most training ratings. A model of interactions has lists, of 10
+            items unless ``top_n`` says otherwise, and no errors.
 
         Warns
         -----
@@ -341,31 +388,42 @@ class Fitted:
         ------
         DataError
             If ratings or ids cannot be used, or if none is relevant.
+        SettingsError
+            If an option is invalid.
         """
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        options = list_options(min_ratings, popularity, diversity)
+        of_interactions = self.model_.settings.of_interactions
+        if of_interactions and top_n is None:
+            top_n = LENGTH
+        if sampled is not None and top_n is None:
+            raise SettingsError(f"sampled: {sampled!r}: is of lists: give top_n, too")
+        found = self._read(ratings, y, user=user, item=item, rating=rating)
         rows = by_row(self.model_, found)
         lists = {}
         if top_n is not None:
+            test = ListTest(top_n, exclude_seen, options, sampled, seed)
             with self._on_device():
                 lists = evaluate_lists(
-                    self.model_, self._ranking, found, top_n, relevant, exclude_seen=exclude_seen
+                    self.model_, self._ranking, self._predictor, found, relevant, test
                 )
-        totals = self._error_totals(rows, clip=clip)
         seen = count_seen(self.model_, rows)
         left_out = exclude_seen and top_n is not None
-        note = note_on_seen(seen, totals.count, lists_leave_out=left_out)
+        note = note_on_seen(seen, found.ratings.size, lists_leave_out=left_out)
         if note is not None:
             warn_caller(note, SeenRatingsWarning)
-        baselines = baselines_of(self.model_, rows)
+        errors = {} if of_interactions else self._errors(rows, clip=clip)
+        return {**errors, "ratings": found.ratings.size, "seen": seen, **lists}
+
+    def _read(self, ratings: Any, y: Any, **columns: str) -> Interactions:
+        implicit = self.model_.settings.of_interactions
+        return read_interactions(ratings, y, **columns, implicit=implicit)
+
+    def _errors(self, ratings: Triples, *, clip: bool) -> dict[str, float]:
+        totals = self._error_totals(ratings, clip=clip)
+        baselines = baselines_of(self.model_, ratings)
         warn_if_worse(totals.rmse, totals.count, baselines)
-        return {
-            "rmse": totals.rmse,
-            "mae": totals.mae,
-            "ratings": totals.count,
-            **{name: rmse for name, rmse in baselines._asdict().items() if rmse is not None},
-            "seen": seen,
-            **lists,
-        }
+        known = {name: rmse for name, rmse in baselines._asdict().items() if rmse is not None}
+        return {"rmse": totals.rmse, "mae": totals.mae, **known}
 
     def _error_totals(self, ratings: Triples, *, clip: bool) -> ErrorTotals:
         bounds = (self.model_.low, self.model_.high) if clip else None
@@ -384,9 +442,16 @@ class Fitted:
     ) -> float:
         """Return the negative RMSE of predicting ratings: higher is better.
 
-        Unlike ``evaluate``, it says nothing of ratings that were trained on.
+        Of a model of interactions, return the NDCG of lists of 10. Unlike ``evaluate``, it says
+        nothing of ratings that were trained on.
         """
-        found = read_interactions(ratings, y, user=user, item=item, rating=rating)
+        found = self._read(ratings, y, user=user, item=item, rating=rating)
+        if self.model_.settings.of_interactions:
+            with self._on_device():
+                lists = evaluate_lists(
+                    self.model_, self._ranking, self._predictor, found, None, ListTest(LENGTH)
+                )
+            return lists["ndcg"]
         return -self._error_totals(by_row(self.model_, found), clip=clip).rmse
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:

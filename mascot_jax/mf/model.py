@@ -91,7 +91,8 @@ class Model:
     users: ModelSide
     items: ModelSide
     mean_rating: float
-    """Mean of the training ratings; with ``tuned``, wild ones cut."""
+    """Mean of the training ratings; with ``tuned``, wild ones cut. With interactions 0, what is
+    predicted where nothing is known."""
     low: float
     """Lowest value of the rating range, ``high`` the highest."""
     high: float
@@ -116,6 +117,8 @@ class Model:
     """Biases to compare with, if the model does without."""
     decided: tuple[str, ...] = ()
     """Names of the settings that the ratings decided."""
+    confidence: float = 1.0
+    """Of interactions: the mean value that their weights are units of."""
 
     @property
     def cold_rule(self) -> ColdRule:

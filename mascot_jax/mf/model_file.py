@@ -25,13 +25,15 @@ from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainPlan, TrainSettings, validate
+from mascot_jax.settings.interactions import without_interactions
 from mascot_jax.tables.rows import Rows
 
-FORMAT: Final = Format("model", "mascot", 5, ModelFileError)
+FORMAT: Final = Format("model", "mascot", 6, ModelFileError)
 """Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups; 4
 removed how the training ran; 5 added units, the share of biases, lift, damping and biases to
-compare with. Files of older versions can be read, and a model without any of these is written as
-version 4: its bytes do not change."""
+compare with; 6 interactions. Files of older versions can be read. A model of ratings is written as
+version 5, and one without any of what that added as version 4: its bytes do not change."""
+_OF_RATINGS: Final = FORMAT._replace(version=5)
 _IN_OWN_UNITS: Final = FORMAT._replace(version=4)
 _GROUND: Final[dict[str, Any]] = {
     "units": list(IN_OWN_UNITS),
@@ -61,7 +63,7 @@ def save_model(model: Model, path: Place) -> str:
     if model.baseline is not None:
         tensors |= {f"{side}.baseline": bias for side, bias in model.baseline._asdict().items()}
     facts = {
-        "settings": model.settings.model_dump(mode="json"),
+        "settings": without_interactions(model.settings.model_dump(mode="json")),
         "mean_rating": model.mean_rating,
         "low": model.low,
         "high": model.high,
@@ -73,9 +75,12 @@ def save_model(model: Model, path: Place) -> str:
     }
     values = {name: getattr(model, name) for name in _GROUND}
     ground = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    if model.settings.of_interactions:
+        facts |= ground | {"confidence": model.confidence}
+        return write_tensors(path, FORMAT, tensors, facts)
     if model.baseline is None and ground == _GROUND:
         return write_tensors(path, _IN_OWN_UNITS, tensors, facts)
-    return write_tensors(path, FORMAT, tensors, facts | ground)
+    return write_tensors(path, _OF_RATINGS, tensors, facts | ground)
 
 
 def load_model(path: Place) -> Model:
@@ -108,6 +113,7 @@ def load_model(path: Place) -> Model:
             _seen(tensors, users, items),
             **_ground(facts),
             baseline=_baseline(tensors, users, items),
+            confidence=_confidence(facts),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
@@ -222,6 +228,13 @@ def _seen(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) 
     ):
         raise ValueError("the table of seen items does not fit users and items")
     return seen
+
+
+def _confidence(facts: dict[str, Any]) -> float:
+    confidence = as_number(facts.get("confidence", 1.0))
+    if confidence <= 0:
+        raise ValueError(f"confidence is {confidence}")
+    return confidence
 
 
 def _ground(facts: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ def train_model(
         bias_share=prepared.rule.bias_share,
         lift=prepared.rule.lift,
         damping=DEFAULT_DAMPING if prepared.rule.biases is None else prepared.damping,
+        confidence=prepared.confidence,
     )
 
 

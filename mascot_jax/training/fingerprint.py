@@ -41,14 +41,19 @@ def fingerprint(prepared: Prepared, *, origin: str = "seed") -> dict[str, Any]:
         none), and of the ``code`` of this library and its versions.
     """
     rule, sides = prepared.rule, (prepared.users, prepared.items)
-    held_out = {"validation ratings": prepared.validation, "test ratings": prepared.test}
+    held_out = {
+        "validation ratings": prepared.validation or prepared.validation_lists,
+        "test ratings": prepared.test or prepared.test_lists,
+    }
     return {
         # The values of the recipe are settings of their own.
         "settings": prepared.plan.model_dump(mode="json", exclude={"recipe"}),
         "ratings": digest_of(prepared.ratings.host()),
         "mean or biases": digest_of(
             (
-                np.array([rule.mean_rating, *rule.units, rule.bias_share, rule.lift]),
+                np.array(
+                    [rule.mean_rating, *rule.units, rule.bias_share, rule.lift, prepared.confidence]
+                ),
                 *(rule.biases or ()),
             )
         ),

@@ -27,7 +27,7 @@ ARGUMENTS = {
         "--vary",
         "factors=8",
     ),
-    "evaluate": ("model.safetensors", "test.csv", "--top-n", "3"),
+    "evaluate": ("model.safetensors", "test.csv", "--top-n", "3", "--sampled", "3"),
     "inspect": ("model.safetensors",),
     "doctor": (),
     "export": ("model.safetensors", "vectors"),

@@ -166,13 +166,20 @@ def test_cross_validation_is_a_loop_written_by_hand(folder, mascot_json):
     assert mean["std"]["rmse"] == pytest.approx(np.std(rmses, ddof=1))
 
 
-def test_cross_validation_for_people(folder, mascot):
-    code, out, err = mascot("cross-validate", "ratings.csv", *OPTIONS, "--folds", 2, "--top-n", 3)
+def test_cross_validation_for_people(folder, mascot, mascot_json):
+    argv = ("cross-validate", "ratings.csv", *OPTIONS, "--folds", 2, "--top-n", 3)
+    code, out, err = mascot(*argv, "--sampled", 2)
     assert (code, err) == (0, "")
     header, *rows = out.splitlines()
     assert header.split()[:3] == ["fold", "rmse", "mae"]
     assert "hit rate" in header
-    assert [row.split()[0] for row in rows] == ["0", "1", "mean", "std"]
+    assert "sampled ndcg" in header
+    assert "of popularity" not in header
+    assert [row.split()[0] for row in rows] == ["0", "1", "mean", "std", "mean"]
+    assert rows[-1].startswith("mean of most rated")
+    place = header.index("ndcg")
+    (mean,) = mascot_json(*argv)[-1:]
+    assert rows[-1][: place + 4].split()[-1] == f"{mean['ndcg_of_popularity']:.4f}"
 
 
 @pytest.mark.parametrize(
@@ -273,7 +280,7 @@ def test_evaluation_of_a_training_file_says_so(made, model, mascot, mascot_json)
     assert err.startswith("mascot: 1300 of 1300 ratings are of pairs that the model was trained on")
     assert "(mascot split)" in err
     assert "--include-seen lists them, too" in err
-    assert re.search(r"^ndcg +0\.0000$", out, re.MULTILINE)
+    assert re.search(r"^ndcg +0\.0000 +0\.0000$", out, re.MULTILINE)
     (found,) = mascot_json(*lists, "--include-seen")
     assert (found["seen"], found["ndcg"] > 0.3) == (1300, True)
     code, _, err = mascot("evaluate", model, made / "test.csv", "--include-seen")

@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import numpy as np
@@ -265,17 +266,19 @@ def test_a_model_that_kept_nothing_says_so(frame):
     assert len(estimator.recommend(-7, exclude_seen=False).items) == 10
 
 
+@pytest.mark.parametrize("options", [{}, {"damping": 0}, {"damping": 3.5}])
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_similar_rows_have_the_largest_cosines(fitted, side):
+def test_similar_rows_have_the_largest_damped_cosines(frame, fitted, side, options):
     factors = getattr(fitted, f"{side}_factors_")
     ids = getattr(fitted, f"{side}_ids_")
     unit = factors / np.linalg.norm(factors, axis=1, keepdims=True)
     unknown = "nothing" if side == "item" else 1
-    find = getattr(fitted, f"similar_{side}s")
+    counts = frame[side].value_counts().reindex(ids).to_numpy()
+    find = partial(getattr(fitted, f"similar_{side}s"), **options)
     found = find([ids[4], unknown, ids[2]], 3)
     assert found.ids.tolist() == [ids[4]] * 3 + [ids[2]] * 3
     for index in (4, 2):
-        cosines = unit @ unit[index]
+        cosines = unit @ unit[index] * counts / (counts + options.get("damping", 10))
         cosines[index] = -np.inf
         best = np.argsort(-cosines, kind="stable")[:3]
         mine = found.ids == ids[index]

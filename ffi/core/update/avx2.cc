@@ -24,7 +24,7 @@ bool supported() {
 }  // namespace mascot::avx2
 
 namespace mascot {
-const Kernel kAvx2 = {"avx2",        avx2::supported, avx2::update,
-                      avx2::predict, avx2::convert,   avx2::stream};
+const Kernel kAvx2 = {"avx2",        avx2::supported, avx2::update,  avx2::predict,
+                      avx2::convert, avx2::stream,    avx2::interact};
 }  // namespace mascot
 #endif

@@ -24,7 +24,7 @@ bool supported() {
 }  // namespace mascot::avx512
 
 namespace mascot {
-const Kernel kAvx512 = {"avx512",        avx512::supported, avx512::update,
-                        avx512::predict, avx512::convert,   avx512::stream};
+const Kernel kAvx512 = {"avx512",        avx512::supported, avx512::update,  avx512::predict,
+                        avx512::convert, avx512::stream,    avx512::interact};
 }  // namespace mascot
 #endif

@@ -29,6 +29,26 @@ MASCOT_INLINE void for_chunks(Chunks<C> chunks, const Body& body) {
   }
 }
 
+// Calls body(chunks) with a constant number of chunks for the common k,
+// else with the run-time number.
+template <class Body>
+void with_chunks(int64_t factors, const Body& body) {
+  const int64_t count = chunk_count(factors);
+  if constexpr (kHeldChunks == 0) return body(Chunks<0>{count});
+  switch (count) {
+    case 2:
+      return body(Chunks<2>{count});
+    case 4:
+      return body(Chunks<4>{count});
+    case 8:
+      return body(Chunks<8>{count});
+    case 16:
+      return body(Chunks<16>{count});
+    default:
+      return body(Chunks<0>{count});
+  }
+}
+
 // ---- storages and roundings as types
 
 template <class Body, class S, class... Others>

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/interactions/zeros.h"
 #include "core/model.h"
 #include "core/sums.h"
 
@@ -116,7 +117,23 @@ struct Kernel {
   // Loads and stores the rows that update would, with its prefetch and no arithmetic:
   // the memory system's bound, for benchmarks.
   void (*stream)(const Task&, Block);
+  // SGD over a corner's interactions and zeros.
+  void (*interact)(const Task&, const Zeros&, const Corner&);
 };
+
+// Kernel::interact of each, in core/interactions.
+namespace portable {
+void interact(const Task&, const Zeros&, const Corner&);
+}
+namespace avx2 {
+void interact(const Task&, const Zeros&, const Corner&);
+}
+namespace avx512 {
+void interact(const Task&, const Zeros&, const Corner&);
+}
+namespace neon {
+void interact(const Task&, const Zeros&, const Corner&);
+}
 
 extern const Kernel kPortable;
 #if defined(__x86_64__)

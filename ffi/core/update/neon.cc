@@ -11,7 +11,7 @@ bool supported() { return true; }
 }  // namespace mascot::neon
 
 namespace mascot {
-const Kernel kNeon = {"neon",        neon::supported, neon::update,
-                      neon::predict, neon::convert,   neon::stream};
+const Kernel kNeon = {"neon",        neon::supported, neon::update,  neon::predict,
+                      neon::convert, neon::stream,    neon::interact};
 }  // namespace mascot
 #endif

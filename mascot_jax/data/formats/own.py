@@ -13,7 +13,7 @@ import polars as pl
 
 from mascot_jax.data.archive import Member, Members, open_members
 from mascot_jax.data.formats import numpy_file
-from mascot_jax.data.formats.columns import RATINGS
+from mascot_jax.data.formats.columns import PAIRS, RATINGS
 from mascot_jax.data.formats.delimited import check_columns as check_text
 from mascot_jax.data.formats.delimited import read_delimited
 from mascot_jax.data.formats.parquet import check_columns as check_parquet
@@ -21,7 +21,7 @@ from mascot_jax.data.formats.parquet import is_parquet, read_parquet
 from mascot_jax.data.formats.values import stack
 from mascot_jax.data.place import STANDARD_INPUT, as_file, split_place
 from mascot_jax.data.unpack import COMPRESSIONS, kind_of
-from mascot_jax.errors import DataError, printable
+from mascot_jax.errors import DataError, MissingColumnError, printable
 from mascot_jax.settings import Columns
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".psv", ".data", ".dat", ".parquet", ".pq", ".npz")
@@ -37,7 +37,13 @@ _SHOWN = 5
 _T = TypeVar("_T")
 
 
-def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATINGS) -> pl.DataFrame:
+def read_own(
+    place: str | Path,
+    columns: Columns,
+    keys: tuple[str, ...] = RATINGS,
+    *,
+    pairs_will_do: bool = False,
+) -> pl.DataFrame:
     """Read ratings or pairs: text with any separator, Parquet, or NumPy's ``.npz``.
 
     Parameters
@@ -50,6 +56,8 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
         Columns to read.
     keys : tuple of str
         ``user``, ``item`` and, of ratings, ``rating``.
+    pairs_will_do : bool
+        Whether a file may have two columns, of users and items; there are no ratings then.
 
     Returns
     -------
@@ -63,6 +71,8 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
     """
     with open_tables(place) as tables, ExitStack() as opened:
         candidates = [opened.enter_context(unpacked(member, tables)) for member in tables.found]
+        if pairs_will_do and all(_is_of_pairs(member, columns) for member in candidates):
+            keys = PAIRS
         chosen = _chosen(tables.source, candidates, columns, keys)
         return stack([_read(member, columns, keys) for member in chosen])
 
@@ -194,6 +204,18 @@ def _problem_of(member: Member, columns: Columns, keys: tuple[str, ...]) -> str 
     except DataError as error:
         return str(error)
     return None
+
+
+def _is_of_pairs(member: Member, columns: Columns) -> bool:
+    """Return whether a file has two columns, and none of ratings."""
+    check = _format(member, check_parquet, numpy_file.check_columns, check_text)
+    try:
+        check(member, columns, RATINGS)
+    except MissingColumnError as error:
+        return error.key == "rating" and error.columns == len(PAIRS)
+    except DataError:
+        return False
+    return False
 
 
 def _read(member: Member, columns: Columns, keys: tuple[str, ...]) -> pl.DataFrame:
