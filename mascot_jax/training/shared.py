@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final, NamedTuple
 
 import jax
@@ -28,6 +29,7 @@ from mascot_jax.training.scoring import Chunk, HeldOut, Sums
 from mascot_jax.training.shared_steps import Pairs, shared_epoch, shared_sums
 from mascot_jax.training.signals import wait_for
 
+_log = logging.getLogger(__name__)
 LEAST_BYTES: Final = 4096
 """Least room for what a worker sends another."""
 MOST_BYTES: Final = 1 << 18
@@ -157,6 +159,12 @@ class SharedTraining:
                 self._workers.mesh,
             )
             wait_for(new)
+        _log.debug(
+            "workers have sent %d bytes, for %d of rows that move, of a table of %d",
+            self.traffic.sent,
+            self.traffic.moved,
+            self.traffic.table,
+        )
         return new, report
 
     def rmse(self, held_out: HeldOut | None, state: TrainState) -> float | None:

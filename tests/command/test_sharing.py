@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -79,18 +78,20 @@ def test_a_signal_to_one_stops_all_and_another_number_goes_on(made, tmp_path, ma
 def test_killed_at_any_moment_and_resumed_by_any_number(made, tmp_path, mascot):
     ratings, whole, model = made / "ratings.csv", tmp_path / "whole", tmp_path / "model"
     assert mascot("train", ratings, "-o", whole, *LONG)[0] == 0
-    rng, done, kills = random.Random(0), False, 0
+    rng, kills, done = random.Random(0), 0, False
     while not done:
-        processes = start(rng.choice([2, 3]), "train", ratings, "-o", model, *LONG, "--resume")
+        argv = ("train", ratings, "-o", model, *LONG, "--resume", "--json")
+        processes = start(rng.choice([2, 3]), *argv)
+        for _ in range(rng.randint(1, 12)):  # epochs; then at any moment of the next one
+            processes[0].stdout.readline()
         if kills < 20:
-            victim = rng.choice(processes)
-            threading.Timer(rng.uniform(1, 8), victim.kill).start()
+            rng.choice(processes).kill()
         said = [process.communicate(timeout=100) for process in processes]
         codes = [process.returncode for process in processes]
         done = codes == [0] * len(codes)
-        if not done:
-            kills += 1
-            assert 0 not in codes, (codes, said)
+        kills += not done
+        assert done or 0 not in codes, (codes, said)
+    assert kills > 5
     assert digest(model) == digest(whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "whole"]
 
