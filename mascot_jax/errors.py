@@ -58,6 +58,10 @@ class BuildError(MascotError, ImportError):
     """The native module is missing, stale, or built for a newer jaxlib."""
 
 
+class ProcessError(MascotError, RuntimeError):
+    """The processes of a shared training cannot work together, or one of them has ended."""
+
+
 class BackendError(MascotError, RuntimeError):
     """The requested back end cannot be used: something is missing or too old."""
 

@@ -8,6 +8,7 @@
 #include "bind/handlers.h"
 #include "bind/signatures.h"
 #include "core/epoch.h"
+#include "core/exchange.h"
 #include "core/layout.h"
 #include "core/tables.h"
 
@@ -104,11 +105,11 @@ void require_computable(const mascot::Epoch& work) {
 }
 
 // Checks the ranges of one side, which tile its rows.
-void require_ranges(const U32& starts, int64_t ranges, const Side& side, const char* name) {
+void require_ranges(const U32& starts, int64_t ranges, const Groups& groups, const char* name) {
   require(ranges > 0 && ranges < static_cast<int64_t>(starts.element_count()),
           std::string(name) + ": there must be ranges, and a start more");
   const uint32_t* start = starts.typed_data();
-  const int64_t rows = side.groups.end(side.groups.size() - 1);
+  const int64_t rows = groups.end(groups.size() - 1);
   require(start[0] == 0 && start[ranges] == rows && std::is_sorted(start, start + ranges + 1),
           std::string(name) + ": ranges must tile the rows");
 }
@@ -118,8 +119,8 @@ Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& 
   const Strata strata = {
       user_ranges.typed_data(),           item_ranges.typed_data(),           begin.typed_data(),
       counters.typed_data()[kUserRanges], counters.typed_data()[kItemRanges], conflict_free};
-  require_ranges(user_ranges, strata.user_ranges, work.users, "users");
-  require_ranges(item_ranges, strata.item_ranges, work.items, "items");
+  require_ranges(user_ranges, strata.user_ranges, work.users.groups, "users");
+  require_ranges(item_ranges, strata.item_ranges, work.items.groups, "items");
   const int64_t blocks = strata.blocks();
   require(static_cast<int64_t>(begin.element_count()) >= blocks,
           "strata must have one block for each pair of ranges");
@@ -127,6 +128,27 @@ Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& 
               std::is_sorted(strata.begin, strata.begin + blocks),
           "strata must tile the ratings");
   return strata;
+}
+
+// The ranges of a side, none of which is padding.
+int64_t decode_ranges(const U32& starts, const Groups& groups, const char* name) {
+  const auto ranges = static_cast<int64_t>(starts.element_count()) - 1;
+  require_ranges(starts, ranges, groups, name);
+  return ranges;
+}
+
+// The list of blocks to visit.
+std::vector<RangePair> decode_list(const U32& list, const Strata& strata) {
+  require(list.dimensions().size() == 2 && list.dimensions()[1] == 2,
+          "turns must be [t, 2]: pairs of a user range and an item range");
+  std::vector<RangePair> pairs;
+  for (int64_t i = 0; i < list.dimensions()[0]; ++i) {
+    const uint32_t user = list.typed_data()[2 * i], item = list.typed_data()[2 * i + 1];
+    require(user < strata.user_ranges && item < strata.item_ranges,
+            "turns: there is no such range");
+    pairs.push_back({user, item});
+  }
+  return pairs;
 }
 
 // Groups without rows have sums of zero.
@@ -214,6 +236,100 @@ ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts
     clear_sums(user_sums, work.users, work.factors);
     clear_sums(item_sums, work.items, work.factors);
     run_interactions(kernel, work, drawing, user_sums->typed_data(), item_sums->typed_data());
+  });
+}
+
+// Words that stand for the sums of ranges: as many as there are, or more.
+void require_words(int64_t rows, int64_t columns, const uint32_t* ranges, int64_t count,
+                   const Groups& groups, int64_t factors) {
+  require(columns == GroupSums::words(factors) &&
+              rows * columns >= count_words(ranges, count, groups, factors),
+          "sums must have a row of words for each group of each range");
+}
+
+ffi::Error turns(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
+                 U8 item_codes, F32 rates, U32 counters, U32 user_ranges, U32 item_ranges,
+                 U32 strata, U32 numbers, U32 list, ffi::RemainingArgs, Words user_sums,
+                 Words item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
+                 int64_t block_size, ExecutionAttribute execution, std::string_view rounding,
+                 std::string_view arithmetic) {
+  return guarded([&] {
+    const Kernel& kernel = decode_kernel(execution);
+    mascot::Epoch work =
+        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
+                     rates, counters, tables, row, user_tables, block_size, execution,
+                     decode_rounding(rounding), decode_arithmetic(arithmetic));
+    require_computable(work);
+    work.strata = decode_strata(user_ranges, item_ranges, strata, counters, true, work);
+    require(static_cast<int64_t>(numbers.element_count()) >= work.strata.blocks(),
+            "there must be a number for each block");
+    work.strata.numbers = numbers.typed_data();
+    const std::vector<RangePair> pairs = decode_list(list, work.strata);
+    require_words(user_sums->dimensions()[0], user_sums->dimensions()[1], work.strata.user_starts,
+                  work.strata.user_ranges, work.users.groups, row.factors);
+    require_words(item_sums->dimensions()[0], item_sums->dimensions()[1], work.strata.item_starts,
+                  work.strata.item_ranges, work.items.groups, row.factors);
+    run_turns(kernel, work, pairs.data(), static_cast<int64_t>(pairs.size()),
+              user_sums->typed_data(), item_sums->typed_data());
+  });
+}
+
+ffi::Error total(U32 starts, U8 codes, U32 ranges, F32 rates, ffi::BufferR2<ffi::U32> sums,
+                 Sums totals, RowAttribute row) {
+  return guarded([&] {
+    const Groups groups = decode_groups({starts, codes}, "total", Lookup::kDirect);
+    const int64_t count = decode_ranges(ranges, groups, "total");
+    require(rates.element_count() == 5, "rates must hold 5 values");
+    require_words(sums.dimensions()[0], sums.dimensions()[1], ranges.typed_data(), count, groups,
+                  row.factors);
+    require_sums(totals, std::max(totals->dimensions()[0], groups.size()), row.factors);
+    std::fill_n(totals->typed_data(), totals->element_count(), 0.0f);
+    total_sums(ranges.typed_data(), count, groups, row.factors, rates.typed_data()[0],
+               sums.typed_data(), totals->typed_data());
+  });
+}
+
+// What is exchanged by way of a parcel of so many bytes.
+Exchange decode_exchange(const U32& ranges, const ffi::BufferR2<ffi::U32>& moves, const U32& pair,
+                         int64_t bytes, const Side& side, int64_t factors) {
+  const int64_t count = decode_ranges(ranges, side.groups, "exchange");
+  require(moves.dimensions()[0] == count && moves.dimensions()[1] == 2,
+          "there must be a move for each range");
+  require(pair.element_count() == 2, "an exchange is between two workers");
+  const Exchange exchange = {moves.typed_data(), ranges.typed_data(), count, pair.typed_data()[0],
+                             pair.typed_data()[1]};
+  const int64_t needed = bytes_of(exchange, side, factors);
+  require(needed <= bytes, "a parcel of " + std::to_string(bytes) + " bytes is too small: " +
+                               std::to_string(needed) + " are to be sent");
+  return exchange;
+}
+
+ffi::Error pack(U32 starts, U8 codes, U32 ranges, ffi::BufferR2<ffi::U32> moves, U32 pair,
+                ffi::BufferR2<ffi::U32> sums, ffi::RemainingArgs,
+                ffi::Result<ffi::BufferR1<ffi::U8>> parcel, ffi::RemainingRets tables,
+                RowAttribute row) {
+  return guarded([&] {
+    const auto count = static_cast<int64_t>(tables.size());
+    const Side side = decode_side({starts, codes}, remaining(tables, 0, count), row, "pack");
+    const auto bytes = static_cast<int64_t>(parcel->element_count());
+    const Exchange exchange = decode_exchange(ranges, moves, pair, bytes, side, row.factors);
+    require_words(sums.dimensions()[0], sums.dimensions()[1], ranges.typed_data(), exchange.ranges,
+                  side.groups, row.factors);
+    mascot::pack(exchange, side, row.factors, sums.typed_data(), parcel->typed_data());
+  });
+}
+
+ffi::Error unpack(U32 starts, U8 codes, U32 ranges, ffi::BufferR2<ffi::U32> moves, U32 pair,
+                  ffi::BufferR2<ffi::U32>, ffi::BufferR1<ffi::U8> parcel, ffi::RemainingArgs,
+                  Words sums, ffi::RemainingRets tables, RowAttribute row) {
+  return guarded([&] {
+    const auto count = static_cast<int64_t>(tables.size());
+    const Side side = decode_side({starts, codes}, remaining(tables, 0, count), row, "unpack");
+    const auto bytes = static_cast<int64_t>(parcel.element_count());
+    const Exchange exchange = decode_exchange(ranges, moves, pair, bytes, side, row.factors);
+    require_words(sums->dimensions()[0], sums->dimensions()[1], ranges.typed_data(),
+                  exchange.ranges, side.groups, row.factors);
+    mascot::unpack(exchange, side, row.factors, sums->typed_data(), parcel.typed_data());
   });
 }
 
@@ -328,6 +444,10 @@ XLA_FFI_DEFINE_HANDLER(kLayOut, lay_out, lay_out_signature());
 XLA_FFI_DEFINE_HANDLER(kEpoch, epoch, epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kStrataEpoch, strata_epoch, strata_epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kInteractionsEpoch, interactions_epoch, interactions_epoch_signature());
+XLA_FFI_DEFINE_HANDLER(kTurns, turns, turns_signature());
+XLA_FFI_DEFINE_HANDLER(kTotal, total, total_signature());
+XLA_FFI_DEFINE_HANDLER(kPack, pack, pack_signature());
+XLA_FFI_DEFINE_HANDLER(kUnpack, unpack, unpack_signature());
 XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
 XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature());
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature());
@@ -346,6 +466,10 @@ const std::vector<Target>& targets() {
       {"mascot_check_finite", kCheckFinite},
       {"mascot_strata_epoch", kStrataEpoch},
       {"mascot_interactions_epoch", kInteractionsEpoch},
+      {"mascot_turns", kTurns},
+      {"mascot_total", kTotal},
+      {"mascot_pack", kPack},
+      {"mascot_unpack", kUnpack},
   };
   static const std::vector<Target> all = [] {
     std::vector<Target> targets = own;

@@ -38,8 +38,9 @@ struct GroupBuffers {
 // Number of groups, checked for the buffers' shapes only.
 int64_t decode_group_count(const GroupBuffers& buffers, const char* side);
 
-// A group table: starts [groups + 1], codes [groups]. Groups without rows, which make arrays
-// longer, are the last: returns how many have rows.
+// A group table: starts [groups + 1], codes [groups]. Returns the number of groups up to the last
+// one with rows: those behind it make arrays longer. Others may have no rows, too: where a process
+// holds only some of a table.
 int64_t check_groups(const uint32_t* starts, const uint8_t* codes, int64_t groups,
                      const std::string& side);
 

@@ -55,6 +55,7 @@ using U32 = ffi::Buffer<ffi::U32>;
 using U8 = ffi::Buffer<ffi::U8>;
 using F32 = ffi::Buffer<ffi::F32>;
 using Sums = ffi::Result<ffi::BufferR2<ffi::F32>>;
+using Words = ffi::Result<ffi::BufferR2<ffi::U32>>;
 using Predictions = ffi::Result<ffi::BufferR1<ffi::F32>>;
 
 inline auto allocate_signature() {
@@ -177,6 +178,68 @@ inline auto interactions_epoch_signature() {
                       .Arg<F32>())      // zero_weight [1]
       .Attr<bool>("conflict_free")      // no two threads at a time in one range
       .Attr<std::string_view>("loss");  // of squares, or logistic
+}
+
+// Part of an epoch of conflict-free strata: the blocks of a list, of which this process may hold
+// some.
+inline auto turns_signature() {
+  return pass_operands()
+      .Arg<U32>()  // user_ranges, item_ranges, strata: as for strata_epoch
+      .Arg<U32>()
+      .Arg<U32>()
+      .Arg<U32>()                      // numbers [user ranges * item ranges]: each block's first,
+                                       // in all of the training
+      .Arg<U32>()                      // turns [t, 2]: user range, item range
+      .RemainingArgs()                 // user sums, item sums, tables: aliased to the results
+      .Ret<ffi::BufferR2<ffi::U32>>()  // user_sums [ranges' user groups or more, words]
+      .Ret<ffi::BufferR2<ffi::U32>>()  // item_sums
+      .RemainingRets()
+      .Attr<RowAttribute>("row")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution")
+      .Attr<std::string_view>("rounding")
+      .Attr<std::string_view>("arithmetic");
+}
+
+// Adds the sums of all ranges of a side up.
+inline auto total_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // starts [groups + 1]
+      .Arg<U8>()                       // codes [groups]
+      .Arg<U32>()                      // ranges [ranges + 1]: rows
+      .Arg<F32>()                      // rates: as for epoch
+      .Arg<ffi::BufferR2<ffi::U32>>()  // sums [ranges' groups or more, words]
+      .Ret<ffi::BufferR2<ffi::F32>>()  // totals [groups, factors + 4]
+      .Attr<RowAttribute>("row");
+}
+
+// What pack and unpack have in common.
+inline auto exchange_operands() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                       // starts [groups + 1]
+      .Arg<U8>()                        // codes [groups]
+      .Arg<U32>()                       // ranges [ranges + 1]: rows
+      .Arg<ffi::BufferR2<ffi::U32>>()   // moves [ranges, 2]: at which worker, to which
+      .Arg<U32>()                       // pair [2]: the worker that sends, the one that gets it
+      .Arg<ffi::BufferR2<ffi::U32>>();  // sums [ranges' groups or more, words]
+}
+
+inline auto pack_signature() {
+  return exchange_operands()
+      .RemainingArgs()                // the side's tables: aliased to the results, and unchanged
+      .Ret<ffi::BufferR1<ffi::U8>>()  // parcel [bytes]
+      .RemainingRets()
+      .Attr<RowAttribute>("row");
+}
+
+inline auto unpack_signature() {
+  return exchange_operands()           // sums: aliased to the result
+      .Arg<ffi::BufferR1<ffi::U8>>()   // parcel [bytes]
+      .RemainingArgs()                 // the side's tables: aliased to the results
+      .Ret<ffi::BufferR2<ffi::U32>>()  // sums
+      .RemainingRets()
+      .Attr<RowAttribute>("row");
 }
 
 inline auto stream_signature() {

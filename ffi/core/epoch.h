@@ -46,6 +46,18 @@ struct Drawing {
 void run_interactions(const Kernel& kernel, const Epoch& epoch, const Drawing& drawing,
                       float* user_sums, float* item_sums);
 
+// Part of an epoch in conflict-free strata: the blocks of a list, in its order. Sums go on from
+// where they stood: of each range the words of its groups' (sums.h), one range after the other.
+void run_turns(const Kernel& kernel, const Epoch& epoch, const RangePair* list, int64_t count,
+               uint32_t* user_sums, uint32_t* item_sums);
+
+// Words of the sums of all ranges.
+int64_t count_words(const uint32_t* starts, int64_t ranges, const Groups& groups, int64_t factors);
+
+// Adds up the sums of all ranges in their order, as run_epoch does. out: as user_sums there.
+void total_sums(const uint32_t* starts, int64_t ranges, const Groups& groups, int64_t factors,
+                double rate, const uint32_t* sums, float* out);
+
 // The same walk with Kernel::stream.
 void run_stream(const Kernel& kernel, const Epoch& epoch);
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, BinaryIO, Self
 
+from mascot_jax.distributed.join import initialised
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, SettingsError
 from mascot_jax.mf.fit import fit_ratings
@@ -127,6 +128,9 @@ class MatrixFactorization(Fitted):
     """Wanted number of user groups (the paper's g)."""
     item_groups: int = 100
     """Wanted number of item groups."""
+    distributed: bool = False
+    """Share the training with the other processes of ``jax.distributed``. All call ``fit`` with the
+    same ratings and settings, and each gets the model: the bytes of one process."""
     keep_seen: bool = True
     """Keep the items that each user has rated, for ``recommend`` to leave out: 4 bytes per
     rating."""
@@ -225,6 +229,8 @@ class MatrixFactorization(Fitted):
             If a setting is invalid.
         DivergenceError
             If factors exceed the range of their storage.
+        ProcessError
+            If the training is ``distributed``, and processes are not alike or one has ended.
         """
         columns = {"user": user, "item": item, "rating": rating}
         earlier = init.model_ if isinstance(init, MatrixFactorization) else init
@@ -283,6 +289,7 @@ class MatrixFactorization(Fitted):
             stack.enter_context(_parameters_as_arguments())
             interruption = stack.enter_context(deferred_signals())
             settings, groups, run = self._settings()
+            workers = initialised() if self.distributed else None
             bar = EpochBar(ratings.ratings.size, settings, show=verbose)
             stack.enter_context(bar)
 
@@ -301,6 +308,7 @@ class MatrixFactorization(Fitted):
                 earlier=earlier,
                 extend=extend,
                 on_epoch=on_epoch,
+                workers=workers,
                 **keep,
             )
         self._become(model, history)
@@ -321,7 +329,7 @@ class MatrixFactorization(Fitted):
 
     def _settings(self) -> tuple[TrainSettings, RegroupSettings, RunSettings]:
         params = self.get_params()
-        del params["keep_seen"]
+        del params["keep_seen"], params["distributed"]
         groups = {name: params.pop(name) for name in RegroupSettings.model_fields}
         run = self._run()
         for name in RunSettings.model_fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mascot_jax.base.biases import DEFAULT_DAMPING
+from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.tables import to_host
@@ -23,12 +24,13 @@ def train_model(
     *,
     start: Progress | None = None,
     checkpoints: Checkpoints | None = None,
+    workers: Workers | None = None,
 ) -> Model:
     """Train a model on JAX's default device.
 
     Parameters
     ----------
-    prepared, execution, on_epoch, start, checkpoints
+    prepared, execution, on_epoch, start, checkpoints, workers
         As for ``training.loop.train_state``.
 
     Raises
@@ -46,7 +48,9 @@ def train_model(
     start = start or begin(prepared)
     for record in start.records:
         traffic.add_epoch(record.users.codes, record.items.codes)
-    state = train_state(prepared, execution, count, start=start, checkpoints=checkpoints)
+    state = train_state(
+        prepared, execution, count, start=start, checkpoints=checkpoints, workers=workers
+    )
     return Model(
         plan,
         _side(state.users, prepared.users),

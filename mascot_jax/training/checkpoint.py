@@ -51,6 +51,8 @@ class Checkpoints:
         file of an earlier training can still be loaded.
     fingerprint
         Identity of the training: ``mascot_jax.training.fingerprint``.
+    writes
+        Whether this process writes the file: of those that share a training one does.
 
     Raises
     ------
@@ -59,7 +61,12 @@ class Checkpoints:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], every: int | None, fingerprint: Mapping[str, Any]
+        self,
+        path: str | os.PathLike[str],
+        every: int | None,
+        fingerprint: Mapping[str, Any],
+        *,
+        writes: bool = True,
     ) -> None:
         self.path = local_path(path)
         self._every = every
@@ -68,7 +75,7 @@ class Checkpoints:
         """Number of epochs that the file covers; None if there is no file of this training."""
         self.failure: SaveError | None = None
         """Why the latest checkpoint could not be written; None if it was."""
-        if every is not None:
+        if every is not None and writes:
             check_writable(self.path)
 
     def load(self) -> Progress | None:

@@ -470,8 +470,8 @@ BAD_CALLS = {
     "unknown storage code": lambda w: w._replace(
         users=replace(w.users, codes=w.users.codes.at[0].set(9))
     ),
-    "group starts must rise": lambda w: w._replace(
-        users=replace(w.users, starts=w.users.starts.at[1].set(0))
+    "group starts must not fall": lambda w: w._replace(
+        users=replace(w.users, starts=w.users.starts.at[2].set(0))
     ),
     "the first group must start at row 0": lambda w: w._replace(
         items=replace(w.items, starts=w.items.starts.at[0].set(1))

@@ -79,7 +79,7 @@ def test_the_package_offers_it_without_importing_jax():
 def test_the_constructor_has_every_setting_and_stores_it_as_it_is():
     parameters = set(inspect.signature(MatrixFactorization).parameters)
     blocks = (TrainSettings, RegroupSettings, RunSettings)
-    wanted = {"keep_seen"}.union(*(block.model_fields for block in blocks))
+    wanted = {"keep_seen", "distributed"}.union(*(block.model_fields for block in blocks))
     wanted -= {"comparators"}  # constants of methods to compare with: for studies
     assert parameters == wanted
     estimator = MatrixFactorization(epochs="many", method="no such method")
