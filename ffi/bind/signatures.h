@@ -140,6 +140,37 @@ inline auto promote_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
+// What train.pruning `project` does between two epochs (core/projection.h): on the CPU only.
+inline auto joint_basis_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // users [n or more]
+      .Arg<U32>()                      // items [n or more]
+      .Arg<U32>()                      // user_starts [user groups + 1]
+      .Arg<U8>()                       // user_codes [user groups]
+      .Arg<U32>()                      // item_starts [item groups + 1]
+      .Arg<U8>()                       // item_codes [item groups]
+      .Arg<U32>()                      // counters: Counter
+      .RemainingArgs()                 // user tables, item tables
+      .Ret<ffi::BufferR2<ffi::F32>>()  // basis [factors, kept]
+      .Attr<RowAttribute>("row")
+      .Attr<int64_t>("user_tables")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto project_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::F32>>()  // basis [factors, kept]
+      .Arg<U32>()                      // starts [groups + 1]
+      .Arg<U8>()                       // codes [groups]
+      .Arg<U32>()                      // counters: Counter
+      .RemainingArgs()                 // the side's tables
+      .RemainingRets()                 // its new tables, as many, of rows of `kept` components
+      .Attr<RowAttribute>("row")       // of the old tables
+      .Attr<bool>("of_items")          // which draws to round by
+      .Attr<std::string_view>("rounding")
+      .Attr<ExecutionAttribute>("execution");
+}
+
 inline auto check_finite_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()       // starts [groups + 1]

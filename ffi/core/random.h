@@ -17,7 +17,8 @@ enum class Stream : uint64_t {
   kShortSide = 4,
   kLongSide = 5,
   kRounds = 6,
-  kSweep = 7,  // of runs (layout.h)
+  kSweep = 7,       // of runs (layout.h)
+  kProjection = 8,  // of projected rows
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

@@ -95,7 +95,7 @@ class Model:
     """Lowest value of the rating range, ``high`` the highest."""
     high: float
     traffic: dict[str, float]
-    """Share of the training's row visits, by storage name."""
+    """Share of the training's row visits, by storage name (``tables.traffic.Traffic``)."""
     epochs_trained: int
     """Epochs that made the factors; fewer than the settings' if training stopped early."""
     biases: Biases | None = None
@@ -115,6 +115,11 @@ class Model:
     """Biases to compare with, if the model does without."""
     decided: tuple[str, ...] = ()
     """Names of the settings that the ratings decided."""
+
+    @property
+    def factors(self) -> int:
+        """Components of a row: fewer than the settings have if the training was pruned."""
+        return self.users.table.factors
 
     @property
     def cold_rule(self) -> ColdRule:

@@ -97,9 +97,11 @@ def load_model(path: Place) -> Model:
     try:
         warm_users, warm_items = facts["warm_rows"]
         settings = _settings(facts)
+        epochs = as_count(facts.get("epochs_trained", settings.epochs), 0, settings.epochs)
+        width = settings.width(epochs)
         user_ids, item_ids = facts.get("ids", (None, None))
-        users = _side(tensors, "users", warm_users, user_ids, settings.factors)
-        items = _side(tensors, "items", warm_items, item_ids, settings.factors)
+        users = _side(tensors, "users", warm_users, user_ids, width)
+        items = _side(tensors, "items", warm_items, item_ids, width)
         return Model(
             settings,
             users,
@@ -107,7 +109,7 @@ def load_model(path: Place) -> Model:
             as_number(facts["mean_rating"]),
             *_range(facts),
             {str(name): as_number(share) for name, share in facts["traffic"].items()},
-            as_count(facts.get("epochs_trained", settings.epochs), 0, settings.epochs),
+            epochs,
             _biases(tensors, users, items, "bias") if settings.biases else None,
             validate(RegroupSettings, facts.get("regroup", {}), "regroup"),
             _seen(tensors, users, items),

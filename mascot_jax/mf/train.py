@@ -39,13 +39,18 @@ def train_model(
     plan = prepared.plan
     traffic = Traffic(prepared.users.visits, prepared.items.visits, plan.storages)
 
+    def add(record: EpochRecord) -> None:
+        width = plan.width(record.epoch)
+        pruned_to = None if width == plan.factors else width
+        traffic.add_epoch(record.users.codes, record.items.codes, pruned_to)
+
     def count(record: EpochRecord, state: TrainState) -> bool:
-        traffic.add_epoch(record.users.codes, record.items.codes)
+        add(record)
         return on_epoch is not None and bool(on_epoch(record, state))
 
     start = start or begin(prepared)
     for record in start.records:
-        traffic.add_epoch(record.users.codes, record.items.codes)
+        add(record)
     state = train_state(prepared, execution, count, start=start, checkpoints=checkpoints)
     return Model(
         plan,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DivergenceError
+from mascot_jax.methods import pruning
 from mascot_jax.methods.method import Judged
 from mascot_jax.tables.groups import Grouping
 from mascot_jax.tables.storage import by_code
@@ -125,6 +126,10 @@ def _epoch(
     report = jax.device_get(on_device)  # all at once: one wait, not one per array
     _check_finite(epoch, "user", user_codes, report.user_finite, state.users, kept)
     _check_finite(epoch, "item", item_codes, report.item_finite, state.items, kept)
+    if pruning.is_due(prepared.plan, epoch + 1):
+        start = time.perf_counter()
+        state = pruning.begin(state, prepared.ratings, prepared.plan, execution)
+        seconds += time.perf_counter() - start
     users, items = report.judged or (_unjudged(user_codes), _unjudged(item_codes))
     return state, EpochRecord(
         epoch,

@@ -28,7 +28,7 @@ class EpochRecord(NamedTuple):
     """Number of the epoch, from 0."""
     learning_rate: float
     seconds: float
-    """Duration of the epoch, including measuring and switching."""
+    """Duration of the epoch, including measuring, switching and the start of pruning after it."""
     users: SideRecord
     items: SideRecord
     validation_rmse: float | None

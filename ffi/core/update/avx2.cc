@@ -25,6 +25,6 @@ bool supported() {
 
 namespace mascot {
 const Kernel kAvx2 = {"avx2",        avx2::supported, avx2::update,
-                      avx2::predict, avx2::convert,   avx2::stream};
+                      avx2::predict, avx2::convert,   avx2::stream, avx2::add_moments, avx2::project};
 }  // namespace mascot
 #endif

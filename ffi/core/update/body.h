@@ -19,6 +19,7 @@
 #include "core/update/sample.h"
 #include "core/update/walk.h"
 #include "core/update/arithmetic.h"
+#include "core/update/projection.h"
 // clang-format on
 
 // Eq. 2 and 3 for rating i, on the rows p and q.

@@ -64,13 +64,17 @@ class Draws {
   MASCOT_INLINE static Words of_item(const Words& of_user) {
     return shift_left<kDitherShift>(of_user);
   }
+  MASCOT_INLINE static Draws of_row(uint64_t key, uint64_t number) { return {drawn(key, number)}; }
   MASCOT_INLINE static Draws none() { return {all(0)}; }
   MASCOT_INLINE Words chunk(int64_t c) const { return multiply(words_, all(dither_factor(c))); }
 
  private:
   MASCOT_INLINE Draws(Words words) : words_(words) {}
   MASCOT_INLINE static Words of_rating(const Task& task, int64_t i) {
-    const uint64_t draw = draw64(task.dither.key, static_cast<uint64_t>(i));
+    return drawn(task.dither.key, static_cast<uint64_t>(i));
+  }
+  MASCOT_INLINE static Words drawn(uint64_t key, uint64_t number) {
+    const uint64_t draw = draw64(key, number);
     const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
     return fold(multiply(fold(lanes), all(static_cast<uint32_t>(draw >> 32) | 1)));
   }

@@ -101,6 +101,15 @@ struct Task {
   Scratch* scratch;
 };
 
+// How rows come to have fewer components (core/projection.h).
+struct Projection {
+  const float* basis;  // [factors, kept], both padded with zeros to chunks; 64-byte aligned
+  int64_t factors;
+  int64_t kept;
+  Dither dither;
+  uint64_t first_draw;  // number of row 0's draws
+};
+
 struct Kernel {
   const char* name;
   bool (*supported)();
@@ -116,6 +125,13 @@ struct Kernel {
   // Loads and stores the rows that update would, with its prefetch and no arithmetic:
   // the memory system's bound, for benchmarks.
   void (*stream)(const Task&, Block);
+  // Adds the second moments of rows begin..end-1, each times its weight, to the entries of sums
+  // [width, width] on and right of the diagonal; width: of the chunks of a row.
+  void (*add_moments)(const Side&, int64_t factors, const float* weights, int64_t begin,
+                      int64_t end, double* sums);
+  // Writes rows begin..end-1, times a basis, to another side's tables.
+  void (*project)(const Side& from, const Side& to, const Projection&, int64_t begin,
+                  int64_t end);
 };
 
 extern const Kernel kPortable;

@@ -12,6 +12,6 @@ bool supported() { return true; }
 
 namespace mascot {
 const Kernel kNeon = {"neon",        neon::supported, neon::update,
-                      neon::predict, neon::convert,   neon::stream};
+                      neon::predict, neon::convert,   neon::stream, neon::add_moments, neon::project};
 }  // namespace mascot
 #endif

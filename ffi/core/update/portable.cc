@@ -12,5 +12,5 @@ bool supported() { return true; }
 
 namespace mascot {
 const Kernel kPortable = {"portable",        portable::supported, portable::update,
-                          portable::predict, portable::convert,   portable::stream};
+                          portable::predict, portable::convert,   portable::stream, portable::add_moments, portable::project};
 }  // namespace mascot
