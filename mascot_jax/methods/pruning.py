@@ -17,9 +17,7 @@ def is_due(plan: TrainPlan, epochs: int) -> bool:
     return plan.pruning is not None and epochs == plan.pruning.begins(plan.epochs)
 
 
-def begin(
-    state: TrainState, ratings: Ratings, plan: TrainPlan, execution: Execution
-) -> TrainState:
+def begin(state: TrainState, ratings: Ratings, plan: TrainPlan, execution: Execution) -> TrainState:
     """Return the state that the first pruned epoch starts from; the old one's tables are freed.
 
     Groups keep their storages, and methods their memories.

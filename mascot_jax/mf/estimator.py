@@ -126,6 +126,9 @@ class MatrixFactorization:
     """First epoch that is measured, counted from 0."""
     order: str = "runs"
     """How an epoch visits ratings: ``shuffled``, ``runs`` of one user, or ``group-blocks``."""
+    pruning: dict[str, Any] | None = None
+    """Compute less from some epoch on, such as ``{"method": "project", "factors": 64}``: train
+    with all ``factors`` for a quarter of the epochs (``"epoch"`` sets how many), then with 64."""
     deterministic: bool | None = None
     """Give the same bits on every run and for every number of threads; None: on a CPU only."""
     backend: str = "auto"

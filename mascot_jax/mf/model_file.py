@@ -27,11 +27,12 @@ from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainPlan, TrainSettings, validate
 from mascot_jax.tables.rows import Rows
 
-FORMAT: Final = Format("model", "mascot", 5, ModelFileError)
+FORMAT: Final = Format("model", "mascot", 6, ModelFileError)
 """Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups; 4
 removed how the training ran; 5 added units, the share of biases, lift, damping and biases to
-compare with. Files of older versions can be read, and a model without any of these is written as
-version 4: its bytes do not change."""
+compare with; 6 pruning. Files of older versions can be read, and a model is written as the oldest
+version, from 4 on, that has all of it: its bytes do not change."""
+_UNPRUNED: Final = FORMAT._replace(version=5)
 _IN_OWN_UNITS: Final = FORMAT._replace(version=4)
 _GROUND: Final[dict[str, Any]] = {
     "units": list(IN_OWN_UNITS),
@@ -60,8 +61,11 @@ def save_model(model: Model, path: Place) -> str:
         tensors |= {f"seen.{key}": value for key, value in model.seen._asdict().items()}
     if model.baseline is not None:
         tensors |= {f"{side}.baseline": bias for side, bias in model.baseline._asdict().items()}
+    pruned = model.settings.pruning is not None
     facts = {
-        "settings": model.settings.model_dump(mode="json"),
+        "settings": model.settings.model_dump(
+            mode="json", exclude=set() if pruned else {"pruning"}
+        ),
         "mean_rating": model.mean_rating,
         "low": model.low,
         "high": model.high,
@@ -78,9 +82,9 @@ def save_model(model: Model, path: Place) -> str:
         "damping": list(model.damping),
         "decided": list(model.decided),
     }
-    if model.baseline is None and ground == _GROUND:
+    if model.baseline is None and ground == _GROUND and not pruned:
         return write_tensors(path, _IN_OWN_UNITS, tensors, facts)
-    return write_tensors(path, FORMAT, tensors, facts | ground)
+    return write_tensors(path, FORMAT if pruned else _UNPRUNED, tensors, facts | ground)
 
 
 def load_model(path: Place) -> Model:

@@ -192,8 +192,7 @@ class TrainSettings(Settings):
             )
         if self.factors > MOST_PROJECTED:
             return (
-                f"train.factors: {self.factors}: train.pruning project takes up to "
-                f"{MOST_PROJECTED}"
+                f"train.factors: {self.factors}: train.pruning project takes up to {MOST_PROJECTED}"
             )
         storage = STORAGES[self.storage or METHODS[self.method].storage]
         block = storage.scale_block if storage.scale_block < WHOLE_ROW else 0

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mascot_jax.tables.storage import FLOAT32, STORAGES, Storage
 
-
 _AT: Final = "@"
 """Between a storage and the width of its pruned rows."""
 
