@@ -112,45 +112,133 @@ void rotate(double* p, double* q, double c, double s, int64_t n) {
   }
 }
 
-// Makes entry (p, q) of a symmetric matrix zero; returns whether it was not, as far as matters.
-bool annihilate(double* a, double* v, int64_t n, int64_t p, int64_t q, double negligible) {
-  const double apq = a[p * n + q], app = a[p * n + p], aqq = a[q * n + q];
-  if (std::fabs(apq) <= negligible) return false;
-  const double theta = (aqq - app) / (2 * apq);
-  const double t = (theta >= 0 ? 1 : -1) / (std::fabs(theta) + std::sqrt(theta * theta + 1));
-  const double c = 1 / std::sqrt(t * t + 1), s = t * c;
-  rotate(a + p * n, a + q * n, c, s, n);
-  for (int64_t i = 0; i < n; ++i) {  // the columns, by symmetry
-    a[i * n + p] = a[p * n + i];
-    a[i * n + q] = a[q * n + i];
+// Adds factor * x to y.
+void add_scaled(double factor, const double* x, double* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+}
+
+double dot(const double* x, const double* y, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += x[i] * y[i];
+  return sum;
+}
+
+// A symmetric matrix as Q T Q', T being tridiagonal.
+class Tridiagonal {
+ public:
+  // Overwrites a [n, n]: row k keeps what column k of T was made by.
+  Tridiagonal(double* a, int64_t n) : diagonal(n), beside(n), a_(a), scale_(n), n_(n) {
+    for (int64_t k = 0; k < n; ++k) {
+      diagonal[k] = a[k * n + k];
+      if (k + 1 < n) reflect(k);
+    }
   }
-  a[p * n + p] = app - t * apq;
-  a[q * n + q] = aqq + t * apq;
-  a[p * n + q] = a[q * n + p] = 0;
-  rotate(v + p * n, v + q * n, c, s, n);
-  return true;
+
+  // Writes Q' [n, n].
+  void transpose_of_q(double* out) const {
+    std::vector<double> q(n_ * n_), sums(n_);
+    for (int64_t i = 0; i < n_; ++i) q[i * n_ + i] = 1;
+    for (int64_t k = n_ - 2; k >= 0; --k) {  // the last reflection first: the rest is still zero
+      const double* v = a_ + k * n_;
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (int64_t i = k + 1; i < n_; ++i) add_scaled(v[i], &q[i * n_], sums.data(), n_);
+      for (int64_t i = k + 1; i < n_; ++i) {
+        add_scaled(-scale_[k] * v[i], sums.data(), &q[i * n_], n_);
+      }
+    }
+    for (int64_t i = 0; i < n_; ++i) {
+      for (int64_t j = 0; j < n_; ++j) out[j * n_ + i] = q[i * n_ + j];
+    }
+  }
+
+  std::vector<double> diagonal;
+  std::vector<double> beside;  // entries (k, k + 1); the last one is zero
+
+ private:
+  // Makes entries (k, k + 2) and on zero by the reflection 1 - scale v v', which changes the rows
+  // and columns behind k.
+  void reflect(int64_t k) {
+    const int64_t first = k + 1, size = n_ - first;
+    double* v = a_ + k * n_ + first;
+    const double head = v[0], tail = dot(v + 1, v + 1, size - 1);
+    if (tail == 0) {
+      beside[k] = head;
+      scale_[k] = 0;
+      return;
+    }
+    const double norm = std::sqrt(head * head + tail);
+    beside[k] = head > 0 ? -norm : norm;
+    v[0] = head - beside[k];
+    const double scale = scale_[k] = 2 / (v[0] * v[0] + tail);
+    std::vector<double> w(size);
+    for (int64_t i = 0; i < size; ++i) add_scaled(scale * v[i], row(first, i), w.data(), size);
+    add_scaled(-scale / 2 * dot(v, w.data(), size), v, w.data(), size);
+    for (int64_t i = 0; i < size; ++i) {
+      add_scaled(-v[i], w.data(), row(first, i), size);
+      add_scaled(-w[i], v, row(first, i), size);
+    }
+  }
+  // Row first + i of the matrix, from column `first` on.
+  double* row(int64_t first, int64_t i) { return a_ + (first + i) * n_ + first; }
+
+  double* a_;
+  std::vector<double> scale_;
+  int64_t n_;
+};
+
+// Makes T diagonal by rotations, which also rotate the rows of z: implicit QL steps.
+void diagonalise(Tridiagonal& t, double* z, int64_t n) {
+  constexpr int kMostSteps = 64;  // for an eigenvalue; about two are enough
+  std::vector<double>&d = t.diagonal, &e = t.beside;
+  double size = 0;
+  for (int64_t i = 0; i < n; ++i) size = std::max(size, std::fabs(d[i]) + std::fabs(e[i]));
+  const auto negligible = [&](int64_t i) {
+    const double entry = std::fabs(e[i]);
+    return entry <= 0x1p-53 * (std::fabs(d[i]) + std::fabs(d[i + 1])) || entry <= 0x1p-64 * size;
+  };
+  for (int64_t first = 0; first < n; ++first) {
+    for (int step = 0; step < kMostSteps; ++step) {
+      int64_t last = first;  // of the block that does not fall apart
+      while (last + 1 < n && !negligible(last)) ++last;
+      if (last == first) break;
+      const double half = (d[first + 1] - d[first]) / (2 * e[first]);
+      const double root = std::sqrt(half * half + 1);
+      double g = d[last] - d[first] + e[first] / (half + (half < 0 ? -root : root));
+      double s = 1, c = 1, shift = 0;
+      int64_t i = last - 1;
+      for (; i >= first; --i) {
+        const double f = s * e[i], b = c * e[i];
+        const double r = std::sqrt(f * f + g * g);
+        e[i + 1] = r;
+        if (r == 0) break;
+        s = f / r;
+        c = g / r;
+        const double above = d[i + 1] - shift;
+        const double change = (d[i] - above) * s + 2 * c * b;
+        shift = s * change;
+        d[i + 1] = above + shift;
+        g = c * change - b;
+        rotate(z + i * n, z + (i + 1) * n, c, s, n);
+      }
+      if (i >= first) {  // the block has fallen apart within the step
+        d[i + 1] -= shift;
+      } else {
+        d[first] -= shift;
+        e[first] = g;
+      }
+      e[last] = 0;
+    }
+  }
 }
 
 }  // namespace
 
 void eigenvectors(double* matrix, int64_t n, double* vectors) {
-  constexpr int kMostSweeps = 64;  // about ten are enough
-  std::fill(vectors, vectors + n * n, 0.0);
-  double trace = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    vectors[i * n + i] = 1;
-    trace += std::fabs(matrix[i * n + i]);
-  }
-  const double negligible = trace * 0x1p-60;
-  bool changed = true;
-  for (int sweep = 0; sweep < kMostSweeps && changed; ++sweep) {
-    changed = false;
-    for (int64_t p = 0; p < n; ++p) {
-      for (int64_t q = p + 1; q < n; ++q) {
-        changed |= annihilate(matrix, vectors, n, p, q, negligible);
-      }
-    }
-  }
+  Tridiagonal t(matrix, n);
+  t.transpose_of_q(vectors);
+  diagonalise(t, vectors, n);
+  std::fill(matrix, matrix + n * n, 0.0);
+  for (int64_t i = 0; i < n; ++i) matrix[i * n + i] = t.diagonal[i];
 }
 
 void joint_basis(const Kernel& kernel, const Joint& joint, float* basis) {

@@ -40,9 +40,8 @@ def train_model(
     traffic = Traffic(prepared.users.visits, prepared.items.visits, plan.storages)
 
     def add(record: EpochRecord) -> None:
-        width = plan.width(record.epoch)
-        pruned_to = None if width == plan.factors else width
-        traffic.add_epoch(record.users.codes, record.items.codes, pruned_to)
+        codes = record.users.codes, record.items.codes
+        traffic.add_epoch(*codes, plan.pruned_to(record.epoch))
 
     def count(record: EpochRecord, state: TrainState) -> bool:
         add(record)

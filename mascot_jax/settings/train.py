@@ -299,12 +299,15 @@ class TrainPlan(TrainSettings):
             )
         return self
 
+    def pruned_to(self, epoch: int) -> int | None:
+        """Return the factors of a row in an epoch, from 0, if they are fewer than at first."""
+        if self.pruning is None or epoch < self.pruning.begins(self.epochs):
+            return None
+        return self.pruning.factors
+
     def width(self, epochs: int) -> int:
-        """Return the factors of a row after so many epochs: fewer once it is projected."""
-        pruning = self.pruning
-        if pruning is None or pruning.factors is None or epochs < pruning.begins(self.epochs):
-            return self.factors
-        return pruning.factors
+        """Return the factors of a row after so many epochs."""
+        return self.pruned_to(epochs) or self.factors
 
     @property
     def storages(self) -> tuple[Storage, ...]:
