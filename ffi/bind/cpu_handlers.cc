@@ -57,6 +57,11 @@ int64_t decode_count(const U32& counters, int64_t places) {
   return count;
 }
 
+Thresholds decode_thresholds(const float* values) {
+  require(values[0] >= 0 && values[1] >= 0, "thresholds must not be negative");
+  return {values[0], values[1]};
+}
+
 // What epoch and stream share. tables: those of the users, then those of the items.
 mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& ratings,
                            const GroupBuffers& user_groups, const GroupBuffers& item_groups,
@@ -65,7 +70,9 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
                            const ExecutionAttribute& execution, Rounding rounding,
                            Arithmetic arithmetic) {
   require_block_size(block_size);
-  Ratings data = decode_ratings(users, items, ratings, rates, counters);
+  const bool exits_early = rates.element_count() == kRatesAndThresholds;
+  Ratings data = decode_ratings(users, items, ratings, rates, counters,
+                                exits_early ? kRatesAndThresholds : kRates);
   data.count = decode_count(counters, data.count);
   const float* rate = rates.typed_data();
   require(rate[3] >= 0 && rate[3] <= 1, "the sample ratio must lie in [0, 1]");
@@ -83,18 +90,20 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
           counters.typed_data()[kEpochNumber],
           rate[3],
           rounding,
-          {arithmetic, rate[4]}};
+          {arithmetic, rate[4], exits_early ? decode_thresholds(rate + kRates) : Thresholds{}}};
 }
 
 // Any other arithmetic than FP32 knows rows of one storage only, and may need a number.
 void require_computable(const mascot::Epoch& work) {
-  const auto [arithmetic, quantiser] = work.computation;
+  const auto [arithmetic, quantiser, thresholds] = work.computation;
   if (arithmetic == Arithmetic::kFloat32) return;
   const Storage wanted = storage_for(arithmetic);
   for (const Side* side : {&work.users, &work.items}) {
     require(side->groups.uniform() && side->groups.storage(0) == wanted,
             std::string("this arithmetic needs all rows in ") + traits(wanted).name);
   }
+  require(thresholds.user == 0 && thresholds.item == 0,
+          "updates end early in float32 arithmetic only");
   require(work.sample_ratio == 0, "nothing can be sampled in another arithmetic than float32");
   require(arithmetic != Arithmetic::kMixed || quantiser > 0, "the loss scale must be positive");
   require(arithmetic != Arithmetic::kFixed || (quantiser >= 2 && quantiser <= 32),
@@ -236,6 +245,33 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
   });
 }
 
+ffi::Error predict_to_stop(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
+                           U8 item_codes, F32 thresholds, ffi::RemainingArgs args,
+                           Predictions predictions, ffi::Result<ffi::BufferR1<ffi::U32>> stops,
+                           RowAttribute row, int64_t user_tables, int64_t block_size,
+                           ExecutionAttribute execution) {
+  return guarded([&] {
+    require_block_size(block_size);
+    const Ratings ids = decode_ids(users, items);
+    require_predictions(predictions, ids);
+    require(static_cast<int64_t>(stops->element_count()) == ids.count,
+            "stops must be as many as users");
+    require(thresholds.element_count() == 2, "there must be 2 thresholds");
+    const auto tables = static_cast<int64_t>(args.size());
+    mascot::Epoch work = {
+        ids,
+        decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), row, "users"),
+        decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
+                    row, "items"),
+        row.factors,
+        block_size,
+        decode_threads(execution)};
+    work.computation.thresholds = decode_thresholds(thresholds.typed_data());
+    run_predict_to_stop(decode_kernel(execution), work, predictions->typed_data(),
+                        stops->typed_data());
+  });
+}
+
 ffi::Error joint_basis(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
                        U8 item_codes, U32 counters, ffi::RemainingArgs args,
                        ffi::Result<ffi::BufferR2<ffi::F32>> basis, RowAttribute row,
@@ -247,8 +283,9 @@ ffi::Error joint_basis(U32 users, U32 items, U32 user_starts, U8 user_codes, U32
     const auto tables = static_cast<int64_t>(args.size());
     const Side user_side =
         decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), row, "users");
-    const Side item_side = decode_side(
-        {item_starts, item_codes}, remaining(args, user_tables, tables - user_tables), row, "items");
+    const Side item_side =
+        decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
+                    row, "items");
     const int64_t kept = basis->dimensions()[1];
     require(row.factors <= kMostProjected,
             "there can be " + std::to_string(kMostProjected) + " factors at most");
@@ -293,7 +330,8 @@ ffi::Error project(ffi::BufferR2<ffi::F32> basis, U32 starts, U8 codes, U32 coun
       advise_huge_pages(table.untyped_data(), static_cast<int64_t>(table.size_bytes()));
     }
     const Side from = decode_side({starts, codes}, old_tables, row, "project, from");
-    const Side to = decode_side({starts, codes}, new_tables, {kept, row.scale_block}, "project, to");
+    const Side to =
+        decode_side({starts, codes}, new_tables, {kept, row.scale_block}, "project, to");
     PaddedBasis padded(basis);
     const uint32_t* counter = counters.typed_data();
     const uint64_t key = stream_key(counter[kSeed], counter[kEpochNumber], Stream::kProjection);
@@ -359,6 +397,7 @@ XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
 XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature());
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature());
 XLA_FFI_DEFINE_HANDLER(kPredict, predict, predict_signature());
+XLA_FFI_DEFINE_HANDLER(kPredictToStop, predict_to_stop, predict_to_stop_signature());
 XLA_FFI_DEFINE_HANDLER(kJointBasis, joint_basis, joint_basis_signature());
 XLA_FFI_DEFINE_HANDLER(kProject, project, project_signature());
 
@@ -374,6 +413,7 @@ const std::vector<Target>& targets() {
       {"mascot_predict", kPredict},
       {"mascot_check_finite", kCheckFinite},
       {"mascot_strata_epoch", kStrataEpoch},
+      {"mascot_predict_to_stop", kPredictToStop},
       {"mascot_joint_basis", kJointBasis},
       {"mascot_project", kProject},
   };

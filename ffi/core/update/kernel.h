@@ -20,10 +20,17 @@ struct Dither {
   uint64_t key = 0;  // of stochastic rounding's draws
 };
 
+// Magnitudes below which a component of a user's or an item's row ends an update; 0 ends none.
+struct Thresholds {
+  float user = 0;
+  float item = 0;
+};
+
 // What updates are computed in.
 struct Computation {
   Arithmetic arithmetic = Arithmetic::kFloat32;
-  float quantiser = 0;  // kMixed: the loss scale; kFixed: the word length in bits
+  float quantiser = 0;         // kMixed: the loss scale; kFixed: the word length in bits
+  Thresholds thresholds = {};  // kFloat32 only
 };
 
 // A rating's pair of storages as a number: the user's code in the low bits, the item's above.
@@ -119,6 +126,9 @@ struct Kernel {
   void (*update)(const Task&, Block);
   // predictions[i] = p_u . q_i for begin <= i < end, in update's arithmetic. rating is not read.
   void (*predict)(const Task&, Block, float* predictions);
+  // The same up to the first component below the thresholds, whose numbers go to stops; factors
+  // where there is none.
+  void (*predict_to_stop)(const Task&, Block, float* predictions, uint32_t* stops);
   // Writes rows begin..end-1 to another table, rounded to nearest where they do not fit.
   void (*convert)(const Side&, Storage from, Storage to, int64_t factors, int64_t begin,
                   int64_t end);
@@ -130,8 +140,7 @@ struct Kernel {
   void (*add_moments)(const Side&, int64_t factors, const float* weights, int64_t begin,
                       int64_t end, double* sums);
   // Writes rows begin..end-1, times a basis, to another side's tables.
-  void (*project)(const Side& from, const Side& to, const Projection&, int64_t begin,
-                  int64_t end);
+  void (*project)(const Side& from, const Side& to, const Projection&, int64_t begin, int64_t end);
 };
 
 extern const Kernel kPortable;
