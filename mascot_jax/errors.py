@@ -29,6 +29,10 @@ class BaselineWarning(UserWarning):
     """A model predicts no better than a mean or biases do."""
 
 
+class PruningWarning(UserWarning):
+    """Pruning leaves a training nearly nothing to learn with."""
+
+
 class ModelFileError(MascotError, ValueError):
     """A model file is cut, altered, not a model, or of a newer version."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from mascot_jax.base.metrics import Baselines
+import numpy as np
+
+from mascot_jax.base.metrics import Baselines, ErrorTotals
 from mascot_jax.data.store import FoldRatings, read_fold
 from mascot_jax.engine.devices import computing_on, device_for_use, execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.tables import to_device
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, model_digest
+from mascot_jax.mf.pruned import PrunedPredictor
 from mascot_jax.settings import Params
 from mascot_jax.training.baselines import fit_baselines
 from mascot_jax.training.scoring import HeldOut
@@ -56,6 +59,7 @@ def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool
     return {
         "rmse": totals.rmse,
         "mae": totals.mae,
+        **_pruned(model, data, execution),
         **_baselines(data)._asdict(),
         "ratings": totals.count,
         "cold_ratings": held_out.cold_count,
@@ -64,6 +68,16 @@ def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool
         "factor_bytes": model.factor_bytes,
         "settings": model.settings.model_dump(mode="json"),
     }
+
+
+def _pruned(model: Model, data: FoldRatings, execution: Execution) -> dict[str, float]:
+    """Return the error of predictions that end early, if the training's updates did."""
+    if model.thresholds is None:
+        return {}
+    pruned = PrunedPredictor(model, execution)
+    predicted = pruned.predict(data.test_user.astype(np.int64), data.test_item.astype(np.int64))
+    totals = ErrorTotals(0.0, 0.0, 0).and_of(predicted, data.test_rating)
+    return {"rmse_pruned": totals.rmse, "visited": pruned.visited}
 
 
 def _baselines(data: FoldRatings) -> Baselines:

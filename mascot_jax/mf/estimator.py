@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.metrics import Baselines
-from mascot_jax.engine.devices import batch_device, execution_of, serving_device, serving_on
+from mascot_jax.engine.devices import (
+    batch_device,
+    choose_device,
+    computing_on,
+    execution_of,
+    serving_device,
+    serving_on,
+)
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError, NotFittedError, SettingsError
 from mascot_jax.ids.table import INTEGER, OBJECT, IdTable
@@ -35,6 +42,7 @@ from mascot_jax.mf.list_metrics import list_metrics
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, save_model
 from mascot_jax.mf.predictor import Predictor
+from mascot_jax.mf.pruned import PrunedPredictor
 from mascot_jax.mf.recommend import (
     Neighbourhood,
     Neighbours,
@@ -626,7 +634,9 @@ class MatrixFactorization:
             are of a user and an item with a training rating (None if the model has not kept that).
             To compare with: ``rmse_of_mean``, of predicting the mean training rating, and
             ``rmse_of_biases``, of damped biases of users and items, if the model holds them (files
-            before version 5 may not). With ``top_n`` also the fields of ``RankingMetrics``:
+            before version 5 may not). With the pruning ``early-exit``, ``rmse_pruned``, of
+            predictions that end as early as training's updates did, and ``visited``, the share of
+            the factors that they take. With ``top_n`` also the fields of ``RankingMetrics``:
             precision, recall, NDCG and others.
 
         Warns
@@ -657,8 +667,23 @@ class MatrixFactorization:
             "ratings": totals.count,
             **{name: rmse for name, rmse in baselines._asdict().items() if rmse is not None},
             "seen": seen,
+            **self._evaluate_pruned(found),
             **lists,
         }
+
+    def _evaluate_pruned(self, ratings: Interactions) -> dict[str, float]:
+        if self.model_.thresholds is None:
+            return {}
+        with computing_on(choose_device("cpu")):
+            pruned = PrunedPredictor(self.model_, execution_of(self.model_.settings, self._run()))
+            totals = error_totals(
+                lambda users, items: pruned.predict(
+                    encode_ids(self._user_table, users, "user"),
+                    encode_ids(self._item_table, items, "item"),
+                ),
+                ratings,
+            )
+        return {"rmse_pruned": totals.rmse, "visited": pruned.visited}
 
     def _baselines(self, ratings: Interactions) -> Baselines:
         mean = np.float32(self.model_.mean_rating)

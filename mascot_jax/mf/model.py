@@ -113,6 +113,9 @@ class Model:
     """Of the biases."""
     baseline: Biases | None = None
     """Biases to compare with, if the model does without."""
+    thresholds: tuple[float, float] | None = None
+    """With the pruning ``early-exit``: magnitudes below which a component of a user's or an item's
+    row ended an update; in training only, predictions take all components."""
     decided: tuple[str, ...] = ()
     """Names of the settings that the ratings decided."""
 

@@ -82,6 +82,8 @@ def save_model(model: Model, path: Place) -> str:
         "damping": list(model.damping),
         "decided": list(model.decided),
     }
+    if model.thresholds is not None:
+        facts["thresholds"] = list(model.thresholds)
     if model.baseline is None and ground == _GROUND and not pruned:
         return write_tensors(path, _IN_OWN_UNITS, tensors, facts)
     return write_tensors(path, FORMAT if pruned else _UNPRUNED, tensors, facts | ground)
@@ -119,6 +121,7 @@ def load_model(path: Place) -> Model:
             _seen(tensors, users, items),
             **_ground(facts),
             baseline=_baseline(tensors, users, items),
+            thresholds=_thresholds(facts),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
@@ -252,6 +255,15 @@ def _ground(facts: dict[str, Any]) -> dict[str, Any]:
         "damping": damping,
         "decided": decided,
     }
+
+
+def _thresholds(facts: dict[str, Any]) -> tuple[float, float] | None:
+    if "thresholds" not in facts:
+        return None
+    user, item = map(as_number, facts["thresholds"])
+    if min(user, item) < 0:
+        raise ValueError(f"thresholds {user}, {item}")
+    return user, item
 
 
 def _baseline(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mascot_jax.base.biases import DEFAULT_DAMPING
+from mascot_jax.engine.early_exit import thresholds_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.tables import to_host
@@ -64,6 +65,7 @@ def train_model(
         units=prepared.rule.units,
         bias_share=prepared.rule.bias_share,
         lift=prepared.rule.lift,
+        thresholds=thresholds_of(state),
         damping=DEFAULT_DAMPING if prepared.rule.biases is None else prepared.damping,
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import DivergenceError
+from mascot_jax.errors import DivergenceError, PruningWarning
 from mascot_jax.methods import pruning
 from mascot_jax.methods.method import Judged
 from mascot_jax.tables.groups import Grouping
@@ -28,6 +29,8 @@ from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 from mascot_jax.training.scoring import HeldOut
 from mascot_jax.training.signals import wait_for
 
+LEAST_VISITED: Final = 0.01
+"""Share of the components below which a training is warned of."""
 _log = logging.getLogger(__name__)
 OnEpoch = Callable[[EpochRecord, TrainState], bool | None]
 """Called after each epoch with its record and the new state; returns true to stop training."""
@@ -140,7 +143,24 @@ def _epoch(
         _rmse(prepared.validation, state, execution),
         _rmse(prepared.test, state, execution),
         None if report.word_length is None else int(report.word_length),
+        _visited(epoch, state, prepared, execution),
     )
+
+
+def _visited(
+    epoch: int, state: TrainState, prepared: Prepared, execution: Execution
+) -> float | None:
+    """Return the share of components that updates visit; warn if it is next to nothing."""
+    share = pruning.visited(state, prepared.ratings, execution)
+    if share is not None and share < LEAST_VISITED and pruning.is_due(prepared.plan, epoch + 1):
+        warnings.warn(
+            f"train.pruning early-exit visits {share:.2%} of the factors: nearly every update ends "
+            "at once, and little is learned: try a smaller train.pruning.rate, or a larger "
+            "train.pruning.epoch",
+            PruningWarning,
+            stacklevel=2,
+        )
+    return share
 
 
 def _used(by_group: Any, grouping: Grouping) -> NDArray[Any]:

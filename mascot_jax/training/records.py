@@ -38,6 +38,9 @@ class EpochRecord(NamedTuple):
     word_length: int | None = None
     """Bits that updates were computed in, 32 for float32; None if the method does not choose
     them."""
+    visited: float | None = None
+    """Share of the components that updates visit, at the factors after the epoch; None unless the
+    pruning is ``early-exit``."""
 
 
 class Progress(NamedTuple):
