@@ -49,6 +49,13 @@ TRAININGS = {
         "pruning": {"method": "project", "factors": 20, "epoch": 5},
         **OVERFITTED,
     },
+    "early-exit": {
+        "method": "mascot",
+        "factors": 24,
+        "sample_ratio": 1.0,
+        "warmup": 2,
+        "pruning": {"method": "early-exit", "rate": 0.2, "epoch": 5},
+    },
     "muppet": {"method": "muppet"},
     "afp": {"method": "afp", "comparators": {"afp": {"threshold": 1e-9}}},
 }

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.errors import PruningWarning
 from mascot_jax.mf.model_file import load_model, model_facts, save_model
 from mascot_jax.mf.train import train_model
 from mascot_jax.settings import TrainSettings, validate
@@ -55,7 +56,7 @@ def test_a_projection_loses_little_and_training_goes_on():
     assert rmses[-1] < 0.6 * rmses[4]
 
 
-@pytest.mark.parametrize("method", ["fp32", "fp16", "int8", "mascot"])
+@pytest.mark.parametrize("method", ["fp16", "int8", "mascot"])
 def test_threads_change_no_bit(method):
     stochastic = {"rounding": "stochastic"} if method == "fp16" else {}
     more = {"threshold": 0.5, "sample_ratio": 1.0} if method == "mascot" else {}
@@ -134,3 +135,47 @@ def test_a_training_that_ends_before_has_a_model_of_all_factors(tmp_path):
     save_model(model, tmp_path / "model")
     assert load_model(tmp_path / "model").factors == 24
     assert set(model.traffic) == {"float32"}
+
+
+EXIT = {"method": "early-exit", "rate": 0.3, "epoch": 3}
+
+
+def bits(state):
+    return [live_rows(table).tobytes() for table in (state.users, state.items)]
+
+
+def test_rate_zero_is_no_pruning_bit_for_bit():
+    plain, _ = states_of(method="mascot", pruning=None)
+    cut, seen = states_of(method="mascot", pruning=EXIT | {"rate": 0.0})
+    assert bits(cut) == bits(plain)
+    assert [record.visited for record, *_ in seen] == [1.0] * 12
+
+
+def test_threads_change_no_bit_of_updates_that_end_early():
+    values = {"method": "mascot-int8", "pruning": EXIT, "deterministic": True}
+    assert bits(states_of(Execution(1), **values)[0]) == bits(states_of(Execution(3), **values)[0])
+
+
+def test_updates_end_early_from_that_epoch_on():
+    plain = [record.test_rmse for record, *_ in states_of(pruning=None)[1]]
+    seen = [record for record, *_ in states_of(pruning=EXIT)[1]]
+    assert [record.test_rmse for record in seen][:3] == pytest.approx(plain[:3], abs=1e-6)
+    assert seen[3].test_rmse != pytest.approx(plain[3], abs=1e-4)
+    assert [record.visited for record in seen][:2] == [1.0, 1.0]
+    assert all(0.01 < record.visited < 0.9 for record in seen[2:])
+
+
+def test_a_model_keeps_its_thresholds(tmp_path):
+    model = train_model(problem(pruning=EXIT), ONE)
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert again.thresholds == model.thresholds
+    assert min(again.thresholds) > 0
+    assert again.factors == 24
+    early = train_model(problem(pruning=EXIT), ONE, lambda record, _: record.epoch == 1)
+    assert early.thresholds is None
+
+
+def test_a_training_that_hardly_visits_anything_is_warned_of():
+    with pytest.warns(PruningWarning, match=r"early-exit visits 0\.\d\d% of the factors"):
+        states_of(pruning=EXIT | {"rate": 0.9999})
