@@ -5,7 +5,8 @@ are projected onto fewer factors after some epochs, beside those of all factors 
 the start; losses are to all factors, of the same fold and seed. Then the seconds of whole trainings
 on the first fold, projection included, all variants in turn. With ``--shape``, the seconds of an
 epoch of each width and of the projection, in turn, on ratings of that shape, and what they make of
-a training of 32 epochs. With ``--widths``, those of an epoch by width. Exit status 1 says that a
+a training of 32 epochs. With ``--widths``, those of an epoch by width. With ``--rates``, trainings
+of that data whose updates end at the first factor near zero, by rate. Exit status 1 says that a
 target was missed.
 """
 
@@ -15,6 +16,7 @@ import argparse
 import itertools
 import statistics
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from benchmarks.harness.folds import make_fold, read_split
 from benchmarks.harness.intervals import Interval, mean_interval
@@ -31,10 +34,13 @@ from benchmarks.harness.timing import in_turn, time_rounds, timed
 from benchmarks.harness.trials import Outcome, Trial, run_trials
 from benchmarks.harness.variants import Maker
 from benchmarks.harness.workload import MOST_RATINGS, make_workload
+from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.data.synthetic.generator import SHAPES
 from mascot_jax.engine.cores import usable_cores
+from mascot_jax.engine.early_exit import NAME, predict_to_stop
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
+from mascot_jax.errors import PruningWarning
 from mascot_jax.methods import pruning
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training.epoch import train_epoch
@@ -65,13 +71,20 @@ class Family(NamedTuple):
 TUNED: Final = {"recipe": "tuned", "biases": None, "deterministic": True}
 FP16: Final[dict[str, Any]] = {"method": "fp16", "rounding": "stochastic", "order": "runs"}
 FAMILIES: Final[Mapping[str, Family]] = {
-    "fp32": Family(TUNED | {"method": "fp32"}, ((8, 64), (2, 64), (8, 32), (2, 32)), 0.0006, 1.4),
-    "fp16, stochastic, runs": Family(TUNED | FP16, ((8, 64), (2, 64), (8, 32)), 0.0006, 1.4),
+    "fp32": Family(TUNED | {"method": "fp32"}, ((8, 64), (2, 64), (8, 32)), 0.0006, 1.4),
+    "fp16, stochastic, runs": Family(TUNED | FP16, ((8, 64),), 0.0006, 1.4),
     "int8": Family(TUNED | {"method": "int8"}, ((8, 64),), 0.002),
     "fp32, paper's recipe": Family(
-        {"method": "fp32", "biases": False, "deterministic": True}, ((8, 32), (8, 64)), 0.0004, 2.0
+        {"method": "fp32", "biases": False, "deterministic": True}, ((8, 32),), 0.0004, 2.0
     ),
 }
+RATES: Final = (0.0, 0.1, 0.3, 0.5, 0.7)
+_LINEAR: Final = {"schedule": "linear", "epochs": 32, "learning_rate": 0.015}
+RECIPES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "linear steps": _LINEAR | {"user_reg": 0.05, "item_reg": 0.035},
+    "paper's": {},
+}
+"""Of ``--rates``: without biases, of ratings in their own units."""
 ON_SHAPES: Final = {"fp32": 1.8, "fp16, stochastic, runs": 1.55}
 """Targets: the speed of 8 epochs of 128 factors, then of 64."""
 
@@ -85,7 +98,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the archive ml-1m.zip")
     parser.add_argument("--shape", choices=SHAPES)
     parser.add_argument("--widths", action="store_true")
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--rates", action="store_true")
+    parser.add_argument("--families", nargs="*", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--ratings", type=int, default=MOST_RATINGS, help="at most, of the shape")
@@ -96,7 +110,10 @@ def main() -> None:
     targets: list[Target] = []
     if options.data is not None:
         result |= {"data": "ml-1m", "folds": options.folds, "seeds": options.seeds}
-        result["families"] = _on_folds(options, targets)
+        if options.families:
+            result["families"] = _on_folds(options, targets)
+        if options.rates:
+            result["rates"] = _rates(options)
     if options.shape is not None:
         result |= {"shape": options.shape, "epochs": _on_shape(options, targets)}
     if options.widths:
@@ -198,6 +215,63 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
         figures = f"{row['relative_bytes']:7.3f}{row['seconds']:9.3f}{row['speed']:7.2f}"
         sys.stdout.write(f"{row['name']:24}{row['rmse']:9.5f}  {loss:20}{figures}\n")
     sys.stdout.flush()
+
+
+def _rates(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Train with early exit on the first fold by each rate, in turn."""
+    fold = make_fold(read_split(options.data), options.folds[0])
+    head = f"{'recipe':14}{'rate':>6}{'RMSE':>9}{'pruned':>9}{'visited':>9}{'time of an epoch':>18}"
+    sys.stdout.write(head + "\n")
+    runs: dict[tuple[str, float], list[dict[str, float]]] = {
+        key: [] for key in itertools.product(RECIPES, RATES)
+    }
+    for (recipe, rate), counts in in_turn(runs, options.repetitions):
+        found = _early_exit(fold, RECIPES[recipe], rate, Execution(options.threads))
+        if counts:
+            runs[recipe, rate].append(found)
+    rows = []
+    for (recipe, rate), own in runs.items():
+        took, plain = (
+            statistics.median(run["seconds"] for run in some) for some in (own, runs[recipe, 0.0])
+        )
+        row = {"recipe": recipe, "rate": rate, **own[0], "seconds": took, "time": took / plain}
+        rows.append(row)
+        figures = f"{row['rmse']:9.4f}{row['rmse_pruned']:9.4f}{row['visited']:9.4f}"
+        sys.stdout.write(f"{recipe:14}{rate:6}{figures}{row['time']:18.2f}\n")
+    return rows
+
+
+def _early_exit(
+    fold: Problem, values: Mapping[str, Any], rate: float, execution: Execution
+) -> dict[str, float]:
+    early = {"method": "early-exit", "rate": rate, "epoch": 2}
+    given = {"method": "fp32", "factors": FULL, "deterministic": True, "biases": False}
+    plan = fold.plan(validate(TrainSettings, {**given, **values, "pruning": early}), "cpu")
+    records: list[EpochRecord] = []
+    prepared = prepare(fold, plan, execution)
+    assert prepared.test is not None
+    assert fold.test is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PruningWarning)  # the table says it
+        state = train_state(prepared._replace(test=None), execution, partial(_keep, records))
+    users, items, ratings = fold.test
+    dots, _ = predict_to_stop(
+        jnp.asarray(users),
+        jnp.asarray(items),
+        state.users,
+        state.items,
+        state.methods[NAME]["thresholds"],
+        execution=execution,
+    )
+    predicted = prepared.rule.complete(np.asarray(dots), users, items)
+    visited = records[-1].visited
+    assert visited is not None
+    return {
+        "rmse": prepared.test.score(state.users, state.items, execution).rmse,
+        "rmse_pruned": ErrorTotals(0.0, 0.0, 0).and_of(predicted, ratings).rmse,
+        "visited": visited,
+        "seconds": statistics.median(record.seconds for record in records[3:]),
+    }
 
 
 def _on_shape(options: argparse.Namespace, targets: list[Target]) -> list[dict[str, Any]]:
