@@ -45,6 +45,8 @@ class EpochLog:
         self._live.log_metric("rmse", record.test_rmse)
         if record.validation_rmse is not None:
             self._live.log_metric("validation_rmse", record.validation_rmse)
+        if record.visited is not None:
+            self._live.log_metric("visited", record.visited)
         self._live.log_metric("learning_rate", record.learning_rate)
         sides = {"users": record.users, "items": record.items}
         for storage in self._storages:
