@@ -1,7 +1,7 @@
-"""Write the tables of docs/speed.md from the recorded results: ``python -m benchmarks.tables``.
+"""Write tables of docs/ from the recorded results: ``python -m benchmarks.tables``.
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. ``--check`` writes nothing,
-and leaves with status 1 where the page is not that of ``benchmarks/results``.
+and leaves with status 1 where a page is not that of ``benchmarks/results``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.harness.instructions import read_counts
 from benchmarks.throughput import BY_DEFAULT, FACTORS, STREAM, TARGETS, TARGETS_OF_ALL
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PAGE: Final = ROOT / "docs/speed.md"
+PAGES: Final = (ROOT / "docs/speed.md", ROOT / "docs/ranking.md")
 RESULTS: Final = ROOT / "benchmarks/results"
 PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 RATIOS = (
@@ -44,12 +44,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    old = PAGE.read_text(encoding="utf-8")
-    new = filled(old, RESULTS)
-    if options.check and new != old:
-        raise SystemExit(f"{PAGE}: is not of the recorded results; run python -m benchmarks.tables")
-    if not options.check:
-        PAGE.write_text(new, encoding="utf-8")
+    for page in PAGES:
+        old = page.read_text(encoding="utf-8")
+        new = filled(old, RESULTS)
+        if options.check and new != old:
+            raise SystemExit(
+                f"{page}: is not of the recorded results; run python -m benchmarks.tables"
+            )
+        if not options.check:
+            page.write_text(new, encoding="utf-8")
 
 
 def filled(page: str, results: Path) -> str:
@@ -220,6 +223,29 @@ def _time_to_rmse(results: Path) -> str:
     return _markdown(["", "best RMSE", "epochs to the goal", "seconds"], lines)
 
 
+def _lists(results: Path) -> str:
+    head = ["NDCG@10", "coverage", "seconds"]
+    return _of_models(_read(results, "lists"), head, ("ndcg", "coverage"))
+
+
+def _lists_leave_one_out(results: Path) -> str:
+    head = ["HR@10", "NDCG@10", "seconds"]
+    return _of_models(_read(results, "lists-leave-one-out"), head, ("hit_rate", "ndcg"))
+
+
+def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
+    lines = [
+        [f"{table['data']}: {row['name']}", *(f"{row[name]:.3f}" for name in figures), seconds]
+        for table in result["tables"]
+        for row in table["rows"]
+        for seconds in [f"{row['seconds']:.1f}"]
+    ]
+    hardware = result["hardware"]
+    machine = f"{hardware['processor']}, {result['threads']} threads"
+    splits = f"means over {len(result['seeds'])} splits"
+    return f"{machine}; {splits}.\n\n{_markdown(['', *head], lines)}"
+
+
 TABLES: Final[Mapping[str, Callable[[Path], str]]] = MappingProxyType(
     {
         "machine": _machine,
@@ -230,6 +256,8 @@ TABLES: Final[Mapping[str, Callable[[Path], str]]] = MappingProxyType(
         "factors": _factors,
         "peers": _peers,
         "time-to-rmse": _time_to_rmse,
+        "lists": _lists,
+        "lists-leave-one-out": _lists_leave_one_out,
     }
 )
 

@@ -83,7 +83,7 @@ def main() -> None:
         "threads": options.threads,
         "folds": options.folds,
         "repetitions": options.repetitions,
-        "settings": _plan(REFERENCE, options.factors).model_dump(mode="json"),
+        "settings": _plan(folds[0], REFERENCE, options.factors).model_dump(mode="json"),
         "hardware": describe_hardware(),
         "goals": goals,
         "variants": rows,
@@ -94,9 +94,9 @@ def main() -> None:
     exit_if_missed(reports)
 
 
-def _plan(variant: str, factors: int) -> TrainPlan:
+def _plan(fold: Problem, variant: str, factors: int) -> TrainPlan:
     values = {"recipe": "tuned", "factors": factors} | VARIANTS[variant]
-    return validate(TrainSettings, values).plan()
+    return fold.plan(validate(TrainSettings, values), "cpu")
 
 
 def _train(
@@ -107,7 +107,7 @@ def _train(
     goals = []
     for number, fold in enumerate(folds):
         for name, counts in in_turn(VARIANTS, repetitions):
-            curve = _curve(fold, _plan(name, factors), Execution(threads))
+            curve = _curve(fold, _plan(fold, name, factors), Execution(threads))
             if counts:
                 curves[name][number].append(curve)
         goals.append(curves[REFERENCE][number][0].best + GOAL_ABOVE_BEST)

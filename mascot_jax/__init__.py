@@ -9,17 +9,22 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mascot_jax.dlrm.estimator import ClickModel
     from mascot_jax.mf.estimator import MatrixFactorization
 
-__all__ = ["MatrixFactorization", "__version__"]
+__all__ = ["ClickModel", "MatrixFactorization", "__version__"]
 __version__ = version("mascot-jax")
+_HOMES = {
+    "ClickModel": "mascot_jax.dlrm.estimator",
+    "MatrixFactorization": "mascot_jax.mf.estimator",
+}
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
     """Import JAX and the kernels when they are first needed, not with the package."""
-    if name == "MatrixFactorization":
-        return import_module("mascot_jax.mf.estimator").MatrixFactorization
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'mascot_jax' has no attribute {name!r}")
 
 

@@ -21,6 +21,15 @@ class DataError(MascotError, ValueError):
     """Ratings, or the archive or file that holds them, cannot be used."""
 
 
+class MissingColumnError(DataError):
+    """A file has no such column: ``key`` (user, item or rating), among so many ``columns``."""
+
+    def __init__(self, message: str, key: str, columns: int) -> None:
+        super().__init__(message)
+        self.key = key
+        self.columns = columns
+
+
 class RatingsWarning(UserWarning):
     """Ratings can be used, but hardly as they are."""
 
@@ -31,6 +40,10 @@ class BaselineWarning(UserWarning):
 
 class PruningWarning(UserWarning):
     """Pruning leaves a training nearly nothing to learn with."""
+
+
+class OneClassWarning(UserWarning):
+    """Labels are all alike, so that a metric is not defined."""
 
 
 class ModelFileError(MascotError, ValueError):

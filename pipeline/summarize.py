@@ -11,6 +11,7 @@ from typing import Any
 
 from mascot_jax.base.metrics import Baselines
 from mascot_jax.settings import Params
+from mascot_jax.settings.interactions import INTERACTION_DEFAULTS
 from mascot_jax.settings.methods import Recipe
 from mascot_jax.tables.storage import STORAGES
 from mascot_jax.tables.traffic import by_storage, relative_bytes
@@ -23,7 +24,8 @@ def summarize(params: Params) -> None:
     scores = {fold: paths.read_json(paths.scores(fold)) for fold in params.folds}
     paths.write_json(paths.METRICS, metrics(scores))
     paths.write_json(paths.TIMINGS, timings(scores))
-    for name, rows in _plots(params.folds).items():
+    main = "ndcg" if params.train.of_interactions else "rmse"
+    for name, rows in _plots(params.folds, main).items():
         paths.write_json(paths.PLOTS / f"{name}.json", rows)
 
 
@@ -36,25 +38,27 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """Return flat, reproducible values for ``dvc metrics diff`` and ``dvc exp show``."""
     folds = list(scores.values())
     facts = paths.read_json(paths.RAW_FACTS)
-    rmses = [fold["rmse"] for fold in folds]
     settings = folds[0]["settings"]
+    main = "ndcg" if "ndcg" in folds[0] else "rmse"  # of interactions, or of ratings
+    each = [fold[main] for fold in folds]
     values = {
         "method": settings["method"],
-        "rmse_mean": statistics.fmean(rmses),
-        "rmse_std": statistics.stdev(rmses) if len(rmses) > 1 else 0.0,
-        "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
-        "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
+        f"{main}_mean": statistics.fmean(each),
+        f"{main}_std": statistics.stdev(each) if len(each) > 1 else 0.0,
+        **_means_of(folds, main),
         # Epochs of the saved models; after early stopping, more epochs ran.
         "epochs_trained": statistics.mean(fold["epochs_trained"] for fold in folds),
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
-    for name in Baselines._fields:
-        values[name] = statistics.fmean(fold[name] for fold in folds)
-    values |= {f"rmse_fold{number}": fold["rmse"] for number, fold in scores.items()}
+    for name in folds[0].get("lists", ()):
+        values[f"{name}_mean"] = statistics.fmean(fold["lists"][name] for fold in folds)
+    values |= {f"{main}_fold{number}": fold[main] for number, fold in scores.items()}
     values |= {name: settings[name] for name in RESOLVED}
+    if main == "ndcg":
+        values |= {name: settings[name] for name in ("objective", *INTERACTION_DEFAULTS)}
     if settings["validation"]:
-        values["validation_rmse_mean"] = statistics.fmean(
-            _logged(number, "validation_rmse")[fold["epochs_trained"] - 1]
+        values[f"validation_{main}_mean"] = statistics.fmean(
+            _logged(number, f"validation_{main}")[fold["epochs_trained"] - 1]
             for number, fold in scores.items()
         )
     values |= {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
@@ -66,6 +70,17 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         relative_bytes(fold["traffic"], settings["factors"]) for fold in folds
     )
     return values
+
+
+def _means_of(folds: list[dict[str, Any]], main: str) -> dict[str, float]:
+    """Return what stands beside the main figure."""
+    if main == "ndcg":
+        return {}
+    return {
+        "mae_mean": statistics.fmean(fold["mae"] for fold in folds),
+        "cold_ratings": sum(fold["cold_ratings"] for fold in folds),
+        **{name: statistics.fmean(fold[name] for fold in folds) for name in Baselines._fields},
+    }
 
 
 def timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -90,12 +105,12 @@ def timings(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _plots(folds: list[int]) -> dict[str, list[dict[str, Any]]]:
+def _plots(folds: list[int], main: str) -> dict[str, list[dict[str, Any]]]:
     convergence, switched = [], []
     for fold in folds:
-        rmse = _logged(fold, "rmse")
         convergence += [
-            {"fold": fold, "epoch": epoch, "rmse": value} for epoch, value in enumerate(rmse)
+            {"fold": fold, "epoch": epoch, main: value}
+            for epoch, value in enumerate(_logged(fold, main))
         ]
         for side in ("users", "items"):
             switched += [

@@ -24,10 +24,11 @@ from mascot_jax.ids.values import as_column
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.mf.train import train_model
-from mascot_jax.settings import Params, backend_for
+from mascot_jax.settings import Params, TrainSettings, backend_for
 from mascot_jax.tables.groups import load_groupings
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import fingerprint
+from mascot_jax.training.interactions import merged
 from mascot_jax.training.problem import Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import EpochRecord, Progress
 from mascot_jax.training.signals import Interruption, deferred_signals
@@ -41,7 +42,7 @@ def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging the error on that fold after each epoch."""
     device = choose_device(backend_for(params.train, params.run))
     with computing_on(device):
-        problem = _read(fold).judged(params.train)
+        problem = _read(fold, params.train).judged(params.train)
         plan = problem.plan(params.train, device.platform)
         execution = execution_of(plan, params.run)
         prepared = prepare(problem, plan, execution)
@@ -75,10 +76,11 @@ def _with_ids(model: Model, params: Params, fold: int) -> Model:
     )
 
 
-def _read(fold: int) -> Problem:
+def _read(fold: int, settings: TrainSettings) -> Problem:
     data = read_fold(paths.SPLIT, fold)
+    train = data.train_user, data.train_item, data.train_rating
     return make_problem(
-        (data.train_user, data.train_item, data.train_rating),
+        merged(train) if settings.of_interactions else train,
         *load_groupings(paths.groups(fold)),
         test=(data.test_user, data.test_item, data.test_rating),
         low=data.low,
@@ -115,7 +117,7 @@ def _train(
         def on_epoch(record: EpochRecord, _: TrainState) -> bool:
             records.append(record)
             log.add(record)
-            bar.set_postfix(rmse=f"{record.test_rmse:.4f}", refresh=False)
+            bar.set_postfix(_test_scores(record), refresh=False)
             bar.update()
             return interruption.requested
 
@@ -127,6 +129,11 @@ def _train(
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "threads": execution.threads,
     }
+
+
+def _test_scores(record: EpochRecord) -> dict[str, str]:
+    scores = {"rmse": record.test_rmse, "ndcg": record.test_ndcg}
+    return {name: f"{score:.4f}" for name, score in scores.items() if score is not None}
 
 
 def _load(checkpoints: Checkpoints) -> Progress | None:

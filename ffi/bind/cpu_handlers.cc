@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bind/decode.h"
+#include "bind/embedding_handlers.h"
 #include "bind/handlers.h"
 #include "bind/signatures.h"
 #include "core/epoch.h"
@@ -14,6 +15,9 @@
 
 namespace mascot::bind {
 namespace {
+
+// Of a user in an epoch: far fewer than what 64 bits count.
+constexpr float kMostDraws = 0x1p40f;
 
 const Kernel& decode_kernel(const ExecutionAttribute& execution) {
   const Kernel* kernel = find_kernel(execution.instruction_set);
@@ -180,6 +184,47 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
                      decode_rounding(rounding), decode_arithmetic(arithmetic));
     work.strata = decode_strata(user_ranges, item_ranges, strata, counters, conflict_free, work);
     check_and_run(kernel, work, user_sums, item_sums);
+  });
+}
+
+// What interactions are drawn by; with checks of what a draw reads.
+Drawing decode_drawing(const F32& user_draws, const U32& item_weights, const F32& zero_weight,
+                       std::string_view loss, const mascot::Epoch& work) {
+  const auto rows = [](const Side& side) { return side.groups.end(side.groups.size() - 1); };
+  const auto draws = static_cast<int64_t>(user_draws.element_count());
+  require(draws >= rows(work.users), "user_draws must have one element per user");
+  require(static_cast<int64_t>(item_weights.element_count()) >= rows(work.items),
+          "item_weights must have one element per item");
+  require(zero_weight.element_count() == 1, "zero_weight must be one number");
+  const float* first = user_draws.typed_data();
+  require(std::all_of(first, first + draws, [](float x) { return x >= 0 && x < kMostDraws; }),
+          "user_draws must lie in [0, 2^40)");
+  return {decode_choice<Loss>(loss, "loss",
+                              {{"squared", Loss::kSquared}, {"logistic", Loss::kLogistic}}),
+          *zero_weight.typed_data(), first, item_weights.typed_data()};
+}
+
+ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
+                              U32 item_starts, U8 item_codes, F32 rates, U32 counters,
+                              U32 user_ranges, U32 item_ranges, U32 strata, F32 user_draws,
+                              U32 item_weights, F32 zero_weight, ffi::RemainingArgs, Sums user_sums,
+                              Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
+                              int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
+                              std::string_view rounding, std::string_view arithmetic,
+                              bool conflict_free, std::string_view loss) {
+  return guarded([&] {
+    const Kernel& kernel = decode_kernel(execution);
+    mascot::Epoch work =
+        decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
+                     rates, counters, tables, row, user_tables, block_size, execution,
+                     decode_rounding(rounding), decode_arithmetic(arithmetic));
+    require(work.computation.arithmetic == Arithmetic::kFloat32,
+            "interactions need the arithmetic float32");
+    work.strata = decode_strata(user_ranges, item_ranges, strata, counters, conflict_free, work);
+    const Drawing drawing = decode_drawing(user_draws, item_weights, zero_weight, loss, work);
+    clear_sums(user_sums, work.users, work.factors);
+    clear_sums(item_sums, work.items, work.factors);
+    run_interactions(kernel, work, drawing, user_sums->typed_data(), item_sums->typed_data());
   });
 }
 
@@ -393,6 +438,7 @@ XLA_FFI_DEFINE_HANDLER(kAllocate, allocate, allocate_signature());
 XLA_FFI_DEFINE_HANDLER(kLayOut, lay_out, lay_out_signature());
 XLA_FFI_DEFINE_HANDLER(kEpoch, epoch, epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kStrataEpoch, strata_epoch, strata_epoch_signature());
+XLA_FFI_DEFINE_HANDLER(kInteractionsEpoch, interactions_epoch, interactions_epoch_signature());
 XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
 XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature());
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature());
@@ -404,7 +450,7 @@ XLA_FFI_DEFINE_HANDLER(kProject, project, project_signature());
 }  // namespace
 
 const std::vector<Target>& targets() {
-  static const std::vector<Target> all = {
+  static const std::vector<Target> own = {
       {"mascot_allocate", kAllocate},
       {"mascot_lay_out", kLayOut},
       {"mascot_epoch", kEpoch},
@@ -416,7 +462,13 @@ const std::vector<Target>& targets() {
       {"mascot_predict_to_stop", kPredictToStop},
       {"mascot_joint_basis", kJointBasis},
       {"mascot_project", kProject},
+      {"mascot_interactions_epoch", kInteractionsEpoch},
   };
+  static const std::vector<Target> all = [] {
+    std::vector<Target> targets = own;
+    targets.insert(targets.end(), embedding_targets().begin(), embedding_targets().end());
+    return targets;
+  }();
   return all;
 }
 

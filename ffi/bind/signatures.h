@@ -64,6 +64,52 @@ inline auto allocate_signature() {
   return ffi::Ffi::Bind().Ret<ffi::AnyBuffer>();  // table [rows, stride]
 }
 
+// Rows of embedding tables: core/embedding/kernel.h. wide: float32 [rows, dimension]; narrow: the
+// other rows in the storage that the attribute names, [rows, elements].
+inline auto embedding_lookup_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
+      .Arg<ffi::BufferR1<ffi::F32>>()  // scales [fields]
+      .Arg<ffi::BufferR2<ffi::F32>>()  // wide
+      .Arg<ffi::AnyBuffer>()           // narrow
+      .Ret<ffi::BufferR3<ffi::F32>>()  // values [batch, fields, dimension]
+      .Attr<std::string_view>("storage")
+      .Attr<int64_t>("levels")  // 0: wide rows are not rounded
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto embedding_update_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
+      .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
+      .Arg<ffi::BufferR0<ffi::F32>>()  // step size
+      .Arg<ffi::BufferR1<ffi::U32>>()  // seed, step
+      .Arg<ffi::BufferR2<ffi::F32>>()  // wide: aliased to the first result
+      .Arg<ffi::AnyBuffer>()           // narrow: aliased to the second
+      .Ret<ffi::BufferR2<ffi::F32>>()
+      .Ret<ffi::AnyBuffer>()
+      .Attr<std::string_view>("storage")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto embedding_coalesce_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
+      .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
+      .Ret<ffi::BufferR3<ffi::F32>>()  // sums [batch, fields, dimension]
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto embedding_store_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::F32>>()  // values [count, dimension]
+      .Arg<ffi::BufferR1<ffi::U32>>()  // seed, first row
+      .Arg<ffi::AnyBuffer>()           // narrow: aliased to the result
+      .Ret<ffi::AnyBuffer>()
+      .Attr<std::string_view>("storage")
+      .Attr<ExecutionAttribute>("execution");
+}
+
 inline auto lay_out_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()                      // users [n or more]
@@ -121,6 +167,20 @@ inline auto strata_epoch_signature() {
                       .Arg<U32>()    // item_ranges [item ranges + 1]
                       .Arg<U32>())   // strata [user ranges * item ranges]: where each block begins
       .Attr<bool>("conflict_free");  // no two threads at a time in one range
+}
+
+// strata_epoch_signature over interactions, sorted by user and item within each block, whose
+// ratings are their weights.
+inline auto interactions_epoch_signature() {
+  return epoch_of(pass_operands()
+                      .Arg<U32>()       // user_ranges [user ranges + 1]: rows
+                      .Arg<U32>()       // item_ranges [item ranges + 1]
+                      .Arg<U32>()       // strata [user ranges * item ranges]
+                      .Arg<F32>()       // user_draws [users or more]: zeros, on average
+                      .Arg<U32>()       // item_weights [items or more], in draws
+                      .Arg<F32>())      // zero_weight [1]
+      .Attr<bool>("conflict_free")      // no two threads at a time in one range
+      .Attr<std::string_view>("loss");  // of squares, or logistic
 }
 
 inline auto stream_signature() {

@@ -151,14 +151,17 @@ struct SumParts {
   std::deque<GroupSums> users, items;
 };
 
+// Sums of a task's own, if it samples.
+void give_sums(const Epoch& epoch, Task& task, SumParts& sums) {
+  if (task.sampling.threshold == 0) return;
+  task.user_sums = &sums.users.emplace_back(epoch.users.groups.size(), epoch.factors);
+  task.item_sums = &sums.items.emplace_back(epoch.items.groups.size(), epoch.factors);
+}
+
 SumParts run_hogwild(const Kernel& kernel, const Epoch& epoch) {
   SumParts sums;
-  const auto give_sums = [&](Task& task) {
-    if (task.sampling.threshold == 0) return;
-    task.user_sums = &sums.users.emplace_back(epoch.users.groups.size(), epoch.factors);
-    task.item_sums = &sums.items.emplace_back(epoch.items.groups.size(), epoch.factors);
-  };
-  for_blocks(epoch, Shuffled(epoch), give_sums, kernel.update);
+  const auto prepare = [&](Task& task) { give_sums(epoch, task, sums); };
+  for_blocks(epoch, Shuffled(epoch), prepare, kernel.update);
   return sums;
 }
 
@@ -176,8 +179,9 @@ std::deque<GroupSums> sums_of_ranges(const uint32_t* starts, int64_t ranges, con
   return sums;
 }
 
-SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
-  const Strata& strata = epoch.strata;
+// Calls work(task, turn) for every block of strata, no two with a common range at a time.
+template <class Work>
+SumParts for_turns(const Epoch& epoch, const Strata& strata, const Work& work) {
   const auto most = std::min(strata.user_ranges, strata.item_ranges);
   const auto threads = static_cast<int>(std::clamp<int64_t>(most, 1, epoch.threads));
   std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
@@ -190,7 +194,6 @@ SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
     sums.items =
         sums_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups, epoch.factors);
   }
-  const Blocks blocks(epoch);
   Schedule schedule(strata, epoch.seed, epoch.number, threads);
   run_threads(threads, [&](int thread) {
     Task task = common;
@@ -200,11 +203,119 @@ SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
         task.user_sums = &sums.users[turn.user_range];
         task.item_sums = &sums.items[turn.item_range];
       }
-      for_parts(epoch, blocks[turn.user_range * strata.item_ranges + turn.item_range],
-                [&](Block part) { kernel.update(task, part); });
+      work(task, turn);
     });
   });
   return sums;
+}
+
+SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
+  const Blocks blocks(epoch);
+  return for_turns(epoch, epoch.strata, [&](const Task& task, const Turn& turn) {
+    for_parts(epoch, blocks[turn.user_range * epoch.strata.item_ranges + turn.item_range],
+              [&](Block part) { kernel.update(task, part); });
+  });
+}
+
+// Weights of all items before each, and how each range of items takes part in draws.
+class Shares {
+ public:
+  Shares(const Strata& strata, const uint32_t* weights)
+      : before_(strata.item_starts[strata.item_ranges] + std::size_t{1}) {
+    for (std::size_t item = 0; item + 1 < before_.size(); ++item) {
+      before_[item + 1] = before_[item] + weights[item];
+    }
+    for (int64_t range = 0; range < strata.item_ranges; ++range) {
+      const uint32_t first = strata.item_starts[range], last = strata.item_starts[range + 1];
+      equal_.push_back(std::all_of(weights + first, weights + last,
+                                   [](uint32_t weight) { return weight == 1; }));
+    }
+  }
+  const uint64_t* before() const { return before_.data(); }
+  bool equal(int64_t range) const { return equal_[range]; }
+  double share(uint32_t first, uint32_t last) const {
+    if (before_.back() == 0) return 0;
+    return static_cast<double>(before_[last] - before_[first]) /
+           static_cast<double>(before_.back());
+  }
+
+ private:
+  std::vector<uint64_t> before_;
+  std::vector<char> equal_;
+};
+
+// The corners of an epoch over interactions, by the number of their block.
+class Corners {
+ public:
+  Corners(const Epoch& epoch, const Drawing& drawing)
+      : epoch_(epoch), shares_(epoch.strata, drawing.item_weights) {
+    zeros_ = {drawing.loss, drawing.weight, stream_key(epoch.seed, epoch.number, Stream::kZeros),
+              drawing.user_draws, shares_.before()};
+  }
+
+  const Zeros& zeros() const { return zeros_; }
+  Corner operator[](int64_t block) const {
+    const Strata& strata = epoch_.strata;
+    const int64_t users = block / strata.item_ranges, items = block % strata.item_ranges;
+    const bool last = block + 1 == strata.blocks();
+    const uint32_t first_item = strata.item_starts[items];
+    const uint32_t last_item = strata.item_starts[items + 1];
+    return {strata.begin[block],
+            last ? epoch_.ratings.count : strata.begin[block + 1],
+            strata.user_starts[users],
+            strata.user_starts[users + 1],
+            first_item,
+            last_item,
+            static_cast<uint64_t>(items),
+            static_cast<uint64_t>(strata.item_ranges),
+            shares_.share(first_item, last_item),
+            shares_.equal(items)};
+  }
+
+ private:
+  const Epoch& epoch_;
+  Shares shares_;
+  Zeros zeros_ = {};
+};
+
+SumParts interact_conflict_free(const Kernel& kernel, const Epoch& epoch, const Corners& corners) {
+  Strata all = epoch.strata;
+  all.begin = nullptr;  // blocks without interactions have zeros
+  return for_turns(epoch, all, [&](const Task& task, const Turn& turn) {
+    const int64_t block = turn.user_range * all.item_ranges + turn.item_range;
+    kernel.interact(task, corners.zeros(), corners[block]);
+  });
+}
+
+// In the same order as run_hogwild's blocks, by threads that may meet.
+SumParts interact_hogwild(const Kernel& kernel, const Epoch& epoch, const Corners& corners) {
+  const int64_t count = epoch.strata.blocks();
+  const auto threads = static_cast<int>(std::clamp<int64_t>(count, 1, epoch.threads));
+  std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
+  std::vector<Task> tasks(threads, make_task(epoch));
+  SumParts sums;
+  for (int thread = 0; thread < threads; ++thread) {
+    tasks[thread].scratch = &scratch[thread];
+    give_sums(epoch, tasks[thread], sums);
+  }
+  const Shuffled order(epoch);
+  std::atomic<int64_t> next = 0;
+  run_threads(threads, [&](int thread) {
+    for (int64_t turn = next++; turn < count; turn = next++) {
+      kernel.interact(tasks[thread], corners.zeros(), corners[order(turn, count)]);
+    }
+  });
+  return sums;
+}
+
+void write_sums(const Epoch& epoch, const SumParts& parts, float* user_sums, float* item_sums) {
+  const auto total = [&](const std::deque<GroupSums>& all, const Groups& groups, float* out) {
+    GroupSums sum(groups.size(), epoch.factors);
+    for (const GroupSums& part : all) sum.add(part);
+    sum.write(out, epoch.factors, epoch.rates.learning_rate);
+  };
+  total(parts.users, epoch.users.groups, user_sums);
+  total(parts.items, epoch.items.groups, item_sums);
 }
 
 }  // namespace
@@ -213,13 +324,15 @@ void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float
   const IeeeArithmetic ieee;  // for adding up, as for the threads
   const SumParts parts =
       epoch.strata.conflict_free ? run_conflict_free(kernel, epoch) : run_hogwild(kernel, epoch);
-  const auto total = [&](const std::deque<GroupSums>& all, const Groups& groups, float* out) {
-    GroupSums sum(groups.size(), epoch.factors);
-    for (const GroupSums& part : all) sum.add(part);
-    sum.write(out, epoch.factors, epoch.rates.learning_rate);
-  };
-  total(parts.users, epoch.users.groups, user_sums);
-  total(parts.items, epoch.items.groups, item_sums);
+  write_sums(epoch, parts, user_sums, item_sums);
+}
+
+void run_interactions(const Kernel& kernel, const Epoch& epoch, const Drawing& drawing,
+                      float* user_sums, float* item_sums) {
+  const IeeeArithmetic ieee;
+  const Corners corners(epoch, drawing);
+  const auto run = epoch.strata.conflict_free ? interact_conflict_free : interact_hogwild;
+  write_sums(epoch, run(kernel, epoch, corners), user_sums, item_sums);
 }
 
 void run_stream(const Kernel& kernel, const Epoch& epoch) {

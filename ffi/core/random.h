@@ -17,8 +17,13 @@ enum class Stream : uint64_t {
   kShortSide = 4,
   kLongSide = 5,
   kRounds = 6,
-  kSweep = 7,       // of runs (layout.h)
-  kProjection = 8,  // of projected rows
+  kSweep = 7,  // of runs (layout.h)
+  kZeros = 8,  // of interactions (interactions/zeros.h)
+  // of rows of embedding tables, at the start and in training (embedding/kernel.h): no training has
+  // both these and zeros
+  kFirstRows = 8,
+  kRows = 9,
+  kProjection = 10,  // of projected rows (projection.h)
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

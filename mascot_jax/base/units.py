@@ -78,9 +78,13 @@ class Spread(NamedTuple):
         """Return bool ``(n,)``: ratings so far from the others that they would set the scale."""
         return (ratings < self.low) | (ratings > self.high)
 
+    def cut(self, ratings: Floats) -> Floats:
+        """Return ratings, float32 ``(n,)``, with wild ones cut to the bounds."""
+        return ratings.clip(self.low, self.high)
+
     def for_training(self, ratings: Floats) -> Floats:
         """Return normal ratings, wild ones cut to the bounds, on the grid."""
-        normal = self.units.normal(ratings.clip(self.low, self.high))
+        normal = self.units.normal(self.cut(ratings))
         on_grid: Floats = np.rint(normal * np.float32(GRID)) / np.float32(GRID)
         return on_grid
 

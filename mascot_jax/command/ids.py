@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mascot_jax.command.output import warn
 from mascot_jax.errors import DataError
-from mascot_jax.ids.table import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, UUIDS, IdTable
+from mascot_jax.ids.kinds import BOOL, BYTES, DATETIME, FLOAT, INTEGER, STRING, UUIDS
+from mascot_jax.ids.table import IdTable
 
 SHOWN: Final = 5
 """Number of unknown ids that a warning lists."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -29,6 +29,17 @@ HELD_OUT: Final = 0.1
 """The command's default of ``validation``, so that it can show an RMSE."""
 _BLOCKS: Final[Mapping[str, type[Settings]]] = {"pruning": PruningSettings}
 """Blocks that may be null, by their field."""
+OF_LISTS: Final[Mapping[str, Any]] = types.MappingProxyType(
+    {
+        "include_seen": False,
+        "relevant": None,
+        "sampled": None,
+        "min_ratings": 1,
+        "popularity": 0.0,
+        "diversity": 0.0,
+    }
+)
+"""Arguments that only matter where there are lists, and their defaults."""
 
 
 def train_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +47,9 @@ def train_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return with_defaults({"validation": HELD_OUT, **values})
 
 
-def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
+def add_options(
+    parser: argparse._ActionsContainer, defaults: Settings, without: Collection[str] = ()
+) -> None:
     """Add one option per field of a settings model.
 
     Parameters
@@ -45,17 +58,19 @@ def add_options(parser: argparse._ActionsContainer, defaults: Settings) -> None:
         Parser or argument group to add the options to.
     defaults
         Values of omitted options, shown in the help. Every field is a number, a boolean or one of
-        several words. None is not shown, as the docstring explains it. A block of settings that may
-        be null has an option for each of its fields, such as ``--pruning-rate``; other blocks
-        (constants of comparators) are skipped.
+        several words, text, or several numbers or texts. None is not shown, as the docstring
+        explains it. A block of settings that may be null has an option for each of its fields, such
+        as ``--pruning-rate``; other blocks (constants of comparators) are skipped.
+    without
+        Fields that get no option.
     """
     for name, field in type(defaults).model_fields.items():
-        if name in _BLOCKS:
+        if name in _BLOCKS and name not in without:
             _add_block(parser, name, field.description or "")
-        if _is_block(field.annotation):
+        if name in without or _is_block(field.annotation):
             continue
         value = getattr(defaults, name)
-        shown = [] if value is None else [f"(default: {_word(value)}{_whose(name)})"]
+        shown = [] if value is None or value == [] else [f"(default: {_word(value)}{_whose(name)})"]
         text = " ".join([(field.description or "").replace("``", ""), *shown])
         parser.add_argument(
             option(name),
@@ -107,11 +122,43 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     SettingsError
         If one is invalid.
     """
-    train, groups, run = (given(args, m) for m in (TrainSettings, RegroupSettings, RunSettings))
-    validate(TrainSettings, with_defaults(train), "train")
-    validate(RegroupSettings, groups, "regroup")
-    validate(RunSettings, run, "run")
-    return {**train, **groups, **run}
+    checked_settings(args, with_defaults)
+    models = (TrainSettings, RegroupSettings, RunSettings)
+    return {name: value for model in models for name, value in given(args, model).items()}
+
+
+def checked_settings(
+    args: argparse.Namespace, fill: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> tuple[TrainSettings, RegroupSettings, RunSettings]:
+    """Return all settings of a training; ``fill`` adds the defaults to those of ``train``.
+
+    Raises
+    ------
+    SettingsError
+        If one is invalid.
+    """
+    return (
+        validate(TrainSettings, fill(given(args, TrainSettings)), "train"),
+        validate(RegroupSettings, given(args, RegroupSettings), "regroup"),
+        validate(RunSettings, given(args, RunSettings), "run"),
+    )
+
+
+def check_of_lists(args: argparse.Namespace, *, lists: bool) -> None:
+    """Check that options of lists are given only where ``lists`` are made.
+
+    Raises
+    ------
+    SettingsError
+        If there are none.
+    """
+    if lists:
+        return
+    for name, default in OF_LISTS.items():
+        value = getattr(args, name, default)
+        if value != default:
+            shown = "" if value is True else f" {value}:"
+            raise SettingsError(f"{option(name)}:{shown} is of lists: give --top-n, too")
 
 
 @contextmanager
@@ -139,6 +186,8 @@ def _is_block(annotation: Any) -> bool:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
@@ -161,6 +210,12 @@ def _arguments(annotation: Any, *, null: bool) -> dict[str, Any]:
     words = [kind for kind in kinds if isinstance(kind, str)]
     if words:
         return {"choices": words + word}
+    several = [kind for kind in kinds if get_origin(kind) in (tuple, list)]
+    if several:
+        (kind, *_) = _alternatives(get_args(several[0])[0])
+        return {"type": _several(kind), "metavar": "N,N" if kind is int else "NAME,NAME"}
+    if str in kinds:
+        return {"metavar": "NAME"}
     number = int if int in kinds else float
     return {"type": _number_or_null(number) if word else number, "metavar": "N"}
 
@@ -177,6 +232,16 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
             yield from _alternatives(part)
     else:
         yield annotation
+
+
+def _several(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what reads values between commas; ``null`` stays what it is."""
+
+    def convert(text: str) -> Any:
+        return text if text == NULL else [kind(part) for part in text.split(",") if part]
+
+    convert.__name__ = f"{kind.__name__}s"  # argparse names it: "invalid ints value"
+    return convert
 
 
 def _number_or_null(number: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -21,18 +21,20 @@ def warn(message: str) -> None:
 
 
 @contextmanager
-def warnings_as_messages(*categories: type[Warning]) -> Iterator[None]:
-    """Show warnings of these categories as ``warn`` does, every time."""
+def warnings_as_messages(*categories: type[Warning], once: bool = False) -> Iterator[None]:
+    """Show warnings of these categories as ``warn`` does: every time, or the first of each."""
+    shown: set[type[Warning]] = set()
     with warnings.catch_warnings():
         for category in categories:
             warnings.simplefilter("always", category)
         show = warnings.showwarning
 
         def show_ours(message: Warning | str, category: type[Warning], *rest: Any) -> None:
-            if issubclass(category, categories):
-                warn(str(message))
-            else:
+            if not issubclass(category, categories):
                 show(message, category, *rest)
+            elif not once or category not in shown:
+                shown.add(category)
+                warn(str(message))
 
         warnings.showwarning = show_ours  # type: ignore[assignment]
         yield
@@ -53,7 +55,10 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def print_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
-    """Print rows in aligned columns; numbers are right-aligned, floats have 4 decimals."""
+    """Print rows in aligned columns; numbers are right-aligned, floats have 4 decimals.
+
+    None is a number that is not there.
+    """
     rows = [list(row) for row in rows]
     cells = [[_cell(value) for value in row] for row in rows]
     lines = [list(header), *cells] if header else cells
@@ -83,6 +88,8 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.4f}"
     text = _text(value)
@@ -95,7 +102,7 @@ def _text(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+    return value is None or isinstance(value, int | float)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from mascot_jax.mf.estimator import MatrixFactorization
 
 def run(args: argparse.Namespace) -> int:
     """Predict; print the predictions or write them to a file."""
-    check_output(args.output, WRITTEN)
+    check_output(args.output, WRITTEN, read=[args.pairs, args.model])
     model = MatrixFactorization.load(args.model)
     pairs = read_pairs(args, args.pairs)
     users = parse_ids(pairs["user"], model.model_.users.id_table, "user")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,9 +17,75 @@ from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord
 
 
-def steps_bar(total: int | None, unit: str, *, as_json: bool) -> Any:
-    """Return a bar of so many steps on stderr, if that is a terminal and JSON is not wanted."""
-    return tqdm(total=total, unit=unit, disable=True if as_json else None)
+@contextmanager
+def steps(
+    total: int | None, unit: str, *, as_json: bool
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Show so many steps; yield what takes the figures of each that is done.
+
+    A bar on stderr, if that is a terminal; or JSON on stdout, whose ``event`` is the unit.
+    """
+    with tqdm(total=total, unit=unit, disable=True if as_json else None) as bar:
+
+        def done(figures: Mapping[str, Any]) -> None:
+            bar.update()
+            if as_json:
+                print_json({"event": unit, **figures})
+
+        yield done
+
+
+class Events:
+    """JSON objects on stdout, until whoever reads them has gone: the model matters more."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+
+    def print(self, event: Mapping[str, Any]) -> None:
+        """Print an object, if JSON is wanted."""
+        if not self._wanted:
+            return
+        try:
+            print_json(event)
+        except OSError as error:
+            self._wanted = False
+            discard_output()
+            warn(f"training goes on, but prints no more: {error}")
+
+
+class ClickDisplay:
+    """Display of the epochs of a click model's training; a context manager.
+
+    Parameters
+    ----------
+    epochs
+        Epochs of the training.
+    as_json
+        As of `Display`.
+    """
+
+    def __init__(self, epochs: int, *, as_json: bool) -> None:
+        self._epochs = epochs
+        self._events = Events(wanted=as_json)
+        self._bar = tqdm(total=epochs, unit="epoch", disable=True if as_json else None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Show a finished epoch: a record of ``ClickModel.history_``."""
+        shown = {name: record[f"validation_{name}"] for name in ("auc", "log_loss")}
+        self._bar.set_postfix({k: f"{v:.4f}" for k, v in shown.items() if v is not None})
+        self._bar.update(record["epoch"] - self._bar.n)  # a resumed training begins later
+        self._events.print({"event": "epoch", "epochs": self._epochs, **record})
 
 
 class Display:
@@ -36,17 +104,19 @@ class Display:
     def __init__(self, ratings: int, settings: TrainSettings, *, as_json: bool) -> None:
         self._trained = round(ratings * (1 - settings.validation))
         self._epochs = settings.epochs
-        self._as_json = as_json
+        self._events = Events(wanted=as_json)
         self._records: dict[int, EpochRecord] = {}
         self._bar = EpochBar(ratings, settings, show=False if as_json else None)
         self.baselines: Baselines | None = None
         """Errors without a model on the held-out ratings; None if none are held out."""
+        self.popular: float | None = None
+        """Of interactions: NDCG of the most popular items on those held out, if any are."""
         self.held_out = 0
         """Number of held-out ratings."""
 
     def begin(self, prepared: Prepared) -> None:
         """Take note of what is trained on."""
-        self.baselines = prepared.baselines
+        self.baselines, self.popular = prepared.baselines, prepared.ndcg_of_popular
         if prepared.validation is not None:
             self.held_out = len(prepared.validation)
 
@@ -66,26 +136,18 @@ class Display:
         """Show a finished epoch."""
         self._records[record.epoch] = record
         self._bar.add(record)
-        if self._as_json:
-            self._print(
-                {
-                    "event": "epoch",
-                    "epoch": record.epoch,
-                    "epochs": self._epochs,
-                    "learning_rate": record.learning_rate,
-                    "seconds": record.seconds,
-                    "updates_per_second": self._bar.speed(record),
-                    "validation_rmse": record.validation_rmse,
-                }
-            )
-
-    def _print(self, event: dict[str, Any]) -> None:
-        try:
-            print_json(event)
-        except OSError as error:  # the model matters more than its log
-            self._as_json = False
-            discard_output()
-            warn(f"training goes on, but prints no more: {error}")
+        self._events.print(
+            {
+                "event": "epoch",
+                "epoch": record.epoch,
+                "epochs": self._epochs,
+                "learning_rate": record.learning_rate,
+                "seconds": record.seconds,
+                "updates_per_second": self._bar.speed(record),
+                "validation_rmse": record.validation_rmse,
+                **_ndcg(record),
+            }
+        )
 
     def summary(self, epochs_trained: int) -> dict[str, Any]:
         """Return RMSE after `epochs_trained` epochs, and seconds and speed of this run."""
@@ -94,6 +156,13 @@ class Display:
         return {
             "validation_rmse": None if last is None else last.validation_rmse,
             **(self.baselines or Baselines(None, None))._asdict(),
+            **({} if last is None else _ndcg(last)),
+            **({} if self.popular is None else {"ndcg_of_popular": self.popular}),
             "seconds": seconds,
             "updates_per_second": self._trained * len(self._records) / seconds if seconds else None,
         }
+
+
+def _ndcg(record: EpochRecord) -> dict[str, float]:
+    """Return the NDCG of an epoch of interactions by its name; nothing of ratings."""
+    return {} if record.validation_ndcg is None else {"validation_ndcg": record.validation_ndcg}

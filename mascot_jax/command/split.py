@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mascot_jax.command.options import arguments_as_options
 from mascot_jax.command.output import print_json
 from mascot_jax.command.tables import (
     WRITTEN,
     check_output,
-    parse_times,
     read_ratings,
     write_table,
 )
 from mascot_jax.errors import SettingsError
 from mascot_jax.model_selection import train_test_split
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _TIMED: Final = ("last", "time")
 
@@ -24,11 +26,11 @@ _TIMED: Final = ("last", "time")
 def run(args: argparse.Namespace) -> int:
     """Split the ratings and write both files."""
     for name in ("train", "test"):
-        check_output(getattr(args, name), WRITTEN, option=f"--{name}")
+        check_output(getattr(args, name), WRITTEN, option=f"--{name}", read=[args.ratings])
     _check_files(args)
     timed = args.time is not None or args.how in _TIMED
     frame = read_ratings(args, args.ratings, timed=timed)
-    times = parse_times(frame["time"], args.ratings) if timed else None
+    times = _times(frame, args.ratings) if timed else None
     with arguments_as_options():
         parts = train_test_split(
             frame, how=args.how, test_size=args.test_size, seed=args.seed, time=times
@@ -47,12 +49,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _times(frame: pl.DataFrame, place: str) -> pl.Series:
+    from mascot_jax.data.formats.values import parse_times  # needs polars, which was found
+
+    return parse_times(frame["time"], place)
+
+
 def _check_files(args: argparse.Namespace) -> None:
-    paths = [Path(args.ratings), Path(args.train), Path(args.test)]
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise SettingsError(
-            f"--train: {args.train!r}, --test: {args.test!r}, of {args.ratings!r}: name three files"
-        )
+    train, test = Path(args.train), Path(args.test)
+    both = train.exists() and test.exists()
+    if train.resolve() == test.resolve() or (both and train.samefile(test)):
+        raise SettingsError(f"--train: {args.train!r}, --test: {args.test!r}: name two files")
 
 
 def _name(args: argparse.Namespace, column: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -11,10 +11,10 @@ from uuid import UUID
 from numpy.typing import NDArray
 
 from mascot_jax.base.files import atomic_write, check_writable
-from mascot_jax.data.archive import STANDARD_INPUT, as_file, split_place
 from mascot_jax.data.formats.columns import PAIRS, RATINGS, TIMED
-from mascot_jax.errors import DataError, MissingExtraError, SettingsError
-from mascot_jax.settings import Columns, TimedColumns
+from mascot_jax.data.place import STANDARD_INPUT, as_file
+from mascot_jax.errors import DataError, MissingColumnError, MissingExtraError, SettingsError
+from mascot_jax.settings import Columns, TimedColumns, TrainSettings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,30 +52,33 @@ def read_ratings(args: argparse.Namespace, place: str, *, timed: bool = False) -
     return _read(args, place, TIMED if timed else RATINGS)
 
 
-def parse_times(times: pl.Series, path: str) -> pl.Series:
-    """Return times in their order: text that is numbers, or dates in ISO 8601, as such.
+def read_values(args: argparse.Namespace, place: str, settings: TrainSettings) -> pl.DataFrame:
+    """Read what a training with these settings needs, as ``read_ratings`` does.
 
-    Raises
-    ------
-    DataError
-        A time is missing, or is neither; the message has its row.
+    A file of interactions may have two columns; all values are then 1, and so they are where
+    ``confidence`` ignores them.
     """
+    if not settings.of_interactions:
+        return _read_ratings_of(args, place)
+    ignored = settings.confidence == "equal" and getattr(args, "rating", None) is None
+    frame = _read(args, place, PAIRS if ignored else RATINGS, pairs_will_do=True)
+    if "rating" in frame.columns:
+        return frame
     import polars as pl
 
-    if times.dtype != pl.String:
-        found = times
-    elif (found := times.cast(pl.Int64, strict=False)).null_count():
-        found = times.cast(pl.Float64, strict=False)
-        if found.null_count():
-            found = times.str.to_datetime(strict=False, time_zone="UTC")
-    bad = found.is_null() | (found.is_nan() if found.dtype.is_float() else False)
-    if bad.any():
-        row = bad.arg_true()[0]
-        raise DataError(
-            f"{path}: the time of rating {row + 1} is {times[row]!r}: times are numbers, or dates "
-            "such as 2024-01-31 12:00:00"
-        )
-    return found
+    return frame.with_columns(pl.lit(1, dtype=pl.Float32).alias("rating"))
+
+
+def _read_ratings_of(args: argparse.Namespace, place: str) -> pl.DataFrame:
+    try:
+        return read_ratings(args, place)
+    except MissingColumnError as error:
+        if error.key == "rating" and error.columns == len(PAIRS):
+            error.args = (
+                f"{error}. Or train with --objective interactions, for which users and items will "
+                "do",
+            )
+        raise
 
 
 def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
@@ -90,14 +93,16 @@ def read_pairs(args: argparse.Namespace, place: str) -> dict[str, NDArray[Any]]:
     return {key: frame[key].to_numpy() for key in ("user", "item")}
 
 
-def _read(args: argparse.Namespace, place: str, keys: tuple[str, ...]) -> pl.DataFrame:
-    _need_polars()
+def _read(
+    args: argparse.Namespace, place: str, keys: tuple[str, ...], *, pairs_will_do: bool = False
+) -> pl.DataFrame:
+    need_polars()
     from mascot_jax.data.read import read_table
 
     kind = TimedColumns if "time" in keys else Columns
     given = {name: getattr(args, name, None) for name in kind.model_fields}
     columns = kind(**{name: value for name, value in given.items() if value is not None})
-    return read_table(place, columns, keys)
+    return read_table(place, columns, keys, pairs_will_do=pairs_will_do)
 
 
 def read_lines(path: str) -> list[str]:
@@ -122,16 +127,22 @@ def read_lines(path: str) -> list[str]:
 
 
 def check_output(
-    path: str | None, suffixes: tuple[str, ...] = (), option: str = "--output"
+    path: str | None,
+    suffixes: tuple[str, ...] = (),
+    option: str = "--output",
+    *,
+    read: Iterable[str | None] = (),
 ) -> None:
-    """Check, before the work starts, that its output can be written.
+    """Check, before the work starts, that its output can be written and replaces no input.
+
+    ``read`` are the places that are read; None is no place.
 
     Raises
     ------
     SaveError
         The file cannot be written.
     SettingsError
-        The suffix is not one of `suffixes`.
+        The suffix is not one of `suffixes`, or the file is one that is read.
     MissingExtraError
         A table is to be written, and polars is not installed.
     """
@@ -141,7 +152,17 @@ def check_output(
         raise SettingsError(f"{option}: {path!r}: must end in {', '.join(suffixes)}")
     check_writable(path)
     if suffixes:
-        _need_polars()
+        need_polars()
+    for place in read:
+        _check_keeps(path, place, option)
+
+
+def _check_keeps(path: str, place: str | None, option: str) -> None:
+    need_polars()
+    from mascot_jax.data.formats.own import may_read
+
+    if place is not None and may_read(place, Path(path)):
+        raise SettingsError(f"{option}: {path!r}: is read from {place!r}: name another file")
 
 
 def write_table(path: str, columns: Mapping[str, NDArray[Any]]) -> None:
@@ -167,12 +188,8 @@ def _series(values: NDArray[Any]) -> list[Any] | NDArray[Any]:
     return [str(value) if isinstance(value, UUID) else value for value in values.tolist()]
 
 
-def input_file(place: str) -> Path:
-    """Return the path of the file or folder that is read from a place."""
-    return split_place(place)[0]
-
-
-def _need_polars() -> None:
+def need_polars() -> None:
+    """Raise a MissingExtraError if polars is not installed."""
     try:
         import polars  # noqa: F401
     except ImportError as error:

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from mascot_jax.command.options import given, train_settings
+from mascot_jax.command.options import checked_settings, train_settings
 from mascot_jax.command.output import print_json, warn, warnings_as_messages
 from mascot_jax.command.progress import Display
-from mascot_jax.command.tables import check_output, input_file, read_ratings
+from mascot_jax.command.tables import check_output, read_values
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import (
     BaselineWarning,
@@ -24,7 +24,7 @@ from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import Interactions, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
-from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
+from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import Interruption, deferred_signals
@@ -34,13 +34,11 @@ _SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning, PruningWarn
 
 def run(args: argparse.Namespace) -> int:
     """Train and save; return 0, or 128 + the signal that stopped training (130 for Ctrl-C)."""
-    settings = validate(TrainSettings, train_settings(given(args, TrainSettings)), "train")
-    groups = validate(RegroupSettings, given(args, RegroupSettings), "regroup")
-    how = validate(RunSettings, given(args, RunSettings), "run")
-    check_output(args.output)
+    settings, groups, how = checked_settings(args, train_settings)
+    check_output(args.output, read=[args.ratings])
     checkpoint = Path(f"{args.output}.checkpoint")
     _check_nothing_is_lost(args, checkpoint)
-    ratings = read_interactions(read_ratings(args, args.ratings))
+    ratings = read_interactions(read_values(args, args.ratings, settings))
     display = Display(ratings.ratings.size, settings, as_json=args.json)
     model, interruption = _fit(
         ratings, settings, groups, how, display, checkpoint, resume=args.resume
@@ -54,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         "sha256": digest,
         "users": len(model.users),
         "items": len(model.items),
+        "objective": settings.objective,
         "ratings": ratings.ratings.size,
         "validation": settings.validation,
         "epochs_trained": model.epochs_trained,
@@ -65,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         _print_for_people(report)
+    if display.popular is not None and report.get("validation_ndcg") is not None:
+        _warn_if_less(report["validation_ndcg"], display.popular)
     if display.baselines is not None and report["validation_rmse"] is not None:
         with warnings_as_messages(BaselineWarning):
             warn_if_worse(report["validation_rmse"], display.held_out, display.baselines)
@@ -72,11 +73,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_nothing_is_lost(args: argparse.Namespace, checkpoint: Path) -> None:
-    output, ratings = Path(args.output), input_file(args.ratings)
-    if output.exists() and ratings.exists() and output.samefile(ratings):
-        raise SettingsError(
-            f"--output: {args.output!r}: these are the ratings: name another file for the model"
-        )
     if checkpoint.is_file() and not args.resume:
         raise SettingsError(
             f"{checkpoint}: a training that was cut short has left this: --resume goes on from it; "
@@ -113,6 +109,14 @@ def _fit(
     return model, interruption
 
 
+def _warn_if_less(ndcg: float, popular: float) -> None:
+    if ndcg < popular:
+        warn(
+            f"the lists' NDCG of {ndcg:.4f} is lower than that of the most popular items, "
+            f"{popular:.4f}: train with settings of your own left out, or recommend what is popular"
+        )
+
+
 def _announce() -> None:
     os.write(2, b"\nmascot: stopping after this epoch; once more: at once\n")
 
@@ -132,7 +136,7 @@ def _save(model: Model, path: str, checkpoint: Path) -> str:
 def _print_for_people(report: dict[str, Any]) -> None:
     print(
         f"{report['model']}: {report['users']} users and {report['items']} items from "
-        f"{report['ratings']} ratings, {report['epochs_trained']} epochs, "
+        f"{report['ratings']} {report['objective']}, {report['epochs_trained']} epochs, "
         f"{report['seconds']:.1f} s"
     )
     if report["validation_rmse"] is not None:
@@ -144,6 +148,13 @@ def _print_for_people(report: dict[str, Any]) -> None:
             f"to compare with: RMSE {report['rmse_of_mean']:.4f} of predicting the mean, "
             f"{report['rmse_of_biases']:.4f} of biases of users and items alone"
         )
+    if report.get("validation_ndcg") is not None:
+        print(
+            f"NDCG {report['validation_ndcg']:.4f} of lists of 10, by the held-out "
+            f"{report['validation']:.0%} of the interactions, which the model was not trained on; "
+            "--validation 0 trains on all"
+        )
+        print(f"to compare with: NDCG {report['ndcg_of_popular']:.4f} of the most popular items")
     if report["interrupted"]:
         rest = f"; --resume goes on from {report['checkpoint']}" if report["checkpoint"] else ""
         warn(f"interrupted: the model so far is saved{rest}")

@@ -7,13 +7,22 @@ import shlex
 from collections.abc import Iterable
 from typing import Any, Final
 
-from mascot_jax.command.options import NULL, arguments_as_options, given_settings, option
-from mascot_jax.command.output import print_json, print_table
-from mascot_jax.command.progress import steps_bar
-from mascot_jax.command.tables import read_ratings
-from mascot_jax.errors import SettingsError
+from mascot_jax.command.options import (
+    NULL,
+    arguments_as_options,
+    check_of_lists,
+    checked_settings,
+    given_settings,
+    option,
+)
+from mascot_jax.command.output import print_json, print_table, warnings_as_messages
+from mascot_jax.command.progress import steps
+from mascot_jax.command.tables import read_values
+from mascot_jax.errors import RatingsWarning, SettingsError
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.model_selection import SPACE, Range, Tuning, tune
+from mascot_jax.settings.defaults import with_defaults
+from mascot_jax.settings.search import LOWER_IS_BETTER
 
 _WORDS: Final = {NULL: None, "yes": True, "no": False, "true": True, "false": False}
 _SHOWN: Final = 5
@@ -22,6 +31,9 @@ _SHOWN: Final = 5
 
 def run(args: argparse.Namespace) -> int:
     """Search and print the best settings."""
+    settings, *_ = checked_settings(args, with_defaults)
+    errors = args.metric in (*LOWER_IS_BETTER, None) and not settings.of_interactions
+    check_of_lists(args, lists=args.top_n is not None or not errors)
     space = dict(map(parse_space, args.vary)) if args.vary else SPACE
     fixed = given_settings(args)
     for name in fixed:
@@ -30,18 +42,13 @@ def run(args: argparse.Namespace) -> int:
                 f"{option(name)}: {fixed[name]}: is searched: leave it out, or choose with --vary "
                 "what is searched"
             )
-    ratings = read_ratings(args, args.ratings)
+    ratings = read_values(args, args.ratings, settings)
     total = args.trials if args.sampler != "grid" else None
     with (
-        steps_bar(total, "trial", as_json=args.json) as bar,
+        warnings_as_messages(RatingsWarning, once=True),  # trials and folds are alike
+        steps(total, "trial", as_json=args.json) as done,
         arguments_as_options(space="--vary", seed="--fold-seed"),
     ):
-
-        def on_trial(trial: dict[str, Any]) -> None:
-            bar.update()
-            if args.json:
-                print_json({"event": "trial", **_with_settings(trial, space)})
-
         found = tune(
             MatrixFactorization(**fixed),
             ratings,
@@ -55,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             clip=args.clip,
             top_n=args.top_n,
             relevant=args.relevant,
-            on_trial=on_trial,
+            on_trial=lambda trial: done(_with_settings(trial, space)),
         )
     if args.json:
         print_json(

@@ -12,13 +12,13 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pooch
 
-from mascot_jax.data.archive import split_place
-from mascot_jax.data.sets import DataSet
+from mascot_jax.data.place import split_place
 from mascot_jax.errors import DataError
 
 RETRIES = 3
@@ -26,12 +26,32 @@ RETRIES = 3
 log = logging.getLogger(__name__)
 
 
-def fetch(dataset: DataSet, source: str | None, digest: str | None) -> Path:
+class Published(Protocol):
+    """What `fetch` must know of a data set: see `mascot_jax.data.sets.DataSet`."""
+
+    @property
+    def name(self) -> str:
+        """Name in ``data.name``."""
+
+    @property
+    def url(self) -> str | None:
+        """Official archive; None if it may not, or cannot, be downloaded automatically."""
+
+    @property
+    def digest(self) -> str | None:
+        """Published digest of the archive."""
+
+    @property
+    def how_to_get(self) -> str:
+        """How to get the data if there is no `url`."""
+
+
+def fetch(dataset: Published, source: str | None, digest: str | None) -> Path:
     """Return the path of a data set; download it if needed and check its digest.
 
     Parameters
     ----------
-    dataset : DataSet
+    dataset : Published
         The data set.
     source : str or None
         ``data.source``: path or URL to use instead of the official URL. The published digest does

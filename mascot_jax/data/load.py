@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mascot_jax.data.fetch import fetch
+from mascot_jax.data.formats.columns import RATINGS
 from mascot_jax.data.raw import RawRatings
 from mascot_jax.data.sets import DATA_SETS
 from mascot_jax.settings import DataSettings
@@ -35,7 +36,7 @@ def load_ratings(settings: DataSettings) -> RawRatings:
         return generate(settings)
     dataset = DATA_SETS[settings.name]
     path = fetch(dataset, settings.source, settings.digest)
-    frame = dataset.reader(path, settings.columns)
+    frame = dataset.reader(path, settings.columns, RATINGS)
     low, high = dataset.bounds or (frame["rating"].min(), frame["rating"].max())
     facts = {
         "name": dataset.name,

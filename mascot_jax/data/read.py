@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from mascot_jax.data.archive import STANDARD_INPUT, split_place
 from mascot_jax.data.formats.columns import RATINGS
 from mascot_jax.data.formats.own import read_own
+from mascot_jax.data.place import STANDARD_INPUT, split_place
 from mascot_jax.data.sets import DATA_SETS
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
@@ -57,7 +57,13 @@ def read_ratings(
         raise
 
 
-def read_table(place: str, columns: Columns, keys: tuple[str, ...] = RATINGS) -> pl.DataFrame:
+def read_table(
+    place: str,
+    columns: Columns,
+    keys: tuple[str, ...] = RATINGS,
+    *,
+    pairs_will_do: bool = False,
+) -> pl.DataFrame:
     """Read the wanted columns, as `read_ratings` does; messages use the names of ``params.yaml``.
 
     Parameters
@@ -69,6 +75,8 @@ def read_table(place: str, columns: Columns, keys: tuple[str, ...] = RATINGS) ->
         is read as that.
     keys : tuple of str
         ``user``, ``item`` and, of ratings, ``rating``, perhaps ``time``.
+    pairs_will_do : bool
+        Whether a file may have two columns, of users and items; there are no ratings then.
     """
     source, member = split_place(place)
     if place != STANDARD_INPUT and not source.exists():
@@ -76,10 +84,10 @@ def read_table(place: str, columns: Columns, keys: tuple[str, ...] = RATINGS) ->
     known = None
     if member is None and columns == type(columns)() and _may_be_known(source):
         known = DATA_SETS.get(source.stem.lower())
-    frame = known.reader(source, columns) if known else read_own(place, columns, keys)
-    if "time" in keys and "time" not in frame.columns:
-        raise DataError(f"{place}: the times of this data set are not read: choose another split")
-    return frame.select(keys)
+    if known:
+        return known.reader(source, columns, keys).select(keys)
+    frame = read_own(place, columns, keys, pairs_will_do=pairs_will_do)
+    return frame.select(key for key in keys if key in frame.columns)
 
 
 def _may_be_known(source: Path) -> bool:

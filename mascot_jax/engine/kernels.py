@@ -154,6 +154,8 @@ def run_epoch(
 ) -> tuple[Table, Table, jax.Array, jax.Array]:
     """Visit every rating once, updating both its rows in place (Eq. 2, 3; Algorithm 1, l. 4-13).
 
+    Of interactions, visit the zeros that the epoch draws as well (``ffi/core/interactions``).
+
     Parameters
     ----------
     ratings
@@ -189,7 +191,7 @@ def run_epoch(
         for table in (users, items)
     ]
     user_sums, item_sums, *arrays = _walk(
-        "mascot_epoch" if ratings.strata is None else "mascot_strata_epoch",
+        _epoch_target(ratings),
         ratings,
         users,
         items,
@@ -200,8 +202,15 @@ def run_epoch(
         rounding=rounding,
         arithmetic=arithmetic,
         **({} if ratings.strata is None else {"conflict_free": ratings.conflict_free}),
+        **({} if ratings.zeros is None else {"loss": ratings.zeros.loss}),
     )
     return *_renewed(users, items, arrays), user_sums, item_sums
+
+
+def _epoch_target(ratings: Ratings) -> str:
+    if ratings.zeros is not None:
+        return "mascot_interactions_epoch"
+    return "mascot_epoch" if ratings.strata is None else "mascot_strata_epoch"
 
 
 def run_stream(
@@ -293,9 +302,12 @@ def _walk(
     Return its results, then the arrays of both tables, aliased to the operands.
     """
     data = (ratings.users, ratings.items, ratings.ratings)
-    strata = ratings.strata if target == "mascot_strata_epoch" else None
+    strata = None if target in ("mascot_epoch", "mascot_stream") else ratings.strata
     counters = jnp.concatenate([counters, extent(ratings)])
     operands = [*data, *_groups(users, items), rates, counters, *(strata or ())]
+    if ratings.zeros is not None and strata is not None:
+        zeros = ratings.zeros
+        operands += [zeros.user_draws, zeros.item_weights, zeros.weight]
     arrays = [*users.stored.values(), *items.stored.values()]
     call = jax.ffi.ffi_call(
         target,

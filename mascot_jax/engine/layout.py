@@ -95,19 +95,45 @@ def lay_out(
             f"{len(ratings)} ratings: there are {MOST_PLACES} places at most; with train.order "
             "shuffled and train.deterministic false, which lay nothing out, there is no limit"
         )
-    in_blocks = plan.order == "group-blocks" or plan.deterministic
+    blocks = plan.order == "group-blocks" or plan.deterministic
     if plan.order == "group-blocks":
         starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
     else:
-        ranges = MOST_RANGES if in_blocks else 1
+        ranges = MOST_RANGES if blocks else 1
         rows = ratings.host()
         starts = (
             range_starts(rows[0], ratings.user_count, ranges),
             range_starts(rows[1], ratings.item_count, ranges),
         )
-    columns, begin = _sort(ratings, plan, *starts, threads)
+    longest_run = LONGEST_RUN if plan.order == "runs" else 0
+    return in_strata(ratings, plan, starts, threads, longest_run=longest_run, blocks=blocks)
+
+
+def in_strata(
+    ratings: Ratings,
+    plan: TrainPlan,
+    starts: tuple[NDArray[np.int64], NDArray[np.int64]],
+    threads: int,
+    *,
+    longest_run: int,
+    blocks: bool = True,
+) -> Ratings:
+    """Return ratings on the device, sorted by pair of ranges.
+
+    Parameters
+    ----------
+    ratings, plan, threads
+        As for ``lay_out``.
+    starts
+        ``(ranges + 1,)`` of users and of items, as ``range_starts`` returns them.
+    longest_run
+        Most ratings in a run of one user; 0: ratings of a block stay in their order.
+    blocks
+        Whether epochs visit the ratings block by block.
+    """
+    columns, begin = _sort(ratings, plan, *starts, threads, longest_run)
     strata = None
-    if in_blocks:
+    if blocks:
         users, items = (pad_starts(side, ratings.platform) for side in starts)
         strata = Strata(users, items, begin)
     return _with_columns(
@@ -176,10 +202,14 @@ def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArra
         ``(ranges + 1,)``: the first row of each range, from 0, then ``count``. A range is empty
         where one row has more ratings than a range should.
     """
+    return divided(count_each(np.asarray(rows), count), most)
+
+
+def divided(visits: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Divide rows with so many visits ``(rows,)`` as ``range_starts`` does."""
+    count = len(visits)
     ranges = min(most, count)
-    rows = np.asarray(rows)
-    visits = count_each(rows, count)
-    range_of = (np.cumsum(visits) - visits) * ranges // len(rows)
+    range_of = (np.cumsum(visits) - visits) * ranges // int(visits.sum())
     starts: NDArray[np.int64] = np.searchsorted(range_of, np.arange(ranges + 1))
     starts[-1] = count
     return starts
@@ -191,8 +221,9 @@ def _sort(
     user_starts: NDArray[np.int64],
     item_starts: NDArray[np.int64],
     threads: int,
+    longest_run: int,
 ) -> tuple[list[jax.Array], jax.Array]:
-    """Sort by pair of ranges and, for the order ``runs``, into runs, on the CPU.
+    """Sort by pair of ranges and, unless ``longest_run`` is 0, into runs, on the CPU.
 
     Return the three columns on the ratings' device, and uint32 ``(user ranges x item ranges,)``:
     the number of each block's first rating.
@@ -213,7 +244,7 @@ def _sort(
         blocks=np.uint32(blocks),
         places=size,
         block_places=_most_blocks(user_starts, item_starts, ratings.platform),
-        longest_run=LONGEST_RUN if plan.order == "runs" else 0,
+        longest_run=longest_run,
         least_sweeps=LEAST_SWEEPS,
         threads=threads,
     )

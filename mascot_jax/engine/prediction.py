@@ -77,12 +77,27 @@ class ColdRule(NamedTuple):
         Cold pairs leave the product out.
         """
         cold = self.is_cold(users, items)
-        base: NDArray[np.float32] = np.where(cold, self.mean, self.base).astype(np.float32)
         if self.biases is None:
-            return base
+            return self.offset_of(cold)
+        return self.offset_of(cold, self.biases.users[users], self.biases.items[items])
+
+    def offset_of(
+        self, cold: NDArray[np.bool_], *biases: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return ``offset`` of pairs whose biases, if any, are known.
+
+        Parameters
+        ----------
+        cold
+            bool, whether the pair leaves the product out; of any shape.
+        biases
+            float32, in normal units, broadcast to the shape of ``cold``.
+        """
+        offset: NDArray[np.float32] = np.where(cold, self.mean, self.base).astype(np.float32)
         share = np.where(cold, 1.0, self.bias_share).astype(np.float32)
-        offset: NDArray[np.float32] = base + share * self.biases.users[users]
-        return offset + share * self.biases.items[items]
+        for bias in biases:
+            offset = offset + share * bias
+        return offset
 
 
 def predict(

@@ -38,7 +38,27 @@ class Strata(NamedTuple):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["users", "items", "ratings", "strata", "extent"],
+    data_fields=["user_draws", "item_weights", "weight"],
+    meta_fields=["loss"],
+)
+@dataclasses.dataclass(frozen=True)
+class Zeros:
+    """What an epoch over interactions draws besides: items that a user has no interaction with."""
+
+    user_draws: jax.Array
+    """float32 ``(users,)``: items to draw for each user in an epoch, on average; the arrays may be
+    longer. Those that the user has an interaction with are dropped."""
+    item_weights: jax.Array
+    """uint32 ``(items,)``: how often each item is drawn, compared with the others."""
+    weight: jax.Array
+    """float32 ``(1,)``: weight of a zero; that of an interaction is its value."""
+    loss: str
+    """``squared`` or ``logistic``."""
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["users", "items", "ratings", "strata", "extent", "zeros"],
     meta_fields=["user_count", "item_count", "order", "conflict_free", "block_size"],
 )
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +89,9 @@ class Ratings:
     number of ratings in two words, the lower one first, and of user and item ranges. None: all."""
     block_size: int = 0
     """Ratings per block of an epoch without strata; 0: what their number asks for."""
+    zeros: Zeros | None = None
+    """Of interactions, which are in strata, and sorted by user and item within each block; their
+    values are weights. None for ratings."""
 
     def __len__(self) -> int:
         if self.extent is None:

@@ -8,7 +8,6 @@ widen all others.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
@@ -17,8 +16,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.warn import warn_caller
 from mascot_jax.errors import DataError, UnsavableIdsWarning
-from mascot_jax.ids.table import (
+from mascot_jax.ids.kinds import (
     BOOL,
     BYTES,
     DATETIME,
@@ -28,8 +28,8 @@ from mascot_jax.ids.table import (
     STRING,
     TIMEDELTA,
     UUIDS,
-    IdTable,
 )
+from mascot_jax.ids.table import IdTable
 
 _SURROGATES: Final = "surrogatepass"
 """Keeps lone surrogates, which Python strings may hold, such as names of files."""
@@ -87,7 +87,7 @@ def warn_unsavable(ids: IdTable, name: str) -> None:
         The ids, and whose they are: ``user`` or ``item``.
     """
     if ids.kind == OBJECT:
-        warnings.warn(f"{name}: {_unsavable(ids)}", UnsavableIdsWarning, stacklevel=2)
+        warn_caller(f"{name}: {_unsavable(ids)}", UnsavableIdsWarning)
 
 
 def _unsavable(ids: IdTable) -> str:

@@ -8,39 +8,31 @@ values are, integral decimals too; a string never equals a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, timedelta
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
-from mascot_jax.ids.times import as_dates, as_durations, one_unit, to_unit
-
-INTEGER, FLOAT, BOOL = "integer", "float", "bool"
-STRING, BYTES, UUIDS, OBJECT = "string", "bytes", "uuid", "object"
-DATETIME, TIMEDELTA = "datetime", "timedelta"
+from mascot_jax.ids.kinds import (
+    BYTES,
+    DATETIME,
+    INTEGER,
+    OBJECT,
+    STRING,
+    TIMEDELTA,
+    UUIDS,
+    as_scalars,
+    canonical,
+)
+from mascot_jax.ids.times import one_unit, to_unit
 
 LARGEST_LOOKUP: Final = 1 << 24
 """Largest range of integer ids that is looked up in a table (64 MiB) instead of searched for. A
 search takes some 100 ns, a second for every ten million ratings."""
-
-_OF_NUMPY: Final = {
-    "i": INTEGER,
-    "u": INTEGER,
-    "f": FLOAT,
-    "b": BOOL,
-    "U": STRING,
-    "T": STRING,
-    "S": BYTES,
-    "M": DATETIME,
-    "m": TIMEDELTA,
-}
 
 
 class IdTable:
@@ -95,7 +87,7 @@ class IdTable:
             return np.full(len(ids), -1, dtype=np.int64)
         kind, ids = canonical(ids, name)
         if self.kind == OBJECT:
-            return self._encode_objects(_scalars(ids))
+            return self._encode_objects(as_scalars(ids))
         if kind != self.kind:
             raise _mismatch(name, IdTable(kind, ids), self)
         if self.values.dtype == object:
@@ -172,103 +164,10 @@ def index_ids(column: Column, *known: IdTable) -> tuple[IdTable, NDArray[np.uint
     return table, indices
 
 
-def canonical(ids: NDArray[Any], name: str, first: int = 0) -> tuple[str, NDArray[Any]]:
-    """Return the kind of the ids, and the ids in the dtype that tables hold.
-
-    Parameters
-    ----------
-    ids
-        Ids ``(n,)`` of any dtype.
-    name, first
-        Name of the ids and row of the first id, for messages.
-
-    Raises
-    ------
-    DataError
-        An id is missing (None, NaN, NaT) or of a type that ids cannot have.
-    """
-    if ids.dtype.kind == "O":
-        return _canonical_objects(ids, name, first)
-    kind = _OF_NUMPY.get(ids.dtype.kind)
-    if kind is None:
-        raise DataError(f"{name}: ids cannot be of type {ids.dtype}: use integers or strings")
-    if kind in (FLOAT, DATETIME, TIMEDELTA):
-        missing = np.flatnonzero(ids != ids)  # neither NaN nor NaT equals itself
-        if missing.size:
-            raise _missing(name, first + int(missing[0]), ids[missing[0]])
-    if kind == FLOAT:
-        return kind, ids.astype(np.float64, copy=False)
-    return kind, ids.astype(object) if kind in (STRING, BYTES) else ids
-
-
-def _canonical_objects(ids: NDArray[Any], name: str, first: int) -> tuple[str, NDArray[Any]]:
-    types = set(map(type, ids))
-    for kinds, kind in ((str, STRING), (bytes, BYTES)):
-        if all(issubclass(t, kinds) for t in types):
-            exact = types == {kinds}
-            return kind, ids if exact else np.fromiter(map(kinds, ids), object, len(ids))
-    for row, id_ in enumerate(ids):
-        if id_ is None or type(id_).__name__ == "NAType" or not _equals_itself(id_):
-            raise _missing(name, first + row, id_)
-    for forms, make in _OBJECTS:
-        if all(issubclass(t, forms) for t in types) and (bool not in types or bool in forms):
-            return make(ids, name)
-    if any(issubclass(t, date | timedelta | np.datetime64 | np.timedelta64) for t in types):
-        return OBJECT, _mixed(ids, name)
-    return OBJECT, ids
-
-
-def _canonical_integers(ids: NDArray[Any]) -> tuple[str, NDArray[Any]]:
-    """Return integers, and decimals that are integers, in the first type that holds them all."""
-    if all(id_ == int(id_) for id_ in ids):
-        for dtype in (np.int64, np.uint64):
-            try:
-                return INTEGER, np.array([int(id_) for id_ in ids], dtype=dtype)
-            except OverflowError:
-                continue
-    return OBJECT, ids
-
-
-_OBJECTS: Final[Sequence[tuple[tuple[type, ...], Callable[..., tuple[str, NDArray[Any]]]]]] = (
-    ((bool, np.bool_), lambda ids, _: (BOOL, ids.astype(np.bool_))),
-    ((int, np.integer, Decimal), lambda ids, _: _canonical_integers(ids)),
-    ((float, np.floating), lambda ids, _: (FLOAT, ids.astype(np.float64))),
-    ((UUID,), lambda ids, _: (UUIDS, ids)),
-    ((date, np.datetime64), lambda ids, name: (DATETIME, as_dates(ids, name))),
-    ((timedelta, np.timedelta64), lambda ids, name: (TIMEDELTA, as_durations(ids, name))),
-)
-"""Types of objects, and what makes their kind and array of them. Python's ``datetime`` is a
-``date``, and so are pandas' timestamps."""
-
-
-def _mixed(ids: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return objects with the dates and durations among them in the form of ``_scalars``."""
-    mixed = ids.copy()
-    for at, id_ in enumerate(ids):
-        for forms, make in _OBJECTS[-2:]:
-            if isinstance(id_, forms):
-                mixed[at] = _scalars(make([id_], name)[1])[0]
-    return mixed
-
-
-def _equals_itself(id_: Any) -> bool:
-    try:
-        return bool(id_ == id_)
-    except (TypeError, ValueError):  # an array: ``_distinct`` refuses it as not hashable
-        return True
-
-
 def _mismatch(name: str, found: IdTable, known: IdTable) -> DataError:
     return DataError(
         f"{name}: the ids are of kind {found.kind}, such as {found.values[0]!r}, but the known "
         f"ones of kind {known.kind}, such as {known.values[0]!r}: convert them"
-    )
-
-
-def _missing(name: str, row: int, found: Any) -> DataError:
-    return DataError(
-        f"{name}: the id in row {row} (counted from 0) is missing ({found!r}): "
-        "drop such rows, or give them an id"
     )
 
 
@@ -330,23 +229,10 @@ def _merged(tables: list[IdTable]) -> IdTable:
         kind = OBJECT if dtype.hasobject else INTEGER
         values = [v.astype(dtype) for v in values]
     if kind in (STRING, BYTES, UUIDS, OBJECT):
-        return IdTable(kind, _sorted(set().union(*map(_scalars, values))))
+        return IdTable(kind, _sorted(set().union(*map(as_scalars, values))))
     if kind in (DATETIME, TIMEDELTA):
         values = one_unit(values)
     return IdTable(kind, np.unique(np.concatenate(values)))
-
-
-def _scalars(values: NDArray[Any]) -> list[Any]:
-    """Return Python's numbers, but NumPy's dates: ``tolist`` makes integers of nanoseconds.
-
-    These are in microseconds, if that holds them, as hashes of equal dates must be equal.
-    """
-    kind = values.dtype.kind
-    if kind not in "mM":
-        scalars: list[Any] = values.tolist()
-        return scalars
-    finer, exact = to_unit(values, np.dtype(f"{kind}8[us]"))
-    return [a if same else b for a, b, same in zip(finer, values, exact, strict=True)]
 
 
 def _sorted(ids: Iterable[Any]) -> NDArray[Any]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
-from mascot_jax.ids.table import OBJECT, IdTable
+from mascot_jax.ids.kinds import OBJECT
+from mascot_jax.ids.table import IdTable
 
 
 def as_column(values: Any, name: str) -> Column:

@@ -9,7 +9,8 @@ from mascot_jax.mf.folded import Folded
 from mascot_jax.mf.interactions import read_interactions, read_pairs
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.model_file import load_model, save_model
-from mascot_jax.mf.recommend import Neighbours, Recommendations
+from mascot_jax.mf.neighbours import Neighbours
+from mascot_jax.mf.recommend import Recommendations
 from mascot_jax.mf.train import train_model
 
 __all__ = [

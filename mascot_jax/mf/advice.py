@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Final
 
 import numpy as np
@@ -10,47 +9,43 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.metrics import Baselines
 from mascot_jax.base.units import Spread
+from mascot_jax.base.warn import warn_caller
 from mascot_jax.errors import BaselineWarning, RatingsWarning
-from mascot_jax.ids.column import Column
-from mascot_jax.mf.interactions import as_ratings
 
 _SKEWED: Final = 2.0
 """Ratings whose mean is so many times their median have the spread of counts."""
-_LEVEL: Final = 4
 
 
-def warn_of_ratings(ratings: Column, spread: Spread | None, *, fresh: bool) -> None:
+def warn_of_ratings(values: NDArray[np.float32], spread: Spread | None, *, fresh: bool) -> None:
     """Warn of what the values of ratings show about them.
 
     Parameters
     ----------
-    ratings
-        The column, in its original order.
+    values
+        The ratings ``(n,)``, in their original order.
     spread
-        How it lies; None for ratings that are trained as they are, whose wild ones are not known.
+        How they lie; None for ratings that are trained as they are, whose wild ones are not known.
     fresh
         Whether they are all the ratings of a model; a few further ones may be all the same.
     """
-    values = np.empty(ratings.size, dtype=np.float32)
-    for part, numbers in ratings.parts():
-        values[part] = as_ratings(numbers, ratings.name, part.start)
     advice = []
     if fresh and len(values) > 1 and values.min() == values.max():
         advice.append(
             f"all {len(values)} ratings are {values[0]:g}: such values say who met what, not how "
-            f"they liked it, and the model can only predict {values[0]:g}; give ratings that "
-            "differ, or rank items by their number of users"
+            f"they liked it, and the model can only predict {values[0]:g}; for lists of what they "
+            "may like, train with the objective interactions, or give ratings that differ"
         )
     elif fresh and _as_counts(values):
         advice.append(
             f"ratings go from {values.min():g} to {values.max():g}, half of them up to "
             f"{np.median(values):g}: they are spread like counts, and a few high ones decide the "
-            "result; train on their logarithm, such as numpy.log1p(ratings)"
+            "result; for lists of what users may like, train with the objective interactions and "
+            "the confidence log1p, or, to predict such values, on numpy.log1p(ratings)"
         )
     elif spread is not None and spread.wild(values).any():
         advice.append(_of_wild(values, spread))
     for text in advice:
-        warnings.warn(text, RatingsWarning, stacklevel=_LEVEL)
+        warn_caller(text, RatingsWarning)
 
 
 def _as_counts(values: NDArray[np.float32]) -> bool:
@@ -72,14 +67,13 @@ def _of_wild(values: NDArray[np.float32], spread: Spread) -> str:
     )
 
 
-def warn_if_worse(rmse: float, count: int, baselines: Baselines, stacklevel: int = 3) -> None:
+def warn_if_worse(rmse: float, count: int, baselines: Baselines) -> None:
     """Warn if a model with this RMSE on so many ratings is worse than no model."""
     better = baselines.better_than(rmse, count)
     if better:
-        warnings.warn(
+        warn_caller(
             f"the model's RMSE of {rmse:.4g} is worse than that of {' and of '.join(better)}: "
             "check that these ratings are of the same kind as those trained on; else train with "
             "the recipe tuned and without settings of your own",
             BaselineWarning,
-            stacklevel=stacklevel,
         )

@@ -2,55 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from mascot_jax.base.metrics import ErrorTotals
-from mascot_jax.mf.interactions import Interactions, as_ratings
+from mascot_jax.base.arrays import parts
+from mascot_jax.base.metrics import Baselines, ErrorTotals
+from mascot_jax.engine.ratings import Triples
+from mascot_jax.mf.interactions import Interactions
 from mascot_jax.mf.model import Model
-
-Predict = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float32]]
-"""From users and items ``(n,)`` to predictions ``(n,)``."""
+from mascot_jax.mf.predictor import Predictor
+from mascot_jax.training.scoring import score_baselines
 
 
 class SeenRatingsWarning(UserWarning):
     """A model is evaluated on ratings that it was trained on."""
 
 
-def error_totals(predict: Predict, ratings: Interactions) -> ErrorTotals:
-    """Sum the errors of the predictions of ratings, in parts.
+def by_row(model: Model, ratings: Interactions) -> Triples:
+    """Return the rows of users and of items in a model, and the ratings, ``(n,)`` each.
+
+    An unknown id has the row after the last.
 
     Raises
     ------
     DataError
-        If a rating is not a finite number.
+        If a rating is not a finite number, or ids are not of the model's kind.
+    """
+    users, items = (np.empty(ratings.ratings.size, dtype=np.uint32) for _ in range(2))
+    for rows, side, column, name in (
+        (users, model.users, ratings.users, "user"),
+        (items, model.items, ratings.items, "item"),
+    ):
+        table = side.id_table
+        for part, ids in column.parts():
+            rows[part] = side.rows_of(table.encode(ids, name))
+    return users, items, ratings.values()
+
+
+def error_totals(
+    predictor: Predictor, ratings: Triples, clip: tuple[float, float] | None = None
+) -> ErrorTotals:
+    """Sum the errors of predicting ratings, by row.
+
+    ``clip`` is the lowest and the highest prediction; None: no limits.
     """
     totals = ErrorTotals(0.0, 0.0, 0)
-    columns = (ratings.users, ratings.items, ratings.ratings)
-    for (_, users), (_, items), (part, values) in zip(*(c.parts() for c in columns), strict=True):
-        errors = predict(users, items).astype(np.float64)
-        errors -= as_ratings(values, ratings.ratings.name, part.start)
-        totals = ErrorTotals(
-            totals.squared + float(np.square(errors).sum()),
-            totals.absolute + float(np.abs(errors).sum()),
-            totals.count + len(errors),
-        )
+    users, items, values = ratings
+    for part in parts(len(values)):
+        predicted = predictor.predict_rows(users[part], items[part])
+        if clip is not None:
+            predicted = predicted.clip(*clip)
+        totals = totals.and_of(predicted, values[part])
     return totals
 
 
-def count_seen(model: Model, ratings: Interactions) -> int | None:
-    """Count the ratings whose user has rated the item in training; None if the model forgot."""
+def baselines_of(model: Model, ratings: Triples) -> Baselines:
+    """Return the errors of predicting ratings, by row, without the model's factors."""
+    return score_baselines(ratings, model.cold_rule, model.biases_alone)
+
+
+def count_seen(model: Model, ratings: Triples) -> int | None:
+    """Count the ratings, by row, of items that the user has rated in training.
+
+    None if the model has not kept that.
+    """
     if model.seen is None:
         return None
     seen = 0
-    for (_, users), (_, items) in zip(ratings.users.parts(), ratings.items.parts(), strict=True):
-        user = model.users.id_table.encode(users, "user")
-        item = model.items.id_table.encode(items, "item")
-        known = (user >= 0) & (item >= 0)
-        seen += int(model.seen.have(user[known], item[known]).sum())
+    users, items, values = ratings
+    for part in parts(len(values)):
+        known = (users[part] < len(model.users)) & (items[part] < len(model.items))
+        user = model.users.order[users[part][known]].astype(np.int64)
+        seen += int(model.seen.have(user, model.items.order[items[part][known]]).sum())
     return seen
 
 

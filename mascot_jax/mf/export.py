@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mascot_jax.base.files import atomic_write, local_path, saving
 from mascot_jax.errors import SettingsError
 from mascot_jax.ids.file import check_savable
-from mascot_jax.ids.table import BYTES, IdTable
+from mascot_jax.ids.kinds import BYTES
+from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.model import Model
 
 
@@ -67,7 +68,7 @@ def export_dense(
         warm = np.sort(side.order[: side.warm_rows])
         rows = side.dense(warm) * scale
         if more is not None:
-            rows = np.hstack([rows, more[side.row_of[warm]]])
+            rows = np.hstack([rows, more[warm]])
         _write(folder / f"{name}s.npy", _rounded(rows, dtype, f"{name}s"))
         _write_ids(folder, name, side.id_table, warm)
 
@@ -82,18 +83,14 @@ def _only_factors(model: Model) -> bool:
 
 
 def _tails(model: Model) -> list[NDArray[np.float32] | None]:
-    """Return two more components of each row of users and of items, if predictions need them."""
+    """Return two more components of each user and item, by index, if predictions need them."""
     if _only_factors(model):
         return [None, None]
-    rule = model.cold_rule
-    scale, share = np.float32(model.units.scale), np.float32(model.bias_share)
-    if model.biases is None:
-        users, items = (np.zeros(len(s), dtype=np.float32) for s in (model.users, model.items))
-    else:
-        users, items = (scale * (share * bias) for bias in model.biases)
-    base = model.units.rating(np.full(1, rule.base, dtype=np.float32))
+    users, items = model.shared_biases or (
+        np.zeros(len(side), dtype=np.float32) for side in (model.users, model.items)
+    )
     return [
-        np.stack([base + users, np.ones_like(users)], axis=1),
+        np.stack([np.float32(model.intercept) + users, np.ones_like(users)], axis=1),
         np.stack([np.ones_like(items), items], axis=1),
     ]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
+from mascot_jax.base.units import around
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
@@ -37,6 +38,7 @@ from mascot_jax.settings import (
 from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
+from mascot_jax.training.interactions import merged
 from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
@@ -107,6 +109,8 @@ def fit_ratings(
     known = earlier if extend else None
     with computing_on(device):
         table = _Table(ratings, known, settings.seed)
+        if settings.of_interactions:
+            table.merge()
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
         items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
@@ -118,7 +122,8 @@ def fit_ratings(
         plan = problem.plan(settings, device.platform)
         execution = execution_of(plan, run)
         prepared = prepare(problem, plan, execution, ground, compared=True)
-        warn_of_ratings(ratings.ratings, prepared.spread, fresh=earlier is None)
+        if not settings.of_interactions:
+            warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)
@@ -127,8 +132,9 @@ def fit_ratings(
         keep = _Keep(checkpoint, run.checkpoint_every, resume)
         checkpoints, start = keep.checkpoints(prepared, start)
         _log.info(
-            "training on %d ratings of %d users and %d items: method %s, %d factors, %d epochs, %s",
-            ratings.ratings.size,
+            "training on %d %s of %d users and %d items: method %s, %d factors, %d epochs, %s",
+            len(prepared.ratings),
+            plan.objective,
             len(users.ids),
             len(items.ids),
             plan.method,
@@ -164,7 +170,11 @@ def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainS
     if extend:  # the new ratings alone do not tell how strongly factors may add
         left += settings.left_to_ratings
     settings = settings.model_copy(update={name: getattr(earlier.settings, name) for name in left})
-    has = {"factors": earlier.factors, "biases": earlier.settings.biases}
+    has = {
+        "objective": earlier.settings.objective,
+        "factors": earlier.factors,
+        "biases": earlier.settings.biases,
+    }
     for name, there in has.items():
         wanted = getattr(settings, name)
         if wanted != there:
@@ -189,6 +199,7 @@ class _Table:
         warn_unsavable(self.user_ids, "user")
         warn_unsavable(self.item_ids, "item")
         self.ratings = ratings.values()
+        self._seed = seed
         self._shuffle(seed)
 
     def _shuffle(self, seed: int) -> None:
@@ -198,6 +209,13 @@ class _Table:
         self.users = gather(self.users, order)
         self.items = gather(self.items, order)
         self.ratings = gather(self.ratings, order)
+
+    def merge(self) -> None:
+        """Add up the values of each user and item."""
+        count = len(self.ratings)
+        self.users, self.items, self.ratings = merged((self.users, self.items, self.ratings))
+        if len(self.ratings) < count:
+            self._shuffle(self._seed)
 
     def release(self) -> Triples:
         """Return the columns, and drop them here."""
@@ -290,22 +308,30 @@ class _Side:
 
 def _ground(earlier: Model) -> Ground:
     """Return what an earlier model's factors stand on, for a training that begins with them."""
-    return Ground(earlier.units, earlier.bias_share, earlier.lift)
+    ground = Ground(earlier.units, earlier.bias_share, earlier.lift)
+    return ground._replace(confidence=earlier.confidence)
 
 
 def _continued(known: Model, users: _Side, items: _Side, ratings: NDArray[np.float32]) -> Ground:
-    """Add the mean of all ratings; with biases, the earlier mean, biases and damping."""
+    """Return the ground of a training that adds ratings; what the model knows stays as it is.
+
+    Without biases and lift, only predictions of cold pairs contain the mean: it becomes that of all
+    ratings.
+    """
     ground = _ground(known)
+    mean = known.mean_rating
+    if known.biases is None and not known.lift:
+        before = int(known.users.rating_counts.sum())
+        trained = ratings if known.units.plain else around(known.units).cut(ratings)
+        total = mean * before + float(trained.sum(dtype=np.float64))
+        mean = total / (before + len(ratings))
     biases = known.biases if known.biases is not None else known.baseline
     if biases is not None:
+        # A baseline is in addition to the mean; a pair's two biases share what that has moved by.
+        moved = np.float32((mean - known.mean_rating) / known.units.scale / 2)
         biases = Biases(
-            users.bias(biases.users[known.users.row_of]),
-            items.bias(biases.items[known.items.row_of]),
+            users.bias(biases.users[known.users.row_of] - moved),
+            items.bias(biases.items[known.items.row_of] - moved),
         )
         ground = ground._replace(biases=biases, damping=known.damping)
-    mean = known.mean_rating
-    if known.biases is None:
-        before = int(known.users.rating_counts.sum())
-        total = mean * before + float(ratings.sum(dtype=np.float64))
-        mean = total / (before + len(ratings))
     return ground._replace(mean_rating=mean)

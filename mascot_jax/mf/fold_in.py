@@ -88,9 +88,7 @@ def _solve_by_factors(
         rated = fixed[others[part]].astype(np.float64)
         squares += rated.T @ rated
         products += rated.T @ ratings[part].astype(np.float64)
-    solved: NDArray[np.floating] = np.linalg.solve(
-        _with_ridge(squares, reg * len(others)), products
-    )
+    solved: NDArray[np.floating] = np.linalg.solve(with_ridge(squares, reg * len(others)), products)
     return solved
 
 
@@ -102,12 +100,12 @@ def _solve_by_ratings(
 ) -> NDArray[np.floating]:
     """Solve the same problem by n equations: ``p = Q^T a`` where ``(Q Q^T + reg n I) a = r``."""
     rated = fixed[others].astype(np.float64)
-    weights = np.linalg.solve(_with_ridge(rated @ rated.T, reg * len(others)), ratings)
+    weights = np.linalg.solve(with_ridge(rated @ rated.T, reg * len(others)), ratings)
     solution: NDArray[np.floating] = rated.T @ weights
     return solution
 
 
-def _with_ridge(squares: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
+def with_ridge(squares: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
     """Add a ridge to the diagonal of a symmetric matrix, in place, to make it invertible."""
     least = LEAST_RIDGE * float(squares.trace()) or 1.0  # for zeros only, any will do
     np.fill_diagonal(squares, squares.diagonal() + max(ridge, least))

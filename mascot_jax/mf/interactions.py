@@ -16,6 +16,8 @@ from mascot_jax.errors import DataError
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.values import as_column
 
+RATING: Final = "rating"
+"""The column of ratings, unless another is named."""
 _PAIRS: Final = (
     "must be a data frame (pandas, polars, pyarrow, ...) of users and items, or an array (n, 2)"
 )
@@ -48,7 +50,8 @@ def read_interactions(
     *,
     user: str = "user",
     item: str = "item",
-    rating: str = "rating",
+    rating: str = RATING,
+    implicit: bool = False,
 ) -> Interactions:
     """Find the three columns in a container of ratings, without a copy.
 
@@ -64,6 +67,8 @@ def read_interactions(
         The ratings ``(n,)``, if ``ratings`` holds only pairs, as for ``read_pairs``.
     user, item, rating
         Columns of a data frame.
+    implicit
+        Whether two columns will do, of users and items; all values are then 1.
 
     Raises
     ------
@@ -71,7 +76,10 @@ def read_interactions(
         If ratings are none of these, a column is missing or there twice, lengths differ, three
         lists of three may be rows or columns, or there is no rating.
     """
-    if values is not None:
+    if implicit and values is None and _is_of_pairs(ratings, rating):
+        users, items = _of_pairs(ratings, user, item)
+        found = Interactions(users, items, as_column(np.ones(users.size, np.float32), rating))
+    elif values is not None:
         pairs = read_pairs(ratings, user=user, item=item)
         found = Interactions(*pairs, as_column(values, rating))
     elif hasattr(ratings, "tocoo"):
@@ -87,6 +95,26 @@ def read_interactions(
     if not sizes[0]:
         raise DataError("there are no ratings: at least one is needed")
     return found
+
+
+def _is_of_pairs(container: Any, rating: str) -> bool:
+    """Return whether there are users and items only; a rating column that is named must exist."""
+    if hasattr(container, "tocoo"):
+        return False
+    if isinstance(container, tuple | list):
+        return len(container) == 2
+    if isinstance(container, np.ndarray):
+        return container.ndim == 2 and container.shape[1] == 2
+    frame = nw.from_native(container, pass_through=True)
+    if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+        return False
+    return rating == RATING and rating not in frame.collect_schema().names()
+
+
+def _of_pairs(pairs: Any, user: str, item: str) -> tuple[Column, Column]:
+    if isinstance(pairs, tuple | list):
+        return as_column(pairs[0], "user"), as_column(pairs[1], "item")
+    return read_pairs(pairs, user=user, item=item)
 
 
 def read_pairs(pairs: Any, *, user: str = "user", item: str = "item") -> tuple[Column, Column]:

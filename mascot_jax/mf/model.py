@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping
 from mascot_jax.base.units import IN_OWN_UNITS, Units
 from mascot_jax.engine.prediction import ColdRule
-from mascot_jax.ids.table import INTEGER, IdTable
+from mascot_jax.ids.kinds import INTEGER
+from mascot_jax.ids.table import IdTable
 from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainPlan
 from mascot_jax.tables.groups import inverse
@@ -90,7 +91,8 @@ class Model:
     users: ModelSide
     items: ModelSide
     mean_rating: float
-    """Mean of the training ratings."""
+    """Mean of the training ratings; with ``tuned``, wild ones cut. With interactions 0, what is
+    predicted where nothing is known."""
     low: float
     """Lowest value of the rating range, ``high`` the highest."""
     high: float
@@ -118,6 +120,8 @@ class Model:
     row ended an update; in training only, predictions take all components."""
     decided: tuple[str, ...] = ()
     """Names of the settings that the ratings decided."""
+    confidence: float = 1.0
+    """Of interactions: the mean value that their weights are units of."""
 
     @property
     def factors(self) -> int:
@@ -141,10 +145,29 @@ class Model:
         )
 
     @property
-    def biases_alone(self) -> ColdRule | None:
-        """Rule of a model of biases alone, to compare with; None if they are not known."""
-        biases = _with_unknown(self.biases if self.biases is not None else self.baseline)
-        return None if biases is None else self.cold_rule.without_factors(biases)
+    def biases_alone(self) -> Biases | None:
+        """Biases to predict with alone, to compare with, as in ``cold_rule``; None if not known."""
+        return _with_unknown(self.biases if self.biases is not None else self.baseline)
+
+    @property
+    def intercept(self) -> float:
+        """What is added to shared biases and products of factors, in units of the ratings."""
+        rule = self.cold_rule
+        return rule.units.centre + rule.units.scale * rule.base
+
+    @property
+    def shared_biases(self) -> Biases | None:
+        """The share of biases that is added to products of factors; None without biases.
+
+        By index, in units of the ratings.
+        """
+        if self.biases is None:
+            return None
+        share = np.float32(self.units.scale * self.bias_share)
+        return Biases(
+            share * self.biases.users[self.users.row_of],
+            share * self.biases.items[self.items.row_of],
+        )
 
     def dense_users(self) -> NDArray[np.float32]:
         """Decode the factors of all users in index order, float32 ``(users, k)``."""

@@ -25,14 +25,16 @@ from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.settings import RegroupSettings, TrainPlan, TrainSettings, validate
+from mascot_jax.settings.interactions import without_interactions
 from mascot_jax.tables.rows import Rows
 
 FORMAT: Final = Format("model", "mascot", 6, ModelFileError)
 """Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups; 4
 removed how the training ran; 5 added units, the share of biases, lift, damping and biases to
-compare with; 6 pruning. Files of older versions can be read, and a model is written as the oldest
-version, from 4 on, that has all of it: its bytes do not change."""
-_UNPRUNED: Final = FORMAT._replace(version=5)
+compare with; 6 interactions, and pruning. Files of older versions can be read. A model of ratings
+without pruning is written as version 5, and one without any of what that added as version 4: its
+bytes do not change."""
+_OF_RATINGS: Final = FORMAT._replace(version=5)
 _IN_OWN_UNITS: Final = FORMAT._replace(version=4)
 _GROUND: Final[dict[str, Any]] = {
     "units": list(IN_OWN_UNITS),
@@ -63,8 +65,8 @@ def save_model(model: Model, path: Place) -> str:
         tensors |= {f"{side}.baseline": bias for side, bias in model.baseline._asdict().items()}
     pruned = model.settings.pruning is not None
     facts = {
-        "settings": model.settings.model_dump(
-            mode="json", exclude=set() if pruned else {"pruning"}
+        "settings": without_interactions(
+            model.settings.model_dump(mode="json", exclude=set() if pruned else {"pruning"})
         ),
         "mean_rating": model.mean_rating,
         "low": model.low,
@@ -75,18 +77,18 @@ def save_model(model: Model, path: Place) -> str:
         "regroup": model.regroup.model_dump(mode="json"),
         "ids": [_ids_facts(model.users.ids), _ids_facts(model.items.ids)],
     }
-    ground = {
-        "units": list(model.units),
-        "bias_share": model.bias_share,
-        "lift": model.lift,
-        "damping": list(model.damping),
-        "decided": list(model.decided),
-    }
     if model.thresholds is not None:
         facts["thresholds"] = list(model.thresholds)
-    if model.baseline is None and ground == _GROUND and not pruned:
+    values = {name: getattr(model, name) for name in _GROUND}
+    ground = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    if model.settings.of_interactions:
+        facts |= ground | {"confidence": model.confidence}
+        return write_tensors(path, FORMAT, tensors, facts)
+    if pruned:
+        return write_tensors(path, FORMAT, tensors, facts | ground)
+    if model.baseline is None and ground == _GROUND:
         return write_tensors(path, _IN_OWN_UNITS, tensors, facts)
-    return write_tensors(path, FORMAT if pruned else _UNPRUNED, tensors, facts | ground)
+    return write_tensors(path, _OF_RATINGS, tensors, facts | ground)
 
 
 def load_model(path: Place) -> Model:
@@ -122,6 +124,7 @@ def load_model(path: Place) -> Model:
             **_ground(facts),
             baseline=_baseline(tensors, users, items),
             thresholds=_thresholds(facts),
+            confidence=_confidence(facts),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete model: {printable(error)}") from error
@@ -238,23 +241,24 @@ def _seen(tensors: dict[str, NDArray[Any]], users: ModelSide, items: ModelSide) 
     return seen
 
 
+def _confidence(facts: dict[str, Any]) -> float:
+    confidence = as_number(facts.get("confidence", 1.0))
+    if confidence <= 0:
+        raise ValueError(f"confidence is {confidence}")
+    return confidence
+
+
 def _ground(facts: dict[str, Any]) -> dict[str, Any]:
     found = _GROUND | {name: facts[name] for name in _GROUND if facts["format_version"] >= 5}
     units = Units(*map(as_number, found["units"]))
     damping = Damping(*map(as_number, found["damping"]))
     if not units.scale or min(damping) < 0:
         raise ValueError(f"units {units}, damping {damping}")
-    share, lift = as_number(found["bias_share"]), as_number(found["lift"])
     decided = tuple(map(str, found["decided"]))
     if not set(decided) <= set(TrainSettings.model_fields):
         raise ValueError(f"decided by the ratings: {decided}")
-    return {
-        "units": units,
-        "bias_share": share,
-        "lift": lift,
-        "damping": damping,
-        "decided": decided,
-    }
+    numbers = {name: as_number(found[name]) for name in ("bias_share", "lift")}
+    return {"units": units, "damping": damping, "decided": decided, **numbers}
 
 
 def _thresholds(facts: dict[str, Any]) -> tuple[float, float] | None:

@@ -51,10 +51,14 @@ class Predictor:
         predictions
             float32 ``(n,)``.
         """
-        user_rows = self._model.users.rows_of(users)
-        item_rows = self._model.items.rows_of(items)
-        dots = np.empty(len(users), dtype=np.float32)
-        for part in parts(len(users), PAIRS_AT_A_TIME):
+        return self.predict_rows(self._model.users.rows_of(users), self._model.items.rows_of(items))
+
+    def predict_rows(
+        self, user_rows: NDArray[np.uint32], item_rows: NDArray[np.uint32]
+    ) -> NDArray[np.float32]:
+        """Predict pairs of rows; the row after the last is that of unknown ids (``rows_of``)."""
+        dots = np.empty(len(user_rows), dtype=np.float32)
+        for part in parts(len(user_rows), PAIRS_AT_A_TIME):
             dots[part] = self._products(user_rows[part], item_rows[part])
         return self._rule.complete(dots, user_rows, item_rows)
 

@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
-from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
+from mascot_jax.base.metrics import ErrorTotals
+from mascot_jax.engine.devices import computing_on
 from mascot_jax.engine.early_exit import predict_to_stop
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import PAIRS_AT_A_TIME
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_device
 from mascot_jax.mf.model import Model
 
 
-class PrunedPredictor:
-    """Predictions that end at the first component near zero, to compare with the whole ones.
+def pruned_errors(model: Model, ratings: Triples, execution: Execution) -> dict[str, float]:
+    """Return the error of predictions that end at the first component near zero, to compare with.
 
     Parameters
     ----------
     model
-        One with ``thresholds``.
+        Any.
+    ratings
+        By row, as of ``evaluation.by_row``.
     execution
-        Execution options. JAX's default device must be the CPU.
+        Execution options; the CPU computes.
+
+    Returns
+    -------
+    dict
+        ``rmse_pruned``, and ``visited``, the share of the components that the predictions take.
+        Empty if the model's training did not end updates early.
     """
-
-    def __init__(self, model: Model, execution: Execution) -> None:
-        self._model, self._execution = model, execution
-        self._tables = to_device(model.users.table), to_device(model.items.table)
-        self._thresholds = np.array(model.thresholds, dtype=np.float32)
-        self._stops = self._pairs = 0
-
-    @property
-    def visited(self) -> float:
-        """Share of the components that the predictions so far took; NaN before the first."""
-        return self._stops / (self._pairs * self._model.factors) if self._pairs else float("nan")
-
-    def predict(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Predict pairs of indices ``(n,)``, -1 for unknown ids, as ``Predictor.predict`` does."""
-        sides = (self._model.users, users), (self._model.items, items)
-        rows = [side.rows_of(indices) for side, indices in sides]
-        dots = np.empty(len(users), dtype=np.float32)
-        for part in parts(len(users), PAIRS_AT_A_TIME):
+    if model.thresholds is None:
+        return {}
+    users, items, values = ratings
+    totals, stops = ErrorTotals(0.0, 0.0, 0), 0
+    with computing_on(jax.local_devices(backend="cpu")[0]):
+        tables = to_device(model.users.table), to_device(model.items.table)
+        thresholds = np.array(model.thresholds, dtype=np.float32)
+        for part in parts(len(values), PAIRS_AT_A_TIME):
+            rows = users[part], items[part]
             there = [
-                np.minimum(own[part], np.uint32(len(side) - 1))
-                for own, (side, _) in zip(rows, sides, strict=True)
+                np.minimum(own, np.uint32(len(side) - 1))
+                for own, side in zip(rows, (model.users, model.items), strict=True)
             ]
-            found, stops = predict_to_stop(
-                *there, *self._tables, self._thresholds, execution=self._execution
-            )
-            dots[part] = np.asarray(found)
-            self._stops += int(np.asarray(stops).sum(dtype=np.int64))
-            self._pairs += len(there[0])
-        return self._model.cold_rule.complete(dots, rows[0], rows[1])
+            dots, ends = predict_to_stop(*there, *tables, thresholds, execution=execution)
+            predicted = model.cold_rule.complete(np.asarray(dots), *rows)
+            totals = totals.and_of(predicted, values[part])
+            stops += int(np.asarray(ends).sum(dtype=np.int64))
+    return {"rmse_pruned": totals.rmse, "visited": stops / (len(values) * model.factors)}

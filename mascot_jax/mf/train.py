@@ -67,6 +67,7 @@ def train_model(
         lift=prepared.rule.lift,
         thresholds=thresholds_of(state),
         damping=DEFAULT_DAMPING if prepared.rule.biases is None else prepared.damping,
+        confidence=prepared.confidence,
     )
 
 

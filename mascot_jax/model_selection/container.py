@@ -37,7 +37,9 @@ class Container:
         if isinstance(frame, nw.LazyFrame):
             ratings = frame.collect().to_native()
         self._ratings = ratings.tocoo() if hasattr(ratings, "tocoo") else ratings
-        self.columns = read_interactions(self._ratings, user=user, item=item, rating=rating)
+        names = {"user": user, "item": item, "rating": rating}
+        # Whether pairs will do is for ``fit`` to say.
+        self.columns = read_interactions(self._ratings, **names, implicit=True)
 
     def __len__(self) -> int:
         return self.columns.ratings.size
@@ -48,6 +50,8 @@ class Container:
             entries = self._ratings
             places = (entries.row[rows], entries.col[rows])
             return type(entries)((entries.data[rows], places), shape=entries.shape)
+        if isinstance(self._ratings, np.ndarray):
+            return self._ratings[rows]
         if isinstance(self._ratings, tuple | list):
             return tuple(_take(values, rows) for values in self._ratings)
         return nw.from_native(self._ratings)[rows].to_native()

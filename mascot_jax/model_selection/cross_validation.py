@@ -33,7 +33,9 @@ class CrossValidation:
 
     folds: list[Figures]
     """For each ``fold`` (from 0): ``train_ratings``, ``ratings`` (tested on), ``rmse``, ``mae``,
-    with ``top_n`` those of ``RankingMetrics``; ``fit_seconds`` and ``evaluate_seconds``."""
+    ``rmse_of_mean``, ``rmse_of_biases``, with ``top_n`` those of ``RankingMetrics``, also of
+    popularity, and with ``sampled`` those of ``SampledMetrics``; ``fit_seconds`` and
+    ``evaluate_seconds``."""
 
     @property
     def mean(self) -> Figures:
@@ -73,6 +75,7 @@ def cross_validate(
     clip: bool = False,
     top_n: int | None = None,
     relevant: float | None = None,
+    sampled: int | None = None,
     on_fold: Callable[[Figures], object] | None = None,
 ) -> CrossValidation:
     """Train and test a model on each fold of ratings.
@@ -88,7 +91,7 @@ def cross_validate(
         splitters yield them.
     seed
         Fixes the folds.
-    clip, top_n, relevant
+    clip, top_n, relevant, sampled
         As for ``MatrixFactorization.evaluate``.
     on_fold
         Called with the figures of each fold when it is done.
@@ -103,7 +106,7 @@ def cross_validate(
         If a training diverges.
     """
     names: dict[str, Any] = {"user": user, "item": item, "rating": rating}
-    how = {"clip": clip, "top_n": top_n, "relevant": relevant}
+    how = {"clip": clip, "top_n": top_n, "relevant": relevant, "sampled": sampled}
     experiment = Experiment(Container(ratings, **names), names, how)
     done: list[Figures] = []
     for number, rows in enumerate(rows_of_folds(folds, len(experiment.container), seed)):

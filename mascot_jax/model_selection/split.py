@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,7 +99,7 @@ def choose_test(
 
 def _check_size(size: float, ratings: int, *, alone: bool) -> None:
     real = isinstance(size, int | float | np.integer | np.floating) and not isinstance(size, bool)
-    if not real or not size > 0 or (size > 1 and size != int(size)):
+    if not real or not 0 < size < math.inf or (size > 1 and size != int(size)):
         raise SettingsError(
             f"test_size: {size!r}: must be a share between 0 and 1, or a number of ratings"
         )

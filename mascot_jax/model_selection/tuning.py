@@ -64,7 +64,7 @@ def tune(
     space: Space = SPACE,
     *,
     trials: int | None = None,
-    metric: str = "rmse",
+    metric: str | None = None,
     folds: Folds = 3,
     seed: int = 0,
     sampler: Sampler = "tpe",
@@ -94,7 +94,8 @@ def tune(
     trials
         How many trials the study shall have; None: 20, or all of a grid.
     metric
-        ``rmse``, ``mae``, or a metric of lists: a field of ``RankingMetrics``.
+        ``rmse``, ``mae``, or a metric of lists: a field of ``RankingMetrics``. None: ``rmse``; of a
+        model of interactions, which has metrics of lists only, ``ndcg``.
     folds, clip, top_n, relevant
         As for ``cross_validate``; ``top_n`` is 10 for a metric of lists unless given.
     seed
@@ -121,6 +122,13 @@ def tune(
     """
     names: dict[str, Any] = {"user": user, "item": item, "rating": rating}
     choices = checked_space(model, space)
+    of_interactions = model.objective == "interactions"
+    if metric is None:
+        metric = "ndcg" if of_interactions else "rmse"
+    if of_interactions and metric in LOWER_IS_BETTER:
+        raise SettingsError(
+            f"metric: {metric!r}: a model of interactions has metrics of lists only: choose ndcg"
+        )
     if metric not in METRICS:
         raise SettingsError(f"metric: {metric!r}: must be one of {', '.join(METRICS)}")
     if top_n is None and metric not in LOWER_IS_BETTER:

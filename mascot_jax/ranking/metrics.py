@@ -1,12 +1,13 @@
 """Metrics of recommendation lists, judged by held-out items.
 
 An item is relevant to a query or not. Every metric but the coverage is a mean over the queries with
-a relevant item; for a query without one, all lists are equally good.
+a relevant item; for a query without one, all lists are equally good. Metrics among sampled items
+are means over the relevant items instead.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,48 @@ def ranking_metrics(lists: TopN, relevant: Pairs, n: int, item_count: int) -> Ra
         coverage=len(np.unique(items)) / item_count if item_count else np.nan,
         queries=int(some.sum()),
     )
+
+
+class SampledMetrics(NamedTuple):
+    """Metrics of held-out items, each ranked among sampled ones; NaN if there is nothing to rank.
+
+    A mean over the held-out items, each from 0 to 1, and 0 for a rank beyond n. They flatter: they
+    are of a choice of a hundred items, not of all, and can put models in another order than metrics
+    of full lists do (Krichene and Rendle, "On sampled metrics for item recommendation", KDD 2020).
+    """
+
+    sampled_hit_rate: float
+    """Share of ranks up to n: the recall, if there is one held-out item."""
+    sampled_ndcg: float
+    """``1 / log2(1 + rank)``."""
+    sampled_reciprocal_rank: float
+    """``1 / rank``."""
+
+
+def sampled_metrics(
+    above: NDArray[np.integer[Any]], ties: NDArray[np.integer[Any]], n: int
+) -> SampledMetrics:
+    """Compute the metrics of held-out items among sampled ones.
+
+    Of equal scores every order is as likely: a metric is the mean over these orders, so that a
+    model that says the same of all items is as good as chance, and not better or worse.
+
+    Parameters
+    ----------
+    above, ties
+        ``(r,)``: for each held-out item, how many sampled items have a higher, and how many an
+        equal score.
+    n
+        Length to cut lists to, at least 1.
+    """
+    ranks = np.arange(1, n + 1)
+    first, last = np.minimum(above, n), np.minimum(above + ties + 1, n)
+
+    def mean(worth: NDArray[np.float64]) -> float:
+        up_to = np.append(0, np.cumsum(worth))
+        return _mean((up_to[last] - up_to[first]) / (ties + 1))
+
+    return SampledMetrics(mean(np.ones(n)), mean(_gain(ranks)), mean(1 / ranks))
 
 
 def _keys(

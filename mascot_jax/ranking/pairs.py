@@ -44,3 +44,17 @@ class Pairs(NamedTuple):
         inside = low < end
         inside[inside] = self.items[low[inside]] == items[inside]
         return inside
+
+
+def make_pairs(
+    queries: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]], count: int
+) -> Pairs:
+    """Put items ``(n,)`` in the rows of their queries ``(n,)``, of which there are ``count``.
+
+    Items ascend within a row, none twice.
+    """
+    order = np.lexsort((items, queries))
+    queries, items = queries[order], items[order]
+    new = np.append(True, (queries[1:] != queries[:-1]) | (items[1:] != items[:-1]))[: len(items)]
+    lengths = np.bincount(queries[new], minlength=count)
+    return Pairs(np.append(0, np.cumsum(lengths)), items[new].astype(np.uint32))

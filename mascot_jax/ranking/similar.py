@@ -47,7 +47,15 @@ def similar(
     IndexError
         An index in ``exclude_self`` does not exist.
     """
-    return Directions(rows).nearest(queries, n, exclude_self)
+    if exclude_self is None:
+        return Directions(rows).nearest(queries, n)
+    if len(exclude_self) != len(queries):
+        raise DataError(
+            f"exclude_self has {len(exclude_self)} indices for {len(queries)} queries; "
+            "give one each"
+        )
+    own = Pairs(np.arange(len(queries) + 1), exclude_self)
+    return Directions(rows).nearest(queries, n, own)
 
 
 class Directions:
@@ -57,30 +65,25 @@ class Directions:
     ----------
     rows
         As in ``similar``.
+    weights
+        float32 ``(m,)``: what cosines with each row are multiplied by, 0 or more; None: 1.
     """
 
-    def __init__(self, rows: NDArray[np.float32]) -> None:
-        self._rows = Items(_unit(rows))
+    def __init__(
+        self, rows: NDArray[np.float32], weights: NDArray[np.float32] | None = None
+    ) -> None:
+        unit = unit_rows(rows)
+        self._rows = Items(unit if weights is None else weights[:, None] * unit)
 
-    def nearest(
-        self,
-        queries: NDArray[np.float32],
-        n: int,
-        exclude_self: NDArray[np.uint32] | None = None,
-    ) -> TopN:
-        """Find the rows with the largest cosine to each query, as in ``similar``."""
-        exclude = None
-        if exclude_self is not None:
-            if len(exclude_self) != len(queries):
-                raise DataError(
-                    f"exclude_self has {len(exclude_self)} indices for {len(queries)} queries; "
-                    "give one each"
-                )
-            exclude = Pairs(np.arange(len(queries) + 1), exclude_self)
-        return self._rows.best(_unit(queries), n, exclude)
+    def nearest(self, queries: NDArray[np.float32], n: int, exclude: Pairs | None = None) -> TopN:
+        """Find the rows with the largest weighted cosine to each query, as in ``similar``.
+
+        ``exclude`` has the rows that each query must not get.
+        """
+        return self._rows.best(unit_rows(queries), n, exclude)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return rows ``(count, k)`` scaled to length 1; rows of zeros stay zero."""
     # In float64: squares of float32 numbers can underflow or overflow in float32.
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))

@@ -4,6 +4,7 @@ The same classes serve the pipeline, the library and the command. Validation is 
 never taken for a number) and complete before any work starts.
 """
 
+from mascot_jax.settings.click_data import ClickColumns, ClickDataSettings, EncodeSettings
 from mascot_jax.settings.comparators import AfpSettings, Comparators, MptSettings, MuppetSettings
 from mascot_jax.settings.data import (
     DATA_SET_NAMES,
@@ -24,9 +25,12 @@ __all__ = [
     "SHAPE_NAMES",
     "AfpSettings",
     "Backend",
+    "ClickColumns",
+    "ClickDataSettings",
     "Columns",
     "Comparators",
     "DataSettings",
+    "EncodeSettings",
     "EvaluateSettings",
     "Finite",
     "MptSettings",

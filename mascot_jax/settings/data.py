@@ -22,6 +22,7 @@ DATA_SET_NAMES = (
     "yahoo-music",
     "file",
 )
+DigestText = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 SHAPE_NAMES = ("ml-1m", "ml-10m", "ml-25m", "netflix", "yahoo")
 
 
@@ -48,7 +49,7 @@ class DataSettings(Settings):
     """The data set; ``file`` reads your own."""
     source: str | None = None
     """A path or URL that overrides where the data set is read from."""
-    digest: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None = None
+    digest: DigestText | None = None
     """Digest that the archive or file must have; null takes the published one, if there is one."""
     columns: Columns = Columns()
     """Columns of the data set ``file``."""

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from mascot_jax.settings.methods import METHODS, RECIPES, Preset, Recipe
+from mascot_jax.settings.interactions import INTERACTION_DEFAULTS
+from mascot_jax.settings.methods import METHODS, Preset, Recipe, preset_of
 from mascot_jax.settings.train import TrainSettings
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {"method": "fp16", "recipe": "tuned", "order": "runs", "biases": None}
+    {"method": "fp16", "recipe": "tuned", "order": "runs"}
 )
 """Defaults for ``TrainSettings`` that differ from its own."""
 _ROUNDING: Final[Mapping[str, str]] = MappingProxyType({"fp16": "stochastic"})
@@ -31,12 +32,13 @@ def without_presets(settings: TrainSettings, decided: Collection[str] = ()) -> d
     Values that the method, recipe or device filled in become null, so that they follow when one of
     the three changes; and so do those that the ratings decided, whose names ``decided`` has.
     """
-    method, recipe = METHODS[settings.method], RECIPES[settings.recipe]
-    filled = {**method._asdict(), **recipe._asdict()}
+    method, recipe = METHODS[settings.method], preset_of(settings.recipe, settings.objective)
+    filled = {**method._asdict(), **recipe._asdict(), **INTERACTION_DEFAULTS}
     filled["rounding"] = _ROUNDING.get(settings.method, method.rounding)
     filled["threshold"] = method.thresholds.get(settings.criterion or "")
     filled["deterministic"] = True
-    names = {*Preset._fields, *Recipe._fields, "deterministic"} & set(TrainSettings.model_fields)
+    names = {*Preset._fields, *Recipe._fields, *INTERACTION_DEFAULTS, "deterministic"}
+    names &= set(TrainSettings.model_fields)
     values = settings.model_dump()
     if settings.pruning is not None:
         usual = settings.pruning.model_copy(update={"epoch": None}).begins(settings.epochs)

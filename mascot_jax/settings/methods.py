@@ -32,6 +32,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     }
 )
 
+INTERACTIONS = Recipe(16, None, "linear", 0.045, None, None)
+"""For interactions, of which only ``tuned`` knows; chosen on MovieLens 100K and 1M
+(docs/interactions.md)."""
+
+
+def preset_of(recipe: str, objective: str) -> Recipe:
+    """Return what a recipe stands for when training from ratings, or from interactions."""
+    return RECIPES.get(recipe, PAPER) if objective == "ratings" else INTERACTIONS
+
 
 class Unit(enum.Enum):
     """Unit of precision switching."""

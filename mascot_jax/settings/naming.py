@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from mascot_jax.settings.click_data import ClickColumns, EncodeSettings
+from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.settings.data import TimedColumns
 from mascot_jax.settings.pruning import PruningSettings
 from mascot_jax.settings.run import RunSettings
@@ -15,9 +17,12 @@ from mascot_jax.settings.train import RegroupSettings, TrainSettings
 _BLOCKS: Final = (
     ("train.pruning", PruningSettings),  # before the block that it is in
     ("train", TrainSettings),
+    ("train", ClickSettings),
     ("run", RunSettings),
     ("regroup", RegroupSettings),
     ("data.columns", TimedColumns),
+    ("data.columns", ClickColumns),
+    ("encode", EncodeSettings),
 )
 _PREFIXES: Final = {"train.pruning": "pruning."}
 """Prefix of the names of a block that is in a block."""

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from mascot_jax.settings.data import DataSettings, SplitSettings
 from mascot_jax.settings.run import RunSettings, conflict
 from mascot_jax.settings.train import RegroupSettings, TrainSettings
-from mascot_jax.settings.validation import Settings, together
+from mascot_jax.settings.validation import Finite, Settings, together
 
 
 class EvaluateSettings(Settings):
@@ -18,6 +18,20 @@ class EvaluateSettings(Settings):
 
     clip: bool = False
     """Clip predictions to the rating range before scoring."""
+    top_n: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Also recommend so many items to each user, and look for those rated in the fold."""
+    relevant: Finite | None = None
+    """Look only for items with this rating or a higher one."""
+    sampled: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Also rank each of these items among so many others, drawn at random."""
+
+    @model_validator(mode="after")
+    def _there_are_lists(self) -> EvaluateSettings:
+        for name in ("relevant", "sampled"):
+            value = getattr(self, name)
+            if value is not None and self.top_n is None:
+                raise together(f"evaluate.{name}: {value}: is of lists: set evaluate.top_n, too")
+        return self
 
 
 class Params(Settings):
@@ -38,7 +52,7 @@ class Params(Settings):
         """Give a recipe that is left open: the paper's to its data sets, the best to your own."""
         train, data = (_block(values, name) for name in ("train", "data"))
         if train.get("recipe") is not None or data.get("name") != "file":
-            return values
+            return values  # with interactions, the settings themselves choose
         return {**values, "train": {**train, "recipe": "tuned"}}
 
     @model_validator(mode="after")

@@ -18,6 +18,10 @@ LEAST_UNCERTAINTY: Final = 0.12
 """Nothing changes further below: no data set of more ratings for each row was tried."""
 _FULL_LIFT: Final = 0.14
 """Uncertainty from which on ``lift`` falls."""
+REG: Final = 0.057
+"""Regularisation of interactions in units of the uncertainty, and its limit: with more, factors
+take many epochs to leave 0."""
+MOST_REG: Final = 0.035
 LIFT_WITHOUT_BIASES: Final = 3.2
 """Factors that are to do without biases learn best from ratings as far above 0 as stars are."""
 
@@ -56,6 +60,12 @@ def strength(uncertainty: float, noise: float = 1.0) -> Strength:
         lift=min(1.0, (_FULL_LIFT / h) * (_FULL_LIFT / h) * (_FULL_LIFT / h)),
         bias_share=min(1.0, 0.53 + 1.25 * h),
     )
+
+
+def strength_of_interactions(uncertainty: float) -> Strength:
+    """Return the same of interactions, which have zeros beside them (docs/interactions.md)."""
+    reg = min(MOST_REG, REG * max(uncertainty, LEAST_UNCERTAINTY))
+    return Strength(learning_rate=0.08, user_reg=reg, item_reg=reg, lift=0.0, bias_share=1.0)
 
 
 def uncertainty_of(ratings: int, users: int, items: int) -> float:

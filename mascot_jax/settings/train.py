@@ -8,9 +8,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from mascot_jax.settings.comparators import Comparators
-from mascot_jax.settings.methods import METHODS, PAPER, RECIPES, Schedule, Unit
+from mascot_jax.settings.interactions import INTERACTION_DEFAULTS, InteractionSettings
+from mascot_jax.settings.methods import METHODS, PAPER, Schedule, Unit, preset_of
 from mascot_jax.settings.pruning import MOST_PROJECTED, PruningSettings
-from mascot_jax.settings.strength import LEAST_UNCERTAINTY, Strength, strength
+from mascot_jax.settings.strength import (
+    LEAST_UNCERTAINTY,
+    Strength,
+    strength,
+    strength_of_interactions,
+)
 from mascot_jax.settings.validation import Finite, Seed, Settings, together
 from mascot_jax.tables.storage import STORAGES, WHOLE_ROW, Storage, promotions
 
@@ -29,7 +35,7 @@ class RegroupSettings(Settings):
     """Wanted number of item groups, likewise."""
 
 
-class TrainSettings(Settings):
+class TrainSettings(InteractionSettings):
     """How the factors are trained (``train``); the paper's letters in brackets."""
 
     method: Literal[tuple(METHODS)] = "mascot"  # type: ignore[valid-type]
@@ -39,7 +45,7 @@ class TrainSettings(Settings):
     """Named preset of epochs, learning rate, schedule, decay and regularisation.
 
     At validation, it fills those of them that are missing or null. Null: ``tuned`` for the data set
-    ``file``, else ``paper``.
+    ``file`` and with interactions, else ``paper``.
     """
     factors: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Components of a factor row (k)."""
@@ -58,14 +64,15 @@ class TrainSettings(Settings):
     """Regularisation of user factors (lambda_P)."""
     item_reg: Annotated[Finite, Field(ge=0)] | None = PAPER.item_reg
     """Regularisation of item factors (lambda_Q)."""
-    biases: bool | None = False
+    biases: bool | None = None
     """Fit a mean and user and item biases first; the factors learn what these leave. Null: yes with
     the recipe ``tuned``; with ``paper`` below 20 ratings for each user and item; never with the
     pruning ``early-exit``."""
     validation: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     """Share of the training ratings that is held out and scored after each epoch."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Stop after this many epochs without a better validation RMSE; keep the best epoch's model.
+    """Stop after this many epochs without a better validation RMSE, with interactions NDCG; keep
+    the best epoch's model.
 
     Null never stops early. A linear schedule spreads over all epochs: more of them keep its steps
     large for longer, and a training that stops early misses the small steps.
@@ -110,9 +117,10 @@ class TrainSettings(Settings):
     def _fill_from_recipe(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        name = values.get("recipe") or "paper"
+        objective = values.get("objective") or "ratings"
+        name = values.get("recipe") or ("paper" if objective == "ratings" else "tuned")
         # An unknown recipe should cause one error only, its own.
-        recipe = RECIPES.get(name, PAPER) if isinstance(name, str) else PAPER
+        recipe = preset_of(name if isinstance(name, str) else "paper", objective)
         preset = recipe._asdict()
         if (values.get("schedule") or recipe.schedule) == "linear":
             del preset["decay"]
@@ -136,6 +144,27 @@ class TrainSettings(Settings):
                 "train.validation is 0: set train.validation to a share such as 0.1, or leave "
                 "train.patience null"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _interactions_have_what_suits_them(self) -> TrainSettings:
+        if not self.of_interactions:
+            return self
+        refused = {
+            "recipe": (self.recipe == "paper", "is of ratings: leave it null, or set tuned"),
+            "biases": (bool(self.biases), "are of ratings: leave it null, or set false"),
+            "method": (
+                METHODS[self.method].compares,
+                "computes updates from ratings only: choose fp32, fp16, mascot, int8 or "
+                "mascot-int8",
+            ),
+        }
+        for name, (wrong, why) in refused.items():
+            if wrong:
+                raise together(
+                    f"train.{name}: {getattr(self, name)!r}: with train.objective interactions, "
+                    f"{name} {why}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -176,6 +205,11 @@ class TrainSettings(Settings):
             )
         if pruning.factors is not None:
             return self._problem_of_projection(pruning.factors)
+        if self.of_interactions:
+            return (
+                f"train.pruning: {pruning.method!r}: ends updates by ratings only: with "
+                "train.objective interactions leave train.pruning null, or choose project"
+            )
         if self.biases:
             return (
                 f"train.biases: True: train.pruning {pruning.method} learns nothing behind biases, "
@@ -206,6 +240,8 @@ class TrainSettings(Settings):
     @property
     def beyond_cuda(self) -> str | None:
         """Why a GPU cannot train with these settings; None if it can."""
+        if self.of_interactions:
+            return "cuda has no train.objective interactions"
         if self.deterministic:
             return "cuda has no train.deterministic"
         if self.pruning is not None:
@@ -224,7 +260,7 @@ class TrainSettings(Settings):
     @property
     def normalised(self) -> bool:
         """Whether ratings are centred and scaled for training, and biases damped as fits them."""
-        return self.recipe == "tuned"
+        return self.recipe == "tuned" and not self.of_interactions
 
     @property
     def exits_early(self) -> bool:
@@ -256,15 +292,19 @@ class TrainSettings(Settings):
         decided
             Step size and regularisation where they are null; None: for many ratings a row.
         """
-        decided = decided or strength(LEAST_UNCERTAINTY)
+        of_kind = strength_of_interactions if self.of_interactions else strength
+        decided = decided or of_kind(LEAST_UNCERTAINTY)
         method = METHODS[self.method]
         filled = method._asdict() | {
             "threshold": method.thresholds.get(self.criterion or method.criterion or ""),
             "deterministic": platform == "cpu",
-            "biases": (few_ratings or self.normalised) and not self.exits_early,
+            "biases": (few_ratings or self.normalised)
+            and not self.of_interactions
+            and not self.exits_early,
             "learning_rate": decided.learning_rate,
             "user_reg": decided.user_reg,
             "item_reg": decided.item_reg,
+            **(INTERACTION_DEFAULTS if self.of_interactions else {}),
         }
         given = {name: value for name, value in self if value is not None}
         if self.pruning is not None:

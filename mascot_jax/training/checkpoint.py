@@ -7,7 +7,6 @@ safetensors file, written atomically: it is complete or absent (``mascot_jax.bas
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.files import check_writable, local_path
 from mascot_jax.base.tensor_file import Format, Tensors, read_tensors, write_tensors
+from mascot_jax.base.warn import warn_caller
 from mascot_jax.engine.state import Memory, TrainState
 from mascot_jax.engine.tables import to_device, to_host
 from mascot_jax.errors import CheckpointError, SaveError
@@ -106,7 +106,7 @@ class Checkpoints:
             save_checkpoint(self.path, progress, self._fingerprint)
         except SaveError as error:
             self.failure = error
-            warnings.warn(f"{error}{self.kept}; training goes on", CheckpointWarning, stacklevel=3)
+            warn_caller(f"{error}{self.kept}; training goes on", CheckpointWarning)
         else:
             self.saved, self.failure = int(progress.state.epoch), None
 

@@ -11,25 +11,25 @@ from mascot_jax.engine.state import TrainState
 
 
 class EarlyStopping:
-    """A copy of the state with the lowest validation RMSE so far, and when to stop.
+    """A copy of the state with the lowest validation error so far, and when to stop.
 
     Parameters
     ----------
     patience
-        Epochs without a lower RMSE after which to stop.
-    rmses, best
-        Of a resumed training: the validation RMSE of each epoch so far, and the state after the
-        best epoch.
+        Epochs without a lower error after which to stop.
+    errors, best
+        Of a resumed training: the validation error of each epoch so far, and the state after the
+        best epoch. The error is the RMSE, or, with interactions, the negative NDCG.
     """
 
     def __init__(
-        self, patience: int, rmses: Iterable[float] = (), best: TrainState | None = None
+        self, patience: int, errors: Iterable[float] = (), best: TrainState | None = None
     ) -> None:
         self._patience = patience
         self._lowest: float | None = None
         self._waited = 0
-        for rmse in rmses:
-            self._is_best(rmse)
+        for error in errors:
+            self._is_best(error)
         self.best = best
         """State after the best epoch so far; None before the first one."""
 
@@ -38,17 +38,17 @@ class EarlyStopping:
         """Whether to stop."""
         return self._waited >= self._patience
 
-    def add(self, rmse: float, state: TrainState) -> bool:
+    def add(self, error: float, state: TrainState) -> bool:
         """Record an epoch; return whether to stop."""
-        if self._is_best(rmse):
+        if self._is_best(error):
             self.best = None  # free it before the next copy is made
             self.best = jax.tree.map(jnp.copy, state)
         return self.over
 
-    def _is_best(self, rmse: float) -> bool:
+    def _is_best(self, error: float) -> bool:
         """Count an epoch; return whether it is the best so far."""
-        if self._lowest is None or rmse < self._lowest:
-            self._lowest, self._waited = rmse, 0
+        if self._lowest is None or error < self._lowest:
+            self._lowest, self._waited = error, 0
             return True
         self._waited += 1
         return False

@@ -10,7 +10,7 @@ from mascot_jax.training.records import EpochRecord
 
 
 class EpochBar:
-    """Bar on stderr, or in a notebook: epochs done, validation RMSE, speed and the time left.
+    """Bar on stderr, or in a notebook: epochs done, validation RMSE or NDCG, speed, time left.
 
     A context manager, to be told of each epoch.
 
@@ -50,9 +50,10 @@ class EpochBar:
         if not self._begun:  # the bar starts after epochs that a checkpoint holds
             self._bar.initial = self._bar.n = self._bar.last_print_n = record.epoch
             self._begun = True
-        rmse = record.validation_rmse
+        rmse, ndcg = record.validation_rmse, record.validation_ndcg
         self._bar.set_postfix_str(
             f"{'' if rmse is None else f'RMSE {rmse:.4f}, '}"
+            f"{'' if ndcg is None else f'NDCG {ndcg:.4f}, '}"
             f"{self.speed(record) / 1e6:.2f} M updates/s",
             refresh=False,
         )

@@ -1,13 +1,12 @@
 """The fingerprint of a training: everything that a deterministic training's result depends on.
 
-Of the settings it holds nothing else; of the code more: all of the library except ``command``,
-``model_selection`` and ``ranking``.
+Of the settings it holds nothing else; of the code more: all of the library except a few packages.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from mascot_jax.training.problem import Prepared
 
 _LIBRARY: Final = Path(__file__).parents[1]
-_OF_NO_EFFECT: Final = ("command", "model_selection", "ranking")
+_OF_NO_EFFECT: Final = ("clicks", "command", "dlrm", "model_selection", "ranking")
 """Packages of the library that change no bit of a training."""
 
 
@@ -42,14 +41,19 @@ def fingerprint(prepared: Prepared, *, origin: str = "seed") -> dict[str, Any]:
         none), and of the ``code`` of this library and its versions.
     """
     rule, sides = prepared.rule, (prepared.users, prepared.items)
-    held_out = {"validation ratings": prepared.validation, "test ratings": prepared.test}
+    held_out = {
+        "validation ratings": prepared.validation or prepared.validation_lists,
+        "test ratings": prepared.test or prepared.test_lists,
+    }
     return {
         # The values of the recipe are settings of their own.
         "settings": prepared.plan.model_dump(mode="json", exclude={"recipe"}),
         "ratings": digest_of(prepared.ratings.host()),
         "mean or biases": digest_of(
             (
-                np.array([rule.mean_rating, *rule.units, rule.bias_share, rule.lift]),
+                np.array(
+                    [rule.mean_rating, *rule.units, rule.bias_share, rule.lift, prepared.confidence]
+                ),
                 *(rule.biases or ()),
             )
         ),
@@ -59,7 +63,7 @@ def fingerprint(prepared: Prepared, *, origin: str = "seed") -> dict[str, Any]:
             for name, scored in held_out.items()
         },
         "origin of the factors": origin,
-        "code": _code(),
+        "code": code_digest(_OF_NO_EFFECT),
     }
 
 
@@ -72,12 +76,15 @@ def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _code() -> str:
-    """Return a digest of the code: this library's Python and native sources, and versions."""
+def code_digest(without: Collection[str]) -> str:
+    """Return a digest of the code: native sources, versions, and the library's Python but some.
+
+    ``without`` names packages of the library.
+    """
     digest = hashlib.sha256(f"{version('mascot-jax')} {jax.__version__}".encode())
     digest.update(str(mascot_ffi.build_info()["source_hash"]).encode())
     for path in sorted(_LIBRARY.rglob("*.py")):
         name = path.relative_to(_LIBRARY)
-        if name.parts[0] not in _OF_NO_EFFECT:
+        if name.parts[0] not in without:
             digest.update(f"\n{name.as_posix()}\n".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -24,6 +24,7 @@ from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.early_stopping import EarlyStopping
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.lists import HeldOutLists
 from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 from mascot_jax.training.scoring import HeldOut
@@ -78,7 +79,8 @@ def train_state(
     Returns
     -------
     state
-        After the last epoch; with patience, after the one with the lowest validation RMSE.
+        After the last epoch; with patience, after the one with the lowest validation RMSE, or the
+        highest NDCG.
     """
     progress, epochs = start or begin(prepared), prepared.plan.epochs
     state, records = progress.state, list(progress.records)
@@ -90,15 +92,16 @@ def train_state(
         state, record = _epoch(state, prepared, execution, kept)
         records.append(record)
         _log.debug(
-            "epoch %d of %d: %.3f s, validation RMSE %s",
+            "epoch %d of %d: %.3f s, validation RMSE %s, NDCG %s",
             record.epoch + 1,
             epochs,
             record.seconds,
             record.validation_rmse,
+            record.validation_ndcg,
         )
         stop = on_epoch is not None and bool(on_epoch(record, state))
-        if stopping is not None and record.validation_rmse is not None:
-            stop |= stopping.add(record.validation_rmse, state)
+        if stopping is not None and record.judged_by is not None:
+            stop |= stopping.add(record.judged_by, state)
         if checkpoints is not None:
             done = record.epoch + 1
             if checkpoints.due(done, last=stop or done == epochs):
@@ -110,8 +113,8 @@ def train_state(
 def _early_stopping(patience: int | None, progress: Progress) -> EarlyStopping | None:
     if patience is None:
         return None
-    rmses = [r.validation_rmse for r in progress.records if r.validation_rmse is not None]
-    return EarlyStopping(patience, rmses, progress.best)
+    errors = [r.judged_by for r in progress.records if r.judged_by is not None]
+    return EarlyStopping(patience, errors, progress.best)
 
 
 def _epoch(
@@ -143,6 +146,8 @@ def _epoch(
         _rmse(prepared.validation, state, execution),
         _rmse(prepared.test, state, execution),
         None if report.word_length is None else int(report.word_length),
+        _ndcg(prepared.validation_lists, state),
+        _ndcg(prepared.test_lists, state),
         _visited(epoch, state, prepared, execution),
     )
 
@@ -178,6 +183,10 @@ def _rmse(held_out: HeldOut | None, state: TrainState, execution: Execution) -> 
     if held_out is None:
         return None
     return held_out.score(state.users, state.items, execution).rmse
+
+
+def _ndcg(held_out: HeldOutLists | None, state: TrainState) -> float | None:
+    return None if held_out is None else held_out.score(state.users, state.items)
 
 
 def _check_finite(

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from mascot_jax.base.arrays import parts
+from mascot_jax.base.arrays import count_each, parts
 from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping, choose_damping, fit_biases
 from mascot_jax.base.biases import SWEEPS as ALL_SWEEPS
 from mascot_jax.base.metrics import Baselines
@@ -18,9 +18,18 @@ from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import Ratings, Triples, relabelled_ratings
 from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan, TrainSettings
-from mascot_jax.settings.strength import LIFT_WITHOUT_BIASES, Strength, strength, uncertainty_of
+from mascot_jax.settings.strength import (
+    LIFT_WITHOUT_BIASES,
+    Strength,
+    strength,
+    strength_of_interactions,
+    uncertainty_of,
+)
 from mascot_jax.settings.train import FEW_RATINGS
+from mascot_jax.settings.validation import LARGEST_FLOAT32
 from mascot_jax.tables.groups import Grouping
+from mascot_jax.training.interactions import weighted
+from mascot_jax.training.lists import HeldOutLists
 from mascot_jax.training.scoring import HeldOut, score_baselines
 from mascot_jax.training.signal import noise_of
 
@@ -52,29 +61,29 @@ class Problem(NamedTuple):
         ratings = int(self.users.visits.sum())
         return ratings < FEW_RATINGS * (self.users.warm_rows + self.items.warm_rows)
 
-    def strength(self, validation: float) -> Strength:
+    def strength(self, validation: float, objective: str = "ratings") -> Strength:
         """Return what the recipe ``tuned`` leaves to the ratings, without those held out."""
         if self.decided is not None:
             return self.decided
         first = _first_held_out(len(self.ratings), validation)
+        uncertainty = uncertainty_of(first, self.users.warm_rows, self.items.warm_rows)
+        if objective == "interactions":
+            return strength_of_interactions(uncertainty)
         users, items, values = self.ratings.host()
-        return strength(
-            uncertainty_of(first, self.users.warm_rows, self.items.warm_rows),
-            noise_of((users[:first], items[:first], values[:first])),
-        )
+        return strength(uncertainty, noise_of((users[:first], items[:first], values[:first])))
 
     def judged(self, settings: TrainSettings) -> Problem:
         """Return the problem with what its ratings decide, if these settings leave it to them."""
-        if not settings.normalised:
+        if not settings.left_to_ratings:
             return self
-        return self._replace(decided=self.strength(settings.validation))
+        return self._replace(decided=self.strength(settings.validation, settings.objective))
 
     def plan(self, settings: TrainSettings, platform: str) -> TrainPlan:
         """Return the settings with nothing left open, for a training of this problem."""
         return settings.plan(
             platform,
             few_ratings=self.few_ratings,
-            decided=self.strength(settings.validation) if settings.normalised else None,
+            decided=self.judged(settings).decided,
         )
 
 
@@ -132,6 +141,8 @@ class Ground(NamedTuple):
     biases: Biases | None = None
     """In the order of the rows; NaN for rows that the earlier training did not have."""
     damping: Damping | None = None
+    confidence: float | None = None
+    """Of interactions: as in ``Prepared``."""
 
 
 IN_THEIR_UNITS: Final = Ground(IN_OWN_UNITS)
@@ -162,6 +173,13 @@ class Prepared(NamedTuple):
     out."""
     baselines: Baselines | None = None
     """Errors on the ratings held out for validation without any factors."""
+    confidence: float = 1.0
+    """Of interactions: the mean value that weights are units of."""
+    validation_lists: HeldOutLists | None = None
+    """Of interactions: lists to score after each epoch, instead of ``validation``."""
+    test_lists: HeldOutLists | None = None
+    ndcg_of_popular: float | None = None
+    """Of interactions: NDCG of the most popular items on those held out for validation."""
 
 
 def prepare(
@@ -173,6 +191,8 @@ def prepare(
     compared: bool = False,
 ) -> Prepared:
     """Hold out ratings for validation, fit biases to the others, and lay these out on the device.
+
+    Of interactions, lay out zeros as well; they have no biases.
 
     Parameters
     ----------
@@ -188,6 +208,19 @@ def prepare(
     DataError
         If there are too few ratings to leave some to train on and to validate on.
     """
+    if plan.of_interactions:
+        return _prepare_interactions(problem, plan, execution, ground)
+    return _prepare_ratings(problem, plan, execution, ground, compared=compared)
+
+
+def _prepare_ratings(
+    problem: Problem,
+    plan: TrainPlan,
+    execution: Execution,
+    ground: Ground | None,
+    *,
+    compared: bool,
+) -> Prepared:
     ratings, users, items, low, high, test, _ = problem
     held_out = None
     if plan.validation:
@@ -199,7 +232,9 @@ def prepare(
             ground = _ground(plan, problem.strength(plan.validation), spread)
     mean = ground.mean_rating
     if mean is None:
-        mean = float(ratings.host()[2].mean(dtype=np.float64))
+        values = ratings.host()[2]
+        values = values if spread is None else spread.cut(values)
+        mean = float(values.mean(dtype=np.float64))
     if spread is not None:
         ratings = dataclasses.replace(ratings, ratings=spread.for_training(ratings.host()[2]))
     rule = ColdRule(
@@ -233,6 +268,42 @@ def prepare(
         spread,
         baseline,
         None if held_out is None else score_baselines(held_out, rule, baseline),
+    )
+
+
+def _prepare_interactions(
+    problem: Problem, plan: TrainPlan, execution: Execution, ground: Ground | None
+) -> Prepared:
+    """Do the same for interactions, whose scores have no units, mean or biases."""
+    ratings, users, items, *_ = problem
+    held_out = None
+    if plan.validation:
+        ratings, held_out = _hold_out(ratings, plan.validation)
+    found = weighted(ratings, users, items, plan, execution, ground and ground.confidence)
+    trained = ratings.host()
+
+    def lists(of: Triples | None) -> HeldOutLists | None:
+        if of is None or not len(of[0]):
+            return None
+        return HeldOutLists(of, trained, ratings.user_count, items.warm_rows)
+
+    validation = lists(held_out)
+    popular = count_each(trained[1], ratings.item_count)
+    highest = 1.0 if plan.loss == "squared" else LARGEST_FLOAT32
+    return Prepared(
+        plan,
+        found.ratings,
+        users,
+        items,
+        min(0.0, 1.0 - highest),
+        highest,
+        ColdRule(0.0, users.warm_rows, items.warm_rows),
+        None,
+        None,
+        confidence=found.mean,
+        validation_lists=validation,
+        test_lists=lists(problem.test),
+        ndcg_of_popular=None if validation is None else validation.score_popular(popular),
     )
 
 

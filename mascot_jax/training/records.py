@@ -38,9 +38,20 @@ class EpochRecord(NamedTuple):
     word_length: int | None = None
     """Bits that updates were computed in, 32 for float32; None if the method does not choose
     them."""
+    validation_ndcg: float | None = None
+    """With interactions: NDCG of lists of 10 on held-out ones after the epoch; None without any."""
+    test_ndcg: float | None = None
+    """The same on test interactions."""
     visited: float | None = None
     """Share of the components that updates visit, at the factors after the epoch; None unless the
     pruning is ``early-exit``."""
+
+    @property
+    def judged_by(self) -> float | None:
+        """What early stopping minimises; None if nothing is held out."""
+        if self.validation_ndcg is not None:
+            return -self.validation_ndcg
+        return self.validation_rmse
 
 
 class Progress(NamedTuple):

@@ -1,4 +1,4 @@
-"""docs/speed.md says what was recorded."""
+"""Tables of docs/ say what was recorded."""
 
 import json
 import sys
@@ -6,13 +6,16 @@ import sys
 import pytest
 
 from benchmarks import tables
-from benchmarks.tables import PAGE, PLACE, RESULTS, TABLES, filled
+from benchmarks.tables import PAGES, PLACE, RESULTS, TABLES, filled
+
+PAGE = PAGES[0]
 
 
-def test_the_page_is_that_of_the_recorded_results():
-    page = PAGE.read_text(encoding="utf-8")
-    assert filled(page, RESULTS) == page
-    assert sorted(name for _, name, _ in PLACE.findall(page)) == sorted(TABLES)
+def test_the_pages_are_those_of_the_recorded_results():
+    pages = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert [filled(page, RESULTS) for page in pages] == pages
+    names = [name for page in pages for _, name, _ in PLACE.findall(page)]
+    assert sorted(names) == sorted(TABLES)
 
 
 def test_a_page_that_is_not_of_the_results_is_found(tmp_path, monkeypatch):
@@ -30,8 +33,8 @@ def test_a_page_that_is_not_of_the_results_is_found(tmp_path, monkeypatch):
 
 
 def test_what_is_not_recorded_is_said(tmp_path):
-    page = filled(PAGE.read_text(encoding="utf-8"), tmp_path)
-    assert page.count("Not recorded yet.") == len(TABLES)
+    pages = [filled(page.read_text(encoding="utf-8"), tmp_path) for page in PAGES]
+    assert sum(page.count("Not recorded yet.") for page in pages) == len(TABLES)
 
 
 def measured(threads, ratios):
@@ -83,3 +86,16 @@ def test_cells_are_rates_and_what_they_are_of_the_prediction(tmp_path):
     assert last == "| ml-1m, 1, avx2: fp32 | bytes, instructions | 23.4 (1.00) | 11.7 (1.25) |"
     *_, last = TABLES["instructions"](tmp_path).splitlines()
     assert last == "| fp32, avx2 | 8 | 200 | 8 | 8 | 8 | 8 | 8 | 4.7 |"  # 200 of 23.4 million
+
+
+def test_lists_have_a_line_for_each_model_of_each_data_set(tmp_path):
+    row = {"name": "popularity", "ndcg": 0.2044, "coverage": 0.0188, "hit_rate": 0.5, "seconds": 1}
+    made = {"seeds": [0, 1, 2], "threads": 2, "hardware": {"processor": "P"}}
+    made["tables"] = [{"data": name, "rows": [row]} for name in ("ml-1m", "ml-100k")]
+    for name in ("lists", "lists-leave-one-out"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(made))
+    first, *_, last = TABLES["lists"](tmp_path).splitlines()
+    assert first == "P, 2 threads; means over 3 splits."
+    assert last == "| ml-100k: popularity | 0.204 | 0.019 | 1.0 |"
+    *_, before, _ = TABLES["lists-leave-one-out"](tmp_path).splitlines()
+    assert before == "| ml-1m: popularity | 0.500 | 0.204 | 1.0 |"

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from mascot_jax.command.main import main
+from tests.support.click_files import criteo_lines
 
 USERS, ITEMS = 60, 40
 SMALL = ("--factors", "8", "--epochs", "3")
@@ -69,6 +70,40 @@ def made(tmp_path_factory) -> Path:
     (folder / "new.txt").write_text("101\n102\n103\n")
     model = folder / "model.safetensors"
     assert main(["train", str(folder / "ratings.csv"), "-o", str(model), *SMALL]) == 0
+    return folder
+
+
+def planted_clicks(count=700, seed=0):
+    """Clicks that a model can learn: a number, and two fields of a few ids."""
+    rng = np.random.default_rng(seed)
+    age, site, ad = (
+        rng.integers(18, 80, count),
+        rng.integers(0, 5, count),
+        rng.integers(0, 4, count),
+    )
+    logit = rng.normal(size=(5, 4))[site, ad] * 2 + (age - 49) / 30
+    return pl.DataFrame(
+        {
+            "label": (rng.random(count) < 1 / (1 + np.exp(-logit))).astype(np.uint8),
+            "age": age,
+            "site": [f"site {number}" for number in site],
+            "ad": ad,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def made_clicks(tmp_path_factory) -> Path:
+    """A folder with every file that the examples of ``mascot clicks`` name, and a model."""
+    folder = tmp_path_factory.mktemp("clicks")
+    clicks = planted_clicks()
+    clicks.write_csv(folder / "clicks.csv")
+    clicks.drop("label").head(20).write_csv(folder / "new_clicks.csv")
+    for name in ("train.txt", "rows.tsv"):
+        (folder / name).write_bytes(criteo_lines(200))
+    model = folder / "clicks.safetensors"
+    small = ["--dense", "age", "--epochs", "1", "--bottom", "16", "--top", "16"]
+    assert main(["clicks", "train", str(folder / "clicks.csv"), "-o", str(model), *small]) == 0
     return folder
 
 

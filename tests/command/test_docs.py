@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mascot_jax.command import main
-from mascot_jax.command.parser import SUBCOMMANDS
+from mascot_jax.command.click_arguments import ACTIONS
+from mascot_jax.command.subcommands import SUBCOMMANDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text(encoding="utf-8")
 ARGUMENTS = {
@@ -26,10 +27,14 @@ ARGUMENTS = {
         "--vary",
         "factors=8",
     ),
-    "evaluate": ("model.safetensors", "test.csv", "--top-n", "3"),
+    "evaluate": ("model.safetensors", "test.csv", "--top-n", "3", "--sampled", "3"),
     "inspect": ("model.safetensors",),
     "doctor": (),
     "export": ("model.safetensors", "vectors"),
+    "clicks train": ("clicks.csv", "-o", "again.safetensors", "--epochs", "1", "--top", "16"),
+    "clicks predict": ("clicks.safetensors", "new_clicks.csv"),
+    "clicks evaluate": ("clicks.safetensors", "clicks.csv"),
+    "clicks inspect": ("clicks.safetensors",),
 }
 
 
@@ -44,16 +49,22 @@ def keys(value):
                 yield from keys(inner)
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_every_key_of_json_is_documented(made, tmp_path, monkeypatch, mascot_json, name):
-    monkeypatch.chdir(made)
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_every_key_of_json_is_documented(request, tmp_path, monkeypatch, mascot_json, name):
+    clicks = name.startswith("clicks")
+    monkeypatch.chdir(request.getfixturevalue("made_clicks" if clicks else "made"))
     written = ("again.safetensors", "vectors", "train.csv", "held_out.csv")
     argv = [str(tmp_path / arg) if arg in written else arg for arg in ARGUMENTS[name]]
     (entry,) = re.findall(rf"^\* `{name}`: (.*?)(?=^\* |^$)", PAGE, re.DOTALL | re.MULTILINE)
     documented = set(re.findall(r"`(\w+)`", entry))
-    for found in mascot_json(name, *argv):
+    for found in mascot_json(*name.split(), *argv):
         missing = set(keys(found)) - documented
         assert missing <= {"storage", "rows", "bytes", "groups"}, missing
+
+
+def test_arguments_are_of_every_subcommand():
+    names = {*SUBCOMMANDS} - {"clicks"} | {f"clicks {name}" for name in ACTIONS}
+    assert set(ARGUMENTS) == names
 
 
 def test_every_subcommand_and_exit_code_is_there():

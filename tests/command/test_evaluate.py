@@ -5,8 +5,6 @@ import polars as pl
 import pytest
 
 from mascot_jax import MatrixFactorization
-from mascot_jax.mf.list_metrics import list_metrics
-from mascot_jax.mf.recommend import Ranking
 from tests.command.conftest import ITEMS
 
 
@@ -59,17 +57,42 @@ def test_lists(made, model, test_ratings, mascot_json, least):
 def test_unknown_items_are_missed_and_unknown_users_get_lists(model):
     fitted = MatrixFactorization.load(model)
     best = fitted.recommend([1, 999], 2).items
-    users = np.array([1, 1, 1, 999])
-    items = np.array([best[0], 5000, 5000, best[2]])
-    model = fitted.model_
-    metrics = list_metrics(model, Ranking(model), users, items, np.full(4, True), 2)
-    assert metrics.recall == pytest.approx((1 / 2 + 1) / 2)
-    assert metrics.hit_rate == 1
-    assert metrics.coverage == pytest.approx(len(set(best.tolist())) / ITEMS)
+    test = ([1, 1, 1, 999], [best[0], 5000, 5000, best[2]], [3.0] * 4)
+    found = fitted.evaluate(test, top_n=2)
+    assert found["recall"] == pytest.approx((1 / 2 + 1) / 2)
+    assert found["hit_rate"] == 1
+    assert found["coverage"] == pytest.approx(len(set(best.tolist())) / ITEMS)
 
 
-def test_for_people(made, model, mascot):
-    code, out, err = mascot("evaluate", model, made / "test.csv", "--top-n", 5)
-    assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()][:3] == ["rmse", "mae", "ratings"]
-    assert "hit rate" in out
+def test_the_most_rated_stand_beside_the_model(made, model, mascot, mascot_json):
+    argv = ("evaluate", model, made / "test.csv", "--top-n", 4, "--sampled", 9)
+    (found,) = mascot_json(*argv, "--popularity", 1000)
+    for name in ("precision", "ndcg", "sampled_ndcg"):  # but for ties, the same order
+        assert found[name] == pytest.approx(found[f"{name}_of_popularity"], rel=0.2)
+    assert (found["sampled"], found["sample_seed"], found["popularity"]) == (9, 0, 1000)
+    code, out, _ = mascot(*argv, "--sample-seed", 1)
+    header, *rows = (line.split() for line in out.splitlines())
+    assert (code, header) == (0, ["model", "most", "rated"])
+    (ndcg,) = (row for row in rows if row[0] == "ndcg")
+    assert float(ndcg[2]) == pytest.approx(found["ndcg_of_popularity"], abs=1e-4)
+    (other,) = mascot_json(*argv, "--sample-seed", 1)
+    assert other["sampled_ndcg"] != mascot_json(*argv)[0]["sampled_ndcg"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--sampled=5", "--popularity=0.5", "--min-ratings=3", "--diversity=0.1", "--relevant=0"],
+)
+def test_options_of_lists_need_lists(made, model, mascot, option):
+    code, out, err = mascot("evaluate", model, made / "test.csv", option)
+    assert (code, out) == (2, "")
+    name, value = option.split("=")
+    assert err.startswith(f"mascot: {name}: {value}") or err.startswith(f"{name}: {value}")
+    assert "is of lists: give --top-n, too" in err
+
+
+def test_a_seed_of_samples_is_not_below_0(made, model, mascot):
+    argv = ("evaluate", model, made / "test.csv", "--top-n", 4, "--sampled", 9)
+    code, _, err = mascot(*argv, "--sample-seed", -1)
+    assert code == 2
+    assert "--sample-seed: -1: must be an integer, at least 0" in err

@@ -13,7 +13,8 @@ import shtab
 
 import mascot_jax
 from mascot_jax.command import main as main_module
-from mascot_jax.command.parser import SUBCOMMANDS, make_parser
+from mascot_jax.command.parser import make_parser
+from mascot_jax.command.subcommands import SUBCOMMANDS
 from mascot_jax.errors import DataError, SettingsError
 
 CHECKOUT = Path(__file__).parents[2]

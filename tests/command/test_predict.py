@@ -100,6 +100,21 @@ def test_files_that_cannot_be_used(model, tmp_path, mascot, text, parts):
         assert part in err
 
 
+def test_an_output_that_is_read_is_refused_first(model, made, tmp_path, mascot):
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_bytes((made / "pairs.csv").read_bytes())
+    (tmp_path / "ids.csv").write_text("4\n")
+    for argv in (
+        ("predict", model, pairs, "-o", pairs),
+        ("predict", model, tmp_path, "-o", pairs),
+        ("recommend", model, "--users-from", tmp_path / "ids.csv", "-o", tmp_path / "ids.csv"),
+        ("recommend", model, "--all", "--candidates", pairs, "-o", pairs),
+    ):
+        code, out, err = mascot(*argv)
+        assert (code, out, "name another file" in err) == (2, "", True)
+    assert pairs.read_bytes() == (made / "pairs.csv").read_bytes()
+
+
 def test_an_output_that_cannot_be_written_is_refused_first(model, tmp_path, mascot):
     code, _, err = mascot("predict", model, tmp_path / "none.csv", "-o", tmp_path / "out.xlsx")
     assert code == 2

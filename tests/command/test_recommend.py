@@ -67,6 +67,39 @@ def test_a_model_without_seen_items_says_so(model, tmp_path, mascot):
     assert mascot("recommend", path, "--users", 1, "--include-seen")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "same"),
+    [
+        (("--popularity", 0.5), {"popularity": 0.5}),
+        (("--popularity=-2",), {"popularity": -2.0}),
+        (("--min-ratings", 33), {"min_ratings": 33}),
+        (("--diversity", 1), {"diversity": 1.0}),
+    ],
+)
+def test_options_of_lists_are_the_librarys(model, mascot_json, options, same):
+    rows = mascot_json("recommend", model, "--all", "-n", 4, *options)
+    fitted = MatrixFactorization.load(model)
+    found = fitted.recommend(fitted.user_ids_, 4, **same)
+    assert [(row["item"], row["score"]) for row in rows] == list(
+        zip(found.items.tolist(), found.scores.tolist(), strict=True)
+    )
+    assert found.items.tolist() != fitted.recommend(fitted.user_ids_, 4).items.tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--min-ratings", -1), "--min-ratings: -1: must be greater than or equal to 0"),
+        (("--popularity", "nan"), "--popularity: nan: must be a finite number"),
+        (("--diversity", 1.5), "--diversity: 1.5: must be less than or equal to 1"),
+    ],
+)
+def test_options_of_lists_that_cannot_be_are_refused(model, mascot, options, said):
+    code, out, err = mascot("recommend", model, "--all", *options)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
 STRANGE = ["007", "7", "Zoë", "a,b", 'say "so"', "-x"]
 
 

@@ -92,10 +92,13 @@ def test_movielens_brings_its_times(folder, mascot_json):
     ("options", "code", "message"),
     [
         (["--test", "test.txt"], 2, "--test: 'test.txt': must end in .csv, .tsv, .parquet"),
-        (["--test", "train.csv"], 2, "name three files"),
-        (["--test", "ratings.csv"], 2, "name three files"),
+        (["--test", "train.csv"], 2, "name two files"),
+        (["--test", "ratings.csv"], 2, "'ratings.csv': is read from 'ratings.csv': name another"),
         (["--test-size", "60"], 2, "--test-size: 60: of 60 ratings, none is left to train on"),
-        (["--test-size", "most"], 2, "argument --test-size: invalid"),
+        (["--test-size", "most"], 2, "argument --test-size: invalid number value: 'most'"),
+        (["--test-size", "inf"], 2, "--test-size: inf: must be a share between 0 and 1, or a"),
+        (["--test-size", "nan"], 2, "--test-size: nan: must be a share between 0 and 1, or a"),
+        (["--test-size", "0"], 2, "--test-size: 0: must be a share between 0 and 1, or a"),
         (
             ["--how", "last", "--time", "note"],
             1,
@@ -112,6 +115,35 @@ def test_what_cannot_be_split_is_refused(folder, mascot, options, code, message)
     assert message in err
     assert sorted(path.name for path in folder.iterdir()) == ["ratings.csv"]
     assert (folder / "ratings.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "output"),
+    [
+        ("ratings.csv:x", "ratings.csv"),
+        ("ratings.csv", "ratings.csv"),
+        ("ratings.csv", "linked.csv"),
+        ("ratings.csv", "symbolic.csv"),
+        (".", "ratings.csv"),
+        (".:ratings.csv", "ratings.csv"),
+        (".:rat*", "linked.csv"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--train", "--test"])
+def test_what_is_read_is_never_written(folder, mascot, place, output, option):
+    (folder / "linked.csv").hardlink_to("ratings.csv")
+    (folder / "symbolic.csv").symlink_to("ratings.csv")
+    before = (folder / "ratings.csv").read_text()
+    paths = {"--train": "train.csv", "--test": "test.csv"} | {option: output}
+    code, _, err = mascot("split", place, *(word for path in paths.items() for word in path))
+    assert (code, f"{option}: {output!r}: is read from {place!r}" in err) == (2, True)
+    assert (folder / "ratings.csv").read_text() == before
+    assert not (folder / "train.csv").exists()
+
+
+def test_a_split_can_be_made_again(folder, mascot_json):
+    for place in ("ratings.csv", ".:ratings.csv", "ratings.csv"):
+        assert len(split(mascot_json, place)) == 2
 
 
 def test_cross_validation_is_a_loop_written_by_hand(folder, mascot_json):
@@ -134,13 +166,20 @@ def test_cross_validation_is_a_loop_written_by_hand(folder, mascot_json):
     assert mean["std"]["rmse"] == pytest.approx(np.std(rmses, ddof=1))
 
 
-def test_cross_validation_for_people(folder, mascot):
-    code, out, err = mascot("cross-validate", "ratings.csv", *OPTIONS, "--folds", 2, "--top-n", 3)
+def test_cross_validation_for_people(folder, mascot, mascot_json):
+    argv = ("cross-validate", "ratings.csv", *OPTIONS, "--folds", 2, "--top-n", 3)
+    code, out, err = mascot(*argv, "--sampled", 2)
     assert (code, err) == (0, "")
     header, *rows = out.splitlines()
     assert header.split()[:3] == ["fold", "rmse", "mae"]
     assert "hit rate" in header
-    assert [row.split()[0] for row in rows] == ["0", "1", "mean", "std"]
+    assert "sampled ndcg" in header
+    assert "of popularity" not in header
+    assert [row.split()[0] for row in rows] == ["0", "1", "mean", "std", "mean"]
+    assert rows[-1].startswith("mean of most rated")
+    place = header.index("ndcg")
+    (mean,) = mascot_json(*argv)[-1:]
+    assert rows[-1][: place + 4].split()[-1] == f"{mean['ndcg_of_popularity']:.4f}"
 
 
 @pytest.mark.parametrize(
@@ -184,12 +223,33 @@ def test_a_search_goes_on_and_says_how_to_train(folder, mascot, mascot_json):
         (["--vary", "factors=a..b"], "--vary: 'factors=a..b': a range is of two numbers"),
         (["--factors", "8"], "--factors: 8: is searched: leave it out"),
         (["--epochs", "0"], "--epochs: 0: must be greater"),
+        (["--relevant", "3"], "--relevant: 3.0: is of lists: give --top-n, too"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(folder, mascot, argv, message):
     code, out, err = mascot("tune", "ratings.csv", *argv)
     assert (code, out) == (2, "")
     assert f"mascot: {message}" in err
+
+
+@pytest.mark.parametrize(
+    "argv", [("cross-validate", *OPTIONS), ("tune", *OPTIONS[2:], "--vary", "factors=2,4")]
+)
+def test_a_warning_of_the_ratings_is_a_message_once(folder, mascot, argv):
+    ratings = pl.read_csv("ratings.csv").with_columns(rating=(pl.int_range(pl.len()) % 15) ** 6)
+    ratings.write_csv("counts.csv")
+    command, *options = argv
+    trials = ("--trials", 2) if command == "tune" else ()
+    code, _, err = mascot(command, "counts.csv", *options, "--folds", 2, *trials)
+    (line,) = err.splitlines()
+    assert (code, line.startswith("mascot: ratings go from ")) == (0, True)
+
+
+def test_a_metric_of_lists_takes_what_is_relevant(folder, mascot_json):
+    search = ("tune", "ratings.csv", *OPTIONS[2:], "--folds", 2, "--vary", "factors=2")
+    trial, best = mascot_json(*search, "--trials", 1, "--metric", "ndcg", "--relevant", 3)
+    assert trial["event"] == "trial"
+    assert best["value"] == trial["value"]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +280,7 @@ def test_evaluation_of_a_training_file_says_so(made, model, mascot, mascot_json)
     assert err.startswith("mascot: 1300 of 1300 ratings are of pairs that the model was trained on")
     assert "(mascot split)" in err
     assert "--include-seen lists them, too" in err
-    assert re.search(r"^ndcg +0\.0000$", out, re.MULTILINE)
+    assert re.search(r"^ndcg +0\.0000 +0\.0000$", out, re.MULTILINE)
     (found,) = mascot_json(*lists, "--include-seen")
     assert (found["seen"], found["ndcg"] > 0.3) == (1300, True)
     code, _, err = mascot("evaluate", model, made / "test.csv", "--include-seen")

@@ -324,7 +324,7 @@ def test_nothing_that_is_there_is_lost(made, tmp_path, mascot, monkeypatch):
     monkeypatch.setattr("mascot_jax.command.train.read_ratings", None)  # nothing is begun
     for place in (ratings, f"{ratings}:member"):
         code, _, err = mascot("train", place, "-o", "ratings.csv", *SMALL)
-        assert (code, "these are the ratings: name another file" in err) == (2, True)
+        assert (code, f"is read from {str(place)!r}: name another file" in err) == (2, True)
     (tmp_path / "model.checkpoint").write_bytes(b"of hours")
     code, _, err = mascot("train", ratings, "-o", tmp_path / "model", *SMALL)
     assert (code, "--resume goes on from it; remove it to start anew" in err) == (2, True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mascot_jax.data import archive
+from mascot_jax.data import unpack
 from mascot_jax.data.archive import open_members
 from mascot_jax.errors import DataError
 
@@ -197,7 +197,7 @@ def test_a_tar_gz_with_a_wrong_checksum_is_refused(tmp_path):
 
 @pytest.fixture
 def small_bound(monkeypatch):
-    monkeypatch.setattr(archive, "HARMLESS_BYTES", 10_000)
+    monkeypatch.setattr(unpack, "HARMLESS_BYTES", 10_000)
 
 
 @pytest.mark.usefixtures("small_bound")
@@ -240,7 +240,7 @@ def test_no_room_to_unpack_names_the_way_out(tmp_path, monkeypatch):
     def no_room(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive, "_copy", no_room)
+    monkeypatch.setattr(unpack, "_copy", no_room)
     with pytest.raises(DataError, match=r"No space left on device.*TMPDIR"):
         contents(source)
 

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from mascot_jax.data import archive
+from mascot_jax.data import unpack
 from mascot_jax.data.archive import open_members
 from mascot_jax.data.formats.netflix import read_netflix
 from mascot_jax.errors import DataError
@@ -51,7 +51,7 @@ def written(tmp_path):
 
 @pytest.fixture
 def small_bound(monkeypatch):
-    monkeypatch.setattr(archive, "HARMLESS_BYTES", 100_000)
+    monkeypatch.setattr(unpack, "HARMLESS_BYTES", 100_000)
 
 
 def header(kind, size, name=b"ratings.dat"):

@@ -8,7 +8,6 @@ import pytest
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats.delimited import read_delimited
-from mascot_jax.data.formats.dialect import Dialect
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.data.split import split_ratings
 from mascot_jax.errors import DataError
@@ -36,7 +35,7 @@ def member(path):
 
 
 def read_csv(path):
-    return read_delimited(member(path), Dialect(","), Columns())
+    return read_delimited(member(path), None, Columns(separator=","))
 
 
 def written(path, rows):

@@ -70,6 +70,7 @@ def test_models_of_other_sizes_and_updates_compile_nothing(method):
         for new in range(3):
             model.partial_fit(made(60 + new, 40 + new, 30))
             model.predict(1, 1), model.recommend(1), model.similar_items(1)
+            model.recommend(1, min_ratings=2, popularity=1.0, diversity=0.5)
     assert compiled == []
 
 

@@ -82,7 +82,7 @@ def _member(path: Path) -> Member:
     return Member(path.name, path.name, path, "*")
 
 
-def _delimited(name: str, dialect: Dialect, columns: Columns, *seeds: bytes) -> Target:
+def _delimited(name: str, dialect: Dialect | None, columns: Columns, *seeds: bytes) -> Target:
     def read(path: Path) -> object:
         return read_delimited(_member(path), dialect, columns)
 
@@ -92,8 +92,8 @@ def _delimited(name: str, dialect: Dialect, columns: Columns, *seeds: bytes) -> 
 PLACED = Columns(user="0", item="1", rating="2")
 CSV = _delimited(
     "csv",
-    Dialect(","),
-    Columns(),
+    None,
+    Columns(separator=","),
     b"user,item,rating\n" + b"".join(b"%d,%d,%d.5\n" % (i, i * i, i % 5) for i in range(9)),
     b'item,"user",time,rating\r\n"a ""b""",x,1,3\r\n"c\nd",y,2,4.5\r\n',
     "user,item,rating\né,日本,-3e2\n-1,2,0\n".encode(),

@@ -177,7 +177,17 @@ def test_dates_of_another_unit_are_the_same_dates():
 
 
 @pytest.mark.parametrize(
-    "missing", [None, float("nan"), np.float64("nan"), np.datetime64("NaT", "s"), "pd.NA", "pd.NaT"]
+    "missing",
+    [
+        None,
+        float("nan"),
+        np.float64("nan"),
+        Decimal("nan"),
+        Decimal("snan"),
+        np.datetime64("NaT", "s"),
+        "pd.NA",
+        "pd.NaT",
+    ],
 )
 def test_a_missing_id_is_named_by_row_and_column(missing):
     if isinstance(missing, str):
@@ -280,6 +290,9 @@ ZONE = timezone(timedelta(hours=5, minutes=30))
          "datetime", np.array(["2024-01-01"] * 2, "M8[s]")),
         ([timedelta(days=1), pd.Timedelta("2h"), np.timedelta64(3, "s")], "timedelta",
          np.array([86_400, 7200, 3], "m8[s]")),
+        ([np.timedelta64(3, "s"), np.timedelta64(1, "D")], "timedelta",
+         objects([timedelta(seconds=3), timedelta(days=1)])),
+        ([np.bool_(True), False], "bool", np.array([True, False])),
         ([uuid.UUID(int=2), uuid.UUID(int=1)], "uuid",
          objects([uuid.UUID(int=2), uuid.UUID(int=1)])),
     ],
@@ -291,6 +304,29 @@ def test_forms_of_one_id_are_one_id_and_can_be_saved(values, kind, same, path):
     np.testing.assert_array_equal(again.encode(same, "user"), indices)
     np.testing.assert_array_equal(again.encode(objects(values), "user"), indices)
     assert again.values.tolist() == table.values.tolist()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [np.timedelta64(3, "s"), 5],
+        [5, np.timedelta64(3, "s"), np.timedelta64(1, "D")],
+        [5, np.datetime64("2024-01-01")],
+        [Decimal("Infinity"), 5],
+        [Decimal("-Infinity")],
+        [10**400, Decimal(5)],
+        [Decimal("1e999999"), 5],
+        [True, 5],
+        [np.bool_(True), 5, 5.5],
+        [2.5, 5],
+        [uuid.UUID(int=1), 5],
+    ],
+)
+def test_ids_of_several_types_are_objects(values):
+    table, indices = index_ids(column(values))
+    assert table.kind == "object"
+    np.testing.assert_array_equal(table.encode(objects(values), "user"), indices)
+    assert len(set(table.decode(indices).tolist())) == len(set(values))
 
 
 def test_series_of_decimals_uuids_and_dates_are_ids_too():

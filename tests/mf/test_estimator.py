@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import numpy as np
@@ -270,17 +271,19 @@ def test_a_model_that_kept_nothing_says_so(frame):
     assert len(estimator.recommend(-7, exclude_seen=False).items) == 10
 
 
+@pytest.mark.parametrize("options", [{}, {"damping": 0}, {"damping": 3.5}])
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_similar_rows_have_the_largest_cosines(fitted, side):
+def test_similar_rows_have_the_largest_damped_cosines(frame, fitted, side, options):
     factors = getattr(fitted, f"{side}_factors_")
     ids = getattr(fitted, f"{side}_ids_")
     unit = factors / np.linalg.norm(factors, axis=1, keepdims=True)
     unknown = "nothing" if side == "item" else 1
-    find = getattr(fitted, f"similar_{side}s")
+    counts = frame[side].value_counts().reindex(ids).to_numpy()
+    find = partial(getattr(fitted, f"similar_{side}s"), **options)
     found = find([ids[4], unknown, ids[2]], 3)
     assert found.ids.tolist() == [ids[4]] * 3 + [ids[2]] * 3
     for index in (4, 2):
-        cosines = unit @ unit[index]
+        cosines = unit @ unit[index] * counts / (counts + options.get("damping", 10))
         cosines[index] = -np.inf
         best = np.argsort(-cosines, kind="stable")[:3]
         mine = found.ids == ids[index]
@@ -455,11 +458,30 @@ def test_partial_fit_keeps_what_it_knew(frame, method, biases):
     assert not seen & set(estimator.recommend(-7, ITEMS).items)
     counts = estimator.model_.users.rating_counts
     assert counts.sum() == len(frame) + 4
-    if biases:
-        assert estimator.model_.mean_rating == before.mean_rating
-    else:
-        ratings = pd.concat([frame, new]).rating
-        assert estimator.model_.mean_rating == pytest.approx(ratings.mean())
+    assert estimator.model_.mean_rating == before.mean_rating
+
+
+@pytest.mark.parametrize(
+    "settings", [{"recipe": "tuned"}, {"recipe": "paper"}, {"recipe": "paper", "biases": True}]
+)
+def test_ratings_of_others_change_no_prediction(frame, settings):
+    """As many ratings of new users and items, all of them high."""
+    estimator = MatrixFactorization(**SMALL | settings).fit(frame)
+    new = frame.assign(user=frame.user + 10**6, item=frame.item + " of others", rating=5.0)
+
+    def known():
+        with pytest.warns(SeenRatingsWarning):
+            baseline = estimator.evaluate(frame)["rmse_of_biases"]
+        return estimator.predict(frame.user, frame.item), baseline
+
+    predicted, baseline = known()
+    mean = estimator.mean_rating_
+    estimator.partial_fit(new)
+    np.testing.assert_array_equal(known()[0], predicted)
+    assert known()[1] == pytest.approx(baseline, rel=1e-5)
+    moves = not estimator.model_.lift and estimator.model_.biases is None
+    expected = pd.concat([frame, new]).rating.mean() if moves else mean
+    assert estimator.mean_rating_ == pytest.approx(expected)
 
 
 def test_a_pruned_model_is_used_and_trained_further_as_it_is(frame, tmp_path):

@@ -77,6 +77,25 @@ def test_predictions_are_the_intercept_the_biases_and_the_factors(frame, fitted,
     assert (fitted.user_biases_, fitted.item_biases_) == (None, None)
 
 
+@pytest.mark.filterwarnings("ignore::mascot_jax.errors.BaselineWarning")
+@pytest.mark.filterwarnings("ignore::mascot_jax.mf.SeenRatingsWarning")
+def test_biases_alone_have_the_mean_of_the_side_that_is_unknown(frame, biased):
+    new = pd.concat([frame, unseen(frame), frame[:9].assign(item=7), frame[:9].assign(user="?")])
+    users, items = (
+        pd.Series(bias, ids)
+        for bias, ids in (
+            (biased.user_biases_, biased.user_ids_),
+            (biased.item_biases_, biased.item_ids_),
+        )
+    )
+    bias = users.reindex(new.user).fillna(0).to_numpy() + items.reindex(new.item).fillna(0)
+    errors = biased.mean_rating_ + bias.to_numpy() - new.rating.to_numpy()
+    found = biased.evaluate(new)
+    assert found["rmse_of_biases"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-5)
+    away = new.rating - biased.mean_rating_
+    assert found["rmse_of_mean"] == pytest.approx(np.sqrt((away**2).mean()), rel=1e-5)
+
+
 def test_scores_are_clipped_where_asked(frame):
     wild = MatrixFactorization(**QUICK | {"epochs": 30, "learning_rate": 0.1, "user_reg": 0.0})
     wild.fit(frame[frame.rating > 2])

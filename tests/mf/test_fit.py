@@ -10,7 +10,7 @@ from mascot_jax.mf.model_file import save_model
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 
 GROUPS = RegroupSettings(user_groups=4, item_groups=4)
-SETTINGS = TrainSettings(factors=8, epochs=4, deterministic=True)
+SETTINGS = TrainSettings(factors=8, epochs=4, deterministic=True, biases=False)
 RUN = RunSettings(checkpoint_every=2)
 
 

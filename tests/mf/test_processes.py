@@ -44,6 +44,7 @@ def serve(model, users):
     return [
         (
             model.recommend(user, n=3).items.tolist(),
+            model.recommend(user, n=3, popularity=1.0, diversity=0.5).items.tolist(),
             model.predict(user, 101),
             model.similar_users(user, n=2).neighbours.tolist(),
             model.fold_in_user([101, 102], [5, 1]).recommend(2).items.tolist(),
@@ -108,6 +109,8 @@ def test_a_child_of_a_process_that_has_only_served_trains(model, tmp_path):
         "from mascot_jax import MatrixFactorization\n"
         "model = MatrixFactorization.load('model')\n"
         "model.recommend(1), model.predict(1, 101), model.similar_items(101)\n"
+        "model.recommend(1, min_ratings=2, popularity=1.0, diversity=0.5)\n"
+        "model.evaluate(([1], [101], [5.0]), top_n=2, sampled=2)\n"
         "if os.fork() == 0:\n"
         "    model.set_params(epochs=1).partial_fit(([1], [101], [5.0]))\n"
         "    os._exit(7)\n"

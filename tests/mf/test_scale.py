@@ -1,5 +1,6 @@
 """Ratings of any scale: the same model, in other units."""
 
+import dataclasses
 import json
 import warnings
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
+from mascot_jax.base.biases import DEFAULT_DAMPING, Damping
 from mascot_jax.base.tensor_file import stated_facts
+from mascot_jax.base.units import IN_OWN_UNITS, Units
 from mascot_jax.errors import BaselineWarning, RatingsWarning
-from mascot_jax.mf.model_file import FORMAT
+from mascot_jax.mf.model_file import FORMAT, load_model, save_model
 
 SMALL = {"factors": 8, "threads": 1}
 
@@ -126,6 +129,34 @@ def test_one_wild_rating_is_named_and_does_no_harm(stars):
         learn(STARS).partial_fit(([1, 2], [3, 4], [4.0, 1e6]))
 
 
+@pytest.mark.parametrize("biases", [None, False])
+def test_a_wild_rating_does_no_harm_to_a_training_that_starts_from_a_model(stars, biases):
+    wild = STARS.copy()
+    wild[11] = 1e6
+    init = stars if biases is None else learn(STARS, biases=biases)
+    with pytest.warns(RatingsWarning, match="is 1e\\+06"):
+        model = MatrixFactorization(**SMALL).fit(columns(wild, ~TEST), init=init)
+    assert model.mean_rating_ == pytest.approx(STARS[~TEST].mean(), abs=0.01)
+    usual = init.evaluate(columns(STARS, TEST))["rmse"]
+    assert model.evaluate(columns(STARS, TEST))["rmse"] < 1.1 * usual
+
+
+def test_a_wild_rating_is_cut_for_new_users_and_items(stars):
+    for fold_in in (stars.fold_in_user, stars.fold_in_item):
+        with pytest.warns(RatingsWarning, match=r"row 5 \(counted from 0\) is (1000|500), far"):
+            wild, other = (fold_in(range(6), [1, 5, 4, 2, 5, last]) for last in (1000.0, 500.0))
+        np.testing.assert_array_equal(wild.factors, other.factors)
+        assert np.abs(wild.predict(range(40))).max() < 15
+
+
+def test_a_wild_rating_does_not_move_the_mean_of_ratings_all_alike():
+    with pytest.warns(RatingsWarning):
+        model = learn(np.full(3000, 3.0), biases=False)
+    with pytest.warns(RatingsWarning, match="is 1e\\+06"):
+        model.partial_fit(([1, 2], [3, 4], [3.0, 1e6]))
+    assert model.mean_rating_ == pytest.approx(3, abs=0.01)
+
+
 def test_what_are_no_ratings_is_said():
     with pytest.warns(RatingsWarning, match=r"all 2700 ratings are 1: .* number of users"):
         model = learn(np.ones(3000))
@@ -152,3 +183,17 @@ def test_only_what_needs_it_has_the_new_format(stars, tmp_path):
     )
     loaded = MatrixFactorization.load(tmp_path / "5")
     assert (loaded.learning_rate, loaded.user_reg) == (None, None)
+    paper = learn(STARS, recipe="paper", biases=False).model_
+    plain = dataclasses.replace(paper, baseline=None, damping=DEFAULT_DAMPING)
+    needs = {
+        "baseline": paper.baseline,
+        "damping": Damping(3.0, 5.0),
+        "units": Units(3.0, 1.0),
+        "lift": 0.5,
+        "bias_share": 0.5,
+        "decided": ("user_reg",),
+    }
+    for more, version in [({}, 4), *(({name: value}, 5) for name, value in needs.items())]:
+        save_model(dataclasses.replace(plain, **more), tmp_path / "model")
+        assert stated_facts(tmp_path / "model", FORMAT)["format_version"] == version, more
+        assert load_model(tmp_path / "model").units == more.get("units", IN_OWN_UNITS)

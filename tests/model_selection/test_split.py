@@ -123,7 +123,7 @@ def test_what_is_no_time_is_refused(frame, times, message):
         train_test_split(frame, how="last", time=times)
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5, "3", True, np.nan, 60])
+@pytest.mark.parametrize("size", [0, -1, 1.5, "3", True, np.nan, np.inf, 60])
 def test_a_wrong_size_is_refused(frame, size):
     with pytest.raises(SettingsError, match="test_size: "):
         train_test_split(frame, test_size=size)

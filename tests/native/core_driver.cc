@@ -18,6 +18,7 @@
 #include <initializer_list>
 #include <new>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/epoch.h"
@@ -33,10 +34,11 @@
 // Kernels that are left out of the build.
 namespace mascot {
 #if defined(MASCOT_WITHOUT_AVX2)
-const Kernel kAvx2 = {"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
+const Kernel kAvx2 = {"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr};
 #endif
 #if defined(MASCOT_WITHOUT_AVX512)
-const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr};
+const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr,
+                        nullptr};
 #endif
 }  // namespace mascot
 
@@ -82,6 +84,7 @@ struct Case {
   bool conflict_free;
   double sample_ratio;
   Computation computation = {};
+  const Drawing* drawing = nullptr;  // of interactions
 };
 
 // The users, or the items, in every storage.
@@ -168,18 +171,20 @@ class Tables {
   std::deque<Rows> tables_;  // by code
 };
 
-// Ratings, laid out in blocks of strata: each block's lie together.
+// Ratings, laid out in blocks of strata: each block's lie together. Interactions are sorted by user
+// and item, and each is there once.
 struct World {
   std::vector<uint32_t> user, item, begin;
   std::vector<float> rating;
   std::vector<uint32_t> user_starts{0, 20, 20, kUsers}, item_starts{0, 1, kItems};
 
-  World() {
+  explicit World(bool interactions = false) {
     const std::size_t user_ranges = user_starts.size() - 1, item_ranges = item_starts.size() - 1;
     for (std::size_t a = 0; a < user_ranges; ++a) {
       for (std::size_t b = 0; b < item_ranges; ++b) {
         begin.push_back(static_cast<uint32_t>(user.size()));
         for (uint64_t i = 0; i < kCount; ++i) add(i, a, b);
+        if (interactions) sort_from(begin.back());
       }
     }
   }
@@ -193,6 +198,20 @@ struct World {
     user.push_back(u);
     item.push_back(i);
     rating.push_back(1 + static_cast<float>(draw32(kKey + 3, number) % 5));
+  }
+
+  void sort_from(std::size_t first) {
+    std::vector<std::pair<uint32_t, uint32_t>> pairs;
+    for (std::size_t i = first; i < user.size(); ++i) pairs.emplace_back(user[i], item[i]);
+    std::sort(pairs.begin(), pairs.end());
+    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    user.resize(first);
+    item.resize(first);
+    rating.resize(first + pairs.size(), 1);
+    for (const auto& [u, i] : pairs) {
+      user.push_back(u);
+      item.push_back(i);
+    }
   }
 };
 
@@ -258,7 +277,11 @@ std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
     const auto width = static_cast<std::size_t>(c.factors + kStatistics);
     std::vector<float> user_sums(static_cast<std::size_t>(epoch.users.groups.size()) * width);
     std::vector<float> item_sums(static_cast<std::size_t>(epoch.items.groups.size()) * width);
-    run_epoch(*c.kernel, epoch, user_sums.data(), item_sums.data());
+    if (c.drawing == nullptr) {
+      run_epoch(*c.kernel, epoch, user_sums.data(), item_sums.data());
+    } else {
+      run_interactions(*c.kernel, epoch, *c.drawing, user_sums.data(), item_sums.data());
+    }
     std::vector<float> predictions(static_cast<std::size_t>(count), NAN);
     run_predict(*c.kernel, epoch, predictions.data());
     if (!c.conflict_free) run_stream(*c.kernel, epoch);
@@ -505,6 +528,23 @@ int main(int count, char** words) {
             ++cases;
           }
         }
+      }
+    }
+  }
+  const World interactions(true);
+  const std::vector<float> draws(kUsers, 9.5f);
+  std::vector<uint32_t> equal(kItems, 1), weights;
+  for (uint32_t i = 0; i < kItems; ++i) weights.push_back(draw32(kKey + 7, i) % 1000);
+  for (const int64_t factors : ks) {
+    for (const std::vector<uint8_t>& code : codes) {
+      for (const Loss loss : {Loss::kSquared, Loss::kLogistic}) {
+        const Drawing drawing = {loss, 0.5f, draws.data(),
+                                 loss == Loss::kSquared ? equal.data() : weights.data()};
+        const Rounding rounding =
+            loss == Loss::kSquared ? Rounding::kStochastic : Rounding::kNearest;
+        check({nullptr, factors, code, 32, rounding, true, deterministic, 0.4, {}, &drawing},
+              interactions, kernels);
+        ++cases;
       }
     }
   }

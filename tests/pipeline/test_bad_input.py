@@ -52,6 +52,9 @@ def clean(fresh, tmp_path) -> Workspace:
         ("run.thread", 2, "unknown parameter"),
         ("evaluate.clip", "yes", "valid boolean"),
         ("evaluate.clpi", True, "unknown parameter"),
+        ("evaluate.top_n", 0, "greater than or equal to 1"),
+        ("evaluate.sampled", 100, "is of lists: set evaluate.top_n, too"),
+        ("evaluate.relevant", 4.5, "is of lists: set evaluate.top_n, too"),
         ("training", {"epochs": 3}, "unknown parameter"),
     ],
 )

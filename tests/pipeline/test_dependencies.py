@@ -1,4 +1,4 @@
-"""dvc.yaml names all code that a stage runs."""
+"""dvc.yaml, and clicks/dvc.yaml, name all code that a stage runs."""
 
 import ast
 from pathlib import Path
@@ -17,11 +17,18 @@ DECIDE_NO_BYTE = {
         "mascot_jax/engine/__init__.py",
         "mascot_jax/engine/native.py",
         "pipeline/__init__.py",
+        "pipeline/clicks/__init__.py",
     )
 }
 """They say whether a stage runs, and what it says then: nothing of what it writes."""
 CODE = ("pipeline", "mascot_jax", "ffi")
 STAGES = YAML(typ="safe").load(CHECKOUT / "dvc.yaml")["stages"]
+CLICK_STAGES = YAML(typ="safe").load(CHECKOUT / "clicks/dvc.yaml")["stages"]
+ALL = {
+    **{f"pipeline.{name}": stage for name, stage in STAGES.items()},
+    **{f"pipeline.clicks.{name}": stage for name, stage in CLICK_STAGES.items()},
+}
+"""Every stage, by the module that it runs."""
 
 
 def nodes(tree):
@@ -70,22 +77,25 @@ def closure(module):
     return found
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_all_that_it_imports(stage):
-    deps = {Path(name) for name in STAGES[stage]["deps"]}
-    needed = closure(f"pipeline.{stage}")
-    assert Path("mascot_jax/settings/params.py") in needed
+@pytest.mark.parametrize("module", ALL)
+def test_a_stage_depends_on_all_that_it_imports(module):
+    deps = {Path(name) for name in ALL[module]["deps"]}
+    needed = closure(module)
+    assert {
+        Path("mascot_jax/settings/params.py"),
+        Path("mascot_jax/settings/click_params.py"),
+    } & needed
     missing = {path for path in needed if not deps & {path, *path.parents}}
     assert missing <= DECIDE_NO_BYTE
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_names_few_folders(stage):
-    assert sum(name.startswith(CODE) for name in STAGES[stage]["deps"]) <= 6
+@pytest.mark.parametrize("module", ALL)
+def test_a_stage_names_few_folders(module):
+    assert sum(name.startswith(CODE) for name in ALL[module]["deps"]) <= 7
 
 
 def test_a_stage_depends_on_no_code_that_is_gone():
-    for stage in STAGES.values():
+    for stage in ALL.values():
         code = {name for name in stage["deps"] if name.startswith(CODE)}
         assert all((CHECKOUT / name).exists() for name in code)
 
@@ -94,3 +104,8 @@ def test_training_depends_on_every_parameter_that_counts():
     """Checkpoints change no result: how often they are written must not train again."""
     named = {f"run.{name}" for name in RunSettings.model_fields} - {"run.checkpoint_every"}
     assert set(STAGES["train"]["params"]) == {"regroup", "train"} | named
+
+
+def test_training_of_clicks_depends_on_every_parameter_that_counts():
+    (named,) = CLICK_STAGES["train"]["params"]
+    assert named == {"clicks/params.yaml": ["train", "run.backend"]}

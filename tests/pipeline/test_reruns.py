@@ -1,19 +1,43 @@
 """DVC runs what a change concerns, and nothing else counts."""
 
+import dataclasses
 import json
+import statistics
 
+import pytest
+
+from mascot_jax import MatrixFactorization
+from mascot_jax.data.store import read_fold
+from mascot_jax.ranking.pairs import make_pairs
 from tests.pipeline.workspace import stages_run
 
 
 def test_an_evaluate_parameter_does_not_retrain(workspace):
     before = workspace.json("metrics.json")
-    workspace.set(evaluate__clip=True)
+    assert "ndcg_mean" not in before
+    workspace.set(evaluate__clip=True, evaluate__top_n=5, evaluate__relevant=3.5)
+    workspace.set(evaluate__sampled=4)
     *folds, last = stages_run(workspace.dvc("repro"))
     assert sorted(folds) == ["evaluate@0", "evaluate@1"]  # neither waits for the other
     assert last == "summarize"
     after = workspace.json("metrics.json")
     assert after["rmse_mean"] < before["rmse_mean"]
     assert workspace.json("timings.json")["folds_timed"] == 2  # their models are still those
+    lists = [_figures_of_the_library(workspace, fold) for fold in (0, 1)]
+    for name in ("ndcg", "recall_of_popularity", "sampled_hit_rate", "sampled_ndcg_of_popularity"):
+        mean = statistics.fmean(figures[name] for figures in lists)
+        assert after[f"{name}_mean"] == pytest.approx(mean, rel=1e-6)
+
+
+def _figures_of_the_library(workspace, fold):
+    """What ``evaluate`` says of a fold's model that knows what it was trained on."""
+    data = read_fold(workspace.path("data/split/ratings.safetensors"), fold)
+    model = MatrixFactorization.load(workspace.path(f"models/{fold}.safetensors"))
+    ids = model.user_ids_, model.item_ids_
+    seen = make_pairs(data.train_user, data.train_item, data.user_count)
+    model.model_ = dataclasses.replace(model.model_, seen=seen)
+    test = ids[0][data.test_user], ids[1][data.test_item], data.test_rating
+    return model.evaluate(test, top_n=5, relevant=3.5, sampled=4)
 
 
 def test_only_the_folds_in_params_count(workspace):

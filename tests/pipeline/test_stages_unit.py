@@ -61,6 +61,14 @@ class TestMetrics:
         assert metrics["rmse_std"] == 0
         assert "rmse_floor" not in metrics
 
+    def test_lists_are_means_over_the_folds(self):
+        paths.write_json(paths.RAW_FACTS, {})
+        scores = {n: score(1.0, lists={"ndcg": 0.1 * n, "queries": n}) for n in (1, 2)}
+        metrics = summarize.metrics(scores)
+        assert metrics["ndcg_mean"] == pytest.approx(0.15)
+        assert metrics["queries_mean"] == 1.5
+        assert "ndcg_mean" not in summarize.metrics({0: score(1.0)})
+
     def test_traffic_has_a_key_per_storage_in_use(self):
         paths.write_json(paths.RAW_FACTS, {})
         mixed = score(1.0, traffic={"float16": 0.5, "float32": 0.5})

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mascot_jax.errors import DataError, SettingsError
-from mascot_jax.ranking.metrics import ranking_metrics
+from mascot_jax.ranking.metrics import ranking_metrics, sampled_metrics
 from mascot_jax.ranking.top_n import Pairs, TopN
 
 ITEMS = 30
@@ -122,3 +122,29 @@ def test_nothing_to_average_is_not_a_number(relevant):
 def test_what_cannot_be_is_refused(lists, relevant, n, error, message):
     with pytest.raises(error, match=message):
         ranking_metrics(lists, relevant, n, 10)
+
+
+def in_every_order(above, ties, n):
+    """Hit rate, NDCG and reciprocal rank of one item, over all places among its equals."""
+    ranks = [above + place for place in range(1, ties + 2)]
+    worth = [(1, 1 / math.log2(1 + rank), 1 / rank) if rank <= n else (0, 0, 0) for rank in ranks]
+    return np.mean(worth, axis=0)
+
+
+@given(
+    counts=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=6),
+    n=st.integers(1, 12),
+)
+def test_sampled_figures_are_means_over_all_orders_of_equals(counts, n):
+    above, ties = np.array(counts).T
+    expected = np.mean([in_every_order(*each, n) for each in counts], axis=0)
+    assert sampled_metrics(above, ties, n) == pytest.approx(expected, abs=1e-12)
+
+
+def test_sampled_figures_by_hand():
+    # ranks 1 and 3; one of two equals after another; beyond the list
+    found = sampled_metrics(np.array([0, 2, 1, 9]), np.array([0, 0, 1, 0]), 2)
+    assert found.sampled_hit_rate == pytest.approx((1 + 0 + 1 / 2 + 0) / 4)
+    assert found.sampled_ndcg == pytest.approx((1 + 1 / math.log2(3) / 2) / 4)
+    assert found.sampled_reciprocal_rank == pytest.approx((1 + 1 / 2 / 2) / 4)
+    assert np.isnan(sampled_metrics(np.empty(0, int), np.empty(0, int), 5)).all()

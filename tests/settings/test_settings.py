@@ -18,6 +18,7 @@ from mascot_jax.settings import (
     validate,
 )
 from mascot_jax.settings.defaults import with_defaults, without_presets
+from mascot_jax.settings.interactions import INTERACTION_DEFAULTS, without_interactions
 from mascot_jax.settings.methods import METHODS, RECIPES, Recipe, Unit
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
@@ -41,6 +42,8 @@ INTEGERS = {  # lowest and highest allowed
     "train.seed": (0, BIG - 1),
     "run.threads": (1, 4096),
     "run.checkpoint_every": (1, 1_000_000),
+    "evaluate.top_n": (1, 1_000_000),
+    "evaluate.sampled": (1, 1_000_000),
 }
 TINY = 5e-324
 NUMBERS = {  # lowest and highest allowed
@@ -49,6 +52,9 @@ NUMBERS = {  # lowest and highest allowed
     "train.decay": (0.0, None),
     "train.user_reg": (0.0, None),
     "train.item_reg": (0.0, None),
+    "train.negatives": (0.0, 10_000.0),
+    "train.negative_weight": (TINY, None),
+    "train.negative_power": (0.0, 1.0),
     "train.threshold": (TINY, None),
     "train.sample_ratio": (TINY, 1.0),
     "train.validation": (0.0, math.nextafter(1, 0)),
@@ -61,6 +67,7 @@ NUMBERS = {  # lowest and highest allowed
     "train.comparators.afp.beta": (TINY, None),
     "train.comparators.afp.delta": (0.0, None),
     "train.comparators.afp.gamma": (0.0, None),
+    "evaluate.relevant": (None, None),
 }
 WORD_LENGTHS = {"train.comparators.muppet.word_lengths", "train.comparators.afp.word_lengths"}
 TEXTS = {
@@ -72,6 +79,9 @@ TEXTS = {
     "data.columns.rating",
     "data.columns.separator",
     "data.shape",
+    "train.objective",
+    "train.confidence",
+    "train.loss",
     "train.method",
     "train.recipe",
     "train.schedule",
@@ -95,9 +105,11 @@ FROM_METHOD = {
 FROM_RECIPE = {f"train.{name}" for name in Recipe._fields}
 FROM_DATA = {"train.recipe"}
 BLOCKS_OR_NULL = {"train.pruning"}
+OF_INTERACTIONS = {f"train.{name}" for name in INTERACTION_DEFAULTS}
 NULLABLE = (
     FROM_METHOD
     | BLOCKS_OR_NULL
+    | OF_INTERACTIONS
     | {
         "data.source",
         "data.digest",
@@ -110,9 +122,16 @@ NULLABLE = (
         "train.biases",
         "run.threads",
         "run.checkpoint_every",
+        "evaluate.top_n",
+        "evaluate.relevant",
+        "evaluate.sampled",
     }
 )
-NEEDS = {"train.patience": {"train.validation": 0.1}}
+NEEDS = {
+    "train.patience": {"train.validation": 0.1},
+    "evaluate.relevant": {"evaluate.top_n": 10},
+    "evaluate.sampled": {"evaluate.top_n": 10},
+} | {path: {"train.objective": "interactions"} for path in OF_INTERACTIONS}
 """What must be set beside a parameter."""
 
 
@@ -208,13 +227,13 @@ def test_another_type_is_refused(path, value, rule):
 @pytest.mark.parametrize("path", sorted(NULLABLE))
 def test_null_is_allowed_where_something_else_fills_it(path):
     assert accepted(path, None) is None
-    # Null turns the one off, and leaves the other to the ratings.
-    assert DEFAULTS[path] is None or path in ("run.checkpoint_every", "train.biases")
+    assert DEFAULTS[path] is None or path == "run.checkpoint_every"  # null turns it off
 
 
 def edges(table, step):
     for path, (lowest, highest) in table.items():
-        yield path, lowest, step(lowest, -1), "greater than"
+        if lowest is not None:
+            yield path, lowest, step(lowest, -1), "greater than"
         if highest is not None:
             yield path, highest, step(highest, 1), "less than"
 
@@ -253,6 +272,9 @@ def test_a_whole_number_is_a_number(path):
         ("data.digest", "sha1:" + 40 * "0", "pattern"),
         ("train.method", "mascot-n3", "'mascot-n2'"),
         ("train.recipe", "tune", "'tuned'"),
+        ("train.objective", "clicks", "'interactions'"),
+        ("train.confidence", "log", "'log1p'"),
+        ("train.loss", "bpr", "'logistic'"),
         ("train.schedule", "cosine", "'linear'"),
         ("train.storage", "float64", "'float16'"),
         ("train.storage", "", "'float16'"),
@@ -358,7 +380,7 @@ def test_params_yaml_lists_every_parameter():
     assert sorted(paths(listed())) == sorted(DEFAULTS)
 
 
-@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds", "train.biases"}))
+@pytest.mark.parametrize("path", sorted(set(DEFAULTS) - {"folds"}))
 def test_params_yaml_gives_the_defaults(path):
     assert flat(validate(Params, listed()))[path] == DEFAULTS[path]
 
@@ -371,8 +393,9 @@ def test_params_yaml_leaves_recipe_and_biases_to_the_data_set():
     assert (own.train.learning_rate, papers.train.learning_rate) == (None, 0.01)
     listed_biases = flat(validate(Params, listed()))["train.biases"]
     assert listed_biases is None
-    assert TrainSettings(recipe="tuned", biases=None).plan().biases
-    assert not TrainSettings(recipe="paper", biases=None).plan().biases
+    for biases in ({}, {"biases": None}):
+        assert TrainSettings(recipe="tuned", **biases).plan().biases
+        assert not TrainSettings(recipe="paper", **biases).plan().biases
 
 
 def test_params_yaml_runs_every_fold():
@@ -390,7 +413,8 @@ def test_a_method_fills_exactly_what_was_null(method):
     preset["threshold"] = METHODS[method].thresholds.get(METHODS[method].criterion)
     preset = {path: preset[path.removeprefix("train.")] for path in FROM_METHOD}
     filled = {path: value for path, value in preset.items() if value is not None}
-    assert changed == filled | {"train.deterministic": True}  # the device's
+    # What the device and the ratings decide.
+    assert changed == filled | {"train.deterministic": True, "train.biases": False}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -398,7 +422,11 @@ def test_a_plan_leaves_nothing_open_but_numbers_that_nobody_uses(method):
     plan = TrainSettings(method=method, biases=None).plan()
     switching = {"criterion", "threshold", "period", "sample_ratio", "warmup"}
     unused = switching if plan.unit is Unit.NONE else set()
-    assert {name for name, value in plan if value is None} == unused | {"patience", "pruning"}
+    nothing = unused | {"patience", "pruning"}
+    assert {name for name, value in plan if value is None} == nothing | set(INTERACTION_DEFAULTS)
+    if not METHODS[method].compares:
+        plan = TrainSettings(method=method, biases=None, objective="interactions").plan()
+        assert {name for name, value in plan if value is None} == nothing | {"decay"}
 
 
 def test_the_device_and_the_ratings_decide_what_is_left_to_them():
@@ -809,3 +837,64 @@ def test_numpys_values_are_pythons(name, value, plain):
 def test_numpys_values_are_checked_like_pythons(value):
     with pytest.raises(SettingsError, match="factors: "):
         validate(TrainSettings, {"factors": value})
+
+
+INTERACTIONS = {"objective": "interactions"}
+
+
+def test_interactions_have_a_preset_of_their_own():
+    settings = validate(TrainSettings, INTERACTIONS, "train")
+    assert (settings.recipe, settings.left_to_ratings) == (
+        "tuned",
+        ("learning_rate", "user_reg", "item_reg"),
+    )
+    plan = settings.plan(few_ratings=True)
+    assert not plan.biases
+    assert not plan.normalised
+    assert plan.schedule == "linear"
+    assert {name: getattr(plan, name) for name in INTERACTION_DEFAULTS} == INTERACTION_DEFAULTS
+    assert validate(Params, params(**{"data.name": "ml-1m", "train.objective": "interactions"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"negatives": 4}, "train.negatives: 4.0: has no effect where train.objective is ratings"),
+        ({"loss": "logistic"}, "train.loss: 'logistic': has no effect"),
+        (INTERACTIONS | {"recipe": "paper"}, "train.recipe: 'paper': with train.objective inter"),
+        (INTERACTIONS | {"biases": True}, "train.biases: True: with train.objective interactions"),
+        (INTERACTIONS | {"method": "muppet"}, "train.method: 'muppet': with train.objective inter"),
+    ],
+)
+def test_what_does_not_suit_the_objective_is_refused(values, line):
+    with pytest.raises(SettingsError) as caught:
+        validate(TrainSettings, values, "train")
+    assert str(caught.value).startswith(line)
+
+
+def test_a_gpu_is_refused_for_interactions():
+    settings = validate(TrainSettings, INTERACTIONS, "train")
+    run = validate(RunSettings, {"backend": "cuda"}, "run")
+    with pytest.raises(SettingsError, match=r"cuda has no train\.objective interactions: set"):
+        backend_for(settings, run)
+    assert backend_for(settings, validate(RunSettings, {}, "run")) == "cpu"
+
+
+def test_files_of_ratings_state_no_settings_of_interactions():
+    ratings, interactions = (
+        TrainSettings(**values).plan().model_dump() for values in ({}, INTERACTIONS)
+    )
+    assert not {"objective", *INTERACTION_DEFAULTS} & set(without_interactions(ratings))
+    assert without_interactions(interactions) == interactions
+
+
+@pytest.mark.parametrize("values", [{}, {"negatives": 3.0, "epochs": 5}])
+def test_settings_of_interactions_that_were_left_open_are_so_again(values):
+    settings = validate(TrainSettings, with_defaults(INTERACTIONS | values))
+    plan = settings.plan()
+    again = without_presets(plan, settings.left_to_ratings)
+    assert {name for name in INTERACTION_DEFAULTS if again[name] is not None} == set(values) - {
+        "epochs"
+    }
+    assert again["learning_rate"] is None
+    assert validate(TrainSettings, with_defaults(again)).plan() == plan

@@ -1,8 +1,10 @@
 import math
+import zipfile
 
 import pytest
 
 from studies.notes.criteria import Point, loss_at
+from studies.notes.neighbours import in_common, read_genres
 
 
 def test_a_loss_between_two_points_lies_on_their_line():
@@ -15,3 +17,12 @@ def test_a_loss_between_two_points_lies_on_their_line():
 @pytest.mark.parametrize("share", [0.49, 0.91])
 def test_beyond_the_points_nothing_is_known(share):
     assert math.isnan(loss_at([Point(0.5, 0.001), Point(0.9, 0.004)], share))
+
+
+def test_films_have_the_share_of_genres_in_common(tmp_path):
+    lines = "1::Toy Story (1995)::Animation|Comedy\n7::Misérables, Les (1995)::Drama|Comedy|War\n"
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as files:
+        files.writestr("ml-1m/movies.dat", lines.encode("latin-1"))
+    genres = read_genres(tmp_path / "films.zip")
+    assert in_common(genres[1], genres[7]) == 1 / 4
+    assert in_common(genres[7], genres[7]) == 1

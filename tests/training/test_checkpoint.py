@@ -386,6 +386,7 @@ def test_a_full_disk_stops_no_training_and_leaves_the_older_one(tmp_path):
     assert text.startswith(f"{training.path}: cannot be written: File too large: ")
     assert "holds the factors after epoch 3; training goes on" in text
     assert len(caught) == 4  # after 6, 8, 10 and 12 epochs
+    assert {warning.filename for warning in caught} == {__file__}
     assert isinstance(again.failure, SaveError)
     assert training.path.read_bytes() == older
     assert file_bytes(model, tmp_path) == wanted

@@ -7,6 +7,8 @@ from mascot_jax.base.biases import fit_biases
 from mascot_jax.engine.layout import is_laid_out
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.errors import DataError
+from mascot_jax.settings import TrainSettings
+from mascot_jax.settings.strength import strength
 from mascot_jax.tables.groups import regroup
 from mascot_jax.training.loop import train_state
 from mascot_jax.training.problem import make_problem
@@ -31,6 +33,20 @@ def validation_pairs(made):
     (chunk,) = made.validation._chunks
     columns = (chunk.user_rows, chunk.item_rows, chunk.ratings)
     return list(zip(*(np.asarray(x)[: chunk.used].tolist() for x in columns), strict=True))
+
+
+def test_ratings_are_judged_only_for_what_is_left_to_them():
+    ratings, *groups = world([0, 0, 1, 1], [0, 1, 0, 1])
+    problem = make_problem(ratings.host(), *groups)
+    given = {"learning_rate": 0.01, "user_reg": 0.02, "item_reg": 0.03}
+    said = TrainSettings(recipe="tuned", **given)
+    assert problem.judged(said).decided is None
+    assert problem.plan(said, "cpu") == problem._replace(decided=strength(1.0)).plan(said, "cpu")
+    for name in given:
+        left = TrainSettings(recipe="tuned", **given | {name: None})
+        decided = problem.judged(left).decided
+        assert decided == problem.strength(0.0)
+        assert getattr(problem.plan(left, "cpu"), name) == getattr(decided, name)
 
 
 def test_a_problem_has_rows_where_there_were_indices():

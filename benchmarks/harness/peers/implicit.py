@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -25,3 +26,32 @@ def implicit_epochs(problem: Problem, factors: int, threads: int) -> Callable[[i
             model.fit(matrix, show_progress=False)
 
     return train
+
+
+def train_als(ratings: Any, threads: int, **settings: Any) -> tuple[Any, Any]:
+    """Return the factors of users and items by alternating least squares."""
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(num_threads=threads, random_state=0, **settings)
+        model.fit(_matrix(ratings), show_progress=False)
+    return model.user_factors, model.item_factors
+
+
+def train_bpr(ratings: Any, threads: int, **settings: Any) -> tuple[Any, Any]:
+    """Return the factors of users and items by Bayesian personalised ranking; biases are a part."""
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    model = BayesianPersonalizedRanking(num_threads=threads, random_state=0, **settings)
+    model.fit(_matrix(ratings), show_progress=False)
+    return model.user_factors, model.item_factors
+
+
+def _matrix(ratings: Any) -> Any:
+    """Return a sparse matrix with 1 for each interaction."""
+    from scipy.sparse import csr_matrix
+
+    places = ratings.users.astype(np.int32), ratings.items.astype(np.int32)
+    ones = np.ones(len(ratings.users), dtype=np.float32)
+    return csr_matrix((ones, places), shape=(ratings.user_count, ratings.item_count))

@@ -108,6 +108,13 @@ inline void store_words(uint32_t* p, Words a) {
   _mm256_storeu_si256(words + 1, a.high);
 }
 
+// The lesser and the greater; b where one is no number.
+inline Lanes minimum(Lanes a, Lanes b) {
+  return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+inline Lanes maximum(Lanes a, Lanes b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
 // a, but 0 where sizes are below a least one.
 inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
   const __m256 all = _mm256_set1_ps(least);
@@ -159,10 +166,16 @@ inline Lanes to_whole(Lanes a) {
   return {_mm256_round_ps(a.low, kNearest), _mm256_round_ps(a.high, kNearest)};
 }
 
-inline Lanes load_int8(const int8_t* p) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+inline Lanes of_bytes(__m128i bytes) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
           _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+inline Lanes load_int8(const int8_t* p) {
+  return of_bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+// Sixteen bytes, the first of them the lowest of `low`.
+inline Lanes of_bytes(uint64_t low, uint64_t high) {
+  return of_bytes(_mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low)));
 }
 // Whole part less 128, at most 127.
 inline void store_int8(int8_t* p, Lanes a) {

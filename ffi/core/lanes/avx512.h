@@ -65,6 +65,9 @@ inline Words words_of(Lanes a) { return {_mm512_castps_si512(a.v)}; }
 inline Lanes floats_of(Words a) { return {_mm512_castsi512_ps(a.v)}; }
 inline void store_words(uint32_t* p, Words a) { _mm512_storeu_si512(p, a.v); }
 
+// The lesser and the greater; b where one is no number.
+inline Lanes minimum(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Lanes maximum(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 // a, but 0 where sizes are below a least one.
 inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
   const __mmask16 kept = _mm512_cmp_ps_mask(sizes.v, _mm512_set1_ps(least), _CMP_NLT_UQ);
@@ -111,9 +114,13 @@ inline Lanes to_half(Lanes a) { return {_mm512_cvtph_ps(_mm512_cvtps_ph(a.v, kNe
 // Rounded to whole numbers, to nearest even.
 inline Lanes to_whole(Lanes a) { return {_mm512_roundscale_ps(a.v, kNearest)}; }
 
+inline Lanes of_bytes(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
 inline Lanes load_int8(const int8_t* p) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+  return of_bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+// Sixteen bytes, the first of them the lowest of `low`.
+inline Lanes of_bytes(uint64_t low, uint64_t high) {
+  return of_bytes(_mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low)));
 }
 // Whole part less 128, at most 127.
 inline void store_int8(int8_t* p, Lanes a) {

@@ -131,6 +131,17 @@ inline uint32_t below(Lanes sizes, float least) {
   return mask;
 }
 
+// The lesser and the greater; b where one is no number.
+inline Lanes minimum(Lanes a, Lanes b) {
+  const auto lesser = [](float32x4_t x, float32x4_t y) { return vbslq_f32(vcltq_f32(x, y), x, y); };
+  return each<Lanes>(lesser, a, b);
+}
+inline Lanes maximum(Lanes a, Lanes b) {
+  const auto greater = [](float32x4_t x, float32x4_t y) {
+    return vbslq_f32(vcgtq_f32(x, y), x, y);
+  };
+  return each<Lanes>(greater, a, b);
+}
 // a, but 0 where sizes are below a least one.
 inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
   const auto kept = [least](float32x4_t size, float32x4_t x) {
@@ -192,11 +203,15 @@ inline Lanes to_whole(Lanes a) {
   return each<Lanes>([](float32x4_t x) { return vrndnq_f32(x); }, a);
 }
 
-inline Lanes load_int8(const int8_t* p) {
-  const int8x16_t bytes = vld1q_s8(p);
+inline Lanes of_bytes(int8x16_t bytes) {
   const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
   return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
            vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
+}
+inline Lanes load_int8(const int8_t* p) { return of_bytes(vld1q_s8(p)); }
+// Sixteen bytes, the first of them the lowest of `low`.
+inline Lanes of_bytes(uint64_t low, uint64_t high) {
+  return of_bytes(vcombine_s8(vcreate_s8(low), vcreate_s8(high)));
 }
 // Whole part less 128, at most 127.
 inline void store_int8(int8_t* p, Lanes a) {

@@ -96,6 +96,13 @@ inline Lanes floats_of(const Words& a) {
 }
 inline void store_words(uint32_t* p, const Words& a) { std::memcpy(p, a.v, sizeof a.v); }
 
+// The lesser and the greater; b where one is no number.
+inline Lanes minimum(const Lanes& a, const Lanes& b) {
+  return each([](float x, float y) { return x < y ? x : y; }, a, b);
+}
+inline Lanes maximum(const Lanes& a, const Lanes& b) {
+  return each([](float x, float y) { return x > y ? x : y; }, a, b);
+}
 // a, but 0 where sizes are below a least one.
 inline Lanes zero_below(const Lanes& sizes, float least, const Lanes& a) {
   return each([least](float size, float x) { return size < least ? 0 : x; }, sizes, a);
@@ -125,6 +132,13 @@ inline Lanes load_int8(const int8_t* p) {
   Lanes r;
   for (int i = 0; i < 16; ++i) r.v[i] = p[i];
   return r;
+}
+// Sixteen bytes, the first of them the lowest of `low`.
+inline Lanes of_bytes(uint64_t low, uint64_t high) {
+  int8_t bytes[16];
+  std::memcpy(bytes, &low, sizeof low);
+  std::memcpy(bytes + 8, &high, sizeof high);
+  return load_int8(bytes);
 }
 // Whole part less 128, at most 127. What is no number, or out of range, becomes something: its
 // row's scale tells.

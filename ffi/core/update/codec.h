@@ -29,6 +29,32 @@ MASCOT_INLINE void for_chunks(Chunks<C> chunks, const Body& body) {
   }
 }
 
+// Calls body(chunks) with a constant number of chunks for the common k,
+// else with the run-time number.
+template <class Body>
+void with_chunks(int64_t factors, const Body& body) {
+  const int64_t count = chunk_count(factors);
+  if constexpr (kHeldChunks == 0) return body(Chunks<0>{count});
+  switch (count) {
+    case 2:
+      return body(Chunks<2>{count});
+    case 3:
+      return body(Chunks<3>{count});
+    case 4:
+      return body(Chunks<4>{count});
+    case 5:
+      return body(Chunks<5>{count});
+    case 6:
+      return body(Chunks<6>{count});
+    case 8:
+      return body(Chunks<8>{count});
+    case 16:
+      return body(Chunks<16>{count});
+    default:
+      return body(Chunks<0>{count});
+  }
+}
+
 // ---- storages and roundings as types
 
 template <class Body, class S, class... Others>
@@ -64,19 +90,18 @@ class Draws {
   MASCOT_INLINE static Words of_item(const Words& of_user) {
     return shift_left<kDitherShift>(of_user);
   }
-  MASCOT_INLINE static Draws of_row(uint64_t key, uint64_t number) { return {drawn(key, number)}; }
   MASCOT_INLINE static Draws none() { return {all(0)}; }
+  // Those that follow from 64 random bits.
+  MASCOT_INLINE static Draws of(uint64_t draw) {
+    const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
+    return {fold(multiply(fold(lanes), all(static_cast<uint32_t>(draw >> 32) | 1)))};
+  }
   MASCOT_INLINE Words chunk(int64_t c) const { return multiply(words_, all(dither_factor(c))); }
 
  private:
   MASCOT_INLINE Draws(Words words) : words_(words) {}
   MASCOT_INLINE static Words of_rating(const Task& task, int64_t i) {
-    return drawn(task.dither.key, static_cast<uint64_t>(i));
-  }
-  MASCOT_INLINE static Words drawn(uint64_t key, uint64_t number) {
-    const uint64_t draw = draw64(key, number);
-    const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
-    return fold(multiply(fold(lanes), all(static_cast<uint32_t>(draw >> 32) | 1)));
+    return of(draw64(task.dither.key, static_cast<uint64_t>(i))).words_;
   }
 
   Words words_;

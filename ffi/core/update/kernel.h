@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/interactions/zeros.h"
 #include "core/model.h"
 #include "core/sums.h"
 
@@ -141,7 +142,23 @@ struct Kernel {
                       int64_t end, double* sums);
   // Writes rows begin..end-1, times a basis, to another side's tables.
   void (*project)(const Side& from, const Side& to, const Projection&, int64_t begin, int64_t end);
+  // SGD over a corner's interactions and zeros.
+  void (*interact)(const Task&, const Zeros&, const Corner&);
 };
+
+// Kernel::interact of each, in core/interactions.
+namespace portable {
+void interact(const Task&, const Zeros&, const Corner&);
+}
+namespace avx2 {
+void interact(const Task&, const Zeros&, const Corner&);
+}
+namespace avx512 {
+void interact(const Task&, const Zeros&, const Corner&);
+}
+namespace neon {
+void interact(const Task&, const Zeros&, const Corner&);
+}
 
 extern const Kernel kPortable;
 #if defined(__x86_64__)

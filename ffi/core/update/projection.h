@@ -93,7 +93,7 @@ void project(const Side& from, const Side& to, const Projection& projection, int
     void* data = to.row(storage, number);
     std::memset(data, 0, static_cast<std::size_t>(table.stride * traits(storage).bytes));
     const auto [rounding, key] = projection.dither;
-    const Draws draws = Draws::of_row(key, projection.first_draw + static_cast<uint64_t>(row));
+    const Draws draws = Draws::of(draw64(key, projection.first_draw + static_cast<uint64_t>(row)));
     with_rounding(rounding, [&](auto how) {
       encode<how>(data, table, storage, projected.data(), draws, narrow);
     });

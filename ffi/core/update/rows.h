@@ -182,6 +182,23 @@ class Lines {
   int64_t last_;
 };
 
+// A side's rows in one storage.
+struct TableLines {
+  const char* data;
+  int64_t row_bytes;
+  int64_t last;
+
+  template <int C>
+  TableLines(const Table& table, Storage storage, Chunks<C> chunks)
+      : data(static_cast<const char*>(table.data)),
+        row_bytes(table.stride * traits(storage).bytes),
+        last(line_bytes(table, storage, chunks) - kCacheLine) {}
+
+  MASCOT_INLINE Lines row(uint32_t number) const {
+    return {data + static_cast<int64_t>(number) * row_bytes, last};
+  }
+};
+
 // The two rows of a later rating. Their lines are asked for one by one between the stores of the
 // present rating: all at once, they fill the core's miss buffers and everything behind them waits
 // (up to 1.6 times slower in FP32 and 2.6 in FP16 where tables exceed the caches:

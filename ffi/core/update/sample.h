@@ -68,8 +68,9 @@ void add_sample(const Task& task, const Sampled& sampled, Floats own, Floats oth
 
 // Adds rating i to both its groups' sums, before its update, the rows being own and other. Not
 // inlined: it serves the sampled few, and its registers would cost all others.
-__attribute__((noinline)) void add_samples(const Task& task, int64_t i, uint8_t plan, float error,
-                                           Floats own, Floats other) {
+[[maybe_unused]] __attribute__((noinline)) void add_samples(const Task& task, int64_t i,
+                                                            uint8_t plan, float error, Floats own,
+                                                            Floats other) {
   const int pair = plan & kPairBits;
   const auto [rate, user_reg, item_reg] = task.rates;
   const Sampled user = {*task.users,        *task.user_sums, task.ratings->user[i],

@@ -1,22 +1,5 @@
 // Part of body.h: the way through a block of ratings.
 
-// A side's rows in one storage.
-struct TableLines {
-  const char* data;
-  int64_t row_bytes;
-  int64_t last;
-
-  template <int C>
-  TableLines(const Table& table, Storage storage, Chunks<C> chunks)
-      : data(static_cast<const char*>(table.data)),
-        row_bytes(table.stride * traits(storage).bytes),
-        last(line_bytes(table, storage, chunks) - kCacheLine) {}
-
-  MASCOT_INLINE Lines row(uint32_t number) const {
-    return {data + static_cast<int64_t>(number) * row_bytes, last};
-  }
-};
-
 // The ratings of a block that have one pair of storages, in the order of their visits.
 struct List {
   int pair;
@@ -145,31 +128,5 @@ MASCOT_INLINE void for_lists(const Task& task, Block block, Chunks<C> chunks, co
       for (int64_t c = 0; c < chunks.count(); ++c) first.fetch(c);
     }
     body(list);
-  }
-}
-
-// Calls body(chunks) with a constant number of chunks for the common k,
-// else with the run-time number.
-template <class Body>
-void with_chunks(int64_t factors, const Body& body) {
-  const int64_t count = chunk_count(factors);
-  if constexpr (kHeldChunks == 0) return body(Chunks<0>{count});
-  switch (count) {
-    case 2:
-      return body(Chunks<2>{count});
-    case 3:
-      return body(Chunks<3>{count});
-    case 4:
-      return body(Chunks<4>{count});
-    case 5:
-      return body(Chunks<5>{count});
-    case 6:
-      return body(Chunks<6>{count});
-    case 8:
-      return body(Chunks<8>{count});
-    case 16:
-      return body(Chunks<16>{count});
-    default:
-      return body(Chunks<0>{count});
   }
 }

@@ -18,7 +18,14 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from mascot_jax.data.archive import Member
-from mascot_jax.data.formats.text import Piece, find_bad_line, read_fields, read_pieces
+from mascot_jax.data.formats.text import (
+    Piece,
+    bad_line,
+    read_fields,
+    read_pieces,
+    read_records,
+    unreadable,
+)
 from mascot_jax.data.formats.values import Bounds, parse_ratings, rating_problem, ratings_usable
 from mascot_jax.errors import DataError
 
@@ -169,6 +176,7 @@ def _check_count(member: Member, block: _Block) -> None:
 
 
 def _refusal(member: Member, piece: Piece, form: BlockFormat, *, started: bool) -> DataError:
+    """Return the error for the first malformed line of a piece that the fast reader refused."""
     heading_seen = started
 
     def problem_of(fields: list[str]) -> str | None:
@@ -181,7 +189,11 @@ def _refusal(member: Member, piece: Piece, form: BlockFormat, *, started: bool) 
             return f"a heading such as {form.example!r} must come before the first rating"
         return _row_problem(fields, form)
 
-    return find_bad_line(member, piece, form.separator, problem_of, quoted=False)
+    for line, text, fields in read_records(member, piece, form.separator, quoted=False):
+        problem = problem_of(fields) if text else "the line is blank"
+        if problem is not None:
+            return bad_line(member, line, text, problem)
+    return unreadable(member, piece)
 
 
 def _row_problem(fields: list[str], form: BlockFormat) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mascot_jax.errors import DataError
+from mascot_jax.errors import DataError, MissingColumnError
 from mascot_jax.settings import Columns
 
 RATINGS = ("user", "item", "rating")
@@ -91,9 +91,11 @@ def find_places(
         place = place_of(key, name, there)
         if place is None:
             often = "twice" if there.count(name) > 1 and not name.isdecimal() else "not"
-            raise DataError(
+            raise MissingColumnError(
                 f"{label}: column {name!r} (data.columns.{key}) is {often} there; {found}. "
-                + _remedy(key, len(there), separated)
+                + _remedy(key, len(there), separated),
+                key,
+                len(there),
             )
         places[key] = place
     if len(set(places.values())) < len(places):

@@ -7,7 +7,6 @@ import re
 from pathlib import PurePath
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats.columns import (
@@ -27,14 +26,14 @@ from mascot_jax.data.formats.dialect import (
 from mascot_jax.data.formats.text import (
     Piece,
     bad_line,
-    quoted_fields,
-    read_fields,
     read_head,
     read_pieces,
     read_records,
+    split_fast,
     unreadable,
 )
 from mascot_jax.data.formats.values import (
+    mixed_decimals,
     narrow_ids,
     parse_ratings,
     rating_problem,
@@ -63,7 +62,7 @@ def read_delimited(
     member : Member
         The file; UTF-8 text.
     dialect : Dialect or None
-        How its fields are separated; None finds it out, unless ``columns.separator`` says it.
+        Of a named data set; None finds it out, but for what ``columns.separator`` says.
     columns : Columns
         Columns of user, item and rating: names of the header line, or positions from 0.
     keys : tuple of str
@@ -109,15 +108,15 @@ def _layout_of(
     """Return the layout of a file, from its first lines; of a named data set's, from its width."""
     wanted = wanted_columns(columns, keys)
     lines = read_head(member)
-    if dialect is None or dialect.width is None:
-        separator = columns.separator if dialect is None else dialect.separator
-        separator = None if separator is None else separator_of(separator)
+    if dialect is None:
+        separator = None if columns.separator is None else separator_of(columns.separator)
         return find_layout(member.label, lines, wanted, separator, _suffix(member))
     try:
         names = [field.strip() for field in split_line(lines[0], dialect.separator)]
     except csv.Error as error:
         raise bad_line(member, 1, lines[0], f"its fields cannot be read ({error})") from error
     header = not by_position(wanted)
+    assert dialect.width is not None  # a named data set's is known
     width = len(names) if header else dialect.width
     there = names if header else list(map(str, range(width)))
     found = f"separated by {dialect.name}, its first line has {names}"
@@ -132,48 +131,41 @@ def _read_piece(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:
     """Read a piece fast or, if that fails or quotes make it doubtful, slowly."""
     fields = _read_fast(piece, layout)
     frame = None if fields is None else _usable(fields, layout)
+    if frame is not None:
+        return frame
+    fields = _read_slowly(member, piece, layout)
+    frame = _usable(fields, layout)
     if frame is None:
-        frame = _usable(_read_slowly(member, piece, layout), layout)
-    if frame is None:
-        raise unreadable(member, piece)
+        raise _unusable(member, piece, fields, layout)
     return frame
+
+
+def _unusable(member: Member, piece: Piece, fields: pl.DataFrame, layout: Layout) -> DataError:
+    """Return the error for fields whose lines are good, each alone, but not together."""
+    if layout.dialect.decimal_comma and "rating" in fields:
+        problem = mixed_decimals(fields["rating"])
+        if problem is not None:
+            return DataError(f"{member.label}: {problem}")
+    return unreadable(member, piece)
 
 
 def _read_fast(piece: Piece, layout: Layout) -> pl.DataFrame | None:
     """Return the wanted fields as String columns; None if a line has too many, or is not UTF-8."""
     separator, data = layout.dialect.separator, piece.data
-    quotes = layout.dialect.quoted and b'"' in data
     if separator == "::":
         data, separator = data.replace(b"::", UNIT_SEPARATOR.encode()), UNIT_SEPARATOR
     elif separator == BLANKS:
-        if quotes:
+        if layout.dialect.quoted and b'"' in data:
             return None
         data = _BETWEEN.sub(UNIT_SEPARATOR.encode(), _AROUND.sub(b"", data))
         separator = UNIT_SEPARATOR
-    try:
-        fields = read_fields(data, separator, layout.width, quoted=quotes)
-    except PolarsError:
-        return None
-    # To polars, a misplaced quote may begin a text that goes on over the line's end.
-    missing = piece.lines - fields.height
-    if quotes and missing and missing != _inner_lines(piece.data, separator):
+    piece = Piece(data, piece.line)
+    fields = split_fast(piece, separator, layout.width, quoted=layout.dialect.quoted)
+    if fields is None:
         return None
     if layout.dialect.width is not None and any(c.null_count() for c in fields.iter_columns()):
         return None
     return fields.select(pl.col(f"c{place}").alias(key) for key, place in layout.places.items())
-
-
-def _inner_lines(data: bytes, separator: str) -> int | None:
-    """Return the number of line ends inside of fields in double quotes; None if quotes are wrong.
-
-    polars takes what follows a closing quote for a part of the field, and lines with it.
-    """
-    inner, ends = 0, (separator.encode(), b"\n", b"\r", b"")
-    for field in quoted_fields(data, separator):
-        if not field[1] or data[field.end() : field.end() + 1] not in ends:
-            return None
-        inner += field[0].count(b"\n")
-    return inner
 
 
 def _read_slowly(member: Member, piece: Piece, layout: Layout) -> pl.DataFrame:

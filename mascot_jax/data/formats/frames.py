@@ -30,7 +30,8 @@ def check_kinds(label: str, wanted: Mapping[str, str], schema: pl.Schema) -> Non
                 f"cast it, such as with polars' cast(pl.Float32), and write it again"
             )
         text = isinstance(kind, pl.String | pl.Categorical | pl.Enum)
-        if key == "time" and not (kind.is_numeric() or kind.is_temporal() or text):
+        dated = kind.is_temporal() and kind != pl.Duration
+        if key == "time" and not (kind.is_numeric() or dated or text):
             raise DataError(
                 f"{label}: column {name!r} (data.columns.{key}) is {kind}; it must be numbers, "
                 "dates or text"

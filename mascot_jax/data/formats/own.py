@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import polars as pl
 
-from mascot_jax.data.archive import (
-    COMPRESSIONS,
-    STANDARD_INPUT,
-    Member,
-    Members,
-    as_file,
-    kind_of,
-    open_members,
-    split_place,
-)
+from mascot_jax.data.archive import Member, Members, open_members
 from mascot_jax.data.formats import numpy_file
-from mascot_jax.data.formats.columns import RATINGS
+from mascot_jax.data.formats.columns import PAIRS, RATINGS
 from mascot_jax.data.formats.delimited import check_columns as check_text
 from mascot_jax.data.formats.delimited import read_delimited
 from mascot_jax.data.formats.parquet import check_columns as check_parquet
 from mascot_jax.data.formats.parquet import is_parquet, read_parquet
 from mascot_jax.data.formats.values import stack
-from mascot_jax.errors import DataError, printable
+from mascot_jax.data.place import STANDARD_INPUT, as_file, split_place
+from mascot_jax.data.unpack import COMPRESSIONS, kind_of
+from mascot_jax.errors import DataError, MissingColumnError, printable
 from mascot_jax.settings import Columns
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".psv", ".data", ".dat", ".parquet", ".pq", ".npz")
@@ -44,7 +37,13 @@ _SHOWN = 5
 _T = TypeVar("_T")
 
 
-def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATINGS) -> pl.DataFrame:
+def read_own(
+    place: str | Path,
+    columns: Columns,
+    keys: tuple[str, ...] = RATINGS,
+    *,
+    pairs_will_do: bool = False,
+) -> pl.DataFrame:
     """Read ratings or pairs: text with any separator, Parquet, or NumPy's ``.npz``.
 
     Parameters
@@ -57,6 +56,8 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
         Columns to read.
     keys : tuple of str
         ``user``, ``item`` and, of ratings, ``rating``.
+    pairs_will_do : bool
+        Whether a file may have two columns, of users and items; there are no ratings then.
 
     Returns
     -------
@@ -68,35 +69,71 @@ def read_own(place: str | Path, columns: Columns, keys: tuple[str, ...] = RATING
     DataError
         No file or several files have the columns, or a row is malformed.
     """
-    source, name = split_place(place)
-    with ExitStack() as opened:
-        path = opened.enter_context(as_file(source))
-        members = _open(opened, path, name)
-        candidates = [
-            _unpacked(opened, member, members.packed)
-            for member in members.found
-            if name is not None or not _is_hidden(member.name)
-        ]
-        if path != source:  # a copy of standard input, or of a pipe
-            shown = "standard input" if str(source) == STANDARD_INPUT else str(source)
-            candidates = [Member("", shown, m.path, m.pattern) for m in candidates]
-        if not candidates:
-            raise _nothing(source, name, members)
-        chosen = _chosen(source, candidates, columns, keys)
+    with open_tables(place) as tables, ExitStack() as opened:
+        candidates = [opened.enter_context(unpacked(member, tables)) for member in tables.found]
+        if pairs_will_do and all(_is_of_pairs(member, columns) for member in candidates):
+            keys = PAIRS
+        chosen = _chosen(tables.source, candidates, columns, keys)
         return stack([_read(member, columns, keys) for member in chosen])
 
 
-def _open(opened: ExitStack, path: Path, name: str | None) -> Members:
+@contextmanager
+def open_tables(place: str | Path, wanted: Sequence[str] = ()) -> Iterator[Members]:
+    """Yield the files of a place that may hold tables; see `unpacked` for compressed ones.
+
+    Parameters
+    ----------
+    place : str or Path
+        As of `read_own`.
+    wanted : sequence of str
+        Names of the files that are looked at in an archive or folder, as of `open_members`; empty:
+        by their suffixes.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
+    """
+    source, name = split_place(place)
+    with ExitStack() as opened:
+        path = opened.enter_context(as_file(source))
+        members = _open(opened, path, name, wanted or _PATTERNS)
+        found = [m for m in members.found if name is not None or not _is_hidden(m.name)]
+        if path != source:  # a copy of standard input, or of a pipe
+            shown = "standard input" if str(source) == STANDARD_INPUT else str(source)
+            found = [Member("", shown, m.path, m.pattern) for m in found]
+        if not found:
+            raise _nothing(source, name, members, wanted)
+        yield Members(source, tuple(found), members.packed, members.names)
+
+
+def _open(opened: ExitStack, path: Path, name: str | None, wanted: Sequence[str]) -> Members:
     kind = kind_of(path)
     if kind == "zip" and name is None:
-        members = opened.enter_context(open_members(path, [*_PATTERNS, "*.npy"]))
-        if numpy_file.is_npz(members.names):
-            return Members(path, (Member(path.name, str(path), path, "*.npz"),))
-        return members
-    patterns: Sequence[str] = _PATTERNS if kind in ("zip", "tar", "folder") else ["*"]
+        with open_members(path, []) as members:  # unpacks nothing
+            if numpy_file.is_npz(members.names):
+                return Members(path, (Member(path.name, str(path), path, "*.npz"),))
+    return opened.enter_context(open_members(path, _patterns(kind, name, wanted)))
+
+
+def _patterns(kind: str, name: str | None, wanted: Sequence[str] = _PATTERNS) -> Sequence[str]:
+    """Return which files are looked at in a source of a kind (`kind_of`)."""
     if name is not None:
-        patterns = [name if re.search("[*?]", name) else escape(name)]
-    return opened.enter_context(open_members(path, patterns))
+        return [name if re.search("[*?]", name) else escape(name)]
+    return wanted if kind in ("zip", "tar", "folder") else ["*"]
+
+
+def may_read(place: str | Path, file: Path) -> bool:
+    """Return whether a place is of a file that exists: it itself, or a file of the folder there."""
+    source, name = split_place(place)
+    if not file.exists() or not source.exists():
+        return False
+    if source.samefile(file):
+        return True
+    if not source.is_dir() or not file.is_file():
+        return False
+    with open_members(source, _patterns("folder", name)) as members:
+        return any(member.path.samefile(file) for member in members.found)
 
 
 def _is_hidden(name: str) -> bool:
@@ -104,12 +141,15 @@ def _is_hidden(name: str) -> bool:
     return any(part[0] in "._" for part in PurePosixPath(name).parts)
 
 
-def _unpacked(opened: ExitStack, member: Member, packed: int | None) -> Member:
-    """Return a member itself, or what is in it if it is compressed."""
+@contextmanager
+def unpacked(member: Member, tables: Members) -> Iterator[Member]:
+    """Yield a member itself, or what is in it if it is compressed."""
     if kind_of(member.path) not in COMPRESSIONS:
-        return member
-    (inner,) = opened.enter_context(open_members(member.path, ["*"], packed)).found
-    return Member(member.name, member.label, inner.path, member.pattern)
+        yield member
+        return
+    with open_members(member.path, ["*"], tables.packed) as inside:
+        (inner,) = inside.found
+        yield Member(member.name, member.label, inner.path, member.pattern)
 
 
 def _chosen(
@@ -125,7 +165,7 @@ def _chosen(
             f"{source}: none of its {len(candidates)} files has the columns: "
             + "; ".join([str(p) for p in problems.values()][:_SHOWN])
         )
-    tables = {_table_of(member.name) for member in fitting}
+    tables = {table_of(member.name) for member in fitting}
     if len(tables) > 1:  # such as users, movies and ratings without header lines
         tables = {table for table in tables if "rating" in table.lower()} or tables
     if len(tables) > 1:
@@ -134,7 +174,7 @@ def _chosen(
             f"{source}: {len(fitting)} files have the columns, {names[:_SHOWN]}: name the file "
             f"itself, such as {source}:{names[0]}"
         )
-    parts = [member for member in candidates if _table_of(member.name) in tables]
+    parts = [member for member in candidates if table_of(member.name) in tables]
     parts = [member for member in parts if member.path.stat().st_size]  # Spark leaves empty ones
     for member in parts:
         if problems[member.name] is not None:
@@ -145,7 +185,7 @@ def _chosen(
     return parts
 
 
-def _table_of(name: str) -> str:
+def table_of(name: str) -> str:
     """Return what the names of all parts of a table have in common.
 
     Parts differ in numbers, in unique identifiers, and in folders such as ``year=2020``.
@@ -166,6 +206,18 @@ def _problem_of(member: Member, columns: Columns, keys: tuple[str, ...]) -> str 
     return None
 
 
+def _is_of_pairs(member: Member, columns: Columns) -> bool:
+    """Return whether a file has two columns, and none of ratings."""
+    check = _format(member, check_parquet, numpy_file.check_columns, check_text)
+    try:
+        check(member, columns, RATINGS)
+    except MissingColumnError as error:
+        return error.key == "rating" and error.columns == len(PAIRS)
+    except DataError:
+        return False
+    return False
+
+
 def _read(member: Member, columns: Columns, keys: tuple[str, ...]) -> pl.DataFrame:
     read = _format(member, read_parquet, numpy_file.read_npz, _read_text)
     return read(member, columns, keys)
@@ -181,13 +233,18 @@ def _format(member: Member, parquet: _T, npz: _T, text: _T) -> _T:
     return npz if kind_of(member.path) == "zip" else text
 
 
-def _nothing(source: Path, name: str | None, members: Members) -> DataError:
+def _nothing(source: Path, name: str | None, members: Members, wanted: Sequence[str]) -> DataError:
     names = [printable(n) for n in members.names]
     if "xl/workbook.xml" in names:
         return DataError(f"{source}: this is an Excel workbook: save it as CSV UTF-8")
     shown = f"{names[:_SHOWN]}{f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''}"
     if name is not None:
         return DataError(f"{source}: holds no file named {name}, only {shown}")
+    if wanted:
+        return DataError(
+            f"{source}: holds no file named {' or '.join(wanted)}, only {shown}: name the file "
+            f"itself, as {source}:NAME"
+        )
     return DataError(
         f"{source}: holds no file with one of the suffixes {', '.join(SUFFIXES)}, only {shown}: "
         f"name the file itself, as {source}:NAME"

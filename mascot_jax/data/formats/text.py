@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from mascot_jax.data.archive import Member
 from mascot_jax.data.formats.foreign import problem_of_content
@@ -73,7 +74,7 @@ def read_head(member: Member) -> list[str]:
 
 
 def _empty(member: Member) -> DataError:
-    return DataError(f"{member.label}: the file is empty; it should hold ratings")
+    return DataError(f"{member.label}: the file is empty; it should hold a table")
 
 
 def read_pieces(
@@ -212,30 +213,35 @@ def read_fields(data: bytes, separator: str, width: int, *, quoted: bool) -> pl.
     )
 
 
-def find_bad_line(
-    member: Member,
-    piece: Piece,
-    separator: str,
-    problem_of: Callable[[list[str]], str | None],
-    *,
-    quoted: bool,
-) -> DataError:
-    """Return the error for the first malformed line of a piece that the fast reader refused.
+def split_fast(piece: Piece, separator: str, width: int, *, quoted: bool) -> pl.DataFrame | None:
+    """Split the lines of a piece, as `read_fields` does.
 
-    This is slow, as it reads line by line.
-
-    Parameters
-    ----------
-    member, piece, separator, quoted
-        The piece, its file, and how fields are separated and quoted.
-    problem_of : callable
-        Takes the fields of a line; returns their problem, or None.
+    Return None where that fails, or where double quotes make the result doubtful: `read_records`
+    then tells what is there.
     """
-    for line, text, fields in read_records(member, piece, separator, quoted=quoted):
-        problem = problem_of(fields) if text else "the line is blank"
-        if problem is not None:
-            return bad_line(member, line, text, problem)
-    return unreadable(member, piece)
+    quotes = quoted and b'"' in piece.data
+    try:
+        fields = read_fields(piece.data, separator, width, quoted=quotes)
+    except PolarsError:
+        return None
+    # To polars, a misplaced quote may begin a text that goes on over the line's end.
+    missing = piece.lines - fields.height
+    if quotes and missing and missing != _inner_lines(piece.data, separator):
+        return None
+    return fields
+
+
+def _inner_lines(data: bytes, separator: str) -> int | None:
+    """Return the number of line ends inside of fields in double quotes; None if quotes are wrong.
+
+    polars takes what follows a closing quote for a part of the field, and lines with it.
+    """
+    inner, ends = 0, (separator.encode(), b"\n", b"\r", b"")
+    for field in quoted_fields(data, separator):
+        if not field[1] or data[field.end() : field.end() + 1] not in ends:
+            return None
+        inner += field[0].count(b"\n")
+    return inner
 
 
 def unreadable(member: Member, piece: Piece) -> DataError:

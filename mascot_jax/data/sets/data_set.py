@@ -8,9 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 
-Reader = Callable[[Path, Columns], pl.DataFrame]
+Reader = Callable[[Path, Columns, tuple[str, ...]], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class DataSet:
     digest : str or None
         Published digest of the archive, ``md5:...`` or ``sha256:...``.
     reader : callable
-        Takes the path of the archive, folder or file and ``data.columns`` (used by ``file`` only);
-        returns the columns user, item, rating and optionally test.
+        Takes the path of the archive, folder or file, ``data.columns`` (used by ``file`` only) and
+        the keys of the columns that are wanted, of user, item, rating and time; returns at least
+        these and, for a set with its own test ratings, test.
     bounds : (float, float) or None
         Lowest and highest rating that `reader` returns; None if not known beforehand.
     terms : str
@@ -43,3 +45,16 @@ class DataSet:
     bounds: tuple[float, float] | None
     terms: str
     how_to_get: str = ""
+
+
+def without_times(read: Callable[[Path], pl.DataFrame]) -> Reader:
+    """Return the reader of a data set whose times are not read, and are refused before reading."""
+
+    def reader(source: Path, _: Columns, keys: tuple[str, ...]) -> pl.DataFrame:
+        if "time" in keys:
+            raise DataError(
+                f"{source}: the times of this data set are not read: choose another split"
+            )
+        return read(source)
+
+    return reader

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from mascot_jax.data.archive import open_members
-from mascot_jax.data.formats.columns import RATINGS, TIMED
 from mascot_jax.data.formats.delimited import read_delimited
 from mascot_jax.data.formats.dialect import Dialect
 from mascot_jax.data.sets.data_set import DataSet
@@ -23,12 +22,16 @@ _TERMS = (
 
 
 def _read(
-    source: Path, asked: Columns, *, name: str, dialect: Dialect, columns: TimedColumns
+    source: Path,
+    _: Columns,
+    keys: tuple[str, ...],
+    *,
+    name: str,
+    dialect: Dialect,
+    columns: TimedColumns,
 ) -> pl.DataFrame:
-    timed = isinstance(asked, TimedColumns)
-    chosen = columns if timed else Columns(**columns.model_dump(exclude={"time"}))
     with open_members(source, [name]) as members:
-        return read_delimited(members.one(name), dialect, chosen, TIMED if timed else RATINGS)
+        return read_delimited(members.one(name), dialect, columns, keys)
 
 
 def _movielens(name: str, digest: str | None, file: str, separator: str, low: float) -> DataSet:

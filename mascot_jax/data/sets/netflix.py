@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mascot_jax.data.formats.netflix import read_netflix
-from mascot_jax.data.sets.data_set import DataSet
+from mascot_jax.data.sets.data_set import DataSet, without_times
 
 NETFLIX = DataSet(
     "netflix",
     None,
     None,
-    lambda source, _: read_netflix(source),
+    without_times(read_netflix),
     (1.0, 5.0),
     "For research use under the terms of the Netflix Prize. J. Bennett and S. Lanning, The Netflix "
     "Prize, KDD Cup and Workshop, 2007.",

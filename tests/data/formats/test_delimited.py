@@ -41,7 +41,7 @@ def member(tmp_path):
 
 
 def read_csv(member, data, columns=NAMED):
-    return read_delimited(member(data), Dialect(","), columns)
+    return read_delimited(member(data), None, columns.model_copy(update={"separator": ","}))
 
 
 @every_layout
@@ -286,6 +286,6 @@ def test_what_csv_writes_is_read_back(tmp_path_factory, users, items, rating, si
     path.write_bytes(out.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text, "PIECE_BYTES", size)
-        frame = read_delimited(Member("", "", path, ""), Dialect(","), NAMED)
+        frame = read_delimited(Member("", "", path, ""), None, Columns(separator=","))
     assert [(str(u), str(i)) for u, i, _ in frame.rows()] == [(str(u), str(i)) for u, i in rows]
     assert frame["rating"].to_list() == [rating] * len(rows)

@@ -55,6 +55,8 @@ def test_a_comma_that_separates_nothing_is_a_decimal_comma(read, separator):
     assert read(text)["rating"].to_list() == [4.5, -3.0, 1.25]
     with pytest.raises(DataError, match=r"line 3: the rating '1\.234,5' is not a number"):
         read(f"{lines[0]}\n1 10 4,5\n2 11 1.234,5".replace(" ", separator))
+    with pytest.raises(DataError, match=r"commas and points, such as '3,5' and '4\.0': use one"):
+        read(f"{lines[0]}\n1 10 3,5\n2 11 4.0\n3 12 5".replace(" ", separator))
 
 
 def test_a_given_separator_is_taken(read):

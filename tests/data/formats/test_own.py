@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 
+from mascot_jax.data import unpack
 from mascot_jax.data.formats.columns import PAIRS
 from mascot_jax.data.formats.own import read_own
 from mascot_jax.data.read import read_ratings
@@ -222,6 +223,27 @@ def test_named_arrays_in_npz(tmp_path):
     np.savez(path, user=np.array([{}]), item=[1], rating=[1.0])
     with pytest.raises(DataError, match="neither a sparse matrix"):
         rows(path)
+
+
+def test_an_npz_is_unpacked_once(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez(path, user=[1, 2], item=[10, 11], rating=[5, 3])
+    unpacked = []
+    copy = unpack._copy
+    monkeypatch.setattr(unpack, "_copy", lambda *args: unpacked.append(args[3]) or copy(*args))
+    assert rows(path) == ROWS
+    assert sorted(unpacked) == ["item.npy", "rating.npy", "user.npy"]
+
+
+def test_a_folder_is_walked_once(tmp_path, monkeypatch):
+    put(tmp_path, **{"a#r.csv": CSV, "a#b#notes.md": b"x"})
+    walked = []
+    rglob = type(tmp_path).rglob
+    monkeypatch.setattr(
+        type(tmp_path), "rglob", lambda self, *args: walked.append(self) or rglob(self, *args)
+    )
+    assert rows(tmp_path) == ROWS
+    assert walked == [tmp_path]
 
 
 def test_an_npz_whose_header_lies_reserves_no_memory(tmp_path):

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pyarrow as pa
@@ -6,19 +6,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from mascot_jax.data.archive import Member
+from mascot_jax.data.formats.columns import RATINGS, TIMED
 from mascot_jax.data.formats.parquet import read_parquet
 from mascot_jax.errors import DataError
-from mascot_jax.settings import Columns
+from mascot_jax.settings import Columns, TimedColumns
 
 GOOD = {"item": ["a", "b"], "time": [1, 2], "rating": [1, 5], "user": [3, 4]}
 
 
 @pytest.fixture
 def read(tmp_path):
-    def read(columns, names=None):
+    def read(columns, names=None, keys=RATINGS):
         path = tmp_path / "ratings.parquet"
         pl.DataFrame(columns).write_parquet(path)
-        return read_parquet(Member(path.name, path.name, path, "*"), names or Columns())
+        return read_parquet(Member(path.name, path.name, path, "*"), names or Columns(), keys)
 
     return read
 
@@ -98,3 +99,11 @@ def test_text_that_is_none_is_refused(tmp_path):
     )
     with pytest.raises(DataError, match=r"not a whole Parquet file .*UTF8"):
         read_parquet(Member("r", "r", tmp_path / "r.parquet", "*"), Columns())
+
+
+def test_times_are_numbers_dates_or_text_and_no_durations(read):
+    columns = TimedColumns()
+    for times in ([1, 2], [date(2020, 1, 1)] * 2, pl.Series(["1", "2"], dtype=pl.Categorical)):
+        assert read(GOOD | {"time": times}, columns, TIMED)["time"].to_list() == list(times)
+    with pytest.raises(DataError, match=r"column 'time' .* is Duration.*numbers, dates or text"):
+        read(GOOD | {"time": [timedelta(1)] * 2}, columns, TIMED)

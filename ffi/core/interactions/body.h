@@ -1,0 +1,269 @@
+// The work on interactions, written once for every instruction set, as core/update/body.h is.
+//
+// In a corner, one user after the other, in rising order:
+//   key_u     draw64(key, u item_ranges + item_range)
+//   draws     floor(user_draws[u] W_corner / W + draw64(key_u, 0) / 2^64), in double; W: weights of
+//             items, in the corner and in all
+//   draw j    an item of the corner by draw64(key_u, j + 1), in proportion to the weights; dropped
+//             where the user has an interaction with it
+//   order     interactions in the order of their items, draws spread evenly between them
+// A visit of an item, all as core/update/body.h does it but the error:
+//   squared   e = w (t - p.q)
+//   logistic  e = w (t - sigmoid(p.q)); w: an interaction's value, or that of zeros; t: 1, or 0
+// The user's row is held in FP32 through all its visits of a corner and stored once, by the draws
+// of the last. Where a rating has its number, a zero has its draw.
+
+// clang-format off: each part is made of those before it
+#include "core/update/codec.h"
+#include "core/update/rows.h"
+#include "core/update/sample.h"
+// clang-format on
+
+struct Visit {
+  uint64_t number;
+  uint32_t item;
+  float target;
+  float weight;
+};
+
+// floor(value 2^-64 n) for a uniform value: uniform below n.
+MASCOT_INLINE uint64_t below(uint64_t value, uint64_t n) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<uint64_t>(static_cast<Wide>(value) * n >> 64);
+}
+
+// exp(x) for -80 <= x <= 0, to 2 units in the last place; in scalar operations, which every machine
+// rounds alike.
+inline float exponential(float x) {
+  const float scaled = x * 1.44269504f;
+  const float whole = std::nearbyint(scaled);
+  const float part = (scaled - whole) * 0.693147181f;
+  float sum = 1.0f / 720;
+  for (const float inverse : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f}) {
+    sum = sum * part + inverse;
+  }
+  return sum * float_of(static_cast<uint32_t>(static_cast<int>(whole) + 127) << 23);
+}
+
+inline float sigmoid(float x) {
+  const float size = std::fabs(x);
+  const float small = exponential(size < 80 ? -size : -80);
+  return (x >= 0 ? 1 : small) / (1 + small);
+}
+
+// The visits of a corner, user by user.
+class Visits {
+ public:
+  Visits(const Task& task, const Zeros& zeros, const Corner& corner)
+      : ratings_(*task.ratings),
+        zeros_(zeros),
+        corner_(corner),
+        before_(zeros.items_before[corner.first_item]),
+        weight_(zeros.items_before[corner.last_item] - before_),
+        end_(corner.begin) {}
+
+  // Goes on to a user; each comes after those with lower numbers.
+  void begin(uint32_t user) {
+    begin_ = next_ = end_;
+    while (end_ < corner_.end && ratings_.user[end_] == user) ++end_;
+    key_ = draw64(zeros_.key, user * corner_.item_ranges + corner_.item_range);
+    const double fraction = static_cast<double>(draw64(key_, 0) >> 11) * 0x1p-53;
+    draws_ = static_cast<int64_t>(zeros_.user_draws[user] * corner_.share + fraction);
+    drawn_ = 0;
+    turn_ = draws_ / 2;
+  }
+
+  // Writes the next of the user's visits, up to so many; returns how many: 0 where none is left.
+  int64_t next(Visit* visits, int64_t most) {
+    int64_t count = 0;
+    const int64_t positives = end_ - begin_, all = positives + draws_;
+    while (count < most && (next_ < end_ || drawn_ < draws_)) {
+      turn_ += positives;
+      if (turn_ >= all) {
+        turn_ -= all;
+        visits[count++] = {static_cast<uint64_t>(next_), ratings_.item[next_], 1,
+                           ratings_.rating[next_]};
+        ++next_;
+        continue;
+      }
+      const uint64_t draw = draw64(key_, static_cast<uint64_t>(++drawn_));
+      const uint32_t item = drawn_item(draw);
+      if (!has(item)) visits[count++] = {draw, item, 0, zeros_.weight};
+    }
+    return count;
+  }
+
+ private:
+  uint32_t drawn_item(uint64_t draw) const {
+    const uint64_t place = below(draw, weight_);
+    if (corner_.equal) return corner_.first_item + static_cast<uint32_t>(place);
+    const uint64_t* first = zeros_.items_before + corner_.first_item;
+    const uint64_t* last = zeros_.items_before + corner_.last_item;
+    return static_cast<uint32_t>(std::upper_bound(first, last, before_ + place) -
+                                 zeros_.items_before - 1);
+  }
+  bool has(uint32_t item) const {
+    return std::binary_search(ratings_.item + begin_, ratings_.item + end_, item);
+  }
+
+  const Ratings& ratings_;
+  const Zeros& zeros_;
+  const Corner& corner_;
+  uint64_t before_, weight_;  // of the corner's items
+  int64_t begin_ = 0, end_;   // the user's interactions
+  int64_t next_ = 0;          // the next of them
+  int64_t draws_ = 0, drawn_ = 0;
+  int64_t turn_ = 0;  // an interaction's whenever it reaches the number of all visits
+  uint64_t key_ = 0;
+};
+
+// How a visit reaches an item's row: in its table, where all of a corner's rows are in storage S,
+template <class S, Rounding R>
+class RowInPlace {
+ public:
+  template <int C>
+  RowInPlace(const Task& task, Chunks<C> chunks)
+      : lines_(task.items->table(kCode<S>), kCode<S>, chunks) {}
+
+  template <int C>
+  MASCOT_INLINE StoredRow<S, R, C> open(const Task& task, uint32_t row, Chunks<C> chunks) const {
+    return {static_cast<typename S::Element*>(task.items->row(kCode<S>, row)), chunks};
+  }
+  template <int C>
+  MASCOT_INLINE void close(const Task&, const Visit&, Chunks<C>) const {}
+  template <int C>
+  MASCOT_INLINE Lines lines(const Task&, uint32_t row, Chunks<C>) const {
+    return lines_.row(row);
+  }
+  MASCOT_INLINE static Storage storage(const Task&, uint32_t) { return kCode<S>; }
+
+ private:
+  TableLines lines_;
+};
+
+// or as a copy in FP32, from any storage and back to it.
+template <Rounding R>
+class RowCopied {
+ public:
+  template <int C>
+  RowCopied(const Task&, Chunks<C>) {}
+
+  template <int C>
+  MASCOT_INLINE StoredRow<Float32, Rounding::kNearest, C> open(const Task& task, uint32_t row,
+                                                               Chunks<C> chunks) const {
+    const Storage from = storage(task, row);
+    float* floats = task.scratch->item.data();
+    decode(task.items->row(from, row), task.items->table(from), from, floats, chunks);
+    return {floats, chunks};
+  }
+  template <int C>
+  MASCOT_INLINE void close(const Task& task, const Visit& visit, Chunks<C> chunks) const {
+    const Storage to = storage(task, visit.item);
+    encode<R>(task.items->row(to, visit.item), task.items->table(to), to, task.scratch->item.data(),
+              draws_of_item(task, visit), chunks);
+  }
+  template <int C>
+  MASCOT_INLINE Lines lines(const Task& task, uint32_t row, Chunks<C> chunks) const {
+    const Storage from = storage(task, row);
+    return TableLines(task.items->table(from), from, chunks).row(row);
+  }
+  MASCOT_INLINE static Storage storage(const Task& task, uint32_t row) {
+    return task.items->groups.storages()[row];
+  }
+
+ private:
+  static Draws draws_of_item(const Task& task, const Visit& visit) {
+    return Draws::of_item(task, static_cast<int64_t>(visit.number));
+  }
+};
+
+// Adds a visit to both its groups' sums, before its update, as add_samples does a rating.
+template <Rounding R>
+__attribute__((noinline)) void add_visit(const Task& task, uint32_t user, const Visit& visit,
+                                         Storage of_user, Storage of_item, float error) {
+  const auto number = static_cast<int64_t>(visit.number);
+  const Floats own = {task.scratch->own.data()}, other = {task.scratch->other.data()};
+  const Sampled p = {*task.users, *task.user_sums, user, of_user, error, task.rates.user_reg};
+  const Sampled q = {*task.items, *task.item_sums, visit.item, of_item, error, task.rates.item_reg};
+  add_sample<R>(task, p, own, other, Draws::of_user(task, number));
+  add_sample<R>(task, q, other, own, Draws::of_item(task, number));
+}
+
+template <Rounding R, class Items, int C>
+MASCOT_INLINE void update_visit(const Task& task, const Zeros& zeros, const Items& items,
+                                uint32_t user, const Visit& visit, const Lines& ahead,
+                                Chunks<C> chunks, WorkingRow<C>& p) {
+  auto q = items.open(task, visit.item, chunks);
+  const float product = dot(p, q, chunks);
+  const float found = zeros.loss == Loss::kSquared ? product : sigmoid(product);
+  const float error = visit.weight * (visit.target - found);
+  const auto number = static_cast<int64_t>(visit.number);
+  if (__builtin_expect(draw32(task.sampling.key, visit.number) < task.sampling.threshold, 0)) {
+    float *own = task.scratch->own.data(), *other = task.scratch->other.data();
+    for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
+      store_floats(own + c * kLanes, p[c]);
+      store_floats(other + c * kLanes, q[c]);
+    });
+    add_visit<R>(task, user, visit, task.users->groups.storages()[user],
+                 Items::storage(task, visit.item), error);
+  }
+  const auto [eta, user_reg, item_reg] = task.rates;
+  const Lanes step = broadcast(eta * error);
+  const Lanes user_decay = broadcast(-(eta * user_reg)), item_decay = broadcast(-(eta * item_reg));
+  const Draws draws = Draws::of_user(task, number);
+  using Q = decltype(q);
+  for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
+    if (c % Q::kLineChunks == 0) ahead.fetch(c / Q::kLineChunks);
+    const Lanes x = p[c], y = q[c];
+    const Words draw = draws.chunk(c);
+    p.set(c, fma(step, y, fma(user_decay, x, x)), draw);
+    q.set(c, fma(step, x, fma(item_decay, y, y)), Draws::of_item(draw));
+  });
+  items.close(task, visit, chunks);
+}
+
+// All visits of a corner.
+template <Rounding R, class Items, int C>
+void visit_corner(const Task& task, const Zeros& zeros, const Corner& corner, Chunks<C> chunks) {
+  constexpr int64_t kAtOnce = 256;
+  const Items items(task, chunks);
+  Visits visits(task, zeros, corner);
+  Visit some[kAtOnce];
+  for (uint32_t user = corner.first_user; user < corner.last_user; ++user) {
+    visits.begin(user);
+    int64_t count = visits.next(some, kAtOnce);
+    if (count == 0) continue;
+    const Storage storage = task.users->groups.storages()[user];
+    WorkingRow<C> p(*task.users, storage, user, task.scratch->user, chunks);
+    uint64_t last = 0;
+    while (count != 0) {
+      for (int64_t i = 0; i < count; ++i) {
+        const Visit& later = some[std::min(i + kPrefetchDistance, count - 1)];
+        const Lines ahead = items.lines(task, later.item, chunks);
+        update_visit<R>(task, zeros, items, user, some[i], ahead, chunks, p);
+      }
+      last = some[count - 1].number;
+      count = visits.next(some, kAtOnce);
+    }
+    p.template store<R>(Draws::of_user(task, static_cast<int64_t>(last)));
+  }
+}
+
+void update_corner(const Task& task, const Zeros& zeros, const Corner& corner) {
+  if (corner.first_item == corner.last_item) return;
+  const Groups& groups = task.items->groups;
+  const bool uniform = groups.uniform(corner.first_item, corner.last_item - 1);
+  const Storage storage = groups.storages()[corner.first_item];
+  with_chunks(task.factors, [&](auto chunks) {
+    with_rounding(task.dither.rounding, [&](auto rounding) {
+      constexpr Rounding kR = decltype(rounding)::value;
+      if (uniform && storage == kCode<Float32>) {
+        visit_corner<kR, RowInPlace<Float32, Rounding::kNearest>>(task, zeros, corner, chunks);
+      } else if (uniform && storage == kCode<Float16>) {
+        visit_corner<kR, RowInPlace<Float16, kR>>(task, zeros, corner, chunks);
+      } else {
+        visit_corner<kR, RowCopied<kR>>(task, zeros, corner, chunks);
+      }
+    });
+  });
+}

@@ -1,0 +1,12 @@
+// In plain C++, for any CPU.
+#include "core/lanes/portable.h"
+#include "core/update/headers.h"
+
+namespace mascot::portable {
+namespace {
+#include "core/interactions/body.h"
+}  // namespace
+void interact(const Task& task, const Zeros& zeros, const Corner& corner) {
+  update_corner(task, zeros, corner);
+}
+}  // namespace mascot::portable

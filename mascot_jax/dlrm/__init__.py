@@ -1,0 +1,1 @@
+"""Click models: deep learning recommendation models (DLRM) with quantised embedding tables."""

@@ -1,0 +1,155 @@
+"""The embedding tables of a model: made, measured, rounded, packed and taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import parts
+from mascot_jax.clicks.data import ClickData
+from mascot_jax.dlrm.tiers import Tiers
+from mascot_jax.engine.embedding import NARROW, EmbeddingTables, look_up, store
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.settings.clicks import ClickSettings
+
+AT_A_TIME = 1 << 16
+"""Rows that are made or converted at a time."""
+NO_NARROW_ROWS = "float16"
+"""Storage of the narrow rows where there are none."""
+
+
+def tiers_of(settings: ClickSettings, data: ClickData) -> Tiers:
+    """Return which rows are in float32: all, or those that training visits often enough."""
+    if settings.rows_storage == "float32":
+        return Tiers.of([np.ones(rows, np.bool_) for rows in data.cardinalities])
+    least = settings.min_visits_float
+    if least is None:
+        return Tiers.of([np.zeros(rows, np.bool_) for rows in data.cardinalities])
+    return Tiers.of([counts >= least for counts in data.counts])
+
+
+def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) -> EmbeddingTables:
+    """Return random rows, uniform within ``1 / sqrt(rows of the field)``, as DLRM's own code does.
+
+    They are the same numbers in every storage, before rounding.
+    """
+    narrow_rows = tiers.rows - tiers.wide_rows
+    storage = settings.rows_storage if narrow_rows else NO_NARROW_ROWS
+    row = NARROW[storage]
+    # Made on the device, block by block: what is made from an array of NumPy's cannot be donated.
+    wide = jnp.zeros((tiers.wide_rows, settings.dimension), jnp.float32)
+    narrow = jnp.zeros((narrow_rows, row.elements(settings.dimension)), row.dtype)
+
+    def write_narrow(values: NDArray[np.float32], first: int) -> None:
+        nonlocal narrow
+        counters = jnp.array([settings.seed, first], jnp.uint32)
+        rows = jnp.asarray(values)
+        narrow = store(narrow, rows, counters, storage=storage, execution=execution)
+
+    def write_wide(values: NDArray[np.float32], first: int) -> None:
+        nonlocal wide
+        wide = _overwrite(wide, jnp.asarray(values), jnp.uint32(first))
+
+    wides = _Blocks(tiers.wide_rows, settings.dimension, write_wide)
+    narrows = _Blocks(narrow_rows, settings.dimension, write_narrow)
+    for values, is_wide in _random_rows(settings, tiers):
+        wides.add(values[is_wide])
+        narrows.add(values[~is_wide])
+    return EmbeddingTables(wide, narrow, storage)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _overwrite(table: jax.Array, rows: jax.Array, first: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_update_slice_in_dim(table, rows, first, 0)
+
+
+class _Blocks:
+    """Rows gathered into blocks of one size, so that one compiled program writes them.
+
+    ``write`` is called with rows and the number of the first.
+    """
+
+    def __init__(
+        self, rows: int, dimension: int, write: Callable[[NDArray[np.float32], int], None]
+    ) -> None:
+        self._left = rows
+        self._first = self._filled = 0
+        self._block = np.empty((min(rows, AT_A_TIME), dimension), np.float32)
+        self._write = write
+
+    def add(self, rows: NDArray[np.float32]) -> None:
+        """Add rows; write each block that becomes full, and the last."""
+        while len(rows):
+            count = min(len(rows), len(self._block) - self._filled)
+            self._block[self._filled : self._filled + count] = rows[:count]
+            self._filled += count
+            rows = rows[count:]
+            if self._filled in (len(self._block), self._left):
+                # JAX may still read what it was given.
+                self._write(self._block[: self._filled].copy(), self._first)
+                self._first += self._filled
+                self._left -= self._filled
+                self._filled = 0
+
+
+def _random_rows(
+    settings: ClickSettings, tiers: Tiers
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Yield rows of field after field, and which of them are wide."""
+    for field, rows in enumerate(tiers.cardinalities):
+        rng = np.random.default_rng([settings.seed, 0, field])
+        mask, bound = tiers.mask(field), np.float32(rows**-0.5)
+        for part in parts(rows, AT_A_TIME):
+            share = rng.random((part.stop - part.start, settings.dimension), np.float32)
+            yield (2 * share - 1) * bound, mask[part]
+
+
+@partial(jax.jit, static_argnames=("rows", "levels"))
+def field_scales(wide: jax.Array, *, rows: tuple[int, ...], levels: int) -> jax.Array:
+    """Return float32 ``(f,)``: the largest magnitude in each field's table / ``levels``.
+
+    ``rows`` are those of each field, one field's after the other's.
+    """
+    largest, start = [], 0
+    for count in rows:
+        largest.append(jnp.abs(jax.lax.slice_in_dim(wide, start, start + count)).max())
+        start += count
+    scales: jax.Array = jnp.stack(largest) / jnp.float32(levels)
+    return scales
+
+
+def pack(tables: EmbeddingTables, tiers: Tiers, scales: jax.Array) -> EmbeddingTables:
+    """Return float32 tables as ``int4-table``: looked up, they are what rounding made of them."""
+    wide, dimension = np.asarray(tables.wide), tables.dimension
+    packed = np.empty((tiers.rows, NARROW["int4-table"].elements(dimension)), np.uint8)
+    for field, (start, scale) in enumerate(zip(tiers.starts[0], np.asarray(scales), strict=True)):
+        for part in parts(tiers.cardinalities[field], AT_A_TIME):
+            rows = slice(int(start) + part.start, int(start) + part.stop)
+            whole = np.clip(np.rint(wide[rows] / (scale or np.float32(1))), -8, 7)
+            halves = (whole + 8).astype(np.uint8).reshape(-1, dimension // 16, 2, 8)
+            packed[rows] = (halves[:, :, 0] | halves[:, :, 1] << 4).reshape(len(whole), -1)
+    empty = jnp.zeros((0, dimension), jnp.float32)
+    return EmbeddingTables(empty, jnp.asarray(packed), "int4-table")
+
+
+def field_rows(
+    tables: EmbeddingTables,
+    tiers: Tiers,
+    scales: jax.Array,
+    field: int,
+    execution: Execution,
+) -> NDArray[np.float32]:
+    """Return the rows of a field as they are looked up, float32 ``(rows, d)``."""
+    rows = tiers.cardinalities[field]
+    found = np.empty((rows, tables.dimension), np.float32)
+    for part in parts(rows, AT_A_TIME):
+        ids = np.arange(part.start, part.stop, dtype=np.uint32)
+        numbers = jnp.asarray(tiers.numbers_of(field, ids)[:, None])
+        scale = scales[field : field + 1]
+        found[part] = look_up(tables, numbers, scale, execution=execution)[:, 0]
+    return found

@@ -1,0 +1,203 @@
+"""The native kernels of embedding tables as JAX functions, one per FFI target.
+
+Operands are in the order of ``ffi/bind/signatures.h``. Rows are numbered over all fields: first
+those in float32 (``wide``), then the others (``narrow``), which are in one other storage. Tables
+are updated in place if the caller's jit donates them. Shapes: b impressions in a batch, f fields, d
+components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from mascot_jax.engine import native  # noqa: F401  registers the targets
+from mascot_jax.engine.kernels import Execution
+
+
+class RowFormat(NamedTuple):
+    """How a narrow row is stored."""
+
+    dtype: np.dtype[Any]
+    bits: int
+    """Of a component."""
+    scale_bytes: int = 0
+    """Of the row's own scale, which stands behind the components."""
+
+    def elements(self, dimension: int) -> int:
+        """Return the elements of a row of so many components."""
+        return self.row_bytes(dimension) // self.dtype.itemsize
+
+    def row_bytes(self, dimension: int) -> int:
+        """Return the bytes of a row of so many components."""
+        return dimension * self.bits // 8 + self.scale_bytes
+
+
+NARROW: Final[dict[str, RowFormat]] = {
+    "float16": RowFormat(np.dtype(np.float16), 16),
+    "int8-row": RowFormat(np.dtype(np.int8), 8, 4),
+    "int4-row": RowFormat(np.dtype(np.uint8), 4, 2),
+    "int4-table": RowFormat(np.dtype(np.uint8), 4),
+}
+"""Storages of narrow rows, as ``ffi/core/embedding/kernel.h`` has them.
+
+``int4-table`` has one scale a field and is only looked up.
+"""
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["wide", "narrow"], meta_fields=["storage"])
+@dataclass(frozen=True)
+class EmbeddingTables:
+    """The rows of all fields on a device."""
+
+    wide: jax.Array
+    """float32 ``(wide rows, d)``."""
+    narrow: jax.Array
+    """``(narrow rows, elements)``, of the dtype of ``NARROW[storage]``."""
+    storage: str
+    """Name of the narrow rows' storage."""
+
+    @property
+    def dimension(self) -> int:
+        """Components of a row."""
+        return int(self.wide.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows."""
+        return int(self.wide.nbytes + self.narrow.nbytes)
+
+
+def look_up(
+    tables: EmbeddingTables,
+    rows: jax.Array,
+    scales: jax.Array,
+    *,
+    levels: int = 0,
+    execution: Execution,
+) -> jax.Array:
+    """Return the rows of a batch, float32 ``(b, f, d)``.
+
+    Parameters
+    ----------
+    tables
+        The tables.
+    rows
+        uint32 ``(b, f)``: numbers of rows; those beyond the tables are an error.
+    scales
+        float32 ``(f,)``: scale of each field, for ``int4-table`` and ``levels``.
+    levels
+        If positive, float32 rows are rounded to multiples of their field's scale, from
+        ``-levels - 1`` to ``levels``. A scale of 0 leaves them as they are.
+    execution
+        Threads and instruction set, which change no bit.
+    """
+    shape = jax.ShapeDtypeStruct((*rows.shape, tables.dimension), jnp.float32)
+    return jax.ffi.ffi_call("mascot_embedding_lookup", shape)(
+        rows,
+        scales,
+        tables.wide,
+        tables.narrow,
+        storage=tables.storage,
+        levels=np.int64(levels),
+        execution=execution.attribute(),
+    )
+
+
+def update(
+    tables: EmbeddingTables,
+    rows: jax.Array,
+    gradients: jax.Array,
+    step_size: ArrayLike,
+    counters: jax.Array,
+    *,
+    execution: Execution,
+) -> EmbeddingTables:
+    """Make a step of SGD on the rows of a batch, in place.
+
+    The gradients of equal rows are summed, a row is updated in float32, and a narrow row is then
+    rounded once, stochastically: the expected value of what is stored is the updated row.
+
+    Parameters
+    ----------
+    tables
+        The tables.
+    rows
+        uint32 ``(b, f)``: numbers of rows. A row belongs to one field.
+    gradients
+        float32 ``(b, f, d)``.
+    step_size
+        float32 ``()``.
+    counters
+        uint32 ``(2,)``: seed and number of the step, which decide how rows are rounded.
+    execution
+        Threads and instruction set, which change no bit.
+    """
+    call = jax.ffi.ffi_call(
+        "mascot_embedding_update",
+        [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (tables.wide, tables.narrow)],
+        input_output_aliases={4: 0, 5: 1},
+    )
+    wide, narrow = call(
+        rows,
+        gradients,
+        jnp.asarray(step_size, jnp.float32),
+        counters,
+        tables.wide,
+        tables.narrow,
+        storage=tables.storage,
+        execution=execution.attribute(),
+    )
+    return replace(tables, wide=wide, narrow=narrow)
+
+
+def coalesce(rows: jax.Array, gradients: jax.Array, *, execution: Execution) -> jax.Array:
+    """Return sums of equal rows' gradients where each row first occurs, and zeros elsewhere.
+
+    ``rows`` is uint32 ``(b, f)``, ``gradients`` and the result are float32 ``(b, f, d)``.
+    """
+    shape = jax.ShapeDtypeStruct(gradients.shape, jnp.float32)
+    return jax.ffi.ffi_call("mascot_embedding_coalesce", shape)(
+        rows, gradients, execution=execution.attribute()
+    )
+
+
+@partial(jax.jit, static_argnames=("storage", "execution"), donate_argnames="narrow")
+def store(
+    narrow: jax.Array,
+    values: jax.Array,
+    counters: jax.Array,
+    *,
+    storage: str,
+    execution: Execution,
+) -> jax.Array:
+    """Write narrow rows, rounded stochastically, in place.
+
+    Parameters
+    ----------
+    narrow
+        The table, which is donated.
+    values
+        float32 ``(n, d)``.
+    counters
+        uint32 ``(2,)``: seed and the first row.
+    storage
+        Name of the table's storage.
+    execution
+        Instruction set, which changes no bit.
+    """
+    call = jax.ffi.ffi_call(
+        "mascot_embedding_store",
+        jax.ShapeDtypeStruct(narrow.shape, narrow.dtype),
+        input_output_aliases={2: 0},
+    )
+    result: jax.Array = call(
+        values, counters, narrow, storage=storage, execution=execution.attribute()
+    )
+    return result

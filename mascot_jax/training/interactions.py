@@ -1,0 +1,151 @@
+"""Prepare a training from interactions: weights, held-out lists, and a layout with zeros."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.base.arrays import count_each, gather, sort_by
+from mascot_jax.engine.interactions import lay_out_interactions
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import Ratings, Triples
+from mascot_jax.errors import DataError
+from mascot_jax.settings import TrainPlan
+from mascot_jax.tables.groups import Grouping
+
+GRID: Final = 2.0**-20
+"""Logarithms are multiples of it."""
+LARGEST_WEIGHT: Final = 10.0
+"""Of an interaction; 1 is the mean. Steps of a few units more would overshoot."""
+
+
+def merged(interactions: Triples) -> Triples:
+    """Add up the values of each user and item: a log of plays has a row for each time.
+
+    The result is sorted by user and item, unless no pair is there twice.
+    """
+    users, items, values = interactions
+    order = sort_by(users, items, values.view(np.uint32))
+    users, items = gather(users, order), gather(items, order)
+    first = np.append(True, (users[1:] != users[:-1]) | (items[1:] != items[:-1]))
+    if first.all():
+        return interactions
+    starts = np.flatnonzero(first)
+    sums = np.add.reduceat(gather(values, order).astype(np.float64), starts)
+    return users[starts], items[starts], sums.astype(np.float32)
+
+
+def confidences(
+    values: NDArray[np.float32], kind: str, mean: float | None = None
+) -> tuple[NDArray[np.float64], float]:
+    """Return confidences, float64 ``(n,)`` with a mean of 1, and the mean that they are units of.
+
+    Parameters
+    ----------
+    values
+        float32 ``(n,)``, not below 0.
+    kind
+        ``train.confidence``.
+    mean
+        That of an earlier training; None: these interactions' own.
+
+    Raises
+    ------
+    DataError
+        If all values are 0.
+    """
+    if kind == "equal":
+        return np.ones(len(values)), 1.0
+    raw = values.astype(np.float64)
+    if kind == "log1p":  # whose last bits depend on the machine
+        raw = np.rint(np.log1p(raw) / GRID) * GRID
+    if mean is None:
+        mean = float(raw.mean())
+    if not mean:
+        raise DataError(
+            "the values of all interactions are 0: give each a confidence above 0, or set "
+            "train.confidence to equal"
+        )
+    return raw / mean, mean
+
+
+def check_values(values: NDArray[np.float32]) -> None:
+    """Refuse interactions that count against an item.
+
+    Raises
+    ------
+    DataError
+        If a value is negative.
+    """
+    bad = np.flatnonzero(values < 0)
+    if bad.size:
+        raise DataError(
+            f"an interaction has the value {values[bad[0]]:g} ({bad.size} are below 0): values are "
+            "confidences, 0 or more: leave such rows out, or train with train.objective ratings"
+        )
+
+
+def balance(counts: NDArray[np.int64], side: str) -> NDArray[np.float64]:
+    """Return what the interactions of rows with so many ``(rows,)`` count, 1 on average.
+
+    Those of busy users and, less so, of popular items count less each: by the power -3/8 of their
+    number, or -1/8 (docs/interactions.md). Only roots are taken: every machine has the same bits.
+    """
+    most = np.maximum(counts, 1).astype(np.float64)
+    eighth = np.sqrt(np.sqrt(np.sqrt(most)))
+    each = 1 / (eighth * np.sqrt(np.sqrt(most)) if side == "users" else eighth)
+    balanced: NDArray[np.float64] = each * (counts.sum() / max(float((counts * each).sum()), 1e-30))
+    return balanced
+
+
+class Weighted(NamedTuple):
+    """Interactions laid out on the device, and the mean that their confidences are units of."""
+
+    ratings: Ratings
+    mean: float
+
+
+def weighted(
+    ratings: Ratings,
+    users: Grouping,
+    items: Grouping,
+    plan: TrainPlan,
+    execution: Execution,
+    mean: float | None,
+) -> Weighted:
+    """Return interactions with weights for values, laid out with their zeros.
+
+    Parameters
+    ----------
+    ratings
+        Interactions without duplicates, on the host.
+    users, items, plan, execution
+        As of ``problem.prepare``.
+    mean
+        As for ``confidences``.
+
+    Raises
+    ------
+    DataError
+        If a value is negative, or all are 0.
+    """
+    rows, columns, values = ratings.host()
+    check_values(values)
+    assert plan.confidence is not None
+    confidence, mean = confidences(values, plan.confidence, mean)
+    of_user = balance(count_each(rows, ratings.user_count), "users")
+    of_item = balance(count_each(columns, ratings.item_count), "items")
+    own = dataclasses.replace(
+        ratings, ratings=limited(confidence * of_user[rows] * of_item[columns])
+    )
+    starts = users.starts, items.starts
+    laid_out = lay_out_interactions(own, plan, *starts, items.warm_rows, execution.threads)
+    return Weighted(laid_out, mean)
+
+
+def limited(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return weights of interactions as the kernel takes them."""
+    return np.minimum(weights, LARGEST_WEIGHT).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Stages of the pipeline of click models, clicks/dvc.yaml."""

@@ -1,0 +1,37 @@
+"""Stage ``evaluate``: score the model on the test rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mascot_jax.base.click_metrics import click_metrics, log_loss_of_mean
+from mascot_jax.clicks.store import read_part, read_probabilities
+from mascot_jax.dlrm.estimator import ClickModel
+from mascot_jax.errors import DataError
+from mascot_jax.settings.click_params import ClickParams
+from pipeline.clicks import entry
+from pipeline.common import paths
+
+
+def evaluate(params: ClickParams) -> None:
+    """Score the model on the rows that only this stage sees."""
+    data = read_part(entry.ENCODED, "test")
+    if not len(data):
+        raise DataError("encode.test: there are no test rows to evaluate on: raise it")
+    model = ClickModel.load(entry.MODEL)
+    model.threads = params.run.threads
+    metrics = {
+        **model.evaluate(data),
+        "rows": len(data),
+        "log_loss_of_mean": log_loss_of_mean(data.labels),
+    }
+    probability = read_probabilities(entry.ENCODED, "test")
+    if probability is not None:
+        planted = probability.astype(np.float64)
+        best = click_metrics(data.labels, np.log(planted) - np.log1p(-planted))
+        metrics |= {"best_auc": best.auc, "best_log_loss": best.log_loss}
+    paths.write_json(entry.METRICS, metrics)
+
+
+if __name__ == "__main__":
+    entry.run_click_stage(evaluate)

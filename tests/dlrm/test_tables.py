@@ -1,0 +1,61 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mascot_jax.dlrm import tables as tables_module
+from mascot_jax.dlrm.tables import field_rows, field_scales, initial_tables, pack, tiers_of
+from mascot_jax.dlrm.tiers import Tiers
+from mascot_jax.engine.embedding import NARROW
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.settings.clicks import ClickSettings
+from tests.support.planted_clicks import CARDINALITIES, planted
+
+TRAIN, _ = planted(1000)
+
+
+def made(**settings):
+    settings = ClickSettings(**settings)
+    tiers = tiers_of(settings, TRAIN)
+    return tiers, initial_tables(settings, tiers, Execution())
+
+
+@pytest.mark.parametrize("storage", ["float16", "int8-row", "int4-row"])
+def test_rows_start_as_the_same_numbers_in_every_storage(storage, monkeypatch):
+    monkeypatch.setattr(tables_module, "AT_A_TIME", 100)  # several blocks, the last one short
+    plain, float32 = made(preset="fp32", dimension=32)
+    tiers, rounded = made(storage=storage, dimension=32, min_visits_float=10)
+    assert 0 < tiers.wide_rows < tiers.rows
+    assert rounded.narrow.shape[0] == tiers.rows - tiers.wide_rows
+    step = {"float16": 2**-10, "int8-row": 1 / 127, "int4-row": 1 / 7}[storage] * 1.01
+    zeros = jnp.zeros(4)
+    for field, rows in enumerate(CARDINALITIES):
+        exact = field_rows(float32, plain, zeros, field, Execution())
+        found = field_rows(rounded, tiers, zeros, field, Execution())
+        wide = tiers.mask(field)
+        np.testing.assert_array_equal(wide, TRAIN.counts[field] >= 10)
+        np.testing.assert_array_equal(found[wide], exact[wide])
+        assert (np.abs(found - exact).max(1) <= step * np.abs(exact).max(1)).all()
+        assert np.abs(exact).max() <= rows**-0.5
+
+
+def test_without_a_least_count_no_row_is_float32():
+    tiers, tables = made(min_visits_float=None)
+    assert tiers.wide_rows == 0
+    assert tables.nbytes == sum(CARDINALITIES) * NARROW["int4-row"].row_bytes(16)
+
+
+def test_packed_tables_are_what_rounding_made_of_them():
+    tiers, tables = made(preset="dqrm", dimension=32)
+    scales = field_scales(tables.wide, rows=tiers.wide, levels=7).at[1].set(0)
+    packed = pack(tables, tiers, scales)
+    assert packed.nbytes == sum(CARDINALITIES) * 16
+    none = Tiers.of([np.zeros(rows, np.bool_) for rows in CARDINALITIES])
+    for field in (0, 2, 3):
+        start, rows = tiers.starts[0][field], CARDINALITIES[field]
+        exact = np.asarray(tables.wide)[start : start + rows]
+        scale = np.asarray(scales)[field]
+        expected = np.clip(np.rint(exact / scale), -8, 7) * scale
+        np.testing.assert_array_equal(
+            field_rows(packed, none, scales, field, Execution()), expected
+        )
+    assert not field_rows(packed, none, scales, 1, Execution()).any()

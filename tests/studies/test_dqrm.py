@@ -1,0 +1,119 @@
+"""The study of DQRM: its parameters, its trainings at the smallest size, its report."""
+
+import pytest
+from ruamel.yaml import YAML
+
+from mascot_jax.clicks.load import load_clicks
+from mascot_jax.errors import SettingsError
+from mascot_jax.settings import validate
+from studies.dqrm import figure as figures
+from studies.dqrm import report
+from studies.dqrm.settings import Study, raw_path
+from tests.pipeline.workspace import CHECKOUT
+
+GIVEN = YAML(typ="safe").load(CHECKOUT / "studies/dqrm/params.yaml")
+STAGES = YAML(typ="safe").load(CHECKOUT / "studies/dqrm/dvc.yaml")["stages"]
+
+
+@pytest.mark.parametrize("profile", GIVEN["profiles"])
+def test_every_profile_is_valid(profile):
+    study = validate(Study, GIVEN | {"profile": profile})
+    assert set(study.figures) == set(report.FIGURES)
+
+
+def test_stages_are_of_every_figure():
+    assert STAGES["figure"]["matrix"]["figure"] == list(GIVEN["figures"])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"profile": "huge"}, "profile: 'huge': must be one of quick"),
+        ({"figures": {"main": {"x": {"train": {"preset": "int3"}}}}}, "train.preset: 'int3'"),
+        (
+            {"figures": {"main": {"x": {"encode": {"min_cuont": 1}}}}},
+            "encode.min_cuont: 1: unknown",
+        ),
+    ],
+)
+def test_a_wrong_training_is_found_before_any(change, problem):
+    with pytest.raises(SettingsError, match=problem):
+        validate(Study, GIVEN | change)
+
+
+def test_variants_are_trained_with_every_seed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("fp32", "int4, ids seen 10 times")
+    chosen = {"main": {name: GIVEN["figures"]["main"][name] for name in names}}
+    study = validate(Study, GIVEN | {"profile": "smoke", "figures": chosen})
+    load_clicks(study.chosen.data, raw_path("smoke"))
+    rows = figures.trainings(study, "main")
+    assert [(row["variant"], row["seed"]) for row in rows] == [
+        (name, seed) for seed in (0, 1) for name in names
+    ]
+    assert [len(row["epochs"]) for row in rows] == [2] * 4
+    assert rows[0]["table_bytes_training"] > 5 * rows[1]["table_bytes_training"]
+    assert rows[0]["best_auc"] > rows[0]["auc"]
+
+
+def row(variant, seed, auc, megabytes, accuracy=0.8):
+    epoch = {
+        "validation_accuracy": accuracy,
+        "validation_auc": auc,
+        "sent_bytes_per_step": auc * 1e5,
+    }
+    return {
+        "variant": variant,
+        "seed": seed,
+        "auc": auc,
+        "log_loss": 1 - auc,
+        "accuracy": accuracy,
+        "table_bytes_training": megabytes * 1e6,
+        "table_bytes_deployed": megabytes * 1e6 / 2,
+        "log_loss_of_mean": 0.5,
+        "epochs": [epoch, epoch],
+        "rows": 1000,
+    }
+
+
+def main_rows():
+    rows = []
+    for seed in (0, 1):
+        up = seed / 100
+        rows += [
+            row("fp32", seed, 0.75 + up, 80),
+            row("dqrm", seed, 0.748 + up, 80, 0.81),
+            row("int4", seed, 0.7499 + up + up / 100, 14),
+            row("int4, ids seen 10 times", seed, 0.7495 + up, 2),
+        ]
+    return rows
+
+
+def test_differences_are_of_the_same_seed():
+    table = report.main_table(main_rows())
+    assert "| `fp32` | 80.00 | 1/1.0 | 40.00 | 0.7550 | 0.2450 | 0.8000 |" in table
+    assert "| `dqrm` | 80.00 | 1/1.0 | 40.00 | 0.7530 (-0.0020 ± 0.0000)" in table
+    assert "| `int4` | 14.00 | 1/5.7 | 7.00 | 0.7550 (-0.0000 ± 0.0001)" in table
+
+
+def test_claims_say_what_was_kept():
+    found = report.claims(main_rows())
+    assert "| +0.15 percentage points (Kaggle) | +1.00 percentage points; AUC -0.0020 |" in found
+    assert "yes: AUC -0.0000, log loss +0.0000" in found
+    assert "yes: 1/5.7" in found
+    assert "no: 1/40.0, AUC -0.0005" in found
+
+
+def test_bytes_of_gradients_are_of_the_first_variants():
+    table = report.gradients_table([row("float32", 0, 0.8, 1), row("int8", 0, 0.2, 1)])
+    assert "| `float32` | 80.0 | 1/1.00 | 0.8000 | 0.2000 |" in table
+    assert "| `int8` | 20.0 | 1/4.00 | 0.2000 (-0.6000) | 0.8000 (+0.6000) |" in table
+
+
+def test_the_report_has_every_part():
+    rows = main_rows()
+    result = {"rows": rows, "data": "planted", "hardware": {"cores": 2}}
+    text = report.report(dict.fromkeys(report.FIGURES, result))
+    assert "$" not in text
+    assert "- Data: planted; 1,000 rows to train on\n- Seeds: 2" in text
+    assert "| `dqrm` | 0.8100 (0.7530) | 0.8100 (0.7530) |" in text

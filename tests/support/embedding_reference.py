@@ -1,0 +1,107 @@
+"""Embedding tables in plain NumPy: what every kernel must repeat bit for bit.
+
+Rows are held as float32 values ``[rows, d]``; ``stored`` returns what a store leaves of one.
+"""
+
+import numpy as np
+
+from tests.support.reference import dithered as half_dithered
+from tests.support.reference import (
+    draws,
+    fma,
+    int8_rounded,
+    stream_key,
+)
+
+FIRST_ROWS, ROWS = 8, 9
+WHOLE = 1 << 20
+
+
+def int4_scale(largest):
+    """1/7 of the largest magnitude, as bfloat16 rounded up; 0 below 2^-100."""
+    if largest < np.float32(2.0**-100):
+        return np.float32(0)
+    bits = int((np.float32(largest) / np.float32(7)).view(np.uint32))
+    finite = bits & 0x7F800000 != 0x7F800000
+    return np.uint32((bits + (0xFFFF if finite else 0)) & 0xFFFF0000).view(np.float32)
+
+
+def int4_rounded(values, draw):
+    """float32 values [d] as whole numbers [d] from -7 to 7 and their scale."""
+    scale = int4_scale(np.abs(values).max())
+    step = np.float32(1) / scale if scale else np.float32(0)
+    offset = (136 + (draw >> 16 & 0xFFF8 | 4) * 2.0**-16).astype(np.float32)
+    return (np.floor(fma(values, step, offset)) - 136).astype(np.int8), scale
+
+
+def packed(whole, scale=None):
+    """Bytes of a row of whole numbers [d] from -8 to 7, with its bfloat16 scale if it has one."""
+    halves = (whole + 8).astype(np.uint8).reshape(-1, 2, 8)
+    row = (halves[:, 0] | halves[:, 1] << 4).ravel()
+    if scale is None:
+        return row
+    bfloat16 = np.array([np.float32(scale).view(np.uint32) >> 16], "<u2")
+    return np.concatenate([row, bfloat16.view(np.uint8)])
+
+
+def encoded(values, storage, key, number):
+    """A narrow row as it is stored: float32 values [d] -> elements."""
+    draw, _ = draws(key, number, len(values))
+    if storage == "float16":
+        return half_dithered(values, draw)
+    if storage == "int8-row":
+        whole, scales = int8_rounded(values, WHOLE, draw)
+        return np.concatenate([whole, scales.view(np.int8)])
+    return packed(*int4_rounded(values, draw))
+
+
+def decoded(row, storage, scale=None):
+    """A narrow row [elements] as float32 values [d]."""
+    if storage == "float16":
+        return row.astype(np.float32)
+    if storage == "int8-row":
+        return row[:-4] * np.ascontiguousarray(row[-4:]).view(np.float32)
+    if storage == "int4-row":
+        scale = (row[-2:].view("<u2").astype(np.uint32) << 16).view(np.float32)
+        row = row[:-2]
+    halves = np.stack([row.reshape(-1, 8) & 15, row.reshape(-1, 8) >> 4], 1)
+    return (halves.astype(np.float32).ravel() - np.float32(8)) * np.float32(scale)
+
+
+def looked_up(wide, narrow, storage, rows, scales, levels=0):
+    """float32 [b, f, d]."""
+    batch, fields = rows.shape
+    out = np.empty((batch, fields, wide.shape[1]), np.float32)
+    for (b, f), row in np.ndenumerate(rows):
+        if row >= len(wide):
+            out[b, f] = decoded(narrow[row - len(wide)], storage, scales[f])
+        elif levels and scales[f] > 0:
+            whole = np.clip(np.rint(wide[row] / scales[f]), -levels - 1, levels)
+            out[b, f] = whole.astype(np.float32) * scales[f]
+        else:
+            out[b, f] = wide[row]
+    return out
+
+
+def updated(wide, narrow, storage, rows, gradients, step_size, seed, step):
+    """Copies of both tables after a step."""
+    wide, narrow = wide.copy(), narrow.copy()
+    key = stream_key(seed, step, ROWS)
+    for f in range(rows.shape[1]):
+        sums = {}
+        for b, row in enumerate(rows[:, f]):
+            sums[row] = sums[row] + gradients[b, f] if row in sums else gradients[b, f]
+        for row, total in sums.items():
+            if row < len(wide):
+                wide[row] = fma(-np.float32(step_size), total, wide[row])
+                continue
+            at = row - len(wide)
+            value = fma(-np.float32(step_size), total, decoded(narrow[at], storage))
+            narrow[at] = encoded(value, storage, key, int(row))
+    return wide, narrow
+
+
+def stored(values, storage, seed, first=0):
+    """A narrow table of float32 values [n, d]."""
+    key = stream_key(seed, 0, FIRST_ROWS)
+    return np.stack([encoded(v, storage, key, first + i) for i, v in enumerate(values)])
