@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import statistics
 import sys
 import time
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--ratings", type=int, default=MOST_RATINGS, help="at most, of the shape")
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=5, help="0: nothing is timed")
     parser.add_argument("--threads", type=int, default=1, help="of what is timed")
     options = parser.parse_args()
     result: dict[str, Any] = {"threads": options.threads, "hardware": describe_hardware()}
@@ -167,7 +168,7 @@ def _row(
 ) -> dict[str, Any]:
     outcomes, reference = found[name], found[f"{FULL}"]
     losses = [outcome.rmse - reference[pair].rmse for pair, outcome in outcomes.items()]
-    took, whole = (statistics.median(seconds[n]) for n in (name, f"{FULL}"))
+    took, whole = (_median(seconds[n]) for n in (name, f"{FULL}"))
     return {
         "name": name,
         "rmse": statistics.fmean(o.rmse for o in outcomes.values()),
@@ -178,10 +179,17 @@ def _row(
     }
 
 
+def _median(seconds: list[float]) -> float:
+    """Return the median; NaN where nothing was timed."""
+    return statistics.median(seconds) if seconds else math.nan
+
+
 def _seconds(fold: Problem, family: Family, options: argparse.Namespace) -> dict[str, list[float]]:
     """Return the CPU seconds of whole trainings, projection included, one value a round."""
     execution = Execution(options.threads)
     seconds: dict[str, list[float]] = {name: [] for name in variants(family)}
+    if not options.repetitions:
+        return seconds
     for (name, values), counts in in_turn(variants(family).items(), options.repetitions):
         plan = fold.plan(validate(TrainSettings, values), "cpu")
         prepared = prepare(fold._replace(test=None), plan, execution)
@@ -207,7 +215,7 @@ def _targets(name: str, family: Family, rows: Sequence[Mapping[str, Any]]) -> li
     found = []
     if family.most_loss is not None:
         found.append(Target(f"{name}: {row['name']}: loss", row["loss"]["mean"], family.most_loss))
-    if family.least_speed is not None:
+    if family.least_speed is not None and not math.isnan(row["speed"]):
         found.append(
             Target(f"{name}: {row['name']}: speed", row["speed"], family.least_speed, at_most=False)
         )
@@ -234,7 +242,7 @@ def _rates(options: argparse.Namespace) -> list[dict[str, Any]]:
     }
     for (recipe, rate), counts in in_turn(runs, options.repetitions):
         found = _early_exit(fold, RECIPES[recipe], rate, Execution(options.threads))
-        if counts:
+        if counts or not options.repetitions:
             runs[recipe, rate].append(found)
     rows = []
     for (recipe, rate), own in runs.items():

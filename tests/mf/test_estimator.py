@@ -506,6 +506,21 @@ def test_a_pruned_model_is_used_and_trained_further_as_it_is(frame, tmp_path):
     assert narrow.user_factors_.shape[1] == 5
 
 
+def test_interactions_go_on_with_fewer_factors():
+    """The same bits for every number of threads."""
+    rng = np.random.default_rng(0)
+    pairs = rng.integers(0, 60, 900), (rng.integers(0, 40, 900) * rng.random(900)).astype(int)
+    settings = {"objective": "interactions", "factors": 16, "epochs": 4}
+    pruning = {"method": "project", "factors": 6}
+    models = [
+        MatrixFactorization(**settings, threads=threads, pruning=pruning).fit(pairs)
+        for threads in (1, 3)
+    ]
+    assert models[0].user_factors_.shape[1] == 6
+    np.testing.assert_array_equal(models[0].user_factors_, models[1].user_factors_)
+    assert len(models[0].recommend(3, 5).items) == 5
+
+
 def test_a_model_whose_updates_ended_early_tells_both_errors(frame):
     pruning = {"method": "early-exit", "rate": 0.1}
     estimator = MatrixFactorization(**SMALL | {"biases": None}, pruning=pruning).fit(frame)

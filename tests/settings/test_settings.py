@@ -540,6 +540,12 @@ EARLY_EXIT = {"method": "early-exit", "rate": 0.3}
             "train.biases: True: train.pruning early-exit learns nothing behind biases, which "
             "leave all factors near zero: set train.biases to false",
         ),
+        (
+            EARLY_EXIT,
+            {"objective": "interactions"},
+            "train.pruning: 'early-exit': ends updates by ratings only: with train.objective "
+            "interactions leave train.pruning null, or choose project",
+        ),
         *(
             (
                 pruning,
