@@ -224,12 +224,12 @@ def _time_to_rmse(results: Path) -> str:
 
 
 def _lists(results: Path) -> str:
-    head = ["NDCG@10", "coverage", "seconds"]
+    head = ["NDCG@10", "coverage", "seconds of CPU"]
     return _of_models(_read(results, "lists"), head, ("ndcg", "coverage"))
 
 
 def _lists_leave_one_out(results: Path) -> str:
-    head = ["HR@10", "NDCG@10", "seconds"]
+    head = ["HR@10", "NDCG@10", "seconds of CPU"]
     return _of_models(_read(results, "lists-leave-one-out"), head, ("hit_rate", "ndcg"))
 
 
@@ -238,7 +238,7 @@ def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
         [f"{table['data']}: {row['name']}", *(f"{row[name]:.3f}" for name in figures), seconds]
         for table in result["tables"]
         for row in table["rows"]
-        for seconds in [f"{row['seconds']:.1f}"]
+        for seconds in [f"{row['cpu_seconds']:.1f}"]
     ]
     hardware = result["hardware"]
     machine = f"{hardware['processor']}, {result['threads']} threads"

@@ -17,6 +17,7 @@ from mascot_jax.clicks.sets import CLICK_SETS, ClickSet
 from mascot_jax.data.archive import Member, Members
 from mascot_jax.data.fetch import fetch
 from mascot_jax.data.formats.own import open_tables, table_of, unpacked
+from mascot_jax.data.place import STANDARD_INPUT, split_place
 from mascot_jax.errors import DataError
 from mascot_jax.settings import ClickColumns, ClickDataSettings
 
@@ -45,7 +46,9 @@ def load_clicks(settings: ClickDataSettings, path: Path) -> int:
         planted = generate(settings)
         return write_raw(path, planted.schema, planted.frames(), planted.facts)
     click_set = CLICK_SETS[settings.name]
-    source = fetch(click_set, settings.source, settings.digest)
+    source: str | Path = STANDARD_INPUT
+    if settings.source != STANDARD_INPUT:
+        source = fetch(click_set, settings.source, settings.digest)
     wanted = settings.columns.model_dump()
     facts = {
         "name": click_set.name,
@@ -82,6 +85,8 @@ def read_rows(
     DataError
         There is no such file, or it cannot be read; the iterator raises it for a malformed row.
     """
+    if str(place) != STANDARD_INPUT and not split_place(place)[0].exists():
+        raise DataError(f"{place}: there is no such file")
     if click_set.whole:
         path = Path(place)
         member = Member(path.name, str(path), path, "*")

@@ -19,6 +19,7 @@ from mascot_jax.clicks.load import load_clicks, read_rows
 from mascot_jax.clicks.raw import RawClicks, open_raw
 from mascot_jax.clicks.sets import CLICK_SETS
 from mascot_jax.clicks.split import divide
+from mascot_jax.data.place import STANDARD_INPUT, split_place
 from mascot_jax.errors import DataError
 from mascot_jax.settings import ClickColumns, ClickDataSettings, EncodeSettings, validate
 
@@ -62,6 +63,8 @@ def read_clicks(data: Any, *, name: str = "file", **settings: Any) -> Parts:
     if data is not None and not isinstance(data, str | os.PathLike):
         return encode_raw(_raw_of_frame(data, validate(ClickColumns, columns, "columns")), how)
     source = None if data is None else os.fspath(data)
+    if source is not None and not _is_there(source):
+        raise DataError(f"{source}: there is no such file")
     what = validate(
         ClickDataSettings, planted | {"name": name, "source": source, "columns": columns}, "data"
     )
@@ -69,6 +72,10 @@ def read_clicks(data: Any, *, name: str = "file", **settings: Any) -> Parts:
         path = Path(folder) / "raw.parquet"
         load_clicks(what, path)
         return encode_raw(open_raw(path), how)
+
+
+def _is_there(source: str) -> bool:
+    return source == STANDARD_INPUT or "://" in source or split_place(source)[0].exists()
 
 
 def encode_raw(raw: RawClicks, settings: EncodeSettings) -> Parts:

@@ -39,6 +39,8 @@ class ClickSet:
         Names of the files that are read from an archive or folder; empty: of any table.
     parts : bool
         Whether all of these are parts of one table, whatever their names.
+    whole : bool
+        Whether the archive or folder is read as one, by `open_member` with its path.
     numbers, order, count_fields
         What null stands for in `EncodeSettings`.
     url, digest, how_to_get, terms
@@ -50,24 +52,22 @@ class ClickSet:
     terms: str
     wanted: tuple[str, ...] = ()
     parts: bool = False
+    whole: bool = False
     numbers: Literal["log", "standard", "none"] = "log"
     order: Literal["file", "random"] = "file"
     count_fields: tuple[str, ...] = ()
     url: str | None = None
     digest: str | None = None
     how_to_get: str = ""
-    whole: bool = False
-    """Whether the archive or folder is read as one, by `open_member` with its path."""
 
 
 def _open_criteo(member: Member, _: ClickColumns, labelled: bool | None) -> Table:
-    columns = ClickColumns(label="label", dense=["I1..I13"], categories=["C1..C26"])
-    return open_text(member, replace(_CRITEO_TEXT, columns=columns), labelled=labelled)
+    return open_text(member, _CRITEO_TEXT, labelled=labelled)
 
 
 _HEXADECIMAL = ("[0-9a-fA-F]{1,8}", "an id of at most eight hexadecimal digits")
 _CRITEO_TEXT: Final = TextFormat(
-    ClickColumns(),
+    ClickColumns(label="label", dense=["I1..I13"], categories=["C1..C26"]),
     Rules(counts=True, patterns=dict.fromkeys(CRITEO_SCHEMA.categories, _HEXADECIMAL)),
     names=("label", *CRITEO_SCHEMA.dense, *CRITEO_SCHEMA.categories),
 )

@@ -116,7 +116,7 @@ class Display:
 
     def begin(self, prepared: Prepared) -> None:
         """Take note of what is trained on."""
-        self.baselines, self.popular = prepared.baselines, prepared.ndcg_of_popular
+        self.baselines, self.popular = prepared.baselines, prepared.ndcg_of_popularity
         if prepared.validation is not None:
             self.held_out = len(prepared.validation)
 
@@ -157,7 +157,7 @@ class Display:
             "validation_rmse": None if last is None else last.validation_rmse,
             **(self.baselines or Baselines(None, None))._asdict(),
             **({} if last is None else _ndcg(last)),
-            **({} if self.popular is None else {"ndcg_of_popular": self.popular}),
+            **({} if self.popular is None else {"ndcg_of_popularity": self.popular}),
             "seconds": seconds,
             "updates_per_second": self._trained * len(self._records) / seconds if seconds else None,
         }

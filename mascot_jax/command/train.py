@@ -154,7 +154,7 @@ def _print_for_people(report: dict[str, Any]) -> None:
             f"{report['validation']:.0%} of the interactions, which the model was not trained on; "
             "--validation 0 trains on all"
         )
-        print(f"to compare with: NDCG {report['ndcg_of_popular']:.4f} of the most popular items")
+        print(f"to compare with: NDCG {report['ndcg_of_popularity']:.4f} of the most popular items")
     if report["interrupted"]:
         rest = f"; --resume goes on from {report['checkpoint']}" if report["checkpoint"] else ""
         warn(f"interrupted: the model so far is saved{rest}")

@@ -69,7 +69,7 @@ class Training:
         self._execution = execution
         levels = 2 ** (settings.table_bits - 1) - 1 if settings.table_bits else 0
         self._plan = StepPlan(settings.mlp_optimizer, levels, settings.mlp_bits, execution)
-        self._runner = self._runner_of(self._plan)
+        self._runner: Runner = Workers(settings) if settings.workers > 1 else Alone()
 
     def run(
         self, on_epoch: OnEpoch, checkpoints: ClickCheckpoints | None, *, resume: bool
@@ -113,15 +113,14 @@ class Training:
 
     def _epoch(self, state: Any, epoch: int) -> tuple[Any, Record]:
         began = time.perf_counter()
-        plan = self._plan_of(epoch)
-        runner = self._runner if plan == self._plan else self._runner_of(plan)
+        runner, plan = self._runner, self._plan_of(epoch)
         scales = self._scales(runner.training(state), plan)
         total, last = 0.0, None
         for first, batches in epoch_of(self._train, self._tiers, self._settings, epoch):
             if plan.levels and first % self._settings.scale_every == 0:
                 scales = self._scales(runner.training(state), plan)
             # While a program runs, the next one's batches are made.
-            state, losses = runner.run(state, scales, batches)
+            state, losses = runner.run(state, scales, batches, plan)
             if last is not None:
                 total += self._checked(epoch, *last)
             last = first, losses
@@ -150,9 +149,6 @@ class Training:
                 "similar scale, such as by their logarithm"
             )
         return float(values.sum())
-
-    def _runner_of(self, plan: StepPlan) -> Runner:
-        return Workers(self._settings, plan) if self._settings.workers > 1 else Alone(plan)
 
     def _plan_of(self, epoch: int) -> StepPlan:
         """Return the plan of an epoch: the first ones may round nothing."""

@@ -83,7 +83,7 @@ def load_clicks(path: Place) -> ClickNetwork:
     tensors, facts = read_tensors(path, FORMAT)
     try:
         return _model(tensors, facts)
-    except (KeyError, TypeError, ValueError, SettingsError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as error:
         raise ModelFileError(f"{path}: not a complete click model: {error}") from error
 
 
@@ -129,10 +129,14 @@ def _tiers(tensors: Tensors, facts: dict[str, Any]) -> Tiers:
     cardinalities = tuple(as_count(rows, 1, MOST_ROWS) for rows in facts["cardinalities"])
     if not cardinalities:
         raise ValueError("there is no field")
+    there = sum(len(tensors[f"tables.{name}"]) for name in ("wide", "narrow"))
+    if there != sum(cardinalities):  # before anything is made of so many
+        raise ValueError(f"the tables have {there} rows, the fields {sum(cardinalities)}")
     masks = []
     for field, (rows, wide) in enumerate(zip(cardinalities, facts["wide"], strict=True)):
-        if as_count(wide, 0, rows) in (0, rows):
-            masks.append(np.full(rows, wide == rows))
+        as_count(wide, 0, rows)
+        if f"tiers.{field}" not in tensors:
+            masks.append(np.arange(rows) < wide)
             continue
         words = _array(tensors, f"tiers.{field}", (-(-rows // WORD),), np.uint64)
         mask = Tiers((rows,), (words,), (wide,)).mask(0)

@@ -71,11 +71,37 @@ def logits(layers: Layers, vectors: jax.Array, dense: jax.Array, bits: int | Non
         bottom = _perceptron(layers["bottom"], dense, bits, last_is_linear=False)
         vectors = jnp.concatenate([bottom[:, None], vectors], 1)
         inputs = [bottom]
-    products = jnp.einsum("bid,bjd->bij", vectors, vectors)
-    i, j = np.tril_indices(vectors.shape[1], -1)
-    inputs.append(products[:, i, j])
+    inputs.append(interactions(vectors))
     top = _perceptron(layers["top"], jnp.concatenate(inputs, 1), bits, last_is_linear=True)
     return top[:, 0]
+
+
+@jax.custom_vjp
+def interactions(vectors: jax.Array) -> jax.Array:
+    """Return the inner products of all pairs of vectors ``(b, v, d)``: ``(b, v (v - 1) / 2)``.
+
+    The gradient is made by a gather and a product: JAX's own would scatter, which takes a CPU six
+    times as long (2,048 impressions of 27 vectors).
+    """
+    products = jnp.einsum("bid,bjd->bij", vectors, vectors)
+    i, j = np.tril_indices(vectors.shape[1], -1)
+    return products[:, i, j]
+
+
+def _forward(vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return interactions(vectors), vectors
+
+
+def _backward(vectors: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+    count = vectors.shape[1]
+    i, j = np.tril_indices(count, -1)
+    place = np.full((count, count), len(i))  # of a pair; of none: behind the last
+    place[i, j] = place[j, i] = np.arange(len(i))
+    of_pairs = jnp.pad(gradient, ((0, 0), (0, 1)))[:, place]
+    return (jnp.einsum("bij,bjd->bid", of_pairs, vectors),)
+
+
+interactions.defvjp(_forward, _backward)
 
 
 def log_loss(logit: jax.Array, labels: jax.Array) -> jax.Array:

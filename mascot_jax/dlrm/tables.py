@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
-from mascot_jax.clicks.data import ClickData
+from mascot_jax.clicks.data import SHARED_ROW, ClickData
 from mascot_jax.dlrm.tiers import Tiers
 from mascot_jax.engine.embedding import NARROW, EmbeddingTables, look_up, store
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.tables import uninitialised
 from mascot_jax.settings.clicks import ClickSettings
 
 AT_A_TIME = 1 << 16
@@ -30,7 +31,11 @@ def tiers_of(settings: ClickSettings, data: ClickData) -> Tiers:
     least = settings.min_visits_float
     if least is None:
         return Tiers.of([np.zeros(rows, np.bool_) for rows in data.cardinalities])
-    return Tiers.of([counts >= least for counts in data.counts])
+    masks = [counts >= least for counts in data.counts]
+    for mask in masks:
+        # The shared row is visited by all new ids; and so, sorted ids need nothing to tell tiers.
+        mask[SHARED_ROW] |= mask.any()
+    return Tiers.of(masks)
 
 
 def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) -> EmbeddingTables:
@@ -42,8 +47,8 @@ def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) 
     storage = settings.rows_storage if narrow_rows else NO_NARROW_ROWS
     row = NARROW[storage]
     # Made on the device, block by block: what is made from an array of NumPy's cannot be donated.
-    wide = jnp.zeros((tiers.wide_rows, settings.dimension), jnp.float32)
-    narrow = jnp.zeros((narrow_rows, row.elements(settings.dimension)), row.dtype)
+    wide = uninitialised(tiers.wide_rows, settings.dimension, np.dtype(np.float32))
+    narrow = uninitialised(narrow_rows, row.elements(settings.dimension), row.dtype)
 
     def write_narrow(values: NDArray[np.float32], first: int) -> None:
         nonlocal narrow

@@ -1,8 +1,9 @@
 """Which rows of the fields' tables are in float32, and the numbers that all rows have.
 
-Rows are numbered over all fields: first the float32 (wide) ones, field by field, then the others. A
-row's number follows from one bit a row and the wide rows before every 64th one, so that no table of
-numbers is needed, which would be half as large as a table in INT4.
+Rows are numbered over all fields: first the float32 (wide) ones, field by field, then the others.
+Where a field's wide rows are its first ones, as they are if ids are sorted by their counts, their
+number tells the numbers of all. Else it follows from one bit a row and the wide rows before every
+64th one. A table of numbers would be half as large as a table in INT4.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 WORD: Final = 64
 """Rows whose bits make up a word."""
-_UNIFORM: Final = np.zeros(0, np.uint64)
+_NO_WORDS: Final = np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Tiers:
         Rows of each field.
     words : tuple of uint64 [ceil(rows / 64)]
         Bit r % 64 of word r // 64 tells whether row r of the field is wide. Empty for a field whose
-        rows are all alike.
+        wide rows are its first ones.
     wide : tuple of int
         Number of wide rows of each field.
     """
@@ -44,7 +45,7 @@ class Tiers:
         """Return the tiers of masks ``(rows,)`` of each field's wide rows."""
         wide = tuple(int(mask.sum()) for mask in masks)
         words = tuple(
-            _words(mask) if 0 < count < len(mask) else _UNIFORM
+            _NO_WORDS if mask[:count].all() else _words(mask)
             for mask, count in zip(masks, wide, strict=True)
         )
         return cls(tuple(len(mask) for mask in masks), words, wide)
@@ -88,7 +89,7 @@ class Tiers:
         """Return which rows of a field are wide, ``(rows,)``."""
         rows = self.cardinalities[field]
         if not self.words[field].size:
-            return np.full(rows, self.wide[field] > 0)
+            return np.arange(rows) < self.wide[field]
         bits = np.unpackbits(self.words[field].astype("<u8").view(np.uint8), bitorder="little")
         return bits[:rows].astype(np.bool_)
 
@@ -107,7 +108,10 @@ class Tiers:
         wide_start, other_start = (int(starts[field]) for starts in self.starts)
         words = self.words[field]
         if not words.size:
-            return rows + np.uint32(wide_start if self.wide[field] else other_start)
+            count = self.wide[field]
+            # Modulo 2^32: a field may begin before its wide rows' number.
+            others = rows + np.uint32((other_start - count) % 2**32)
+            return np.where(rows < count, rows + np.uint32(wide_start), others)
         place = rows // np.uint32(WORD)
         bit = (rows % np.uint32(WORD)).astype(np.uint64)
         shifted = words[place] << (np.uint64(WORD - 1) - bit)

@@ -43,7 +43,9 @@ class Runner(Protocol):
     def place(self, state: Any) -> Any:
         """Return a state of ``start`` or of a checkpoint where the steps are made."""
 
-    def run(self, state: Any, scales: jax.Array, batches: HostBatches) -> tuple[Any, jax.Array]:
+    def run(
+        self, state: Any, scales: jax.Array, batches: HostBatches, plan: StepPlan
+    ) -> tuple[Any, jax.Array]:
         """Make steps; return the new state, which replaces the old, and the steps' losses."""
 
     def training(self, state: Any) -> TrainingState:
@@ -59,9 +61,6 @@ class Runner(Protocol):
 class Alone:
     """One device."""
 
-    def __init__(self, plan: StepPlan) -> None:
-        self._plan = plan
-
     def start(self, state: TrainingState) -> TrainingState:
         """Return the state itself."""
         return state
@@ -72,11 +71,11 @@ class Alone:
         return placed
 
     def run(
-        self, state: TrainingState, scales: jax.Array, batches: HostBatches
+        self, state: TrainingState, scales: jax.Array, batches: HostBatches, plan: StepPlan
     ) -> tuple[TrainingState, jax.Array]:
         """Make steps."""
         placed = Batches(*(jnp.asarray(array) for array in batches))
-        result: tuple[TrainingState, jax.Array] = run_steps(state, scales, placed, plan=self._plan)
+        result: tuple[TrainingState, jax.Array] = run_steps(state, scales, placed, plan=plan)
         return result
 
     def training(self, state: TrainingState) -> TrainingState:
@@ -122,7 +121,7 @@ class Workers:
         If there are fewer devices.
     """
 
-    def __init__(self, settings: ClickSettings, plan: StepPlan) -> None:
+    def __init__(self, settings: ClickSettings) -> None:
         devices = jax.devices("cpu")
         if len(devices) < settings.workers:
             raise SettingsError(
@@ -132,8 +131,6 @@ class Workers:
             )
         self._mesh = Mesh(np.array(devices[: settings.workers]), (AXIS,))
         self._settings = settings
-        threads = max(1, plan.execution.threads // settings.workers)
-        self._plan = plan._replace(execution=plan.execution._replace(threads=threads))
         self._exchange = Exchange(settings.gradients, settings.compensation)
 
     def start(self, state: TrainingState) -> SharedState:
@@ -150,16 +147,17 @@ class Workers:
         )
 
     def run(
-        self, state: SharedState, scales: jax.Array, batches: HostBatches
+        self, state: SharedState, scales: jax.Array, batches: HostBatches, plan: StepPlan
     ) -> tuple[SharedState, jax.Array]:
         """Make steps."""
+        threads = max(1, plan.execution.threads // self._settings.workers)
         pairs = zip(_BATCHES, batches, strict=True)
         placed = Batches(*(self._put(spec, array) for spec, array in pairs))
         result: tuple[SharedState, jax.Array] = _run_shared(
             state,
             self._put(_SHARED, scales),
             placed,
-            plan=self._plan,
+            plan=plan._replace(execution=plan.execution._replace(threads=threads)),
             exchange=self._exchange,
             mesh=self._mesh,
         )

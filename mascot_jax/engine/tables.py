@@ -28,12 +28,13 @@ def allocate(rows: int, factors: int, storage: Storage) -> jax.Array:
 
     Rows that are never touched cost no memory.
     """
-    array: jax.Array = _allocate(rows, storage.stride(factors), storage.dtype)
+    array: jax.Array = uninitialised(rows, storage.stride(factors), storage.dtype)
     return array
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _allocate(rows: int, stride: int, dtype: np.dtype[Any]) -> jax.Array:
+def uninitialised(rows: int, stride: int, dtype: np.dtype[Any]) -> jax.Array:
+    """Allocate an uninitialised array ``(rows, stride)`` on huge pages."""
     shape = jax.ShapeDtypeStruct((rows, stride), dtype)
     array: jax.Array = jax.ffi.ffi_call("mascot_allocate", shape)()
     return array

@@ -48,6 +48,17 @@ def warn_of_ratings(values: NDArray[np.float32], spread: Spread | None, *, fresh
         warn_caller(text, RatingsWarning)
 
 
+def warn_of_confidences(values: NDArray[np.float32]) -> None:
+    """Warn if values of interactions ``(n,)`` are counts, of which a few decide the result."""
+    if _as_counts(values):
+        warn_caller(
+            f"values of interactions go from {values.min():g} to {values.max():g}, half of them up "
+            f"to {np.median(values):g}: as confidences, a few high ones decide the result; set "
+            "confidence to log1p",
+            RatingsWarning,
+        )
+
+
 def _as_counts(values: NDArray[np.float32]) -> bool:
     """Return whether ratings have no negative values and a long tail of high ones."""
     if values.min() < 0:

@@ -22,7 +22,7 @@ from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import DivergenceError, SettingsError
 from mascot_jax.ids.file import warn_unsavable
 from mascot_jax.ids.table import IdTable, index_ids
-from mascot_jax.mf.advice import warn_of_ratings
+from mascot_jax.mf.advice import warn_of_confidences, warn_of_ratings
 from mascot_jax.mf.interactions import Interactions
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.seen import seen_items
@@ -124,6 +124,8 @@ def fit_ratings(
         prepared = prepare(problem, plan, execution, ground, compared=True)
         if not settings.of_interactions:
             warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
+        elif plan.confidence == "values":
+            warn_of_confidences(ratings.values())
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)
@@ -243,7 +245,8 @@ def _scale_in_words(prepared: Prepared) -> Iterator[None]:
         yield
     except DivergenceError as error:
         largest = max(abs(prepared.low), abs(prepared.high))
-        if largest <= USUAL_RATING or not prepared.rule.units.plain:
+        usual = largest <= USUAL_RATING or prepared.plan.of_interactions
+        if usual or not prepared.rule.units.plain:
             raise
         raise DivergenceError(
             f"{error}; ratings go from {prepared.low:g} to {prepared.high:g}: the step sizes of "

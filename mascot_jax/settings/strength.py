@@ -62,10 +62,14 @@ def strength(uncertainty: float, noise: float = 1.0) -> Strength:
     )
 
 
-def strength_of_interactions(uncertainty: float) -> Strength:
-    """Return the same of interactions, which have zeros beside them (docs/interactions.md)."""
+def strength_of_interactions(uncertainty: float, loss: str | None) -> Strength:
+    """Return the same of interactions, which have zeros beside them (docs/interactions.md).
+
+    ``loss`` is ``train.loss``; gradients of ``logistic`` are smaller.
+    """
     reg = min(MOST_REG, REG * max(uncertainty, LEAST_UNCERTAINTY))
-    return Strength(learning_rate=0.08, user_reg=reg, item_reg=reg, lift=0.0, bias_share=1.0)
+    rate = 0.2 if loss == "logistic" else 0.08
+    return Strength(learning_rate=rate, user_reg=reg, item_reg=reg, lift=0.0, bias_share=1.0)
 
 
 def uncertainty_of(ratings: int, users: int, items: int) -> float:

@@ -292,8 +292,10 @@ class TrainSettings(InteractionSettings):
         decided
             Step size and regularisation where they are null; None: for many ratings a row.
         """
-        of_kind = strength_of_interactions if self.of_interactions else strength
-        decided = decided or of_kind(LEAST_UNCERTAINTY)
+        if decided is None:
+            decided = strength(LEAST_UNCERTAINTY)
+            if self.of_interactions:
+                decided = strength_of_interactions(LEAST_UNCERTAINTY, self.loss)
         method = METHODS[self.method]
         filled = method._asdict() | {
             "threshold": method.thresholds.get(self.criterion or method.criterion or ""),

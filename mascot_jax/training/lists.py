@@ -14,7 +14,6 @@ from mascot_jax.engine.tables import to_host
 from mascot_jax.ranking.metrics import ranking_metrics
 from mascot_jax.ranking.pairs import Pairs
 from mascot_jax.ranking.top_n import top_n
-from mascot_jax.tables.rows import Rows
 from mascot_jax.tables.table import Table
 
 LENGTH: Final = 10
@@ -68,10 +67,7 @@ class HeldOutLists:
 
     def score(self, users: Table, items: Table) -> float:
         """Return the mean NDCG of the users' lists of 10 items."""
-        return self.score_rows(to_host(users), to_host(items))
-
-    def score_rows(self, queries: Rows, candidates: Rows) -> float:
-        """Return the same of factors on the host."""
+        queries, candidates = to_host(users), to_host(items)
         found = top_n(
             queries.dense(self._users),
             candidates.dense(np.arange(self._warm_items, dtype=np.uint32)),

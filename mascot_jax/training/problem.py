@@ -61,22 +61,29 @@ class Problem(NamedTuple):
         ratings = int(self.users.visits.sum())
         return ratings < FEW_RATINGS * (self.users.warm_rows + self.items.warm_rows)
 
-    def strength(self, validation: float, objective: str = "ratings") -> Strength:
+    def strength(self, validation: float) -> Strength:
         """Return what the recipe ``tuned`` leaves to the ratings, without those held out."""
         if self.decided is not None:
             return self.decided
         first = _first_held_out(len(self.ratings), validation)
-        uncertainty = uncertainty_of(first, self.users.warm_rows, self.items.warm_rows)
-        if objective == "interactions":
-            return strength_of_interactions(uncertainty)
         users, items, values = self.ratings.host()
-        return strength(uncertainty, noise_of((users[:first], items[:first], values[:first])))
+        return strength(
+            self._uncertainty(validation),
+            noise_of((users[:first], items[:first], values[:first])),
+        )
+
+    def _uncertainty(self, validation: float) -> float:
+        first = _first_held_out(len(self.ratings), validation)
+        return uncertainty_of(first, self.users.warm_rows, self.items.warm_rows)
 
     def judged(self, settings: TrainSettings) -> Problem:
         """Return the problem with what its ratings decide, if these settings leave it to them."""
         if not settings.left_to_ratings:
             return self
-        return self._replace(decided=self.strength(settings.validation, settings.objective))
+        if settings.of_interactions:
+            uncertainty = self._uncertainty(settings.validation)
+            return self._replace(decided=strength_of_interactions(uncertainty, settings.loss))
+        return self._replace(decided=self.strength(settings.validation))
 
     def plan(self, settings: TrainSettings, platform: str) -> TrainPlan:
         """Return the settings with nothing left open, for a training of this problem."""
@@ -178,7 +185,7 @@ class Prepared(NamedTuple):
     validation_lists: HeldOutLists | None = None
     """Of interactions: lists to score after each epoch, instead of ``validation``."""
     test_lists: HeldOutLists | None = None
-    ndcg_of_popular: float | None = None
+    ndcg_of_popularity: float | None = None
     """Of interactions: NDCG of the most popular items on those held out for validation."""
 
 
@@ -303,7 +310,7 @@ def _prepare_interactions(
         confidence=found.mean,
         validation_lists=validation,
         test_lists=lists(problem.test),
-        ndcg_of_popular=None if validation is None else validation.score_popular(popular),
+        ndcg_of_popularity=None if validation is None else validation.score_popular(popular),
     )
 
 

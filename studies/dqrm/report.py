@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -15,6 +16,7 @@ from studies.dqrm.settings import figure_path, read_study, report_path
 Row = dict[str, Any]
 FIGURES: Final = ("main", "bits", "pretraining", "gradients")
 REFERENCE: Final = "fp32"
+PAPERS: Final = "int8, the paper's compensation"
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def report(results: dict[str, Any]) -> str:
         conditions=_conditions(results["main"]),
         main=main_table(rows["main"]),
         best=_best(rows["main"]),
-        claims=claims(rows["main"]),
+        claims=claims(rows["main"], rows["gradients"]),
         bits=epochs_table(rows["bits"]),
         pretraining=epochs_table(rows["pretraining"]),
         gradients=gradients_table(rows["gradients"]),
@@ -103,61 +105,101 @@ def _best(rows: Sequence[Row]) -> str:
     )
 
 
-def claims(rows: Sequence[Row]) -> str:
+def claims(rows: Sequence[Row], gradients: Sequence[Row]) -> str:
     """Return the claims of the paper and the targets, each with what was found."""
-    variants = by_variant(rows)
-    fp32 = variants[REFERENCE]
-
-    def over(name: str, metric: str, other: str = REFERENCE) -> float:
-        return difference(variants[name], variants[other], metric)[0]
-
-    def share(name: str, metric: str = "table_bytes_training") -> float:
-        return mean(fp32, "table_bytes_training") / mean(variants[name], metric)
-
-    few = "int4, ids seen 10 times"
+    main = _Comparison(by_variant(rows), REFERENCE)
+    sent = _Comparison(by_variant(gradients), "float32")
+    few, hot = "int4, ids seen 10 times", "int4, float from 100 visits"
+    int4_loses_nothing = main.auc("int4") >= -0.0003 and main.log_loss("int4") <= 0.0003
+    over_dqrm = [main.over("int4", metric, "dqrm") for metric in ("auc", "log_loss")]
     lines = [
         [
             "the paper: INT4 (QAT) is at or above FP32 in accuracy",
             "+0.15 percentage points (Kaggle)",
-            f"{100 * over('dqrm', 'accuracy'):+.2f} percentage points; "
-            f"AUC {over('dqrm', 'auc'):+.4f}",
+            f"{100 * main.over('dqrm', 'accuracy'):+.2f} percentage points; "
+            f"AUC {main.auc('dqrm'):+.4f}",
         ],
         [
             "the paper: deployed tables are 1/8 of FP32's",
             "0.27 of 2.16 GB",
-            f"1/{share('dqrm', 'table_bytes_deployed'):.1f}",
+            f"1/{main.share('dqrm', 'table_bytes_deployed'):.1f}",
         ],
         [
-            "the paper: tables in training",
-            "FP32, and a scale a table",
-            f"`dqrm` 1/{share('dqrm'):.1f}, `int4` 1/{share('int4'):.1f}",
+            "the paper: INT8 gradients, with its compensation",
+            "1/4 of the bytes, same accuracy",
+            f"1/{sent.share_sent(PAPERS):.2f}, AUC {sent.auc(PAPERS):+.4f}",
         ],
         [
             "`int4` is within 0.0003 of FP32, same schedule",
             "",
-            _verdict(over("int4", "auc") >= -0.0003 and over("int4", "log_loss") <= 0.0003)
-            + f": AUC {over('int4', 'auc'):+.4f}, log loss {over('int4', 'log_loss'):+.4f}",
+            f"{_verdict(int4_loses_nothing)}: {main.both('int4')}",
         ],
         [
             "`int4` is better than `dqrm` on both",
             "",
-            _verdict(over("int4", "auc", "dqrm") > 0 and over("int4", "log_loss", "dqrm") < 0)
-            + f": AUC {over('int4', 'auc', 'dqrm'):+.4f}, log loss "
-            f"{over('int4', 'log_loss', 'dqrm'):+.4f}",
+            f"{_verdict(over_dqrm[0] > 0 > over_dqrm[1])}: AUC {over_dqrm[0]:+.4f}, log loss "
+            f"{over_dqrm[1]:+.4f}",
         ],
         [
             "`int4` trains in 1/5.5 of FP32's bytes",
             "",
-            _verdict(share("int4") >= 5.5) + f": 1/{share('int4'):.1f}",
+            f"{_verdict(main.share('int4') >= 5.5)}: 1/{main.share('int4'):.1f}; with floats from "
+            f"100 visits 1/{main.share(hot):.1f}: {main.both(hot)}",
         ],
         [
             "with ids seen 10 times in 1/40, at FP32's AUC",
             "",
-            _verdict(share(few) >= 40 and over(few, "auc") >= -0.0003)
-            + f": 1/{share(few):.1f}, AUC {over(few, 'auc'):+.4f}",
+            f"{_verdict(main.share(few) >= 40 and main.auc(few) >= -0.0003)}: "
+            f"1/{main.share(few):.1f}, {main.both(few)}",
         ],
+        _of_gradients(sent, "int8", 3.9),
+        _of_gradients(sent, "int4", 7.5),
     ]
     return markdown(["claim or target", "the paper", "found"], lines)
+
+
+def _of_gradients(sent: _Comparison, name: str, times: float) -> list[str]:
+    kept = sent.share_sent(name) >= times and abs(sent.auc(name)) <= 0.0005
+    return [
+        f"gradients in {name.upper()}: 1/{times} of the bytes, AUC within 0.0005",
+        "",
+        f"{_verdict(kept)}: 1/{sent.share_sent(name):.2f}, AUC {sent.auc(name):+.4f}",
+    ]
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Variants beside one of them."""
+
+    variants: dict[str, list[Row]]
+    reference: str
+
+    def over(self, name: str, metric: str, other: str | None = None) -> float:
+        return difference(self.variants[name], self.variants[other or self.reference], metric)[0]
+
+    def auc(self, name: str) -> float:
+        return self.over(name, "auc")
+
+    def log_loss(self, name: str) -> float:
+        return self.over(name, "log_loss")
+
+    def both(self, name: str) -> str:
+        return f"AUC {self.auc(name):+.4f}, log loss {self.log_loss(name):+.4f}"
+
+    def share(self, name: str, metric: str = "table_bytes_training") -> float:
+        """Return how many times fewer bytes a variant has than the reference in training."""
+        whole = mean(self.variants[self.reference], "table_bytes_training")
+        return whole / mean(self.variants[name], metric)
+
+    def share_sent(self, name: str) -> float:
+        """Return how many times fewer bytes a worker sends."""
+        return sent_bytes(self.variants[self.reference]) / sent_bytes(self.variants[name])
+
+
+def sent_bytes(rows: Sequence[Row]) -> float:
+    """Return the bytes that a worker sends in a step."""
+    sent: float = rows[0]["epochs"][0]["sent_bytes_per_step"]
+    return sent
 
 
 def _verdict(kept: bool) -> str:
@@ -184,14 +226,18 @@ def _of_epoch(rows: Sequence[Row], epoch: int) -> str:
 
 def gradients_table(rows: Sequence[Row]) -> str:
     """Return the bytes that a worker sends in a step, and the metrics over unrounded gradients."""
-    variants = by_variant(rows)
-    reference = next(iter(variants.values()))
-    lines = []
-    for name, own in variants.items():
-        sent = own[0]["epochs"][0]["sent_bytes_per_step"]
-        whole = reference[0]["epochs"][0]["sent_bytes_per_step"]
-        metrics = [_metric(own, reference, metric) for metric in ("auc", "log_loss")]
-        lines.append([f"`{name}`", f"{sent / 1e3:.1f}", f"1/{whole / sent:.2f}", *metrics])
+    compared = _Comparison(by_variant(rows), "float32")
+    reference = compared.variants["float32"]
+    lines = [
+        [
+            f"`{name}`",
+            f"{sent_bytes(own) / 1e3:.1f}",
+            f"1/{compared.share_sent(name):.2f}",
+            _metric(own, reference, "auc"),
+            _metric(own, reference, "log_loss"),
+        ]
+        for name, own in compared.variants.items()
+    ]
     header = ["gradients", "sent by a worker in a step, kB", "of float32's"]
     return markdown([*header, "AUC (over `float32`)", "log loss (over `float32`)"], lines)
 

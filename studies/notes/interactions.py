@@ -15,14 +15,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from mascot_jax import MatrixFactorization
 from mascot_jax.data import read_ratings
 from mascot_jax.engine.cores import usable_cores
 from mascot_jax.model_selection import train_test_split
+from mascot_jax.training.lists import HeldOutLists
 
 WAYS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "popular": {},
     "fp32": {"method": "fp32"},
-    "fp16": {},
+    "fp16": {"method": "fp16"},
     "mascot-int8": {"method": "mascot-int8"},
     "int8": {"method": "int8"},
     "k256": {"factors": 256},
@@ -57,8 +61,28 @@ def _score(
 ) -> tuple[float, float]:
     """Return the NDCG and the seconds of the epochs."""
     train, test = (part.select("user", "item") for part in train_test_split(ratings, seed=seed))
+    if not settings:
+        return _popular(train, test), 0.0
     model = MatrixFactorization(objective="interactions", threads=threads, **settings).fit(train)
     return model.score(test), sum(record["seconds"] or 0.0 for record in model.history_)
+
+
+def _popular(train: Any, test: Any) -> float:
+    """Return the NDCG of the items with the most interactions."""
+    sides = [np.unique(train[name].to_numpy()) for name in ("user", "item")]
+    parts = []
+    for part in (train, test):
+        users, items = (part[name].to_numpy() for name in ("user", "item"))
+        known = np.isin(users, sides[0]) & np.isin(items, sides[1])
+        rows = (
+            np.searchsorted(side, ids[known]).astype(np.uint32)
+            for side, ids in zip(sides, (users, items), strict=True)
+        )
+        parts.append((*rows, np.ones(int(known.sum()), dtype=np.float32)))
+    trained, held_out = parts
+    users, items = map(len, sides)
+    lists = HeldOutLists(held_out, trained, users, items, most_users=users)
+    return lists.score_popular(np.bincount(trained[1], minlength=items))
 
 
 def _print(name: str, scores: list[tuple[float, float]]) -> None:

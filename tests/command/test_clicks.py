@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +14,8 @@ from mascot_jax import ClickModel
 from mascot_jax.clicks import encode_like
 from mascot_jax.command import progress
 from tests.command.conftest import planted_clicks
+
+CHECKOUT = Path(__file__).parents[2]
 
 SMALL = ("--bottom", "16", "--top", "16", "--epochs", "1", "--threads", "1")
 
@@ -78,6 +83,28 @@ def test_bad_input_leaves_no_model(tmp_path, mascot, options, text, wanted, prob
     assert (code, out) == (wanted, "")
     assert problem in err
     assert names(tmp_path) == ["rows.csv"]
+
+
+def test_rows_from_standard_input(made_clicks, tmp_path):
+    code = "import sys; from mascot_jax.command.main import run; sys.exit(run())"
+    argv = [sys.executable, "-c", code, "clicks", "train", "-", "-o", str(tmp_path / "m")]
+    with (made_clicks / "clicks.csv").open("rb") as rows:
+        done = subprocess.run(
+            [*argv, "--dense", "age", *SMALL], stdin=rows, capture_output=True, check=False,
+            cwd=CHECKOUT,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"630 rows" in done.stdout
+
+
+def test_a_file_that_is_not_there(made_clicks, tmp_path, mascot):
+    for action in (
+        ["train", "-o", tmp_path / "m"],
+        ["predict", made_clicks / "clicks.safetensors"],
+    ):
+        code, _, err = mascot("clicks", *action, tmp_path / "none.csv")
+        assert code == 1
+        assert "none.csv: there is no such file" in err
 
 
 def test_rows_are_not_overwritten(made_clicks, mascot):

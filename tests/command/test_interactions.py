@@ -32,7 +32,7 @@ def test_a_file_of_two_columns_will_do(files, tmp_path, mascot_json):
     *epochs, last = mascot_json("train", files / "pairs.csv", "-o", path, *OPTIONS)
     scores = [epoch["validation_ndcg"] for epoch in epochs]
     assert len(scores) == 16
-    assert last["validation_ndcg"] == scores[-1] > last["ndcg_of_popular"] > 0
+    assert last["validation_ndcg"] == scores[-1] > last["ndcg_of_popularity"] > 0
     assert {epoch["validation_rmse"] for epoch in (*epochs, last)} == {None}
     assert (last["users"], last["items"], last["objective"]) == (USERS, ITEMS, "interactions")
     (figures,) = mascot_json("evaluate", path, files / "test.csv")

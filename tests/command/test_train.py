@@ -321,7 +321,7 @@ def test_nothing_that_is_there_is_lost(made, tmp_path, mascot, monkeypatch):
     ratings = tmp_path / "ratings.csv"
     ratings.write_bytes((made / "ratings.csv").read_bytes())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mascot_jax.command.train.read_ratings", None)  # nothing is begun
+    monkeypatch.setattr("mascot_jax.command.train.read_values", None)  # nothing is begun
     for place in (ratings, f"{ratings}:member"):
         code, _, err = mascot("train", place, "-o", "ratings.csv", *SMALL)
         assert (code, f"is read from {str(place)!r}: name another file" in err) == (2, True)

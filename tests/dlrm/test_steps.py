@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from mascot_jax.dlrm.batches import epoch_of
-from mascot_jax.dlrm.network import initial_layers
+from mascot_jax.dlrm.network import initial_layers, interactions
 from mascot_jax.dlrm.steps import (
     Batches,
     StepPlan,
@@ -55,6 +55,20 @@ def by_dense_gradients(state, batches, bits, scales=None):
     start = jnp.array(state.tables.wide), state.layers
     parameters, losses = jax.jit(partial(jax.lax.scan, step))(start, batches)
     return *parameters, losses
+
+
+def test_interactions_have_the_gradient_of_products():
+    rng = np.random.default_rng(0)
+    vectors = jnp.asarray(rng.standard_normal((3, 5, 16), np.float32))
+    weights = jnp.asarray(rng.standard_normal((3, 10), np.float32))
+
+    def by_pair(x):
+        pairs = [(x[:, i] * x[:, j]).sum(-1) for i in range(5) for j in range(i)]
+        return (jnp.stack(pairs, 1) * weights).sum()
+
+    found = jax.value_and_grad(lambda x: (interactions(x) * weights).sum())(vectors)
+    for a, b in zip(found, jax.value_and_grad(by_pair)(vectors), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("bits", [None, 4])

@@ -133,14 +133,14 @@ def steps():
     tiers = tiers_of(settings, train)
     plan = StepPlan("sgd", 0, None, Execution())
     found = []
-    for runner in (Alone(plan), Workers(settings, plan)):
+    for runner in (Alone(), Workers(settings)):
         layers = initial_layers(settings, 2, 4)
         begun = TrainingState(
             initial_tables(settings, tiers, Execution()), layers, optimizer_of("sgd").init(layers)
         )
         state = runner.place(runner.start(begun))
         for _, batches in epoch_of(train, tiers, settings, 0):
-            state, losses = runner.run(state, np.zeros(4, np.float32), batches)
+            state, losses = runner.run(state, np.zeros(4, np.float32), batches, plan)
         found.append((runner.training(state), np.asarray(losses)))
     copies = [shard.data for shard in state.training.tables.wide.addressable_shards]
     assert len(copies) == FOUR

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -171,7 +172,7 @@ def test_zeros_are_as_many_as_asked_uniform_and_never_met():
     # Each user's number is within one in each of 64 ranges of what is wanted.
     assert len(zeros) == pytest.approx(8 * count, rel=0.02)
     by_user = np.bincount(zeros[:, 0], minlength=200)
-    root = np.sqrt(np.bincount(ratings.users, minlength=200))
+    root = np.bincount(ratings.users, minlength=200) ** 0.25
     np.testing.assert_allclose(by_user, 8 * count * root / root.sum(), rtol=0.3)
     by_item = np.bincount(zeros[:, 1], minlength=300)
     free = 200 - np.bincount(ratings.items, minlength=300)
@@ -192,7 +193,7 @@ def test_a_user_of_nearly_all_items_has_a_bounded_number_of_draws():
     items = np.concatenate([np.arange(99), np.full(99, 99)])
     ratings = make_ratings(users, items, np.ones(198), 100, 100)
     found = draws_of(ratings, settings(negatives=8).plan(), 100)
-    root = np.sqrt(99)
+    root = 99**0.25
     assert found.by_user[0] == pytest.approx(MOST_EXTRA * 8 * 198 * root / (root + 99))
 
 
@@ -246,6 +247,12 @@ def test_an_epoch_updates_every_table_in_place(method, data):
     laid = prepared(*data, s).ratings
     starts = np.asarray(data[1], np.uint32), np.asarray(data[2], np.uint32)
     assert_updates_in_place(laid, initial_state(*starts, s.plan()), s.plan())
+
+
+def test_memory_does_not_grow_with_negatives(data):
+    few, many = (prepared(*data, settings(negatives=n)).ratings for n in (0, 100))
+    sizes = [[leaf.nbytes for leaf in jax.tree.leaves(ratings)] for ratings in (few, many)]
+    assert sizes[0] == sizes[1]
 
 
 BAD = {

@@ -34,7 +34,7 @@ def fitted(pairs):
 
 @pytest.fixture(scope="module")
 def logistic(pairs):
-    return MatrixFactorization(**QUICK, loss="logistic", learning_rate=0.3).fit(tuple(pairs[0].T))
+    return MatrixFactorization(**QUICK, loss="logistic").fit(tuple(pairs[0].T))
 
 
 def saved(model, path):
@@ -99,7 +99,7 @@ def test_confidences_are_in_units_of_their_mean():
     assert mean == 4
     np.testing.assert_allclose(confidences(values, "values", 8.0)[0], values / 8)
     found, mean = confidences(values, "log1p")
-    np.testing.assert_allclose(found, np.log1p(values) / np.log1p(values).mean())
+    np.testing.assert_allclose(found, np.log1p(values) / np.log1p(values).mean(), rtol=1e-6)
     np.testing.assert_array_equal(confidences(values, "equal")[0], [1, 1, 1])
     assert limited(np.array([0.5, 99.0])).tolist() == [0.5, LARGEST_WEIGHT]
 
@@ -277,6 +277,14 @@ def test_values_that_are_no_ratings_name_the_objective(pairs):
     for values in (np.ones(len(pairs[0])), counts):
         with pytest.warns(RatingsWarning, match="the objective interactions"):
             model.fit((*pairs[0].T, values))
+
+
+def test_counts_ask_for_their_logarithm(pairs):
+    counts = np.random.default_rng(0).geometric(0.02, len(pairs[0])) ** 2
+    with pytest.warns(RatingsWarning, match="set confidence to log1p"):
+        MatrixFactorization(**QUICK, epochs=1).fit((*pairs[0].T, counts))
+    model = MatrixFactorization(**QUICK, epochs=1, confidence="log1p")
+    model.fit((*pairs[0].T, counts))
 
 
 @pytest.mark.filterwarnings("error")

@@ -26,6 +26,7 @@
 #include "core/projection.h"
 #include "core/random.h"
 #include "core/tables.h"
+#include "tests/native/embedding_checks.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -35,10 +36,12 @@
 namespace mascot {
 #if defined(MASCOT_WITHOUT_AVX2)
 const Kernel kAvx2 = {"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr};
+const EmbeddingKernel kAvx2Embedding = {"avx2", nullptr, nullptr, nullptr, nullptr};
 #endif
 #if defined(MASCOT_WITHOUT_AVX512)
 const Kernel kAvx512 = {"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr,
                         nullptr};
+const EmbeddingKernel kAvx512Embedding = {"avx512", nullptr, nullptr, nullptr, nullptr};
 #endif
 }  // namespace mascot
 
@@ -483,6 +486,12 @@ int main(int count, char** words) {
   const World world;
   check_layouts(world);
   check_stores(kernels);
+  const auto same_rows = [](const char* kernel, int threads, bool same) {
+    if (same) return;
+    ++failures;
+    std::printf("%s, %d threads: other embeddings than the first kernel's\n", kernel, threads);
+  };
+  checks::check_embeddings(kernels, same_rows, add_to_digest);
   int cases = 0;
   const bool deterministic = which == "deterministic";
   std::vector<std::vector<uint8_t>> codes = {{1, 0}, {2, 0, 1, 1}};

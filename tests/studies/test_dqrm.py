@@ -1,5 +1,7 @@
 """The study of DQRM: its parameters, its trainings at the smallest size, its report."""
 
+from pathlib import Path
+
 import pytest
 from ruamel.yaml import YAML
 
@@ -9,7 +11,8 @@ from mascot_jax.settings import validate
 from studies.dqrm import figure as figures
 from studies.dqrm import report
 from studies.dqrm.settings import Study, raw_path
-from tests.pipeline.workspace import CHECKOUT
+from tests.pipeline.test_dependencies import DECIDE_NO_BYTE, closure
+from tests.pipeline.workspace import CHECKOUT, clone_checkout, stages_run
 
 GIVEN = YAML(typ="safe").load(CHECKOUT / "studies/dqrm/params.yaml")
 STAGES = YAML(typ="safe").load(CHECKOUT / "studies/dqrm/dvc.yaml")["stages"]
@@ -23,6 +26,35 @@ def test_every_profile_is_valid(profile):
 
 def test_stages_are_of_every_figure():
     assert STAGES["figure"]["matrix"]["figure"] == list(GIVEN["figures"])
+    read = {Path(name).stem for name in STAGES["report"]["deps"] if name.endswith(".json")}
+    assert read == set(report.FIGURES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_that_it_imports(stage):
+    deps = {Path(name) for name in STAGES[stage]["deps"]}
+    missing = {
+        path for path in closure(f"studies.dqrm.{stage}") if not deps & {path, *path.parents}
+    }
+    docstrings = {Path("studies/__init__.py"), Path("studies/dqrm/__init__.py")}
+    assert missing <= DECIDE_NO_BYTE | docstrings
+    code = [name for name in deps if "${" not in str(name)]
+    assert all((CHECKOUT / name).exists() for name in code)
+
+
+@pytest.mark.hardening
+def test_all_stages_run_once_and_then_none(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    workspace = clone_checkout(root, tmp_path_factory.mktemp("home"))
+    params = workspace.path("studies/dqrm/params.yaml")
+    text = params.read_text(encoding="utf-8")
+    assert "\nprofile: quick " in text
+    params.write_text(text.replace("\nprofile: quick ", "\nprofile: smoke "), encoding="utf-8")
+    names = stages_run(workspace.dvc("repro", "studies/dqrm/dvc.yaml"))
+    assert len(names) == 2 + len(report.FIGURES)
+    assert stages_run(workspace.dvc("repro", "studies/dqrm/dvc.yaml")) == []
+    written = workspace.path("studies/dqrm/results/smoke/report.md").read_text(encoding="utf-8")
+    assert "- Seeds: 2" in written
 
 
 @pytest.mark.parametrize(
@@ -56,11 +88,11 @@ def test_variants_are_trained_with_every_seed(tmp_path, monkeypatch):
     assert rows[0]["best_auc"] > rows[0]["auc"]
 
 
-def row(variant, seed, auc, megabytes, accuracy=0.8):
+def row(variant, seed, auc, megabytes, accuracy=0.8, sent=1.0):
     epoch = {
         "validation_accuracy": accuracy,
         "validation_auc": auc,
-        "sent_bytes_per_step": auc * 1e5,
+        "sent_bytes_per_step": sent * 1e3,
     }
     return {
         "variant": variant,
@@ -83,37 +115,46 @@ def main_rows():
         rows += [
             row("fp32", seed, 0.75 + up, 80),
             row("dqrm", seed, 0.748 + up, 80, 0.81),
-            row("int4", seed, 0.7499 + up + up / 100, 14),
+            row("int4", seed, 0.7499 + up + up / 100, 16),
+            row("int4, float from 100 visits", seed, 0.75 + up, 14),
             row("int4, ids seen 10 times", seed, 0.7495 + up, 2),
         ]
     return rows
+
+
+def gradient_rows():
+    sent = {"float32": 40.0, "int8": 10.0, report.PAPERS: 10.0, "int4": 5.5}
+    return [row(name, 0, 0.75, 1, sent=bytes_) for name, bytes_ in sent.items()]
 
 
 def test_differences_are_of_the_same_seed():
     table = report.main_table(main_rows())
     assert "| `fp32` | 80.00 | 1/1.0 | 40.00 | 0.7550 | 0.2450 | 0.8000 |" in table
     assert "| `dqrm` | 80.00 | 1/1.0 | 40.00 | 0.7530 (-0.0020 ± 0.0000)" in table
-    assert "| `int4` | 14.00 | 1/5.7 | 7.00 | 0.7550 (-0.0000 ± 0.0001)" in table
+    assert "| `int4` | 16.00 | 1/5.0 | 8.00 | 0.7550 (-0.0000 ± 0.0001)" in table
 
 
 def test_claims_say_what_was_kept():
-    found = report.claims(main_rows())
+    found = report.claims(main_rows(), gradient_rows())
     assert "| +0.15 percentage points (Kaggle) | +1.00 percentage points; AUC -0.0020 |" in found
     assert "yes: AUC -0.0000, log loss +0.0000" in found
-    assert "yes: 1/5.7" in found
+    assert "no: 1/5.0; with floats from 100 visits 1/5.7: AUC +0.0000" in found
     assert "no: 1/40.0, AUC -0.0005" in found
+    assert "gradients in INT8: 1/3.9 of the bytes, AUC within 0.0005 |  | yes: 1/4.00" in found
+    assert "gradients in INT4: 1/7.5 of the bytes, AUC within 0.0005 |  | no: 1/7.27" in found
 
 
-def test_bytes_of_gradients_are_of_the_first_variants():
-    table = report.gradients_table([row("float32", 0, 0.8, 1), row("int8", 0, 0.2, 1)])
-    assert "| `float32` | 80.0 | 1/1.00 | 0.8000 | 0.2000 |" in table
-    assert "| `int8` | 20.0 | 1/4.00 | 0.2000 (-0.6000) | 0.8000 (+0.6000) |" in table
+def test_bytes_of_gradients_are_of_float32s():
+    table = report.gradients_table(gradient_rows())
+    assert "| `float32` | 40.0 | 1/1.00 | 0.7500 | 0.2500 |" in table
+    assert "| `int8` | 10.0 | 1/4.00 | 0.7500 (+0.0000) | 0.2500 (+0.0000) |" in table
 
 
 def test_the_report_has_every_part():
     rows = main_rows()
     result = {"rows": rows, "data": "planted", "hardware": {"cores": 2}}
-    text = report.report(dict.fromkeys(report.FIGURES, result))
+    results = dict.fromkeys(report.FIGURES, result) | {"gradients": {"rows": gradient_rows()}}
+    text = report.report(results)
     assert "$" not in text
     assert "- Data: planted; 1,000 rows to train on\n- Seeds: 2" in text
     assert "| `dqrm` | 0.8100 (0.7530) | 0.8100 (0.7530) |" in text

@@ -10,7 +10,15 @@
 
 constexpr int64_t kAhead = 16;  // lookups, which are prefetched
 
-// ---- int4
+// ---- int8 and int4, a row of which has one scale
+
+template <int C>
+MASCOT_INLINE void decode_whole(const int8_t* row, float* floats, Chunks<C> chunks) {
+  const Lanes step = broadcast(*scales_of(row, chunks.count()));
+  for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
+    store_floats(floats + c * kLanes, multiply(load_int8(row + c * kLanes), step));
+  });
+}
 
 template <int C>
 MASCOT_INLINE void decode_int4(const uint8_t* row, float scale, float* floats, Chunks<C> chunks) {
@@ -137,7 +145,9 @@ class Rows {
   }
   MASCOT_INLINE void read(uint32_t number, int64_t field, float* floats) const {
     const uint8_t* row = narrow(number);
-    if constexpr (std::is_same_v<S, Int4Table>) {
+    if constexpr (std::is_same_v<S, Int8>) {
+      decode_whole(reinterpret_cast<const int8_t*>(row), floats, chunks_);
+    } else if constexpr (std::is_same_v<S, Int4Table>) {
       decode_int4(row, embedding_.scales[field], floats, chunks_);
     } else {
       decode(S{}, reinterpret_cast<const typename S::Element*>(row), table_, floats, chunks_);

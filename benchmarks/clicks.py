@@ -1,0 +1,223 @@
+"""A step of a click model, and its tables' part: ``python -m benchmarks.clicks --help``.
+
+The shape is Criteo Kaggle's, with large fields scaled down to ``--rows`` in all. All variants run
+in turn, in one process. Ours are ``int4`` and ``fp32``; ``jax`` has one float32 table, which it
+gathers from and adds to in place, as fast as JAX can without our kernels; PyTorch's EmbeddingBag
+and FBGEMM are there where they are installed (``pip install 'mascot-jax[peers]'``). All but
+``int4`` compute in float32 tables. Restrict the process to some cores, with ``taskset``, to compare
+with fewer threads: all variants have as many as there are cores.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness.peers.torch_clicks import torch_steps
+from benchmarks.harness.program import make_parser, write_result
+from benchmarks.harness.timing import Variant, time_rounds
+from mascot_jax.clicks.planted import KAGGLE_SIZES, ZIPF
+from mascot_jax.dlrm.network import initial_layers, widths
+from mascot_jax.dlrm.steps import Batches, StepPlan, TrainingState, loss_of, run_steps
+from mascot_jax.dlrm.tables import initial_tables
+from mascot_jax.dlrm.tiers import Tiers
+from mascot_jax.engine.cores import usable_cores
+from mascot_jax.engine.embedding import EmbeddingTables, look_up, update
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.settings.clicks import ClickSettings
+from pipeline.common.hardware import describe_hardware
+
+DENSE = 13
+VISITED = 0.03
+"""Share of rows that ``int4`` has in float32: of a planted set of a million rows, those with 30
+visits or more."""
+BAG, FBGEMM = "PyTorch EmbeddingBag", "FBGEMM"
+
+
+class Workload(NamedTuple):
+    """Batches of s steps, and the rows of each field."""
+
+    rows: tuple[int, ...]
+    categories: NDArray[np.uint32]
+    dense: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+    @property
+    def steps(self) -> int:
+        """Number of batches."""
+        return len(self.labels)
+
+
+def make_workload(rows: int, batch: int, steps: int) -> Workload:
+    """Return batches whose ids are as unevenly frequent as Criteo's."""
+    share = rows / sum(KAGGLE_SIZES)
+    sizes = tuple(max(min(n, 2000), int(n * share)) for n in KAGGLE_SIZES)
+    rng = np.random.default_rng(0)
+    categories = np.empty((steps, batch, len(sizes)), np.uint32)
+    for field, (n, exponent) in enumerate(zip(sizes, ZIPF, strict=True)):
+        frequency = np.cumsum(np.arange(1, n + 1, dtype=np.float64) ** -exponent)
+        rank = np.searchsorted(frequency, rng.random((steps, batch)) * frequency[-1])
+        # Ids are in no order of frequency.
+        categories[:, :, field] = rank * 2654435761 % n
+    dense = rng.standard_normal((steps, batch, DENSE), np.float32)
+    return Workload(sizes, categories, dense, (rng.random((steps, batch)) < 0.25).astype(np.uint8))
+
+
+def variants(work: Workload, part: str, threads: int) -> Iterator[Variant]:
+    """Yield what is timed: ``part`` is ``step`` or ``tables``."""
+    execution = Execution(threads)
+    for preset in ("int4", "fp32"):
+        yield Variant(preset, *_ours(work, preset, part, execution))
+    yield Variant("jax", *_plain_jax(work, part))
+    layers = widths(ClickSettings(), DENSE, len(work.rows)) if part == "step" else None
+    for name, module in ((BAG, "torch"), (FBGEMM, "fbgemm_gpu")):
+        if find_spec(module) is not None:
+            yield Variant(name, *_torch(work, name, layers, threads))
+
+
+Making = tuple[Callable[[], Any], Callable[[Any], Any]]
+
+
+def _ours(work: Workload, preset: str, part: str, execution: Execution) -> Making:
+    settings = ClickSettings(preset=preset)
+    masks = [
+        np.arange(n) < max(1, VISITED * n) if preset == "int4" else np.ones(n, np.bool_)
+        for n in work.rows
+    ]
+    tiers = Tiers.of(masks)
+    numbers = jnp.asarray(np.stack([tiers.numbers(one) for one in work.categories]))
+    batches = Batches(
+        numbers,
+        jnp.asarray(work.dense),
+        jnp.asarray(work.labels),
+        jnp.full((work.steps, 2), 0.1, jnp.float32),
+        jnp.stack([jnp.zeros(work.steps), jnp.arange(work.steps)], 1).astype(jnp.uint32),
+    )
+    scales = jnp.zeros(len(work.rows), jnp.float32)
+    plan = StepPlan("sgd", 0, None, execution)
+
+    def begin() -> Any:
+        tables = initial_tables(settings, tiers, execution)
+        if part == "tables":
+            return tables
+        return TrainingState(tables, initial_layers(settings, DENSE, tiers.fields), ())
+
+    def steps(state: TrainingState) -> TrainingState:
+        return run_steps(state, scales, batches, plan=plan)[0]  # type: ignore[no-any-return]
+
+    @partial(jax.jit, donate_argnums=0)
+    def tables_only(tables: EmbeddingTables, batches: Batches) -> EmbeddingTables:
+        def step(tables: EmbeddingTables, batch: Batches) -> tuple[EmbeddingTables, jax.Array]:
+            vectors = look_up(tables, batch.rows, scales, execution=execution)
+            gradients = jnp.float32(1e-3) + jnp.float32(0) * vectors
+            how = {"execution": execution}
+            tables = update(tables, batch.rows, gradients, batch.rates[0], batch.counters, **how)
+            return tables, vectors[0, 0, 0]
+
+        return jax.lax.scan(step, tables, batches)[0]
+
+    return begin, steps if part == "step" else partial(_swapped, tables_only, batches)
+
+
+def _swapped(function: Callable[[Any, Any], Any], second: Any, first: Any) -> Any:
+    return function(first, second)
+
+
+def _plain_jax(work: Workload, part: str) -> Making:
+    settings = ClickSettings()
+    starts = np.cumsum(work.rows) - work.rows
+    ids = jnp.asarray((work.categories + starts).astype(np.int32))
+    batches = ids, jnp.asarray(work.dense), jnp.asarray(work.labels)
+    rate = jnp.float32(0.1)
+
+    def begin() -> Any:
+        table = jnp.zeros((sum(work.rows), settings.dimension), jnp.float32)
+        return table, initial_layers(settings, DENSE, len(work.rows)) if part == "step" else ()
+
+    def step(state: Any, batch: Any) -> tuple[Any, jax.Array]:
+        (table, layers), (rows, dense, labels) = state, batch
+        vectors = table[rows]
+        if part == "step":
+            gradients = jax.value_and_grad(loss_of, argnums=(0, 1))
+            loss, (by_layers, by_vectors) = gradients(layers, vectors, dense, labels, None)
+            layers = jax.tree.map(lambda w, g: w - rate * g, layers, by_layers)
+        else:
+            loss, by_vectors = vectors[0, 0, 0], 1e-3 + 0 * vectors
+        return (table.at[rows].add(-rate * by_vectors), layers), loss
+
+    @partial(jax.jit, donate_argnums=0)
+    def steps(state: Any, batches: Any) -> Any:
+        return jax.lax.scan(step, state, batches)[0]
+
+    return begin, partial(_swapped, steps, batches)
+
+
+def _torch(work: Workload, name: str, layers: Any, threads: int) -> Making:
+    tables = "FBGEMM" if name == FBGEMM else "EmbeddingBag"
+    settings = ClickSettings()
+
+    def begin() -> Any:
+        return torch_steps(
+            tables,
+            work.rows,
+            settings.dimension,
+            work.categories,
+            work.dense,
+            work.labels,
+            layers,
+            threads,
+        )
+
+    def steps(step: Callable[[int], None]) -> Callable[[int], None]:
+        for number in range(work.steps):
+            step(number)
+        return step
+
+    return begin, steps
+
+
+def main(words: Sequence[str]) -> None:
+    """Time all variants; print a table."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--rows", type=float, default=16e6, help="of all tables (%(default)g)")
+    parser.add_argument("--batch", type=int, nargs="+", default=[128, 2048], help="(%(default)s)")
+    parser.add_argument("--part", nargs="+", choices=("step", "tables"), default=["step", "tables"])
+    parser.add_argument("--rounds", type=int, default=7, help="(%(default)s)")
+    options = parser.parse_args(words)
+    threads, found = usable_cores(), []
+    for batch in options.batch:
+        work = make_workload(int(options.rows), batch, max(4, 8192 // batch))
+        for part in options.part:
+            timings = time_rounds(list(variants(work, part, threads)), options.rounds)
+            for name in timings.seconds:
+                milliseconds = timings.median(name) / work.steps * 1e3
+                ratio = timings.ratio(name, "int4")
+                found.append(
+                    {
+                        "part": part,
+                        "batch": batch,
+                        "variant": name,
+                        "milliseconds": round(milliseconds, 4),
+                        "times_int4": round(ratio, 3),
+                    }
+                )
+                print(f"{part:7} {batch:6} {name:22} {milliseconds:9.3f} ms  {ratio:6.2f} x int4")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"{sum(work.rows):,} rows, {threads} thread(s); peak memory of all variants: {peak:,} MiB"
+    )
+    result = {"rows": sum(work.rows), "threads": threads, "hardware": describe_hardware()}
+    write_result(options.json, result | {"timings": found})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
