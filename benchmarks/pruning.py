@@ -168,20 +168,17 @@ def _row(
 ) -> dict[str, Any]:
     outcomes, reference = found[name], found[f"{FULL}"]
     losses = [outcome.rmse - reference[pair].rmse for pair, outcome in outcomes.items()]
-    took, whole = (_median(seconds[n]) for n in (name, f"{FULL}"))
+    took, whole = (statistics.median(seconds[n] or [math.nan]) for n in (name, f"{FULL}"))
+    first = int(name.split(",")[0].split()[0])  # factors that it begins with
     return {
         "name": name,
         "rmse": statistics.fmean(o.rmse for o in outcomes.values()),
         "loss": mean_interval(losses)._asdict(),
-        "relative_bytes": statistics.fmean(o.relative_bytes for o in outcomes.values()),
-        "seconds": took,
-        "speed": whole / took,
+        "relative_bytes": first
+        / FULL
+        * statistics.fmean(o.relative_bytes for o in outcomes.values()),
+        **({"seconds": took, "speed": whole / took} if seconds[name] else {}),
     }
-
-
-def _median(seconds: list[float]) -> float:
-    """Return the median; NaN where nothing was timed."""
-    return statistics.median(seconds) if seconds else math.nan
 
 
 def _seconds(fold: Problem, family: Family, options: argparse.Namespace) -> dict[str, list[float]]:
@@ -215,7 +212,7 @@ def _targets(name: str, family: Family, rows: Sequence[Mapping[str, Any]]) -> li
     found = []
     if family.most_loss is not None:
         found.append(Target(f"{name}: {row['name']}: loss", row["loss"]["mean"], family.most_loss))
-    if family.least_speed is not None and not math.isnan(row["speed"]):
+    if family.least_speed is not None and "speed" in row:
         found.append(
             Target(f"{name}: {row['name']}: speed", row["speed"], family.least_speed, at_most=False)
         )
@@ -223,11 +220,13 @@ def _targets(name: str, family: Family, rows: Sequence[Mapping[str, Any]]) -> li
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:
-    head = f"{'factors':24}{'RMSE':>9}  {'loss':20}{'bytes':>7}{'seconds':>9}{'speed':>7}\n"
+    head = f"{'factors':24}{'RMSE':>9}  {'loss':20}{'bytes':>7}{'CPU s':>9}{'speed':>7}\n"
     sys.stdout.write(head)
     for row in rows:
         loss = "" if row is rows[0] else str(Interval(**row["loss"]))
-        figures = f"{row['relative_bytes']:7.3f}{row['seconds']:9.3f}{row['speed']:7.2f}"
+        figures = f"{row['relative_bytes']:7.3f}"
+        if "seconds" in row:
+            figures += f"{row['seconds']:9.3f}{row['speed']:7.2f}"
         sys.stdout.write(f"{row['name']:24}{row['rmse']:9.5f}  {loss:20}{figures}\n")
     sys.stdout.flush()
 

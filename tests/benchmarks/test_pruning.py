@@ -31,5 +31,6 @@ def test_losses_are_to_all_factors_and_the_first_pruned_one_has_targets():
     rows = [pruning._row(name, found, seconds) for name in rmses]
     assert [row["loss"]["mean"] for row in rows] == pytest.approx([0, 0.01, 0.001])
     assert [row["speed"] for row in rows] == pytest.approx([1, 3, 2])
+    assert [row["relative_bytes"] for row in rows] == pytest.approx([0.5, 0.25, 0.5])
     loss, speed = pruning._targets("fp32", family, rows)
     assert (loss.met, speed.met) == (False, True)
