@@ -38,6 +38,10 @@ class BaselineWarning(UserWarning):
     """A model predicts no better than a mean or biases do."""
 
 
+class PruningWarning(UserWarning):
+    """Pruning leaves a training nearly nothing to learn with."""
+
+
 class OneClassWarning(UserWarning):
     """Labels are all alike, so that a metric is not defined."""
 

@@ -10,6 +10,8 @@
 #include "core/epoch.h"
 #include "core/exchange.h"
 #include "core/layout.h"
+#include "core/projection.h"
+#include "core/random.h"
 #include "core/tables.h"
 
 namespace mascot::bind {
@@ -60,6 +62,11 @@ int64_t decode_count(const U32& counters, int64_t places) {
   return count;
 }
 
+Thresholds decode_thresholds(const float* values) {
+  require(values[0] >= 0 && values[1] >= 0, "thresholds must not be negative");
+  return {values[0], values[1]};
+}
+
 // What epoch and stream share. tables: those of the users, then those of the items.
 mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& ratings,
                            const GroupBuffers& user_groups, const GroupBuffers& item_groups,
@@ -68,7 +75,9 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
                            const ExecutionAttribute& execution, Rounding rounding,
                            Arithmetic arithmetic) {
   require_block_size(block_size);
-  Ratings data = decode_ratings(users, items, ratings, rates, counters);
+  const bool exits_early = rates.element_count() == kRatesAndThresholds;
+  Ratings data = decode_ratings(users, items, ratings, rates, counters,
+                                exits_early ? kRatesAndThresholds : kRates);
   data.count = decode_count(counters, data.count);
   const float* rate = rates.typed_data();
   require(rate[3] >= 0 && rate[3] <= 1, "the sample ratio must lie in [0, 1]");
@@ -86,18 +95,20 @@ mascot::Epoch decode_epoch(const U32& users, const U32& items, const F32& rating
           counters.typed_data()[kEpochNumber],
           rate[3],
           rounding,
-          {arithmetic, rate[4]}};
+          {arithmetic, rate[4], exits_early ? decode_thresholds(rate + kRates) : Thresholds{}}};
 }
 
 // Any other arithmetic than FP32 knows rows of one storage only, and may need a number.
 void require_computable(const mascot::Epoch& work) {
-  const auto [arithmetic, quantiser] = work.computation;
+  const auto [arithmetic, quantiser, thresholds] = work.computation;
   if (arithmetic == Arithmetic::kFloat32) return;
   const Storage wanted = storage_for(arithmetic);
   for (const Side* side : {&work.users, &work.items}) {
     require(side->groups.uniform() && side->groups.storage(0) == wanted,
             std::string("this arithmetic needs all rows in ") + traits(wanted).name);
   }
+  require(thresholds.user == 0 && thresholds.item == 0,
+          "updates end early in float32 arithmetic only");
   require(work.sample_ratio == 0, "nothing can be sampled in another arithmetic than float32");
   require(arithmetic != Arithmetic::kMixed || quantiser > 0, "the loss scale must be positive");
   require(arithmetic != Arithmetic::kFixed || (quantiser >= 2 && quantiser <= 32),
@@ -395,6 +406,106 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
   });
 }
 
+ffi::Error predict_to_stop(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
+                           U8 item_codes, F32 thresholds, ffi::RemainingArgs args,
+                           Predictions predictions, ffi::Result<ffi::BufferR1<ffi::U32>> stops,
+                           RowAttribute row, int64_t user_tables, int64_t block_size,
+                           ExecutionAttribute execution) {
+  return guarded([&] {
+    require_block_size(block_size);
+    const Ratings ids = decode_ids(users, items);
+    require_predictions(predictions, ids);
+    require(static_cast<int64_t>(stops->element_count()) == ids.count,
+            "stops must be as many as users");
+    require(thresholds.element_count() == 2, "there must be 2 thresholds");
+    const auto tables = static_cast<int64_t>(args.size());
+    mascot::Epoch work = {
+        ids,
+        decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), row, "users"),
+        decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
+                    row, "items"),
+        row.factors,
+        block_size,
+        decode_threads(execution)};
+    work.computation.thresholds = decode_thresholds(thresholds.typed_data());
+    run_predict_to_stop(decode_kernel(execution), work, predictions->typed_data(),
+                        stops->typed_data());
+  });
+}
+
+ffi::Error joint_basis(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
+                       U8 item_codes, U32 counters, ffi::RemainingArgs args,
+                       ffi::Result<ffi::BufferR2<ffi::F32>> basis, RowAttribute row,
+                       int64_t user_tables, ExecutionAttribute execution) {
+  return guarded([&] {
+    Ratings ratings = decode_ids(users, items);
+    require(counters.element_count() == kCounters, "counters must be those of an epoch");
+    ratings.count = decode_count(counters, ratings.count);
+    const auto tables = static_cast<int64_t>(args.size());
+    const Side user_side =
+        decode_side({user_starts, user_codes}, remaining(args, 0, user_tables), row, "users");
+    const Side item_side =
+        decode_side({item_starts, item_codes}, remaining(args, user_tables, tables - user_tables),
+                    row, "items");
+    const int64_t kept = basis->dimensions()[1];
+    require(row.factors <= kMostProjected,
+            "there can be " + std::to_string(kMostProjected) + " factors at most");
+    require(basis->dimensions()[0] == row.factors && kept >= 1 && kept <= row.factors,
+            "the basis must be [factors, 1 to factors]");
+    mascot::joint_basis(
+        decode_kernel(execution),
+        {&ratings, &user_side, &item_side, row.factors, kept, decode_threads(execution)},
+        basis->typed_data());
+  });
+}
+
+// The basis with zeros up to whole chunks, where the kernels read it.
+class PaddedBasis {
+ public:
+  explicit PaddedBasis(const ffi::BufferR2<ffi::F32>& basis)
+      : width_(chunk_count(basis.dimensions()[1]) * kLanes),
+        buffer_(chunk_count(basis.dimensions()[0]) * kLanes * width_) {
+    const auto [rows, kept] = std::array{basis.dimensions()[0], basis.dimensions()[1]};
+    for (int64_t row = 0; row < rows; ++row) {
+      std::copy_n(basis.typed_data() + row * kept, kept, buffer_.data() + row * width_);
+    }
+  }
+  const float* data() { return buffer_.data(); }
+
+ private:
+  int64_t width_;
+  RowBuffer buffer_;
+};
+
+ffi::Error project(ffi::BufferR2<ffi::F32> basis, U32 starts, U8 codes, U32 counters,
+                   ffi::RemainingArgs args, ffi::RemainingRets rets, RowAttribute row,
+                   bool of_items, std::string_view rounding, ExecutionAttribute execution) {
+  return guarded([&] {
+    const auto [factors, kept] = std::array{basis.dimensions()[0], basis.dimensions()[1]};
+    require(factors == row.factors && kept >= 1 && kept <= factors,
+            "the basis must be [factors, 1 to factors]");
+    require(counters.element_count() == kCounters, "counters must be those of an epoch");
+    const auto old_tables = remaining(args, 0, static_cast<int64_t>(args.size()));
+    const auto new_tables = remaining(rets, 0, static_cast<int64_t>(rets.size()));
+    for (const ffi::AnyBuffer& table : new_tables) {
+      advise_huge_pages(table.untyped_data(), static_cast<int64_t>(table.size_bytes()));
+    }
+    const Side from = decode_side({starts, codes}, old_tables, row, "project, from");
+    const Side to =
+        decode_side({starts, codes}, new_tables, {kept, row.scale_block}, "project, to");
+    PaddedBasis padded(basis);
+    const uint32_t* counter = counters.typed_data();
+    const uint64_t key = stream_key(counter[kSeed], counter[kEpochNumber], Stream::kProjection);
+    mascot::project(decode_kernel(execution), from, to,
+                    {padded.data(),
+                     factors,
+                     kept,
+                     {decode_rounding(rounding), key},
+                     of_items ? uint64_t{1} << 32 : 0},
+                    decode_threads(execution));
+  });
+}
+
 // Ids are in range, and so are blocks where the parts' largest are: those are checked.
 void require_parts(const U32& users, const U32& items, int64_t blocks) {
   const auto largest = [](const U32& parts) -> int64_t {
@@ -452,6 +563,9 @@ XLA_FFI_DEFINE_HANDLER(kStream, stream, stream_signature());
 XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature());
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature());
 XLA_FFI_DEFINE_HANDLER(kPredict, predict, predict_signature());
+XLA_FFI_DEFINE_HANDLER(kPredictToStop, predict_to_stop, predict_to_stop_signature());
+XLA_FFI_DEFINE_HANDLER(kJointBasis, joint_basis, joint_basis_signature());
+XLA_FFI_DEFINE_HANDLER(kProject, project, project_signature());
 
 }  // namespace
 
@@ -465,6 +579,9 @@ const std::vector<Target>& targets() {
       {"mascot_predict", kPredict},
       {"mascot_check_finite", kCheckFinite},
       {"mascot_strata_epoch", kStrataEpoch},
+      {"mascot_predict_to_stop", kPredictToStop},
+      {"mascot_joint_basis", kJointBasis},
+      {"mascot_project", kProject},
       {"mascot_interactions_epoch", kInteractionsEpoch},
       {"mascot_turns", kTurns},
       {"mascot_total", kTotal},

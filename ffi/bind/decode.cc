@@ -143,9 +143,10 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 
 Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                        const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
-                       const ffi::Buffer<ffi::U32>& counters) {
-  require(rates.element_count() == 5 && counters.element_count() == kCounters,
-          "rates must hold 5 values and counters " + std::to_string(kCounters));
+                       const ffi::Buffer<ffi::U32>& counters, size_t rate_values) {
+  require(rates.element_count() == rate_values && counters.element_count() == kCounters,
+          "rates must hold " + std::to_string(rate_values) + " values and counters " +
+              std::to_string(kCounters));
   Ratings data = decode_ids(users, items);
   require(static_cast<int64_t>(ratings.element_count()) == data.count,
           "ratings must be as many as users");

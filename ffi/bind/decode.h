@@ -72,7 +72,7 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 // What a pass that trains is given, checked against each other.
 Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                        const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
-                       const ffi::Buffer<ffi::U32>& counters);
+                       const ffi::Buffer<ffi::U32>& counters, size_t rate_values = kRates);
 
 Rounding decode_rounding(std::string_view name);
 Arithmetic decode_arithmetic(std::string_view name);

@@ -51,6 +51,9 @@ enum Counter : size_t {
   kCounters,
 };
 
+// Rates without thresholds, and with them.
+inline constexpr size_t kRates = 5, kRatesAndThresholds = 7;
+
 using U32 = ffi::Buffer<ffi::U32>;
 using U8 = ffi::Buffer<ffi::U8>;
 using F32 = ffi::Buffer<ffi::F32>;
@@ -135,7 +138,8 @@ inline auto pass_operands() {
       .Arg<U8>()    // user_codes [user groups]
       .Arg<U32>()   // item_starts [item groups + 1]
       .Arg<U8>()    // item_codes [item groups]
-      .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
+      .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser; on the CPU
+                    // also, or not: user_threshold, item_threshold
       .Arg<U32>();  // counters: Counter
 }
 
@@ -260,6 +264,57 @@ inline auto promote_signature() {
       .RemainingArgs()  // the side's tables: aliased to the results
       .RemainingRets()
       .Attr<RowAttribute>("row")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+// predict_signature up to the first component below the thresholds, which ends the sum: on the CPU
+// only.
+inline auto predict_to_stop_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // users [n]
+      .Arg<U32>()                      // items [n]
+      .Arg<U32>()                      // user_starts [user groups + 1]
+      .Arg<U8>()                       // user_codes [user groups]
+      .Arg<U32>()                      // item_starts [item groups + 1]
+      .Arg<U8>()                       // item_codes [item groups]
+      .Arg<F32>()                      // thresholds: of users, of items
+      .RemainingArgs()                 // user tables, item tables
+      .Ret<ffi::BufferR1<ffi::F32>>()  // predictions [n]
+      .Ret<ffi::BufferR1<ffi::U32>>()  // stops [n]
+      .Attr<RowAttribute>("row")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+// What train.pruning `project` does between two epochs (core/projection.h): on the CPU only.
+inline auto joint_basis_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // users [n or more]
+      .Arg<U32>()                      // items [n or more]
+      .Arg<U32>()                      // user_starts [user groups + 1]
+      .Arg<U8>()                       // user_codes [user groups]
+      .Arg<U32>()                      // item_starts [item groups + 1]
+      .Arg<U8>()                       // item_codes [item groups]
+      .Arg<U32>()                      // counters: Counter
+      .RemainingArgs()                 // user tables, item tables
+      .Ret<ffi::BufferR2<ffi::F32>>()  // basis [factors, kept]
+      .Attr<RowAttribute>("row")
+      .Attr<int64_t>("user_tables")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto project_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::F32>>()  // basis [factors, kept]
+      .Arg<U32>()                      // starts [groups + 1]
+      .Arg<U8>()                       // codes [groups]
+      .Arg<U32>()                      // counters: Counter
+      .RemainingArgs()                 // the side's tables
+      .RemainingRets()                 // its new tables, as many, of rows of `kept` components
+      .Attr<RowAttribute>("row")       // of the old tables
+      .Attr<bool>("of_items")          // which draws to round by
+      .Attr<std::string_view>("rounding")
       .Attr<ExecutionAttribute>("execution");
 }
 

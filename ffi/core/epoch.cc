@@ -144,6 +144,8 @@ class Shuffled {
 
 void unprepared(Task&) {}
 
+int64_t in_order(int64_t turn, int64_t) { return turn; }
+
 // Parts of both sides' sums, to be added up in their order.
 struct SumParts {
   std::deque<GroupSums> users, items;
@@ -394,9 +396,15 @@ void run_stream(const Kernel& kernel, const Epoch& epoch) {
 }
 
 void run_predict(const Kernel& kernel, const Epoch& epoch, float* predictions) {
-  const auto in_order = [](int64_t turn, int64_t) { return turn; };
   for_blocks(epoch, in_order, unprepared,
              [&](const Task& task, Block block) { kernel.predict(task, block, predictions); });
+}
+
+void run_predict_to_stop(const Kernel& kernel, const Epoch& epoch, float* predictions,
+                         uint32_t* stops) {
+  for_blocks(epoch, in_order, unprepared, [&](const Task& task, Block block) {
+    kernel.predict_to_stop(task, block, predictions, stops);
+  });
 }
 
 const Kernel* find_kernel(std::string_view name) {

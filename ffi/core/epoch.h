@@ -65,6 +65,11 @@ void run_stream(const Kernel& kernel, const Epoch& epoch);
 // Of epoch, only ratings' ids, sides, factors and threads count.
 void run_predict(const Kernel& kernel, const Epoch& epoch, float* predictions);
 
+// The same with Kernel::predict_to_stop, by the thresholds of epoch's computation.
+// stops: [ratings.count].
+void run_predict_to_stop(const Kernel& kernel, const Epoch& epoch, float* predictions,
+                         uint32_t* stops);
+
 // The best kernel this CPU supports, for "auto" or "", or the one of that name;
 // null if unknown or not supported here.
 const Kernel* find_kernel(std::string_view name);

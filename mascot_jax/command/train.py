@@ -14,7 +14,13 @@ from mascot_jax.command.sharing import sharing
 from mascot_jax.command.tables import check_output, read_values
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import BaselineWarning, RatingsWarning, SaveError, SettingsError
+from mascot_jax.errors import (
+    BaselineWarning,
+    PruningWarning,
+    RatingsWarning,
+    SaveError,
+    SettingsError,
+)
 from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import Interactions, read_interactions
@@ -25,7 +31,7 @@ from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import deferred_signals
 
-_SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning)
+_SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning, PruningWarning)
 
 
 def run(args: argparse.Namespace) -> int:

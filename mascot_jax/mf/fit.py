@@ -185,12 +185,21 @@ def fit_ratings(
 
 def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainSettings:
     """Return settings completed by those of an earlier model; refuse others that differ."""
+    if extend and settings.pruning is not None and settings.pruning.projects:
+        # The rows have been projected, or never will be: further training keeps their width.
+        width = {"factors": earlier.factors, "pruning": None}
+        settings = settings.model_copy(update=width)
     left = ["biases"] if settings.biases is None else []
     if extend:  # the new ratings alone do not tell how strongly factors may add
         left += settings.left_to_ratings
     settings = settings.model_copy(update={name: getattr(earlier.settings, name) for name in left})
-    for name in ("objective", "factors", "biases"):
-        wanted, there = getattr(settings, name), getattr(earlier.settings, name)
+    has = {
+        "objective": earlier.settings.objective,
+        "factors": earlier.factors,
+        "biases": earlier.settings.biases,
+    }
+    for name, there in has.items():
+        wanted = getattr(settings, name)
         if wanted != there:
             raise SettingsError(
                 f"{name}: {wanted}: the model to start from has {there}: set {name} to that, or "

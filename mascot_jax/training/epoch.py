@@ -113,6 +113,14 @@ def operands_of(plan: TrainPlan, execution: Execution) -> tuple[Scalars, Fixed]:
     return scalars, Fixed(plan.rounding, METHODS[plan.method].arithmetic, execution)
 
 
+def _rates(rate: jax.Array, regs: tuple[jax.Array, jax.Array], operands: Operands) -> jax.Array:
+    """Return the rates of ``kernels.run_epoch``."""
+    rates = jnp.stack([rate, *regs, operands.sample_ratio, operands.quantiser])
+    if operands.thresholds is None:
+        return rates
+    return jnp.concatenate([rates, operands.thresholds])
+
+
 @lru_cache(maxsize=16)
 def _padded_rates(plan: TrainPlan) -> NDArray[np.float32]:
     """Return the step sizes, the last one again and again behind them."""
@@ -141,7 +149,7 @@ def advance(
         ratings,
         state.users,
         state.items,
-        jnp.stack([rate, *regs, operands.sample_ratio, operands.quantiser]),
+        _rates(rate, regs, operands),
         jnp.stack([state.seed, state.epoch]),
         rounding=fixed.rounding,
         arithmetic=fixed.arithmetic,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import jax
 import numpy as np
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import DivergenceError
+from mascot_jax.errors import DivergenceError, PruningWarning
+from mascot_jax.methods import pruning
 from mascot_jax.methods.method import Judged
 from mascot_jax.tables.groups import Grouping
 from mascot_jax.tables.storage import by_code
@@ -28,6 +30,8 @@ from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 from mascot_jax.training.runner import Alone, Runner
 from mascot_jax.training.shared import SharedTraining
 
+LEAST_VISITED: Final = 0.01
+"""Share of the components below which a training is warned of."""
 _log = logging.getLogger(__name__)
 OnEpoch = Callable[[EpochRecord, TrainState], bool | None]
 """Called after each epoch with its record and the new state; returns true to stop training."""
@@ -96,7 +100,7 @@ def train_state(
     stop = stopping is not None and stopping.over
     while not stop and int(state.epoch) < epochs:
         kept = checkpoints.kept if checkpoints is not None else ""
-        state, record = _epoch(state, prepared, runner, kept)
+        state, record = _epoch(state, prepared, runner, execution, kept)
         records.append(record)
         _log.debug(
             "epoch %d of %d: %.3f s, validation RMSE %s, NDCG %s",
@@ -133,7 +137,7 @@ def _early_stopping(patience: int | None, progress: Progress) -> EarlyStopping |
 
 
 def _epoch(
-    state: TrainState, prepared: Prepared, runner: Runner, kept: str
+    state: TrainState, prepared: Prepared, runner: Runner, execution: Execution, kept: str
 ) -> tuple[TrainState, EpochRecord]:
     """Train for an epoch, check that its factors are finite, and score them."""
     epoch = int(state.epoch)
@@ -146,6 +150,10 @@ def _epoch(
     report = jax.device_get(on_device)  # all at once: one wait, not one per array
     _check_finite(epoch, "user", user_codes, report.user_finite, state.users, kept)
     _check_finite(epoch, "item", item_codes, report.item_finite, state.items, kept)
+    if pruning.is_due(prepared.plan, epoch + 1):
+        start = time.perf_counter()
+        state = pruning.begin(state, prepared.ratings, prepared.plan, execution)
+        seconds += time.perf_counter() - start
     users, items = report.judged or (_unjudged(user_codes), _unjudged(item_codes))
     return state, EpochRecord(
         epoch,
@@ -158,7 +166,24 @@ def _epoch(
         None if report.word_length is None else int(report.word_length),
         _ndcg(prepared.validation_lists, state),
         _ndcg(prepared.test_lists, state),
+        _visited(epoch, state, prepared, execution),
     )
+
+
+def _visited(
+    epoch: int, state: TrainState, prepared: Prepared, execution: Execution
+) -> float | None:
+    """Return the share of components that updates visit; warn if it is next to nothing."""
+    share = pruning.visited(state, prepared.ratings, execution)
+    if share is not None and share < LEAST_VISITED and pruning.is_due(prepared.plan, epoch + 1):
+        warnings.warn(
+            f"train.pruning early-exit visits {share:.2%} of the factors: nearly every update ends "
+            "at once, and little is learned: try a smaller train.pruning.rate, or a larger "
+            "train.pruning.epoch",
+            PruningWarning,
+            stacklevel=2,
+        )
+    return share
 
 
 def _used(by_group: Any, grouping: Grouping) -> NDArray[Any]:

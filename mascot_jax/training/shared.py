@@ -48,6 +48,10 @@ def refuse(plan: TrainPlan) -> None:
             f"distributed: cannot share train.objective {plan.objective}: several processes train "
             "on ratings only"
         )
+    if plan.pruning is not None:
+        raise SettingsError(
+            f"distributed: cannot share train.pruning {plan.pruning.method}: leave it null"
+        )
     if plan.order == "group-blocks":
         raise SettingsError(
             "distributed: cannot share train.order group-blocks: take runs or shuffled"

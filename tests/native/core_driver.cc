@@ -25,6 +25,7 @@
 #include "core/epoch.h"
 #include "core/exchange.h"
 #include "core/layout.h"
+#include "core/projection.h"
 #include "core/random.h"
 #include "core/tables.h"
 #include "tests/native/embedding_checks.h"
@@ -219,6 +220,37 @@ struct World {
   }
 };
 
+template <class Number>
+void append(const std::vector<Number>& numbers, std::vector<unsigned char>& bytes) {
+  const auto* begin = reinterpret_cast<const unsigned char*>(numbers.data());
+  bytes.insert(bytes.end(), begin, begin + numbers.size() * sizeof(Number));
+}
+
+// Projects both sides onto half their factors; appends every byte that came of it.
+void append_projected(const Case& c, const Ratings& ratings, Tables& users, Tables& items,
+                      int threads, std::vector<unsigned char>& bytes) {
+  Case narrow = c;
+  narrow.factors = (c.factors + 1) / 2;
+  const Side user_side = users.side(c), item_side = items.side(c);
+  std::vector<float> basis(static_cast<std::size_t>(c.factors * narrow.factors));
+  joint_basis(*c.kernel, {&ratings, &user_side, &item_side, c.factors, narrow.factors, threads},
+              basis.data());
+  append(basis, bytes);
+  const int64_t width = chunk_count(narrow.factors) * kLanes;
+  RowBuffer padded(chunk_count(c.factors) * kLanes * width);
+  for (int64_t row = 0; row < c.factors; ++row) {
+    std::copy_n(basis.data() + row * narrow.factors, narrow.factors, padded.data() + row * width);
+  }
+  for (Tables* side : {&users, &items}) {
+    Tables fewer(narrow, side == &users ? kUsers : kItems, 12);
+    Side to = fewer.side(narrow);
+    to.groups = side->groups();
+    project(*c.kernel, side->side(c), to,
+            {padded.data(), c.factors, narrow.factors, {c.rounding, kKey}, 0}, threads);
+    fewer.append_to(bytes);
+  }
+}
+
 // Trains two epochs with a promotion between them; returns every byte that came of it.
 std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
   Tables users(c, kUsers, 10), items(c, kItems, 11);
@@ -258,10 +290,12 @@ std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
     std::vector<float> predictions(static_cast<std::size_t>(count), NAN);
     run_predict(*c.kernel, epoch, predictions.data());
     if (!c.conflict_free) run_stream(*c.kernel, epoch);
-    for (const std::vector<float>* part : {&user_sums, &item_sums, &predictions}) {
-      const auto* begin = reinterpret_cast<const unsigned char*>(part->data());
-      bytes.insert(bytes.end(), begin, begin + part->size() * sizeof(float));
-    }
+    std::vector<float> cut_off(static_cast<std::size_t>(count), NAN);
+    std::vector<uint32_t> stops(static_cast<std::size_t>(count));
+    run_predict_to_stop(*c.kernel, epoch, cut_off.data(), stops.data());
+    for (const auto* part : {&user_sums, &item_sums, &predictions, &cut_off}) append(*part, bytes);
+    append(stops, bytes);
+    if (number == 1) append_projected(c, epoch.ratings, users, items, threads, bytes);
     for (Tables* side : {&users, &items}) side->promote(c, threads);
   }
   if (!users.finite(c, threads) || !items.finite(c, threads)) return {};
@@ -685,6 +719,7 @@ int main(int count, char** words) {
                                               {Arithmetic::kMixed, 1000},
                                               {Arithmetic::kFixed, 8},
                                               {Arithmetic::kFixed, 32}};
+  const Computation early_exit = {Arithmetic::kFloat32, 0, {0.01f, 0.02f}};
   for (const int64_t factors : ks) {
     for (const Computation& computation : quantised) {
       const uint8_t code = computation.arithmetic == Arithmetic::kFloat16 ? 1 : 0;
@@ -701,6 +736,12 @@ int main(int count, char** words) {
       ++cases;
     }
     for (const std::vector<uint8_t>& code : codes) {
+      for (const double sample_ratio : {0.0, 0.4}) {
+        check({nullptr, factors, code, 32, Rounding::kStochastic, deterministic, deterministic,
+               sample_ratio, early_exit},
+              world, kernels);
+        ++cases;
+      }
       for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
         for (const double sample_ratio : {0.0, 0.4}) {
           for (const bool strata : {false, true}) {

@@ -72,6 +72,7 @@ def one_device():
         ({"objective": "interactions"}, "cannot share train.objective interactions"),
         ({"method": "muppet"}, "cannot share train.method muppet"),
         ({"method": "afp"}, "cannot share train.method afp"),
+        ({"pruning": {"method": "project", "factors": 2}}, "cannot share train.pruning project"),
     ],
 )
 def test_what_cannot_be_shared_is_refused(values, words):
