@@ -56,9 +56,6 @@ class MatrixFactorization(Fitted):
     number of threads, unless ``deterministic=False``, which may be faster.
     """
 
-    objective: str = "ratings"
-    """``ratings``, or ``interactions``: learn from clicks, plays or purchases which items a user
-    has met, for lists of recommendations (docs/interactions.md)."""
     method: str = "fp16"
     """``fp32``, ``fp16``, ``mascot`` (promotes groups to float32), ``int8``, ``mascot-int8``, or a
     method to compare with (docs/comparators.md)."""
@@ -85,6 +82,9 @@ class MatrixFactorization(Fitted):
     """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
     """Stop after so many epochs without a better validation RMSE, or NDCG; None: never."""
+    objective: str = "ratings"
+    """``ratings``, or ``interactions``: learn from clicks, plays or purchases which items a user
+    has met, for lists of recommendations (docs/interactions.md)."""
     confidence: str | None = None
     """With interactions: weigh each by its ``values`` (the default), by ``log1p`` of it, or all
     ``equal``."""
