@@ -128,7 +128,7 @@ CLICK_SETS: Final = {
             wanted=("train.txt", "train.txt.gz", "day_*"),
             how_to_get="Accept Criteo's terms and fetch the Kaggle set (dac.tar.gz, with "
             "train.txt) or the Terabyte set (day_0.gz to day_23.gz) from Criteo's page of data "
-            "sets, ailab.criteo.com/ressources; set data.source to the file, archive or folder",
+            "sets, ailab.criteo.com; set data.source to the file, archive or folder",
         ),
         ClickSet(
             "avazu",
