@@ -100,10 +100,11 @@ def _ours(work: Workload, preset: str, part: str, execution: Execution) -> Makin
         jnp.asarray(work.dense),
         jnp.asarray(work.labels),
         jnp.full((work.steps, 2), 0.1, jnp.float32),
-        jnp.stack([jnp.zeros(work.steps), jnp.arange(work.steps)], 1).astype(jnp.uint32),
+        jnp.stack([jnp.arange(work.steps, dtype=jnp.uint32)] * 2, 1),
     )
     scales = jnp.zeros(len(work.rows), jnp.float32)
     plan = StepPlan("sgd", 0, None, execution)
+    gradients = _given_gradients(work)
 
     def begin() -> Any:
         tables = initial_tables(settings, tiers, execution)
@@ -117,15 +118,20 @@ def _ours(work: Workload, preset: str, part: str, execution: Execution) -> Makin
     @partial(jax.jit, donate_argnums=0)
     def tables_only(tables: EmbeddingTables, batches: Batches) -> EmbeddingTables:
         def step(tables: EmbeddingTables, batch: Batches) -> tuple[EmbeddingTables, jax.Array]:
-            vectors = look_up(tables, batch.rows, scales, execution=execution)
-            gradients = jnp.float32(1e-3) + jnp.float32(0) * vectors
-            how = {"execution": execution}
-            tables = update(tables, batch.rows, gradients, batch.rates[0], batch.counters, **how)
+            rows, rate, counters = batch.rows, batch.rates[0], batch.counters
+            vectors = look_up(tables, rows, scales, execution=execution)
+            tables = update(tables, rows, gradients, rate, counters, execution=execution)
             return tables, vectors[0, 0, 0]
 
         return jax.lax.scan(step, tables, batches)[0]
 
     return begin, steps if part == "step" else partial(_swapped, tables_only, batches)
+
+
+def _given_gradients(work: Workload) -> jax.Array:
+    """Return what the tables' part alone is given."""
+    shape = (*work.categories.shape[1:], ClickSettings().dimension)
+    return jnp.full(shape, 1e-3, jnp.float32)
 
 
 def _swapped(function: Callable[[Any, Any], Any], second: Any, first: Any) -> Any:
@@ -138,6 +144,7 @@ def _plain_jax(work: Workload, part: str) -> Making:
     ids = jnp.asarray((work.categories + starts).astype(np.int32))
     batches = ids, jnp.asarray(work.dense), jnp.asarray(work.labels)
     rate = jnp.float32(0.1)
+    given = _given_gradients(work)
 
     def begin() -> Any:
         table = jnp.zeros((sum(work.rows), settings.dimension), jnp.float32)
@@ -145,13 +152,14 @@ def _plain_jax(work: Workload, part: str) -> Making:
 
     def step(state: Any, batch: Any) -> tuple[Any, jax.Array]:
         (table, layers), (rows, dense, labels) = state, batch
-        vectors = table[rows]
+        # Else, of rows of which one number is used, only that would be read.
+        vectors = jax.lax.optimization_barrier(table[rows])
         if part == "step":
             gradients = jax.value_and_grad(loss_of, argnums=(0, 1))
             loss, (by_layers, by_vectors) = gradients(layers, vectors, dense, labels, None)
             layers = jax.tree.map(lambda w, g: w - rate * g, layers, by_layers)
         else:
-            loss, by_vectors = vectors[0, 0, 0], 1e-3 + 0 * vectors
+            loss, by_vectors = vectors[0, 0, 0], given
         return (table.at[rows].add(-rate * by_vectors), layers), loss
 
     @partial(jax.jit, donate_argnums=0)

@@ -235,14 +235,15 @@ def _lists_leave_one_out(results: Path) -> str:
 
 def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
     lines = [
-        [f"{table['data']}: {row['name']}", *(f"{row[name]:.3f}" for name in figures), seconds]
+        [f"{table['data']}: {row['name']}", *(f"{row[name]:.4f}" for name in figures), seconds]
         for table in result["tables"]
         for row in table["rows"]
         for seconds in [f"{row['cpu_seconds']:.1f}"]
     ]
     hardware = result["hardware"]
     machine = f"{hardware['processor']}, {result['threads']} threads"
-    splits = f"means over {len(result['seeds'])} splits"
+    count = len(result["seeds"])
+    splits = f"means over {count} splits" if count > 1 else "one split"
     return f"{machine}; {splits}.\n\n{_markdown(['', *head], lines)}"
 
 

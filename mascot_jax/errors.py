@@ -38,6 +38,10 @@ class BaselineWarning(UserWarning):
     """A model predicts no better than a mean or biases do."""
 
 
+class PruningWarning(UserWarning):
+    """Pruning leaves a training nearly nothing to learn with."""
+
+
 class OneClassWarning(UserWarning):
     """Labels are all alike, so that a metric is not defined."""
 
@@ -56,6 +60,10 @@ class DivergenceError(MascotError, ArithmeticError):
 
 class BuildError(MascotError, ImportError):
     """The native module is missing, stale, or built for a newer jaxlib."""
+
+
+class ProcessError(MascotError, RuntimeError):
+    """The processes of a shared training cannot work together, or one of them has ended."""
 
 
 class BackendError(MascotError, RuntimeError):

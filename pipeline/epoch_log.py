@@ -24,7 +24,7 @@ class EpochLog:
         sides = {"users": prepared.users, "items": prepared.items}
         self._rows = {name: np.diff(side.starts) for name, side in sides.items()}
         self._storages = prepared.plan.storages
-        self._factors = prepared.plan.factors
+        self._width = prepared.plan.width
         self._q_errors: list[dict[str, Any]] = []
         self._live = _open_live(fold)
 
@@ -47,15 +47,17 @@ class EpochLog:
             ("validation_rmse", record.validation_rmse),
             ("ndcg", record.test_ndcg),
             ("validation_ndcg", record.validation_ndcg),
+            ("visited", record.visited),
         ):
             if score is not None:
                 self._live.log_metric(name, score)
         self._live.log_metric("learning_rate", record.learning_rate)
         sides = {"users": record.users, "items": record.items}
+        factors = self._width(record.epoch)
         for storage in self._storages:
             held = {name: side.codes == storage.code for name, side in sides.items()}
             rows = sum(int(self._rows[name][mask].sum()) for name, mask in held.items())
-            self._live.log_metric(f"bytes/{storage.name}", rows * storage.row_bytes(self._factors))
+            self._live.log_metric(f"bytes/{storage.name}", rows * storage.row_bytes(factors))
             for name, mask in held.items():
                 self._live.log_metric(f"groups/{name}/{storage.name}", int(mask.sum()))
         for name, side in sides.items():

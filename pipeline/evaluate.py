@@ -15,6 +15,7 @@ from mascot_jax.mf.list_metrics import ListTest, by_index, is_relevant, list_met
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model, model_digest
 from mascot_jax.mf.predictor import Predictor
+from mascot_jax.mf.pruned import pruned_errors
 from mascot_jax.mf.recommend import Ranking
 from mascot_jax.ranking.pairs import make_pairs
 from mascot_jax.settings import Params
@@ -54,12 +55,8 @@ def _warn_if_worse(fold: int, scores: dict[str, Any]) -> None:
 
 
 def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool) -> dict[str, Any]:
-    held_out = HeldOut(
-        model.users.row_of[data.test_user],
-        model.items.row_of[data.test_item],
-        data.test_rating,
-        model.cold_rule,
-    )
+    rows = model.users.row_of[data.test_user], model.items.row_of[data.test_item]
+    held_out = HeldOut(*rows, data.test_rating, model.cold_rule)
     totals = held_out.score(
         to_device(model.users.table),
         to_device(model.items.table),
@@ -69,6 +66,7 @@ def _scores(model: Model, data: FoldRatings, execution: Execution, *, clip: bool
     return {
         "rmse": totals.rmse,
         "mae": totals.mae,
+        **pruned_errors(model, (*rows, data.test_rating), execution),
         **_baselines(data)._asdict(),
         "ratings": totals.count,
         "cold_ratings": held_out.cold_count,

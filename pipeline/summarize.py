@@ -14,7 +14,7 @@ from mascot_jax.settings import Params
 from mascot_jax.settings.interactions import INTERACTION_DEFAULTS
 from mascot_jax.settings.methods import Recipe
 from mascot_jax.tables.storage import STORAGES
-from mascot_jax.tables.traffic import relative_bytes
+from mascot_jax.tables.traffic import by_storage, relative_bytes
 from pipeline.common import paths
 from pipeline.common.stage import run_stage
 
@@ -63,7 +63,7 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         )
     values |= {name: facts[name] for name in ("rmse_floor", "rmse_bias_only") if name in facts}
     for storage in STORAGES:
-        shares = [fold["traffic"].get(storage, 0.0) for fold in folds]
+        shares = [by_storage(fold["traffic"]).get(storage, 0.0) for fold in folds]
         if any(shares):
             values[f"traffic_{storage}"] = statistics.fmean(shares)
     values["relative_bytes"] = statistics.fmean(

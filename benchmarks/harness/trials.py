@@ -46,7 +46,7 @@ def run_trials(trials: Sequence[Trial], folds: Mapping[int, Problem]) -> list[Ou
 
 
 def _run(trial: Trial, fold: Problem) -> Outcome:
-    plan = validate(TrainSettings, {**trial.values, "deterministic": True}).plan()
+    plan = fold.plan(validate(TrainSettings, {**trial.values, "deterministic": True}), "cpu")
     execution = Execution(threads=1)
     traffic = Traffic(fold.users.visits, fold.items.visits, plan.storages)
     prepared = prepare(fold, plan, execution)
@@ -54,7 +54,9 @@ def _run(trial: Trial, fold: Problem) -> Outcome:
     state = train_state(
         prepared._replace(test=None),  # scored once, at the end
         execution,
-        lambda record, _: traffic.add_epoch(record.users.codes, record.items.codes),
+        lambda record, _: traffic.add_epoch(
+            record.users.codes, record.items.codes, plan.pruned_to(record.epoch)
+        ),
     )
     rmse = prepared.test.score(state.users, state.items, execution).rmse
     return Outcome(rmse, traffic.shares, relative_bytes(traffic.shares, plan.factors))

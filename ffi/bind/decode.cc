@@ -59,12 +59,9 @@ int64_t check_groups(const uint32_t* starts, const uint8_t* codes, int64_t group
   const int64_t used = std::lower_bound(starts, starts + groups, starts[groups]) - starts;
   require(used > 0, side + ": there must be a group with rows");
   for (int64_t g = 0; g < used; ++g) {
-    require(starts[g] < starts[g + 1], side + ": group starts must rise");
+    require(starts[g] <= starts[g + 1], side + ": group starts must not fall");
     require(codes[g] < kStorages, side + ": unknown storage code");
   }
-  require(std::all_of(starts + used, starts + groups,
-                      [&](uint32_t start) { return start == starts[groups]; }),
-          side + ": groups without rows must be the last");
   return used;
 }
 
@@ -146,9 +143,10 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 
 Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                        const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
-                       const ffi::Buffer<ffi::U32>& counters) {
-  require(rates.element_count() == 5 && counters.element_count() == kCounters,
-          "rates must hold 5 values and counters " + std::to_string(kCounters));
+                       const ffi::Buffer<ffi::U32>& counters, size_t rate_values) {
+  require(rates.element_count() == rate_values && counters.element_count() == kCounters,
+          "rates must hold " + std::to_string(rate_values) + " values and counters " +
+              std::to_string(kCounters));
   Ratings data = decode_ids(users, items);
   require(static_cast<int64_t>(ratings.element_count()) == data.count,
           "ratings must be as many as users");

@@ -38,8 +38,9 @@ struct GroupBuffers {
 // Number of groups, checked for the buffers' shapes only.
 int64_t decode_group_count(const GroupBuffers& buffers, const char* side);
 
-// A group table: starts [groups + 1], codes [groups]. Groups without rows, which make arrays
-// longer, are the last: returns how many have rows.
+// A group table: starts [groups + 1], codes [groups]. Returns the number of groups up to the last
+// one with rows: those behind it make arrays longer. Others may have no rows, too: where a process
+// holds only some of a table.
 int64_t check_groups(const uint32_t* starts, const uint8_t* codes, int64_t groups,
                      const std::string& side);
 
@@ -71,7 +72,7 @@ Ratings decode_ids(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U3
 // What a pass that trains is given, checked against each other.
 Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi::U32>& items,
                        const ffi::Buffer<ffi::F32>& ratings, const ffi::Buffer<ffi::F32>& rates,
-                       const ffi::Buffer<ffi::U32>& counters);
+                       const ffi::Buffer<ffi::U32>& counters, size_t rate_values = kRates);
 
 Rounding decode_rounding(std::string_view name);
 Arithmetic decode_arithmetic(std::string_view name);

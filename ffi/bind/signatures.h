@@ -51,10 +51,14 @@ enum Counter : size_t {
   kCounters,
 };
 
+// Rates without thresholds, and with them.
+inline constexpr size_t kRates = 5, kRatesAndThresholds = 7;
+
 using U32 = ffi::Buffer<ffi::U32>;
 using U8 = ffi::Buffer<ffi::U8>;
 using F32 = ffi::Buffer<ffi::F32>;
 using Sums = ffi::Result<ffi::BufferR2<ffi::F32>>;
+using Words = ffi::Result<ffi::BufferR2<ffi::U32>>;
 using Predictions = ffi::Result<ffi::BufferR1<ffi::F32>>;
 
 inline auto allocate_signature() {
@@ -134,7 +138,8 @@ inline auto pass_operands() {
       .Arg<U8>()    // user_codes [user groups]
       .Arg<U32>()   // item_starts [item groups + 1]
       .Arg<U8>()    // item_codes [item groups]
-      .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser
+      .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser; on the CPU
+                    // also, or not: user_threshold, item_threshold
       .Arg<U32>();  // counters: Counter
 }
 
@@ -179,6 +184,68 @@ inline auto interactions_epoch_signature() {
       .Attr<std::string_view>("loss");  // of squares, or logistic
 }
 
+// Part of an epoch of conflict-free strata: the blocks of a list, of which this process may hold
+// some.
+inline auto turns_signature() {
+  return pass_operands()
+      .Arg<U32>()  // user_ranges, item_ranges, strata: as for strata_epoch
+      .Arg<U32>()
+      .Arg<U32>()
+      .Arg<U32>()                      // numbers [user ranges * item ranges]: each block's first,
+                                       // in all of the training
+      .Arg<U32>()                      // turns [t, 2]: user range, item range
+      .RemainingArgs()                 // user sums, item sums, tables: aliased to the results
+      .Ret<ffi::BufferR2<ffi::U32>>()  // user_sums [ranges' user groups or more, words]
+      .Ret<ffi::BufferR2<ffi::U32>>()  // item_sums
+      .RemainingRets()
+      .Attr<RowAttribute>("row")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution")
+      .Attr<std::string_view>("rounding")
+      .Attr<std::string_view>("arithmetic");
+}
+
+// Adds the sums of all ranges of a side up.
+inline auto total_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // starts [groups + 1]
+      .Arg<U8>()                       // codes [groups]
+      .Arg<U32>()                      // ranges [ranges + 1]: rows
+      .Arg<F32>()                      // rates: as for epoch
+      .Arg<ffi::BufferR2<ffi::U32>>()  // sums [ranges' groups or more, words]
+      .Ret<ffi::BufferR2<ffi::F32>>()  // totals [groups, factors + 4]
+      .Attr<RowAttribute>("row");
+}
+
+// What pack and unpack have in common.
+inline auto exchange_operands() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                       // starts [groups + 1]
+      .Arg<U8>()                        // codes [groups]
+      .Arg<U32>()                       // ranges [ranges + 1]: rows
+      .Arg<ffi::BufferR2<ffi::U32>>()   // moves [ranges, 2]: at which worker, to which
+      .Arg<U32>()                       // pair [2]: the worker that sends, the one that gets it
+      .Arg<ffi::BufferR2<ffi::U32>>();  // sums [ranges' groups or more, words]
+}
+
+inline auto pack_signature() {
+  return exchange_operands()
+      .RemainingArgs()                // the side's tables: aliased to the results, and unchanged
+      .Ret<ffi::BufferR1<ffi::U8>>()  // parcel [bytes]
+      .RemainingRets()
+      .Attr<RowAttribute>("row");
+}
+
+inline auto unpack_signature() {
+  return exchange_operands()           // sums: aliased to the result
+      .Arg<ffi::BufferR1<ffi::U8>>()   // parcel [bytes]
+      .RemainingArgs()                 // the side's tables: aliased to the results
+      .Ret<ffi::BufferR2<ffi::U32>>()  // sums
+      .RemainingRets()
+      .Attr<RowAttribute>("row");
+}
+
 inline auto stream_signature() {
   return pass_operands()
       .RemainingArgs()  // user tables, item tables: aliased to the results
@@ -197,6 +264,57 @@ inline auto promote_signature() {
       .RemainingArgs()  // the side's tables: aliased to the results
       .RemainingRets()
       .Attr<RowAttribute>("row")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+// predict_signature up to the first component below the thresholds, which ends the sum: on the CPU
+// only.
+inline auto predict_to_stop_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // users [n]
+      .Arg<U32>()                      // items [n]
+      .Arg<U32>()                      // user_starts [user groups + 1]
+      .Arg<U8>()                       // user_codes [user groups]
+      .Arg<U32>()                      // item_starts [item groups + 1]
+      .Arg<U8>()                       // item_codes [item groups]
+      .Arg<F32>()                      // thresholds: of users, of items
+      .RemainingArgs()                 // user tables, item tables
+      .Ret<ffi::BufferR1<ffi::F32>>()  // predictions [n]
+      .Ret<ffi::BufferR1<ffi::U32>>()  // stops [n]
+      .Attr<RowAttribute>("row")
+      .Attr<int64_t>("user_tables")
+      .Attr<int64_t>("block_size")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+// What train.pruning `project` does between two epochs (core/projection.h): on the CPU only.
+inline auto joint_basis_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<U32>()                      // users [n or more]
+      .Arg<U32>()                      // items [n or more]
+      .Arg<U32>()                      // user_starts [user groups + 1]
+      .Arg<U8>()                       // user_codes [user groups]
+      .Arg<U32>()                      // item_starts [item groups + 1]
+      .Arg<U8>()                       // item_codes [item groups]
+      .Arg<U32>()                      // counters: Counter
+      .RemainingArgs()                 // user tables, item tables
+      .Ret<ffi::BufferR2<ffi::F32>>()  // basis [factors, kept]
+      .Attr<RowAttribute>("row")
+      .Attr<int64_t>("user_tables")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto project_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR2<ffi::F32>>()  // basis [factors, kept]
+      .Arg<U32>()                      // starts [groups + 1]
+      .Arg<U8>()                       // codes [groups]
+      .Arg<U32>()                      // counters: Counter
+      .RemainingArgs()                 // the side's tables
+      .RemainingRets()                 // its new tables, as many, of rows of `kept` components
+      .Attr<RowAttribute>("row")       // of the old tables
+      .Attr<bool>("of_items")          // which draws to round by
+      .Attr<std::string_view>("rounding")
       .Attr<ExecutionAttribute>("execution");
 }
 

@@ -85,8 +85,8 @@ class Blocks {
       return {begin, std::min(begin + epoch_.block_size, epoch_.ratings.count),
               pair_or_unknown(users_[0], items_[0])};
     }
-    const auto& [user_starts, item_starts, begin, user_ranges, item_ranges, conflict_free] =
-        epoch_.strata;
+    const uint32_t* begin = epoch_.strata.begin;
+    const int64_t item_ranges = epoch_.strata.item_ranges;
     const bool last = number + 1 == count();
     return {begin[number], last ? epoch_.ratings.count : begin[number + 1],
             pair_or_unknown(users_[number / item_ranges], items_[number % item_ranges])};
@@ -144,6 +144,8 @@ class Shuffled {
 
 void unprepared(Task&) {}
 
+int64_t in_order(int64_t turn, int64_t) { return turn; }
+
 // Parts of both sides' sums, to be added up in their order.
 struct SumParts {
   std::deque<GroupSums> users, items;
@@ -169,50 +171,73 @@ std::deque<GroupSums> sums_of_ranges(const uint32_t* starts, int64_t ranges, con
                                      int64_t factors) {
   std::deque<GroupSums> sums;
   for (int64_t range = 0; range < ranges; ++range) {
-    const bool empty = starts[range] == starts[range + 1];
-    const int64_t first = empty ? 0 : groups.find(starts[range]);
-    const int64_t last = empty ? -1 : groups.find(starts[range + 1] - 1);
-    sums.emplace_back(last - first + 1, factors, first);
+    const GroupSpan span = groups_of(starts, range, groups);
+    sums.emplace_back(span.count, factors, span.first);
   }
   return sums;
 }
 
-// Calls work(task, turn) for every block of strata, no two with a common range at a time.
+bool samples(const Epoch& epoch) { return make_task(epoch).sampling.threshold != 0; }
+
+// Of both sides, before the first rating; none if the epoch samples nothing.
+SumParts empty_sums(const Epoch& epoch) {
+  if (!samples(epoch)) return {};
+  const Strata& strata = epoch.strata;
+  return {
+      sums_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups, epoch.factors),
+      sums_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups, epoch.factors)};
+}
+
+// How far a stream's key moves for a block. Draw n is that of key + n gamma: a block's ratings keep
+// their numbers wherever they lie.
+uint64_t moved(const Strata& strata, int64_t block) {
+  if (strata.numbers == nullptr) return 0;
+  return (uint64_t{strata.numbers[block]} - strata.begin[block]) * kGoldenGamma;
+}
+
+// Calls work(task, turn) for the blocks of a list, no two with a common range at a time; sums go on
+// from empty_sums.
 template <class Work>
-SumParts for_turns(const Epoch& epoch, const Strata& strata, const Work& work) {
+void for_turns(const Epoch& epoch, const std::vector<Turn>& turns, SumParts& sums,
+               const Work& work) {
+  const Strata& strata = epoch.strata;
   const auto most = std::min(strata.user_ranges, strata.item_ranges);
   const auto threads = static_cast<int>(std::clamp<int64_t>(most, 1, epoch.threads));
   std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
   const Task common = make_task(epoch);
-  const bool sampling = common.sampling.threshold != 0;
-  SumParts sums;
-  if (sampling) {
-    sums.users =
-        sums_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups, epoch.factors);
-    sums.items =
-        sums_of_ranges(strata.item_starts, strata.item_ranges, epoch.items.groups, epoch.factors);
-  }
-  Schedule schedule(strata, epoch.seed, epoch.number, threads);
+  Schedule schedule(strata, turns, threads);
   run_threads(threads, [&](int thread) {
     Task task = common;
     task.scratch = &scratch[thread];
     schedule.run([&](const Turn& turn) {
-      if (sampling) {
+      if (common.sampling.threshold != 0) {
         task.user_sums = &sums.users[turn.user_range];
         task.item_sums = &sums.items[turn.item_range];
       }
       work(task, turn);
     });
   });
-  return sums;
+}
+
+void run_list(const Kernel& kernel, const Epoch& epoch, const RangePair* list, int64_t count,
+              SumParts& sums) {
+  const Strata& strata = epoch.strata;
+  const Blocks blocks(epoch);
+  for_turns(epoch, turns_of(strata, list, count), sums, [&](const Task& common, const Turn& turn) {
+    const int64_t block = turn.user_range * strata.item_ranges + turn.item_range;
+    Task task = common;
+    task.sampling.key += moved(strata, block);
+    task.dither.key += moved(strata, block);
+    for_parts(epoch, blocks[block], [&](Block part) { kernel.update(task, part); });
+  });
 }
 
 SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
-  const Blocks blocks(epoch);
-  return for_turns(epoch, epoch.strata, [&](const Task& task, const Turn& turn) {
-    for_parts(epoch, blocks[turn.user_range * epoch.strata.item_ranges + turn.item_range],
-              [&](Block part) { kernel.update(task, part); });
-  });
+  const Strata& strata = epoch.strata;
+  const auto list = draw_list(strata.user_ranges, strata.item_ranges, epoch.seed, epoch.number);
+  SumParts sums = empty_sums(epoch);
+  run_list(kernel, epoch, list.data(), static_cast<int64_t>(list.size()), sums);
+  return sums;
 }
 
 // Weights of all items before each, and how each range of items takes part in draws.
@@ -279,10 +304,14 @@ class Corners {
 SumParts interact_conflict_free(const Kernel& kernel, const Epoch& epoch, const Corners& corners) {
   Strata all = epoch.strata;
   all.begin = nullptr;  // blocks without interactions have zeros
-  return for_turns(epoch, all, [&](const Task& task, const Turn& turn) {
+  const auto list = draw_list(all.user_ranges, all.item_ranges, epoch.seed, epoch.number);
+  const auto turns = turns_of(all, list.data(), static_cast<int64_t>(list.size()));
+  SumParts sums = empty_sums(epoch);
+  for_turns(epoch, turns, sums, [&](const Task& task, const Turn& turn) {
     const int64_t block = turn.user_range * all.item_ranges + turn.item_range;
     kernel.interact(task, corners.zeros(), corners[block]);
   });
+  return sums;
 }
 
 // In the same order as run_hogwild's blocks, by threads that may meet.
@@ -306,14 +335,18 @@ SumParts interact_hogwild(const Kernel& kernel, const Epoch& epoch, const Corner
   return sums;
 }
 
+// The sum of parts, in their order.
+void write_total(const std::deque<GroupSums>& parts, const Groups& groups, int64_t factors,
+                 double rate, float* out) {
+  GroupSums sum(groups.size(), factors);
+  for (const GroupSums& part : parts) sum.add(part);
+  sum.write(out, factors, rate);
+}
+
 void write_sums(const Epoch& epoch, const SumParts& parts, float* user_sums, float* item_sums) {
-  const auto total = [&](const std::deque<GroupSums>& all, const Groups& groups, float* out) {
-    GroupSums sum(groups.size(), epoch.factors);
-    for (const GroupSums& part : all) sum.add(part);
-    sum.write(out, epoch.factors, epoch.rates.learning_rate);
-  };
-  total(parts.users, epoch.users.groups, user_sums);
-  total(parts.items, epoch.items.groups, item_sums);
+  const double rate = epoch.rates.learning_rate;
+  write_total(parts.users, epoch.users.groups, epoch.factors, rate, user_sums);
+  write_total(parts.items, epoch.items.groups, epoch.factors, rate, item_sums);
 }
 
 }  // namespace
@@ -333,14 +366,45 @@ void run_interactions(const Kernel& kernel, const Epoch& epoch, const Drawing& d
   write_sums(epoch, run(kernel, epoch, corners), user_sums, item_sums);
 }
 
+void run_turns(const Kernel& kernel, const Epoch& epoch, const RangePair* list, int64_t count,
+               uint32_t* user_sums, uint32_t* item_sums) {
+  SumParts sums = empty_sums(epoch);
+  const uint32_t *users = user_sums, *items = item_sums;
+  for (GroupSums& part : sums.users) users = part.load(users);
+  for (GroupSums& part : sums.items) items = part.load(items);
+  run_list(kernel, epoch, list, count, sums);
+  for (const GroupSums& part : sums.users) user_sums = part.save(user_sums);
+  for (const GroupSums& part : sums.items) item_sums = part.save(item_sums);
+}
+
+int64_t count_words(const uint32_t* starts, int64_t ranges, const Groups& groups, int64_t factors) {
+  int64_t count = 0;
+  for (int64_t range = 0; range < ranges; ++range) count += groups_of(starts, range, groups).count;
+  return count * GroupSums::words(factors);
+}
+
+void total_sums(const uint32_t* starts, int64_t ranges, const Groups& groups, int64_t factors,
+                double rate, const uint32_t* sums, float* out) {
+  const IeeeArithmetic ieee;  // for adding up, as for the threads
+  std::deque<GroupSums> parts = sums_of_ranges(starts, ranges, groups, factors);
+  for (GroupSums& part : parts) sums = part.load(sums);
+  write_total(parts, groups, factors, rate, out);
+}
+
 void run_stream(const Kernel& kernel, const Epoch& epoch) {
   for_blocks(epoch, Shuffled(epoch), unprepared, kernel.stream);
 }
 
 void run_predict(const Kernel& kernel, const Epoch& epoch, float* predictions) {
-  const auto in_order = [](int64_t turn, int64_t) { return turn; };
   for_blocks(epoch, in_order, unprepared,
              [&](const Task& task, Block block) { kernel.predict(task, block, predictions); });
+}
+
+void run_predict_to_stop(const Kernel& kernel, const Epoch& epoch, float* predictions,
+                         uint32_t* stops) {
+  for_blocks(epoch, in_order, unprepared, [&](const Task& task, Block block) {
+    kernel.predict_to_stop(task, block, predictions, stops);
+  });
 }
 
 const Kernel* find_kernel(std::string_view name) {

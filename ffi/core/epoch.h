@@ -46,12 +46,29 @@ struct Drawing {
 void run_interactions(const Kernel& kernel, const Epoch& epoch, const Drawing& drawing,
                       float* user_sums, float* item_sums);
 
+// Part of an epoch in conflict-free strata: the blocks of a list, in its order. Sums go on from
+// where they stood: of each range the words of its groups' (sums.h), one range after the other.
+void run_turns(const Kernel& kernel, const Epoch& epoch, const RangePair* list, int64_t count,
+               uint32_t* user_sums, uint32_t* item_sums);
+
+// Words of the sums of all ranges.
+int64_t count_words(const uint32_t* starts, int64_t ranges, const Groups& groups, int64_t factors);
+
+// Adds up the sums of all ranges in their order, as run_epoch does. out: as user_sums there.
+void total_sums(const uint32_t* starts, int64_t ranges, const Groups& groups, int64_t factors,
+                double rate, const uint32_t* sums, float* out);
+
 // The same walk with Kernel::stream.
 void run_stream(const Kernel& kernel, const Epoch& epoch);
 
 // predictions: [ratings.count], in the ratings' order.
 // Of epoch, only ratings' ids, sides, factors and threads count.
 void run_predict(const Kernel& kernel, const Epoch& epoch, float* predictions);
+
+// The same with Kernel::predict_to_stop, by the thresholds of epoch's computation.
+// stops: [ratings.count].
+void run_predict_to_stop(const Kernel& kernel, const Epoch& epoch, float* predictions,
+                         uint32_t* stops);
 
 // The best kernel this CPU supports, for "auto" or "", or the one of that name;
 // null if unknown or not supported here.

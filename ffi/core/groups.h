@@ -25,8 +25,13 @@ class StorageMap {
   StorageMap(const uint32_t* starts, const uint8_t* codes, int64_t count) {
     const uint32_t rows = starts[count];
     std::vector<Change> changes;
-    for (int64_t g = 1; g < count; ++g) {
-      if (codes[g] != codes[g - 1]) changes.push_back({starts[g], codes[g]});
+    // The first group with rows; others may have none anywhere.
+    const auto first = std::upper_bound(starts, starts + count, uint32_t{0}) - starts - 1;
+    uint8_t code = codes[first];
+    for (int64_t g = first + 1; g < count; ++g) {
+      if (starts[g] == starts[g + 1] || codes[g] == code) continue;
+      code = codes[g];
+      changes.push_back({starts[g], code});
     }
     uint32_t shortest = rows;
     for (std::size_t i = 1; i < changes.size(); ++i) {
@@ -35,7 +40,7 @@ class StorageMap {
     // Groups of a regrouped side hold at least the mean number of rows: there are O(groups) cells.
     while (shift_ < 31 && uint32_t{2} << shift_ <= shortest) ++shift_;
     cells_.resize((rows >> shift_) + std::size_t{1});
-    uint8_t code = codes[0];
+    code = codes[first];
     std::size_t next = 0;
     for (std::size_t cell = 0; cell < cells_.size(); ++cell) {
       const uint64_t end = (cell + 1) << shift_;
@@ -69,7 +74,7 @@ class StorageMap {
 
 class Groups {
  public:
-  // starts: [count + 1], first 0, last the number of rows, strictly rising.
+  // starts: [count + 1], first 0, last the number of rows, never falling; the last group has rows.
   // codes: [count], codes of storages.
   Groups(const uint32_t* starts, const uint8_t* codes, int64_t count,
          Lookup lookup = Lookup::kDirect)

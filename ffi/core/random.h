@@ -23,6 +23,7 @@ enum class Stream : uint64_t {
   // both these and zeros
   kFirstRows = 8,
   kRows = 9,
+  kProjection = 10,  // of projected rows (projection.h)
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -42,32 +43,46 @@ bool empty(const Strata& strata, int64_t block) {
 
 }  // namespace
 
-std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoch) {
-  const auto user_ranges = static_cast<uint64_t>(strata.user_ranges);
-  const auto item_ranges = static_cast<uint64_t>(strata.item_ranges);
+GroupSpan groups_of(const uint32_t* starts, int64_t range, const Groups& groups) {
+  if (starts[range] == starts[range + 1]) return {0, 0};
+  const int64_t first = groups.find(starts[range]);
+  return {first, groups.find(starts[range + 1] - 1) - first + 1};
+}
+
+std::vector<RangePair> draw_list(int64_t user_ranges, int64_t item_ranges, uint32_t seed,
+                                 uint32_t epoch) {
   const bool fewer_users = user_ranges <= item_ranges;
-  const uint64_t fewer = std::min(user_ranges, item_ranges);
-  const uint64_t more = std::max(user_ranges, item_ranges);
+  const auto fewer = static_cast<uint64_t>(std::min(user_ranges, item_ranges));
+  const auto more = static_cast<uint64_t>(std::max(user_ranges, item_ranges));
   const auto short_side = drawn(stream_key(seed, epoch, Stream::kShortSide), fewer);
   const auto long_side = drawn(stream_key(seed, epoch, Stream::kLongSide), more);
   const auto rounds = drawn(stream_key(seed, epoch, Stream::kRounds), more);
-  std::vector<uint32_t> users_done(user_ranges), items_done(item_ranges);
-  std::vector<Turn> turns;
+  std::vector<RangePair> list;
+  list.reserve(fewer * more);
   for (uint64_t round = 0; round < more; ++round) {
     const uint64_t shift = rounds[round];
     for (uint64_t place = 0; place < fewer; ++place) {
       const uint32_t a = short_side[place], b = long_side[(place + shift) % more];
-      const uint32_t user = fewer_users ? a : b, item = fewer_users ? b : a;
-      if (empty(strata, user * strata.item_ranges + item)) continue;
-      turns.push_back({user, item, users_done[user]++, items_done[item]++});
+      list.push_back(fewer_users ? RangePair{a, b} : RangePair{b, a});
     }
+  }
+  return list;
+}
+
+std::vector<Turn> turns_of(const Strata& strata, const RangePair* list, int64_t count) {
+  std::vector<uint32_t> users_done(strata.user_ranges), items_done(strata.item_ranges);
+  std::vector<Turn> turns;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto [user, item] = list[i];
+    if (empty(strata, user * strata.item_ranges + item)) continue;
+    turns.push_back({user, item, users_done[user]++, items_done[item]++});
   }
   return turns;
 }
 
-Schedule::Schedule(const Strata& strata, uint32_t seed, uint32_t epoch, int threads)
+Schedule::Schedule(const Strata& strata, std::vector<Turn> turns, int threads)
     : spins_(spins_for(threads)),
-      turns_(epoch_turns(strata, seed, epoch)),
+      turns_(std::move(turns)),
       users_(strata.user_ranges),
       items_(strata.item_ranges) {}
 

@@ -23,9 +23,19 @@ struct Strata {
   int64_t user_ranges = 0;                // 0: no strata
   int64_t item_ranges = 0;
   bool conflict_free = false;  // no two threads at a time in one range; else in any order
+  // [user_ranges * item_ranges]: the number of each block's first rating in all of the training,
+  // where this process holds only some of it; null: its place here.
+  const uint32_t* numbers = nullptr;
 
   int64_t blocks() const { return user_ranges * item_ranges; }
 };
+
+// The groups that a range has rows of.
+struct GroupSpan {
+  int64_t first;
+  int64_t count;
+};
+GroupSpan groups_of(const uint32_t* starts, int64_t range, const Groups& groups);
 
 // One block in the order of an epoch, and how many blocks of its ranges come before it.
 struct Turn {
@@ -35,9 +45,19 @@ struct Turn {
   uint32_t item_turn;
 };
 
-// Every block that has ratings once, in rounds that share no range: each range of the shorter side
-// meets another of the longer one in each. Which meet when is drawn anew for every epoch.
-std::vector<Turn> epoch_turns(const Strata& strata, uint32_t seed, uint32_t epoch);
+// A block as its pair of ranges.
+struct RangePair {
+  uint32_t user_range;
+  uint32_t item_range;
+};
+
+// Every block once, in rounds that share no range: each range of the shorter side meets another of
+// the longer one in each. Which meet when is drawn anew for every epoch.
+std::vector<RangePair> draw_list(int64_t user_ranges, int64_t item_ranges, uint32_t seed,
+                                 uint32_t epoch);
+
+// The blocks of a list, but those that are known to be empty, in its order.
+std::vector<Turn> turns_of(const Strata& strata, const RangePair* list, int64_t count);
 
 // How many blocks of a range are done; cache lines of its own. Who waits for a range sleeps on it:
 // a thread that polls takes the core that the one it waits for needs.
@@ -54,12 +74,12 @@ class alignas(64) Progress {
   std::condition_variable changed_;
 };
 
-// Hands out the blocks of an epoch in their order, each once its ranges have done all their earlier
+// Hands out blocks in their order, each once its ranges have done all their earlier
 // ones. Threads wait for nothing else; as every block waits only for earlier ones, and those were
 // handed out earlier, they cannot wait for each other.
 class Schedule {
  public:
-  Schedule(const Strata& strata, uint32_t seed, uint32_t epoch, int threads);
+  Schedule(const Strata& strata, std::vector<Turn> turns, int threads);
 
   // Calls work(turn) until no block is left; for each thread of a team.
   template <class Work>

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "core/model.h"
@@ -27,6 +28,32 @@ class GroupSums {
         stride_(chunk_count(factors) * kLanes),
         gradients_(groups * stride_),
         statistics_(groups) {}
+
+  // A group's sums in words of 32 bits, in which they go from one call to the next, and from one
+  // process to another: the padded gradient, then the statistics.
+  static int64_t words(int64_t factors) {
+    return chunk_count(factors) * kLanes + static_cast<int64_t>(sizeof(Statistics) / sizeof(float));
+  }
+  // Reads all groups' words; returns what lies behind them.
+  const uint32_t* load(const uint32_t* words) {
+    for (std::size_t g = 0; g < statistics_.size(); ++g) {
+      std::memcpy(gradients_.data() + g * stride_, words, stride_ * sizeof(float));
+      words += stride_;
+      std::memcpy(static_cast<void*>(&statistics_[g]), words, sizeof(Statistics));
+      words += sizeof(Statistics) / sizeof(float);
+    }
+    return words;
+  }
+  // Writes what load reads.
+  uint32_t* save(uint32_t* words) const {
+    for (std::size_t g = 0; g < statistics_.size(); ++g) {
+      std::memcpy(words, gradients_.data() + g * stride_, stride_ * sizeof(float));
+      words += stride_;
+      std::memcpy(words, &statistics_[g], sizeof(Statistics));
+      words += sizeof(Statistics) / sizeof(float);
+    }
+    return words;
+  }
 
   float* gradient(int64_t group) { return gradients_.data() + (group - first_) * stride_; }
   Statistics& statistics(int64_t group) { return statistics_[group - first_]; }

@@ -42,7 +42,25 @@ def train(parser: argparse.ArgumentParser) -> None:
         help="go on from MODEL.checkpoint, which a training leaves that was interrupted or killed; "
         "without one, start anew",
     )
+    _processes(parser)
     _settings(parser, {"validation": HELD_OUT})
+
+
+def _processes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("several processes, on one host or more")
+    group.add_argument(
+        "--distributed",
+        action="store_true",
+        help="share the training with the processes that a launcher (SLURM, Open MPI, Kubernetes, "
+        "torchrun) has started with the same command; the model's bytes are those of one process",
+    )
+    group.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="the same without a launcher: address of the process of rank 0, and a free port there",
+    )
+    group.add_argument("--processes", type=_count, metavar="N", help="number of processes")
+    group.add_argument("--rank", type=_rank, metavar="R", help="number of this one, from 0")
 
 
 def predict(parser: argparse.ArgumentParser) -> None:
@@ -339,6 +357,12 @@ def _path(text: str) -> str:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    return int(text)
+
+
+def _rank(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 0")
     return int(text)
 
 

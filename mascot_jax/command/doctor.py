@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 import platform
 import re
+import socket
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 def examine() -> list[Check]:
     """Run all checks; return a failing one as broken instead of raising its error."""
     native = map(_guarded, (_native_module, _instruction_sets, _cuda, _training))
-    return [_python(), *_packages(), *native, _threads(), _huge_pages(), *_extras()]
+    return [_python(), *_packages(), *native, _threads(), _huge_pages(), _host_name(), *_extras()]
 
 
 def _guarded(look: Callable[[], Check]) -> Check:
@@ -162,6 +164,22 @@ def _huge_pages() -> Check:
     if state == "never":
         return Check("huge pages", NOTE, state, remedy)
     return Check("huge pages", OK, state)
+
+
+def _host_name() -> Check:
+    """Look where other hosts would find a process of this one (``mascot train --distributed``)."""
+    from mascot_jax.distributed.join import own_address
+
+    name, address = socket.gethostname(), own_address()
+    if address is not None and not ipaddress.ip_address(address).is_loopback:
+        return Check("host name", OK, f"{name} stands for {address}")
+    found = f"{name} stands for {address}" if address else f"{name} has no address"
+    remedy = (
+        "processes on other hosts cannot share a training with one here; let the name stand for "
+        f"this host's address in their network: a line `ADDRESS {name}` in /etc/hosts, and none "
+        "that gives it a loopback address"
+    )
+    return Check("host name", NOTE, found, remedy)
 
 
 def _extras() -> Iterator[Check]:

@@ -49,7 +49,7 @@ def _facts(path: str, model: Model) -> dict[str, Any]:
         "library_version": stated["library_version"],
         "sha256": stated["sha256"],
         "checksum_ok": True,  # load_model refuses a wrong checksum
-        "factors": model.settings.factors,
+        "factors": model.factors,
         "factor_bytes": model.factor_bytes,
         "epochs_trained": model.epochs_trained,
         "mean_rating": model.mean_rating,

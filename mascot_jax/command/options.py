@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from mascot_jax.errors import SettingsError
-from mascot_jax.settings import RegroupSettings, RunSettings, Settings, TrainSettings, validate
+from mascot_jax.settings import (
+    PruningSettings,
+    RegroupSettings,
+    RunSettings,
+    Settings,
+    TrainSettings,
+    validate,
+)
 from mascot_jax.settings.defaults import with_defaults
 from mascot_jax.settings.methods import Recipe
 
@@ -20,6 +27,8 @@ NULL: Final = "null"
 """Word for None, as in params.yaml."""
 HELD_OUT: Final = 0.1
 """The command's default of ``validation``, so that it can show an RMSE."""
+_BLOCKS: Final[Mapping[str, type[Settings]]] = {"pruning": PruningSettings}
+"""Blocks that may be null, by their field."""
 OF_LISTS: Final[Mapping[str, Any]] = types.MappingProxyType(
     {
         "include_seen": False,
@@ -50,11 +59,14 @@ def add_options(
     defaults
         Values of omitted options, shown in the help. Every field is a number, a boolean or one of
         several words, text, or several numbers or texts. None is not shown, as the docstring
-        explains it. Nested blocks of settings (constants of comparators) are skipped.
+        explains it. A block of settings that may be null has an option for each of its fields, such
+        as ``--pruning-rate``; other blocks (constants of comparators) are skipped.
     without
         Fields that get no option.
     """
     for name, field in type(defaults).model_fields.items():
+        if name in _BLOCKS and name not in without:
+            _add_block(parser, name, field.description or "")
         if name in without or _is_block(field.annotation):
             continue
         value = getattr(defaults, name)
@@ -69,15 +81,37 @@ def add_options(
         )
 
 
+def _add_block(parser: argparse._ActionsContainer, block: str, text: str) -> None:
+    """Add one option per field of a block that may be null."""
+    for name, field in _BLOCKS[block].model_fields.items():
+        about = f"{text} {field.description}" if field.is_required() else field.description
+        parser.add_argument(
+            option(f"{block}.{name}"),
+            dest=f"{block}.{name}",
+            default=argparse.SUPPRESS,
+            help=" ".join((about or "").replace("``", "").split()),
+            **_arguments(field.annotation, null=False),
+        )
+
+
 def option(name: str) -> str:
-    """Return the option of a field: ``--learning-rate`` for ``learning_rate``."""
-    return f"--{name.replace('_', '-')}"
+    """Return the option of a field: ``--learning-rate`` for ``learning_rate``.
+
+    A field of a block is ``block.field``.
+    """
+    return f"--{name.replace('_', '-').replace('.', '-')}"
 
 
 def given(args: argparse.Namespace, model: type[Settings]) -> dict[str, Any]:
     """Return the fields of a settings model that the command line sets, with their values."""
     values = {name: getattr(args, name) for name in model.model_fields if hasattr(args, name)}
-    return {name: None if value == NULL else value for name, value in values.items()}
+    values = {name: None if value == NULL else value for name, value in values.items()}
+    for block in _BLOCKS.keys() & model.model_fields.keys():
+        names = {name: f"{block}.{name}" for name in _BLOCKS[block].model_fields}
+        found = {name: getattr(args, dest) for name, dest in names.items() if hasattr(args, dest)}
+        if found:
+            values[block] = {n: None if value == NULL else value for n, value in found.items()}
+    return values
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:

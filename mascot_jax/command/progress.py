@@ -99,14 +99,18 @@ class Display:
         Settings of the training run.
     as_json
         Print JSON on stdout; otherwise show a bar on stderr if it is a terminal.
+    quiet
+        Show nothing: another process does.
     """
 
-    def __init__(self, ratings: int, settings: TrainSettings, *, as_json: bool) -> None:
+    def __init__(
+        self, ratings: int, settings: TrainSettings, *, as_json: bool, quiet: bool = False
+    ) -> None:
         self._trained = round(ratings * (1 - settings.validation))
         self._epochs = settings.epochs
-        self._events = Events(wanted=as_json)
+        self._events = Events(wanted=as_json and not quiet)
         self._records: dict[int, EpochRecord] = {}
-        self._bar = EpochBar(ratings, settings, show=False if as_json else None)
+        self._bar = EpochBar(ratings, settings, show=False if as_json or quiet else None)
         self.baselines: Baselines | None = None
         """Errors without a model on the held-out ratings; None if none are held out."""
         self.popular: float | None = None

@@ -10,9 +10,17 @@ from typing import Any, Final
 from mascot_jax.command.options import checked_settings, train_settings
 from mascot_jax.command.output import print_json, warn, warnings_as_messages
 from mascot_jax.command.progress import Display
+from mascot_jax.command.sharing import sharing
 from mascot_jax.command.tables import check_output, read_values
+from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import BaselineWarning, RatingsWarning, SaveError, SettingsError
+from mascot_jax.errors import (
+    BaselineWarning,
+    PruningWarning,
+    RatingsWarning,
+    SaveError,
+    SettingsError,
+)
 from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import Interactions, read_interactions
@@ -21,24 +29,51 @@ from mascot_jax.mf.model_file import save_model
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.records import EpochRecord
-from mascot_jax.training.signals import Interruption, deferred_signals
+from mascot_jax.training.signals import deferred_signals
 
-_SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning)
+_SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning, PruningWarning)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and save; return 0, or 128 + the signal that stopped training (130 for Ctrl-C)."""
-    settings, groups, how = checked_settings(args, train_settings)
-    check_output(args.output, read=[args.ratings])
+    checked = checked_settings(args, train_settings)
+    with sharing(args) as workers:
+        return _train(args, checked, workers)
+
+
+def _train(
+    args: argparse.Namespace,
+    checked: tuple[TrainSettings, RegroupSettings, RunSettings],
+    workers: Workers | None,
+) -> int:
+    settings, groups, how = checked
+    leads = workers is None or workers.leads
     checkpoint = Path(f"{args.output}.checkpoint")
-    _check_nothing_is_lost(args, checkpoint)
+    if leads:
+        check_output(args.output, read=[args.ratings])
+        _check_nothing_is_lost(args, checkpoint)
     ratings = read_interactions(read_values(args, args.ratings, settings))
-    display = Display(ratings.ratings.size, settings, as_json=args.json)
-    model, interruption = _fit(
-        ratings, settings, groups, how, display, checkpoint, resume=args.resume
+    display = Display(ratings.ratings.size, settings, as_json=args.json, quiet=not leads)
+    model, signal = _fit(
+        ratings, settings, groups, how, display, checkpoint, workers, resume=args.resume
     )
+    if leads:
+        _finish(args, settings, model, ratings.ratings.size, display, checkpoint, signal)
+    return 128 + signal if signal else 0
+
+
+def _finish(
+    args: argparse.Namespace,
+    settings: TrainSettings,
+    model: Model,
+    ratings: int,
+    display: Display,
+    checkpoint: Path,
+    signal: int,
+) -> None:
+    """Save the model, and report; ``signal`` is what has stopped training, 0 if it is done."""
     digest = _save(model, args.output, checkpoint)
-    if checkpoint.is_file() and not interruption.requested:
+    if checkpoint.is_file() and not signal:
         checkpoint.unlink()
     report = {
         "event": "model",
@@ -47,11 +82,11 @@ def run(args: argparse.Namespace) -> int:
         "users": len(model.users),
         "items": len(model.items),
         "objective": settings.objective,
-        "ratings": ratings.ratings.size,
+        "ratings": ratings,
         "validation": settings.validation,
         "epochs_trained": model.epochs_trained,
         **display.summary(model.epochs_trained),
-        "interrupted": interruption.requested,
+        "interrupted": bool(signal),
         "checkpoint": str(checkpoint) if checkpoint.is_file() else None,
     }
     if args.json:
@@ -63,7 +98,6 @@ def run(args: argparse.Namespace) -> int:
     if display.baselines is not None and report["validation_rmse"] is not None:
         with warnings_as_messages(BaselineWarning):
             warn_if_worse(report["validation_rmse"], display.held_out, display.baselines)
-    return 0 if interruption.signal is None else 128 + interruption.signal
 
 
 def _check_nothing_is_lost(args: argparse.Namespace, checkpoint: Path) -> None:
@@ -81,9 +115,11 @@ def _fit(
     how: RunSettings,
     display: Display,
     checkpoint: Path,
+    workers: Workers | None,
     *,
     resume: bool,
-) -> tuple[Model, Interruption]:
+) -> tuple[Model, int]:
+    """Return the model, and the signal that has stopped training in any process, or 0."""
     with warnings_as_messages(*_SHOWN), display, deferred_signals(_announce) as interruption:
 
         def on_epoch(record: EpochRecord, _: TrainState) -> bool:
@@ -99,8 +135,10 @@ def _fit(
             on_epoch=on_epoch,
             checkpoint=checkpoint,
             resume=resume,
+            workers=workers,
         )
-    return model, interruption
+    signal = interruption.signal or 0
+    return model, signal if workers is None else workers.largest(signal)
 
 
 def _warn_if_less(ndcg: float, popular: float) -> None:

@@ -106,6 +106,12 @@ class Ratings:
         users, items, ratings = (np.asarray(column)[used] for column in columns)
         return users, items, ratings
 
+    def free(self) -> None:
+        """Free the memory of the ratings on a device, which cannot be used any more."""
+        for column in (self.users, self.items, self.ratings):
+            if isinstance(column, jax.Array):
+                column.delete()
+
     @property
     def platform(self) -> str:
         """Kind of the device that the ratings are on or will be moved to, as JAX names it."""

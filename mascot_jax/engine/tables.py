@@ -48,7 +48,7 @@ def group_arrays(
     return padded, jnp.asarray(np.pad(codes, (0, len(padded) - len(starts))))
 
 
-def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
+def to_device(rows: Rows, storages: Iterable[Storage] = (), *, least: int = LEAST_ROWS) -> Table:
     """Copy rows to a table on JAX's default device.
 
     Parameters
@@ -57,11 +57,13 @@ def to_device(rows: Rows, storages: Iterable[Storage] = ()) -> Table:
         The factors; ``Rows.check`` has checked their groups.
     storages
         Further storages that groups may be promoted to.
+    least
+        Least number of places of its arrays, so that several tables may be as long.
     """
     names = {*rows.stored, *(storage.name for storage in storages)}
     return Table(
         rows.factors,
-        {name: _fill(rows, STORAGES[name]) for name in sorted(names)},
+        {name: _fill(rows, STORAGES[name], least) for name in sorted(names)},
         *group_arrays(rows.starts, rows.codes),
     )
 
@@ -107,11 +109,11 @@ def _encoded(dense: NDArray[np.float32], storage: Storage) -> NDArray[Any]:
     return np.asarray(_encode(storage, jnp.asarray(pad(dense, size))))[: len(dense)]
 
 
-def _fill(rows: Rows, storage: Storage) -> jax.Array:
+def _fill(rows: Rows, storage: Storage, least: int) -> jax.Array:
     """Return one storage's array with its live rows; the rest of a large array is untouched."""
     live = np.flatnonzero(rows.in_storage(storage))
     stride, elements = storage.stride(rows.factors), storage.elements(rows.factors)
-    size = places(len(rows), LEAST_ROWS)
+    size = places(max(len(rows), least), LEAST_ROWS)
     if size * stride * storage.dtype.itemsize < SMALL:
         small = np.zeros((size, stride), dtype=storage.dtype)
         if live.size:

@@ -5,6 +5,8 @@ Each is three functions, as optimisers are in optax; a training has any number o
 
 from __future__ import annotations
 
+from mascot_jax.engine.early_exit import NAME as EARLY_EXIT
+from mascot_jax.methods.early_exit import EarlyExit
 from mascot_jax.methods.loss_scale import LossScale
 from mascot_jax.methods.method import Method
 from mascot_jax.methods.switching import Switching
@@ -18,6 +20,8 @@ def methods_of(plan: TrainPlan) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     if plan.unit is not Unit.NONE:
         methods["switching"] = Switching.of(plan)
+    if plan.exits_early:
+        methods[EARLY_EXIT] = EarlyExit()
     constants = plan.comparators
     if plan.method == "mpt":
         methods["mpt"] = LossScale(constants.mpt.loss_scale)

@@ -19,6 +19,9 @@ class Operands(NamedTuple):
     """float32 ``()``: share of the ratings whose updates are summed by group."""
     quantiser: jax.Array
     """float32 ``()``: parameter of a quantised arithmetic (``kernels.run_epoch``)."""
+    thresholds: jax.Array | None = None
+    """float32 ``(2,)``: magnitudes below which a component of a user's or an item's row ends an
+    update; None, and zeros, end none."""
 
 
 class Judged(NamedTuple):

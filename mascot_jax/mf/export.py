@@ -75,7 +75,7 @@ def export_dense(
 
 def components(model: Model) -> int:
     """Return how many components an exported row has."""
-    return model.settings.factors + (0 if _only_factors(model) else 2)
+    return model.factors + (0 if _only_factors(model) else 2)
 
 
 def _only_factors(model: Model) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jax
 import numpy as np
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
 from mascot_jax.base.units import around
+from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
-from mascot_jax.errors import DivergenceError, SettingsError
+from mascot_jax.errors import DivergenceError, ProcessError, SettingsError
 from mascot_jax.ids.file import warn_unsavable
 from mascot_jax.ids.table import IdTable, index_ids
 from mascot_jax.mf.advice import warn_of_confidences, warn_of_ratings
@@ -29,6 +31,7 @@ from mascot_jax.mf.seen import seen_items
 from mascot_jax.mf.train import train_model
 from mascot_jax.mf.warm_start import warm_state
 from mascot_jax.settings import (
+    Backend,
     RegroupSettings,
     RunSettings,
     TrainPlan,
@@ -42,6 +45,7 @@ from mascot_jax.training.interactions import merged
 from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
+from mascot_jax.training.shared import refuse
 
 _log = logging.getLogger(__name__)
 USUAL_RATING: Final = 5.0
@@ -61,6 +65,7 @@ def fit_ratings(
     on_epoch: OnEpoch | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    workers: Workers | None = None,
 ) -> Model:
     """Train a model on ratings, whose row order does not matter.
 
@@ -90,6 +95,9 @@ def fit_ratings(
         is None, nothing is written. The caller removes the file once the model is saved.
     resume
         Resume from the checkpoint, if there is one.
+    workers
+        Processes that share the training on their CPUs; each calls this with the same ratings and
+        settings, and gets the model. The first one writes the checkpoint, which all read.
 
     Raises
     ------
@@ -98,11 +106,14 @@ def fit_ratings(
     DataError
         If ids or ratings cannot be used.
     SettingsError
-        If the earlier model has another number of factors.
+        If the earlier model has another number of factors, or the workers cannot share this.
+    ProcessError
+        If the workers differ in ratings, settings or code, or one of them has ended.
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
-    device = choose_device(backend_for(settings, run))
+    backend = backend_for(settings, run)
+    device = choose_device(backend if workers is None else _shared_backend(backend))
     decided = settings.left_to_ratings
     if earlier is not None:
         settings = _fitting(earlier, settings, extend=extend)
@@ -131,7 +142,10 @@ def fit_ratings(
         jax.block_until_ready(prepared.ratings)
         del problem  # its ratings are in ``prepared`` now, in another order
         start = None if earlier is None else _warm(earlier, users, items, plan)
-        keep = _Keep(checkpoint, run.checkpoint_every, resume)
+        keep = _Keep(checkpoint, run.checkpoint_every, resume, workers)
+        if workers is not None:
+            refuse(plan)
+            _check_alike(workers, fingerprint(prepared))
         checkpoints, start = keep.checkpoints(prepared, start)
         _log.info(
             "training on %d %s of %d users and %d items: method %s, %d factors, %d epochs, %s",
@@ -145,7 +159,14 @@ def fit_ratings(
             device,
         )
         with _scale_in_words(prepared):
-            model = train_model(prepared, execution, on_epoch, start=start, checkpoints=checkpoints)
+            model = train_model(
+                prepared,
+                execution,
+                on_epoch,
+                start=start,
+                checkpoints=checkpoints,
+                workers=workers,
+            )
     _log.info("trained %d epochs", model.epochs_trained)
     model = dataclasses.replace(
         model,
@@ -164,12 +185,21 @@ def fit_ratings(
 
 def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainSettings:
     """Return settings completed by those of an earlier model; refuse others that differ."""
+    if extend and settings.pruning is not None and settings.pruning.projects:
+        # The rows have been projected, or never will be: further training keeps their width.
+        width = {"factors": earlier.factors, "pruning": None}
+        settings = settings.model_copy(update=width)
     left = ["biases"] if settings.biases is None else []
     if extend:  # the new ratings alone do not tell how strongly factors may add
         left += settings.left_to_ratings
     settings = settings.model_copy(update={name: getattr(earlier.settings, name) for name in left})
-    for name in ("objective", "factors", "biases"):
-        wanted, there = getattr(settings, name), getattr(earlier.settings, name)
+    has = {
+        "objective": earlier.settings.objective,
+        "factors": earlier.factors,
+        "biases": earlier.settings.biases,
+    }
+    for name, there in has.items():
+        wanted = getattr(settings, name)
         if wanted != there:
             raise SettingsError(
                 f"{name}: {wanted}: the model to start from has {there}: set {name} to that, or "
@@ -252,6 +282,7 @@ class _Keep(NamedTuple):
     path: str | os.PathLike[str] | None
     every: int | None
     resume: bool
+    workers: Workers | None
 
     def checkpoints(
         self, prepared: Prepared, start: Progress | None
@@ -264,8 +295,40 @@ class _Keep(NamedTuple):
             # Live rows only: the rest of each array is uninitialised memory.
             tables = map(to_host, (start.state.users, start.state.items))
             origin = digest_of(x for t in tables for x in (*t.stored.values(), t.starts, t.codes))
-        checkpoints = Checkpoints(self.path, self.every, fingerprint(prepared, origin=origin))
-        return checkpoints, (checkpoints.load() if self.resume else None) or start
+        writes = self.workers is None or self.workers.leads
+        identity = fingerprint(prepared, origin=origin)
+        checkpoints = Checkpoints(self.path, self.every, identity, writes=writes)
+        found = checkpoints.load() if self.resume else None
+        if self.workers is not None and self.workers.other_than_first(str(checkpoints.saved)):
+            raise ProcessError(
+                f"{self.path}: not every process finds the same checkpoint: put it where all of "
+                "them see it"
+            )
+        return checkpoints, found or start
+
+
+def _shared_backend(backend: Backend) -> Backend:
+    """Return where processes share a training: on their CPUs."""
+    if backend == "cuda":
+        raise SettingsError(
+            "run.backend: 'cuda': processes share a training on their CPUs only: set run.backend "
+            "to cpu or auto"
+        )
+    return "cpu"
+
+
+def _check_alike(workers: Workers, identity: dict[str, Any]) -> None:
+    """Raise a ProcessError if processes would train something else than the first one."""
+    if not workers.other_than_first(json.dumps(identity, sort_keys=True)):
+        return
+    for name, value in identity.items():
+        others = workers.other_than_first(json.dumps(value, sort_keys=True))
+        if others:
+            numbers = ", ".join(map(str, others))
+            raise ProcessError(
+                f"the processes of a shared training must be alike: {name} of process {numbers} "
+                "differ from those of process 0"
+            )
 
 
 class _Side:

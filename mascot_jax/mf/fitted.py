@@ -36,6 +36,7 @@ from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.mf.neighbours import DAMPING, Neighbourhood, Neighbours
 from mascot_jax.mf.predictor import Predictor
+from mascot_jax.mf.pruned import pruned_errors
 from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, ranks_of, recommend
 from mascot_jax.settings import RunSettings, validate
 from mascot_jax.training.lists import LENGTH
@@ -373,7 +374,9 @@ class Fitted:
             are of a user and an item with a training rating (None if the model has not kept that).
             To compare with: ``rmse_of_mean``, of predicting the mean training rating, and
             ``rmse_of_biases``, of damped biases of users and items, if the model holds them (files
-            before version 5 may not). With ``top_n`` also the fields of ``RankingMetrics``:
+            before version 5 may not). With the pruning ``early-exit``, ``rmse_pruned``, of
+            predictions that end as early as training's updates did, and ``visited``, the share of
+            the factors that they take. With ``top_n`` also the fields of ``RankingMetrics``:
             precision, recall, NDCG and others; with ``sampled`` those of ``SampledMetrics``. Each
             has another beside it, ``ndcg_of_popularity`` and so on: that of recommending to
             everyone what has the most training ratings. A model of interactions has lists, of 10
@@ -423,7 +426,10 @@ class Fitted:
         baselines = baselines_of(self.model_, ratings)
         warn_if_worse(totals.rmse, totals.count, baselines)
         known = {name: rmse for name, rmse in baselines._asdict().items() if rmse is not None}
-        return {"rmse": totals.rmse, "mae": totals.mae, **known}
+        pruned = pruned_errors(
+            self.model_, ratings, execution_of(self.model_.settings, self._run())
+        )
+        return {"rmse": totals.rmse, "mae": totals.mae, **known, **pruned}
 
     def _error_totals(self, ratings: Triples, *, clip: bool) -> ErrorTotals:
         bounds = (self.model_.low, self.model_.high) if clip else None

@@ -97,7 +97,7 @@ class Model:
     """Lowest value of the rating range, ``high`` the highest."""
     high: float
     traffic: dict[str, float]
-    """Share of the training's row visits, by storage name."""
+    """Share of the training's row visits, by storage name (``tables.traffic.Traffic``)."""
     epochs_trained: int
     """Epochs that made the factors; fewer than the settings' if training stopped early."""
     biases: Biases | None = None
@@ -115,10 +115,18 @@ class Model:
     """Of the biases."""
     baseline: Biases | None = None
     """Biases to compare with, if the model does without."""
+    thresholds: tuple[float, float] | None = None
+    """With the pruning ``early-exit``: magnitudes below which a component of a user's or an item's
+    row ended an update; in training only, predictions take all components."""
     decided: tuple[str, ...] = ()
     """Names of the settings that the ratings decided."""
     confidence: float = 1.0
     """Of interactions: the mean value that their weights are units of."""
+
+    @property
+    def factors(self) -> int:
+        """Components of a row: fewer than the settings have if the training was pruned."""
+        return self.users.table.factors
 
     @property
     def cold_rule(self) -> ColdRule:

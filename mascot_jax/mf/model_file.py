@@ -31,8 +31,9 @@ from mascot_jax.tables.rows import Rows
 FORMAT: Final = Format("model", "mascot", 6, ModelFileError)
 """Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups; 4
 removed how the training ran; 5 added units, the share of biases, lift, damping and biases to
-compare with; 6 interactions. Files of older versions can be read. A model of ratings is written as
-version 5, and one without any of what that added as version 4: its bytes do not change."""
+compare with; 6 interactions, and pruning. Files of older versions can be read. A model of ratings
+without pruning is written as version 5, and one without any of what that added as version 4: its
+bytes do not change."""
 _OF_RATINGS: Final = FORMAT._replace(version=5)
 _IN_OWN_UNITS: Final = FORMAT._replace(version=4)
 _GROUND: Final[dict[str, Any]] = {
@@ -62,8 +63,11 @@ def save_model(model: Model, path: Place) -> str:
         tensors |= {f"seen.{key}": value for key, value in model.seen._asdict().items()}
     if model.baseline is not None:
         tensors |= {f"{side}.baseline": bias for side, bias in model.baseline._asdict().items()}
+    pruned = model.settings.pruning is not None
     facts = {
-        "settings": without_interactions(model.settings.model_dump(mode="json")),
+        "settings": without_interactions(
+            model.settings.model_dump(mode="json", exclude=set() if pruned else {"pruning"})
+        ),
         "mean_rating": model.mean_rating,
         "low": model.low,
         "high": model.high,
@@ -73,11 +77,15 @@ def save_model(model: Model, path: Place) -> str:
         "regroup": model.regroup.model_dump(mode="json"),
         "ids": [_ids_facts(model.users.ids), _ids_facts(model.items.ids)],
     }
+    if model.thresholds is not None:
+        facts["thresholds"] = list(model.thresholds)
     values = {name: getattr(model, name) for name in _GROUND}
     ground = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
     if model.settings.of_interactions:
         facts |= ground | {"confidence": model.confidence}
         return write_tensors(path, FORMAT, tensors, facts)
+    if pruned:
+        return write_tensors(path, FORMAT, tensors, facts | ground)
     if model.baseline is None and ground == _GROUND:
         return write_tensors(path, _IN_OWN_UNITS, tensors, facts)
     return write_tensors(path, _OF_RATINGS, tensors, facts | ground)
@@ -97,9 +105,11 @@ def load_model(path: Place) -> Model:
     try:
         warm_users, warm_items = facts["warm_rows"]
         settings = _settings(facts)
+        epochs = as_count(facts.get("epochs_trained", settings.epochs), 0, settings.epochs)
+        width = settings.width(epochs)
         user_ids, item_ids = facts.get("ids", (None, None))
-        users = _side(tensors, "users", warm_users, user_ids, settings.factors)
-        items = _side(tensors, "items", warm_items, item_ids, settings.factors)
+        users = _side(tensors, "users", warm_users, user_ids, width)
+        items = _side(tensors, "items", warm_items, item_ids, width)
         return Model(
             settings,
             users,
@@ -107,12 +117,13 @@ def load_model(path: Place) -> Model:
             as_number(facts["mean_rating"]),
             *_range(facts),
             {str(name): as_number(share) for name, share in facts["traffic"].items()},
-            as_count(facts.get("epochs_trained", settings.epochs), 0, settings.epochs),
+            epochs,
             _biases(tensors, users, items, "bias") if settings.biases else None,
             validate(RegroupSettings, facts.get("regroup", {}), "regroup"),
             _seen(tensors, users, items),
             **_ground(facts),
             baseline=_baseline(tensors, users, items),
+            thresholds=_thresholds(facts),
             confidence=_confidence(facts),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
@@ -248,6 +259,15 @@ def _ground(facts: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"decided by the ratings: {decided}")
     numbers = {name: as_number(found[name]) for name in ("bias_share", "lift")}
     return {"units": units, "damping": damping, "decided": decided, **numbers}
+
+
+def _thresholds(facts: dict[str, Any]) -> tuple[float, float] | None:
+    if "thresholds" not in facts:
+        return None
+    user, item = map(as_number, facts["thresholds"])
+    if min(user, item) < 0:
+        raise ValueError(f"thresholds {user}, {item}")
+    return user, item
 
 
 def _baseline(

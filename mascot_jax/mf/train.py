@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mascot_jax.base.biases import DEFAULT_DAMPING
+from mascot_jax.distributed.workers import Workers
+from mascot_jax.engine.early_exit import thresholds_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.tables import to_host
@@ -23,12 +25,13 @@ def train_model(
     *,
     start: Progress | None = None,
     checkpoints: Checkpoints | None = None,
+    workers: Workers | None = None,
 ) -> Model:
     """Train a model on JAX's default device.
 
     Parameters
     ----------
-    prepared, execution, on_epoch, start, checkpoints
+    prepared, execution, on_epoch, start, checkpoints, workers
         As for ``training.loop.train_state``.
 
     Raises
@@ -39,14 +42,20 @@ def train_model(
     plan = prepared.plan
     traffic = Traffic(prepared.users.visits, prepared.items.visits, plan.storages)
 
+    def add(record: EpochRecord) -> None:
+        codes = record.users.codes, record.items.codes
+        traffic.add_epoch(*codes, plan.pruned_to(record.epoch))
+
     def count(record: EpochRecord, state: TrainState) -> bool:
-        traffic.add_epoch(record.users.codes, record.items.codes)
+        add(record)
         return on_epoch is not None and bool(on_epoch(record, state))
 
     start = start or begin(prepared)
     for record in start.records:
-        traffic.add_epoch(record.users.codes, record.items.codes)
-    state = train_state(prepared, execution, count, start=start, checkpoints=checkpoints)
+        add(record)
+    state = train_state(
+        prepared, execution, count, start=start, checkpoints=checkpoints, workers=workers
+    )
     return Model(
         plan,
         _side(state.users, prepared.users),
@@ -60,6 +69,7 @@ def train_model(
         units=prepared.rule.units,
         bias_share=prepared.rule.bias_share,
         lift=prepared.rule.lift,
+        thresholds=thresholds_of(state),
         damping=DEFAULT_DAMPING if prepared.rule.biases is None else prepared.damping,
         confidence=prepared.confidence,
     )

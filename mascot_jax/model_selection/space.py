@@ -62,6 +62,12 @@ def _checked_values(name: str, values: Sequence[Any] | Range) -> Values:
     if not isinstance(values, Range):
         if isinstance(values, str) or not len(values):
             raise SettingsError(f"space: {name}: {values!r}: must be a list of choices or a Range")
+        blocks = [value for value in values if isinstance(value, Mapping)]
+        if blocks:  # which Optuna could not store
+            raise SettingsError(
+                f"space: {name}: {blocks[0]!r}: must be a number, a word or None: search the other "
+                "settings of a model that has it"
+            )
         return list(dict.fromkeys(without_numpy(value) for value in values))
     low, high, log = map(without_numpy, values)
     ordered = isinstance(low, int | float) and isinstance(high, int | float) and low < high

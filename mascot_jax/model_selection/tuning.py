@@ -26,7 +26,7 @@ from mascot_jax.training.fingerprint import digest_of
 _log = logging.getLogger(__name__)
 LIST_LENGTH: Final = 10
 """Length of lists, for metrics of lists."""
-_HOW_IT_RUNS: Final = ("backend", "threads", "checkpoint_every", "keep_seen")
+_HOW_IT_RUNS: Final = ("backend", "threads", "checkpoint_every", "distributed", "keep_seen")
 """Settings that another part of one study may have."""
 
 

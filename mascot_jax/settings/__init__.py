@@ -15,6 +15,7 @@ from mascot_jax.settings.data import (
     TimedColumns,
 )
 from mascot_jax.settings.params import EvaluateSettings, Params
+from mascot_jax.settings.pruning import PruningSettings
 from mascot_jax.settings.run import Backend, RunSettings, backend_for
 from mascot_jax.settings.train import RegroupSettings, TrainPlan, TrainSettings
 from mascot_jax.settings.validation import Finite, Seed, Settings, SettingsT, together, validate
@@ -35,6 +36,7 @@ __all__ = [
     "MptSettings",
     "MuppetSettings",
     "Params",
+    "PruningSettings",
     "RegroupSettings",
     "RunSettings",
     "Seed",

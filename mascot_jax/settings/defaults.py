@@ -40,5 +40,9 @@ def without_presets(settings: TrainSettings, decided: Collection[str] = ()) -> d
     names = {*Preset._fields, *Recipe._fields, *INTERACTION_DEFAULTS, "deterministic"}
     names &= set(TrainSettings.model_fields)
     values = settings.model_dump()
+    if settings.pruning is not None:
+        usual = settings.pruning.model_copy(update={"epoch": None}).begins(settings.epochs)
+        if settings.pruning.epoch == usual:
+            values["pruning"]["epoch"] = None
     same = {name for name in names if values[name] == filled[name]}
     return values | dict.fromkeys(same | set(decided))

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from mascot_jax.settings.comparators import Comparators
 from mascot_jax.settings.interactions import INTERACTION_DEFAULTS, InteractionSettings
 from mascot_jax.settings.methods import METHODS, PAPER, Schedule, Unit, preset_of
+from mascot_jax.settings.pruning import MOST_PROJECTED, PruningSettings
 from mascot_jax.settings.strength import (
     LEAST_UNCERTAINTY,
     Strength,
@@ -17,7 +18,7 @@ from mascot_jax.settings.strength import (
     strength_of_interactions,
 )
 from mascot_jax.settings.validation import Finite, Seed, Settings, together
-from mascot_jax.tables.storage import STORAGES, Storage, promotions
+from mascot_jax.tables.storage import STORAGES, WHOLE_ROW, Storage, promotions
 
 FEW_RATINGS: Final = 20
 """Ratings / (users + items), below which the recipe ``paper`` fits biases if that is left open."""
@@ -65,7 +66,8 @@ class TrainSettings(InteractionSettings):
     """Regularisation of item factors (lambda_Q)."""
     biases: bool | None = None
     """Fit a mean and user and item biases first; the factors learn what these leave. Null: yes with
-    the recipe ``tuned``; with ``paper`` below 20 ratings for each user and item."""
+    the recipe ``tuned``; with ``paper`` below 20 ratings for each user and item; never with the
+    pruning ``early-exit``."""
     validation: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     """Share of the training ratings that is held out and scored after each epoch."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -101,6 +103,8 @@ class TrainSettings(InteractionSettings):
     deterministic: bool | None = None
     """CPU only: give the same bits on every run and for every number of threads. Null: true on a
     CPU, false on a GPU."""
+    pruning: PruningSettings | None = None
+    """Compute less from some epoch on; null: never."""
     comparators: Comparators = Comparators()
     """Constants of ``mpt``, ``muppet`` and ``afp``; other methods ignore them."""
     writes: Literal["add", "store"] = "add"
@@ -178,6 +182,61 @@ class TrainSettings(InteractionSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _pruning_fits(self) -> TrainSettings:
+        if self.pruning is not None:
+            problem = self._problem_of_pruning(self.pruning)
+            if problem is not None:
+                raise together(problem)
+        return self
+
+    def _problem_of_pruning(self, pruning: PruningSettings) -> str | None:
+        """Return a line on why this pruning is impossible; None if it is not."""
+        begins = pruning.begins(self.epochs)
+        if begins >= self.epochs:
+            return (
+                f"train.pruning.epoch: {begins}: must be below train.epochs, which is "
+                f"{self.epochs}, so that an epoch is left to train pruned"
+            )
+        if METHODS[self.method].compares:
+            return (
+                f"train.pruning: {pruning.method!r}: train.method {self.method} is a published "
+                "method to compare with, as it is: leave train.pruning null"
+            )
+        if pruning.factors is not None:
+            return self._problem_of_projection(pruning.factors)
+        if self.of_interactions:
+            return (
+                f"train.pruning: {pruning.method!r}: ends updates by ratings only: with "
+                "train.objective interactions leave train.pruning null, or choose project"
+            )
+        if self.biases:
+            return (
+                f"train.biases: True: train.pruning {pruning.method} learns nothing behind biases, "
+                "which leave all factors near zero: set train.biases to false"
+            )
+        return None
+
+    def _problem_of_projection(self, kept: int) -> str | None:
+        """Return a line on why rows cannot go on with so many factors; None if they can."""
+        if kept >= self.factors:
+            return (
+                f"train.pruning.factors: {kept}: must be below train.factors, which is "
+                f"{self.factors}"
+            )
+        if self.factors > MOST_PROJECTED:
+            return (
+                f"train.factors: {self.factors}: train.pruning project takes up to {MOST_PROJECTED}"
+            )
+        storage = STORAGES[self.storage or METHODS[self.method].storage]
+        block = storage.scale_block if storage.scale_block < WHOLE_ROW else 0
+        if block and kept % block:
+            return (
+                f"train.pruning.factors: {kept}: train.storage {storage.name} has a scale for "
+                f"every {block} components: choose a multiple of {block}, or int8-row"
+            )
+        return None
+
     @property
     def beyond_cuda(self) -> str | None:
         """Why a GPU cannot train with these settings; None if it can."""
@@ -185,6 +244,8 @@ class TrainSettings(InteractionSettings):
             return "cuda has no train.objective interactions"
         if self.deterministic:
             return "cuda has no train.deterministic"
+        if self.pruning is not None:
+            return "cuda has no train.pruning"
         if self.order == "group-blocks":
             return "cuda has train.order shuffled and runs only"
         method = METHODS[self.method]
@@ -200,6 +261,11 @@ class TrainSettings(InteractionSettings):
     def normalised(self) -> bool:
         """Whether ratings are centred and scaled for training, and biases damped as fits them."""
         return self.recipe == "tuned" and not self.of_interactions
+
+    @property
+    def exits_early(self) -> bool:
+        """Whether updates are to end at the first factor near zero."""
+        return self.pruning is not None and not self.pruning.projects
 
     @property
     def left_to_ratings(self) -> tuple[str, ...]:
@@ -234,13 +300,18 @@ class TrainSettings(InteractionSettings):
         filled = method._asdict() | {
             "threshold": method.thresholds.get(self.criterion or method.criterion or ""),
             "deterministic": platform == "cpu",
-            "biases": (few_ratings or self.normalised) and not self.of_interactions,
+            "biases": (few_ratings or self.normalised)
+            and not self.of_interactions
+            and not self.exits_early,
             "learning_rate": decided.learning_rate,
             "user_reg": decided.user_reg,
             "item_reg": decided.item_reg,
             **(INTERACTION_DEFAULTS if self.of_interactions else {}),
         }
         given = {name: value for name, value in self if value is not None}
+        if self.pruning is not None:
+            begins = self.pruning.begins(self.epochs)
+            given["pruning"] = self.pruning.model_copy(update={"epoch": begins})
         names = set(type(self).model_fields)
         values = {name: value for name, value in filled.items() if name in names} | given
         return TrainPlan.model_validate(values)
@@ -269,6 +340,16 @@ class TrainPlan(TrainSettings):
                 f"and warmup, not {numbers}"
             )
         return self
+
+    def pruned_to(self, epoch: int) -> int | None:
+        """Return the factors of a row in an epoch, from 0, if they are fewer than at first."""
+        if self.pruning is None or epoch < self.pruning.begins(self.epochs):
+            return None
+        return self.pruning.factors
+
+    def width(self, epochs: int) -> int:
+        """Return the factors of a row after so many epochs."""
+        return self.pruned_to(epochs) or self.factors
 
     @property
     def storages(self) -> tuple[Storage, ...]:

@@ -69,6 +69,14 @@ class Rows:
             if rows.dtype != storage.dtype or rows.shape != wanted:
                 raise ValueError(f"{name}: {storage.name} factors are {rows.dtype} {rows.shape}")
 
+    def where(self, chosen: NDArray[np.bool_], starts: NDArray[np.uint32]) -> Rows:
+        """Return the chosen rows, bool ``(rows,)``; ``starts`` is where their groups then start."""
+        stored = {
+            name: rows[chosen[self.in_storage(STORAGES[name])]]
+            for name, rows in self.stored.items()
+        }
+        return Rows(self.factors, stored, starts, self.codes)
+
     def in_storage(self, storage: Storage) -> NDArray[np.bool_]:
         """Return whether each row is in ``storage``, bool ``(rows,)``."""
         return np.repeat(self.codes == storage.code, np.diff(self.starts))

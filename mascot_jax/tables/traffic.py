@@ -1,13 +1,17 @@
-"""Row traffic of a training by storage."""
+"""Row traffic of a training by storage, and by width where rows get narrower."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.tables.storage import FLOAT32, STORAGES, Storage
+
+_AT: Final = "@"
+"""Between a storage and the width of its pruned rows."""
 
 
 class Traffic:
@@ -28,19 +32,52 @@ class Traffic:
         storages: tuple[Storage, ...],
     ) -> None:
         self._visits = user_visits, item_visits
-        self._totals = dict.fromkeys(storages, 0)
+        self._storages = storages
+        self._totals: dict[str, int] = {}
 
-    def add_epoch(self, user_codes: NDArray[np.uint8], item_codes: NDArray[np.uint8]) -> None:
-        """Add an epoch; the arguments are the groups' storage codes in it, uint8 ``(g,)``."""
-        for visits, codes in zip(self._visits, (user_codes, item_codes), strict=True):
-            for storage in self._totals:
-                self._totals[storage] += int(visits[codes == storage.code].sum())
+    def add_epoch(
+        self,
+        user_codes: NDArray[np.uint8],
+        item_codes: NDArray[np.uint8],
+        pruned_to: int | None = None,
+    ) -> None:
+        """Add an epoch.
+
+        Parameters
+        ----------
+        user_codes, item_codes
+            uint8 ``(g,)``: the groups' storage codes in it.
+        pruned_to
+            Components of a row in it; None: as many as the training began with.
+        """
+        at = "" if pruned_to is None else f"{_AT}{pruned_to}"
+        for storage in self._storages:
+            visits = sum(
+                int(visits[codes == storage.code].sum())
+                for visits, codes in zip(self._visits, (user_codes, item_codes), strict=True)
+            )
+            if visits:
+                name = storage.name + at
+                self._totals[name] = self._totals.get(name, 0) + visits
 
     @property
     def shares(self) -> dict[str, float]:
-        """Storage name -> share of all row visits so far; storages without visits are left out."""
+        """Name -> share of all row visits so far, where there were any.
+
+        A name is that of a storage, such as ``float16``; ``float16@64`` are visits to rows that had
+        been pruned to 64 factors.
+        """
         total = sum(self._totals.values())
-        return {s.name: visits / total for s, visits in self._totals.items() if visits}
+        return {name: visits / total for name, visits in self._totals.items()}
+
+
+def by_storage(shares: Mapping[str, float]) -> dict[str, float]:
+    """Add up the shares of each storage, whatever the width of its rows."""
+    total: dict[str, float] = {}
+    for name, share in shares.items():
+        storage = name.partition(_AT)[0]
+        total[storage] = total.get(storage, 0.0) + share
+    return total
 
 
 def relative_bytes(shares: Mapping[str, float], factors: int) -> float:
@@ -49,9 +86,12 @@ def relative_bytes(shares: Mapping[str, float], factors: int) -> float:
     Parameters
     ----------
     shares
-        Storage name -> share of the row visits.
+        As of ``Traffic.shares``.
     factors
-        Components of a row (k).
+        Components of a row (k) that has not been pruned.
     """
-    moved = sum(share * STORAGES[name].row_bytes(factors) for name, share in shares.items())
+    moved = 0.0
+    for name, share in shares.items():
+        storage, _, width = name.partition(_AT)
+        moved += share * STORAGES[storage].row_bytes(int(width or factors))
     return moved / FLOAT32.row_bytes(factors)

@@ -51,6 +51,8 @@ class Checkpoints:
         file of an earlier training can still be loaded.
     fingerprint
         Identity of the training: ``mascot_jax.training.fingerprint``.
+    writes
+        Whether this process writes the file: of those that share a training one does.
 
     Raises
     ------
@@ -59,7 +61,12 @@ class Checkpoints:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], every: int | None, fingerprint: Mapping[str, Any]
+        self,
+        path: str | os.PathLike[str],
+        every: int | None,
+        fingerprint: Mapping[str, Any],
+        *,
+        writes: bool = True,
     ) -> None:
         self.path = local_path(path)
         self._every = every
@@ -68,7 +75,7 @@ class Checkpoints:
         """Number of epochs that the file covers; None if there is no file of this training."""
         self.failure: SaveError | None = None
         """Why the latest checkpoint could not be written; None if it was."""
-        if every is not None:
+        if every is not None and writes:
             check_writable(self.path)
 
     def load(self) -> Progress | None:
@@ -189,7 +196,8 @@ def _state(name: str, tensors: Tensors, plan: TrainPlan) -> TrainState:
     epoch, seed = (tensors[f"{name}.{key}"] for key in ("epoch", "seed"))
     if {(str(x.dtype), x.shape) for x in (epoch, seed)} != {("uint32", (1,))}:
         raise ValueError(f"{name}: epoch and seed are {epoch.dtype} {epoch.shape}, {seed.dtype}")
-    users, items = (_table(f"{name}.{table}", tensors, plan) for table in _SIDES)
+    width = plan.width(int(epoch[0]))
+    users, items = (_table(f"{name}.{table}", tensors, plan, width) for table in _SIDES)
     return TrainState(
         users,
         items,
@@ -225,13 +233,13 @@ def _used(key: str, value: NDArray[Any], tables: Mapping[str, Any]) -> NDArray[A
     return value[: int(np.searchsorted(starts, starts[-1]))]
 
 
-def _table(prefix: str, tensors: Tensors, plan: TrainPlan) -> Table:
-    """Return a table with these live rows and every storage of the plan."""
+def _table(prefix: str, tensors: Tensors, plan: TrainPlan, width: int) -> Table:
+    """Return a table with these live rows, of so many factors, and every storage of the plan."""
     marker = f"{prefix}.rows."
     stored = {
         name.removeprefix(marker): rows for name, rows in tensors.items() if name.startswith(marker)
     }
-    rows = Rows(plan.factors, stored, tensors[f"{prefix}.starts"], tensors[f"{prefix}.codes"])
+    rows = Rows(width, stored, tensors[f"{prefix}.starts"], tensors[f"{prefix}.codes"])
     rows.check(prefix)
     if not set(stored) <= {storage.name for storage in plan.storages}:
         raise ValueError(f"{prefix}: rows are in {sorted(stored)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
@@ -21,6 +22,7 @@ from mascot_jax.methods import methods_of
 from mascot_jax.methods.method import Done, Judged, Method, Operands
 from mascot_jax.settings import TrainPlan
 from mascot_jax.settings.methods import METHODS
+from mascot_jax.tables.table import Table
 from mascot_jax.training.schedule import learning_rates
 
 LEAST_EPOCHS: Final = 64
@@ -41,7 +43,7 @@ class EpochReport(NamedTuple):
     """int32 ``()``: bits that updates were computed in; None if the method does not choose them."""
 
 
-class _Scalars(NamedTuple):
+class Scalars(NamedTuple):
     """Settings that are operands, and so may change without a new compilation."""
 
     learning_rates: NDArray[np.float32]
@@ -50,7 +52,7 @@ class _Scalars(NamedTuple):
     item_reg: np.float32
 
 
-class _Fixed(NamedTuple):
+class Fixed(NamedTuple):
     """Settings that an epoch is compiled for."""
 
     rounding: str
@@ -96,14 +98,27 @@ def train_epoch(
             raise ValueError(f"ratings are of {count} {name}, the state has {len(table)}")
     if not is_laid_out(ratings, plan):
         raise ValueError("ratings are not laid out as the plan asks: use layout.lay_out")
-    scalars = _Scalars(_padded_rates(plan), np.float32(plan.user_reg), np.float32(plan.item_reg))
-    fixed = _Fixed(plan.rounding, METHODS[plan.method].arithmetic, execution)
+    scalars, fixed = operands_of(plan, execution)
     # The numbers of rows are checked; a program must not be compiled for them.
     ratings = dataclasses.replace(ratings, user_count=0, item_count=0)
     result: tuple[TrainState, EpochReport] = _train_epoch(
         state, ratings, scalars, methods_of(plan), fixed
     )
     return result
+
+
+def operands_of(plan: TrainPlan, execution: Execution) -> tuple[Scalars, Fixed]:
+    """Return a plan's settings as ``advance`` takes them."""
+    scalars = Scalars(_padded_rates(plan), np.float32(plan.user_reg), np.float32(plan.item_reg))
+    return scalars, Fixed(plan.rounding, METHODS[plan.method].arithmetic, execution)
+
+
+def _rates(rate: jax.Array, regs: tuple[jax.Array, jax.Array], operands: Operands) -> jax.Array:
+    """Return the rates of ``kernels.run_epoch``."""
+    rates = jnp.stack([rate, *regs, operands.sample_ratio, operands.quantiser])
+    if operands.thresholds is None:
+        return rates
+    return jnp.concatenate([rates, operands.thresholds])
 
 
 @lru_cache(maxsize=16)
@@ -113,24 +128,28 @@ def _padded_rates(plan: TrainPlan) -> NDArray[np.float32]:
     return np.pad(rates, (0, padded_size(len(rates), LEAST_EPOCHS) - len(rates)), "edge")
 
 
-@partial(jax.jit, static_argnames="fixed", donate_argnames="state")
-def _train_epoch(
+def advance(
     state: TrainState,
     ratings: Ratings,
-    scalars: _Scalars,
+    scalars: Scalars,
     methods: dict[str, Method],
-    fixed: _Fixed,
+    fixed: Fixed,
+    visit: Callable[..., tuple[Table, Table, jax.Array, jax.Array]] = kernels.run_epoch,
 ) -> tuple[TrainState, EpochReport]:
+    """Return the state after an epoch, as a function that JAX can trace.
+
+    ``visit`` has the parameters and results of ``kernels.run_epoch``.
+    """
     rate = jnp.asarray(scalars.learning_rates)[state.epoch]  # clamped to the last epoch's
     operands = Operands(jnp.float32(0), jnp.float32(0))
     for name, method in methods.items():
         operands = method.operands(state.methods[name], state.epoch, operands)
     regs = jnp.asarray(scalars.user_reg), jnp.asarray(scalars.item_reg)
-    users, items, *sums = kernels.run_epoch(
+    users, items, *sums = visit(
         ratings,
         state.users,
         state.items,
-        jnp.stack([rate, *regs, operands.sample_ratio, operands.quantiser]),
+        _rates(rate, regs, operands),
         jnp.stack([state.seed, state.epoch]),
         rounding=fixed.rounding,
         arithmetic=fixed.arithmetic,
@@ -148,3 +167,6 @@ def _train_epoch(
     ]
     new = TrainState(done.users, done.items, state.epoch + jnp.uint32(1), state.seed, memories)
     return new, EpochReport(rate, finite[0], finite[1], done.judged, done.word_length)
+
+
+_train_epoch = partial(jax.jit, static_argnames="fixed", donate_argnames="state")(advance)

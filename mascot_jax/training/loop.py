@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import DivergenceError
+from mascot_jax.errors import DivergenceError, PruningWarning
+from mascot_jax.methods import pruning
 from mascot_jax.methods.method import Judged
 from mascot_jax.tables.groups import Grouping
 from mascot_jax.tables.storage import by_code
 from mascot_jax.tables.table import Table
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.early_stopping import EarlyStopping
-from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.lists import HeldOutLists
 from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord, Progress, SideRecord
-from mascot_jax.training.scoring import HeldOut
-from mascot_jax.training.signals import wait_for
+from mascot_jax.training.runner import Alone, Runner
+from mascot_jax.training.shared import SharedTraining
 
+LEAST_VISITED: Final = 0.01
+"""Share of the components below which a training is warned of."""
 _log = logging.getLogger(__name__)
 OnEpoch = Callable[[EpochRecord, TrainState], bool | None]
 """Called after each epoch with its record and the new state; returns true to stop training."""
@@ -48,6 +52,7 @@ def train_state(
     *,
     start: Progress | None = None,
     checkpoints: Checkpoints | None = None,
+    workers: Workers | None = None,
 ) -> TrainState:
     """Train until the plan's ``epochs`` are done, or its ``patience`` runs out.
 
@@ -66,11 +71,16 @@ def train_state(
     checkpoints
         Where to save progress: at intervals, and when training ends, early or not. Failure to write
         one is a ``CheckpointWarning`` and does not end training.
+    workers
+        Who shares the training; every process calls this alike. None: JAX's default device. Then
+        ``on_epoch`` gets a state of ``training.shared``.
 
     Raises
     ------
     DivergenceError
         At the end of the first epoch whose factors are not all finite; the last checkpoint stays.
+    ProcessError
+        If another process has ended.
 
     Returns
     -------
@@ -79,13 +89,18 @@ def train_state(
         highest NDCG.
     """
     progress, epochs = start or begin(prepared), prepared.plan.epochs
-    state, records = progress.state, list(progress.records)
+    records = list(progress.records)
+    runner: Runner = Alone(prepared, execution)
+    if workers is not None:
+        runner = SharedTraining(prepared, execution, workers)
+    progress = _held(progress, runner.begin)
+    state = progress.state
     stopping = _early_stopping(prepared.plan.patience, progress)
     jax.block_until_ready(state)
     stop = stopping is not None and stopping.over
     while not stop and int(state.epoch) < epochs:
         kept = checkpoints.kept if checkpoints is not None else ""
-        state, record = _epoch(state, prepared, execution, kept)
+        state, record = _epoch(state, prepared, runner, execution, kept)
         records.append(record)
         _log.debug(
             "epoch %d of %d: %.3f s, validation RMSE %s, NDCG %s",
@@ -95,15 +110,23 @@ def train_state(
             record.validation_rmse,
             record.validation_ndcg,
         )
-        stop = on_epoch is not None and bool(on_epoch(record, state))
+        stop = runner.any(on_epoch is not None and bool(on_epoch(record, state)))
         if stopping is not None and record.judged_by is not None:
             stop |= stopping.add(record.judged_by, state)
         if checkpoints is not None:
             done = record.epoch + 1
             if checkpoints.due(done, last=stop or done == epochs):
                 best = None if stopping is None else stopping.best
-                checkpoints.save(Progress(state, tuple(records), best))
-    return state if stopping is None or stopping.best is None else stopping.best
+                whole = _held(Progress(state, tuple(records), best), runner.whole)
+                if runner.leads:
+                    checkpoints.save(whole)
+    return runner.whole(state if stopping is None or stopping.best is None else stopping.best)
+
+
+def _held(progress: Progress, held: Callable[[TrainState], TrainState]) -> Progress:
+    """Return progress with its states as a runner, or one device, holds them."""
+    best = None if progress.best is None else held(progress.best)
+    return progress._replace(state=held(progress.state), best=best)
 
 
 def _early_stopping(patience: int | None, progress: Progress) -> EarlyStopping | None:
@@ -114,7 +137,7 @@ def _early_stopping(patience: int | None, progress: Progress) -> EarlyStopping |
 
 
 def _epoch(
-    state: TrainState, prepared: Prepared, execution: Execution, kept: str
+    state: TrainState, prepared: Prepared, runner: Runner, execution: Execution, kept: str
 ) -> tuple[TrainState, EpochRecord]:
     """Train for an epoch, check that its factors are finite, and score them."""
     epoch = int(state.epoch)
@@ -122,12 +145,15 @@ def _epoch(
     sides = (state.users, prepared.users), (state.items, prepared.items)
     user_codes, item_codes = (_used(np.array(table.codes), side) for table, side in sides)
     start = time.perf_counter()
-    state, on_device = train_epoch(state, prepared.ratings, prepared.plan, execution)
-    wait_for(state)
+    state, on_device = runner.epoch(state)
     seconds = time.perf_counter() - start
     report = jax.device_get(on_device)  # all at once: one wait, not one per array
     _check_finite(epoch, "user", user_codes, report.user_finite, state.users, kept)
     _check_finite(epoch, "item", item_codes, report.item_finite, state.items, kept)
+    if pruning.is_due(prepared.plan, epoch + 1):
+        start = time.perf_counter()
+        state = pruning.begin(state, prepared.ratings, prepared.plan, execution)
+        seconds += time.perf_counter() - start
     users, items = report.judged or (_unjudged(user_codes), _unjudged(item_codes))
     return state, EpochRecord(
         epoch,
@@ -135,12 +161,29 @@ def _epoch(
         seconds,
         SideRecord(user_codes, *(_used(values, prepared.users) for values in users)),
         SideRecord(item_codes, *(_used(values, prepared.items) for values in items)),
-        _rmse(prepared.validation, state, execution),
-        _rmse(prepared.test, state, execution),
+        runner.rmse(prepared.validation, state),
+        runner.rmse(prepared.test, state),
         None if report.word_length is None else int(report.word_length),
         _ndcg(prepared.validation_lists, state),
         _ndcg(prepared.test_lists, state),
+        _visited(epoch, state, prepared, execution),
     )
+
+
+def _visited(
+    epoch: int, state: TrainState, prepared: Prepared, execution: Execution
+) -> float | None:
+    """Return the share of components that updates visit; warn if it is next to nothing."""
+    share = pruning.visited(state, prepared.ratings, execution)
+    if share is not None and share < LEAST_VISITED and pruning.is_due(prepared.plan, epoch + 1):
+        warnings.warn(
+            f"train.pruning early-exit visits {share:.2%} of the factors: nearly every update ends "
+            "at once, and little is learned: try a smaller train.pruning.rate, or a larger "
+            "train.pruning.epoch",
+            PruningWarning,
+            stacklevel=2,
+        )
+    return share
 
 
 def _used(by_group: Any, grouping: Grouping) -> NDArray[Any]:
@@ -152,12 +195,6 @@ def _used(by_group: Any, grouping: Grouping) -> NDArray[Any]:
 def _unjudged(codes: NDArray[np.uint8]) -> Judged:
     nothing: Any = np.full(len(codes), np.nan, dtype=np.float32)
     return Judged(nothing, nothing)
-
-
-def _rmse(held_out: HeldOut | None, state: TrainState, execution: Execution) -> float | None:
-    if held_out is None:
-        return None
-    return held_out.score(state.users, state.items, execution).rmse
 
 
 def _ndcg(held_out: HeldOutLists | None, state: TrainState) -> float | None:

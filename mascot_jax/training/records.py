@@ -28,7 +28,7 @@ class EpochRecord(NamedTuple):
     """Number of the epoch, from 0."""
     learning_rate: float
     seconds: float
-    """Duration of the epoch, including measuring and switching."""
+    """Duration of the epoch, including measuring, switching and the start of pruning after it."""
     users: SideRecord
     items: SideRecord
     validation_rmse: float | None
@@ -42,6 +42,9 @@ class EpochRecord(NamedTuple):
     """With interactions: NDCG of lists of 10 on held-out ones after the epoch; None without any."""
     test_ndcg: float | None = None
     """The same on test interactions."""
+    visited: float | None = None
+    """Share of the components that updates visit, at the factors after the epoch; None unless the
+    pruning is ``early-exit``."""
 
     @property
     def judged_by(self) -> float | None:

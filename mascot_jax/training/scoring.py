@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ from mascot_jax.engine.prediction import ColdRule, check_row
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.sums import pairwise_sum, rounded
 from mascot_jax.tables.table import Table
+
+Sums = tuple[jax.Array, jax.Array]
+"""Of squared and of absolute errors, float32 ``()``."""
 
 
 class HeldOut:
@@ -86,9 +89,14 @@ class HeldOut:
         """
         check_row(self._highest_user, users, "user")
         check_row(self._highest_item, items, "item")
+        sums = partial(_error_sums, users=users, items=items, execution=execution)
+        return self.total(lambda _, chunk, bounds: sums(chunk, bounds=bounds), clip)
+
+    def total(self, sums_of: SumsOf, clip: tuple[float, float] | None = None) -> ErrorTotals:
+        """Return the errors, given a function for the sums of a chunk's, with its number."""
         bounds = self.rule.units.normal(np.array(clip or (-np.inf, np.inf), dtype=np.float32))
         bounds.sort()  # a negative scale turns them
-        sums = [_error_sums(chunk, users, items, bounds, execution) for chunk in self._chunks]
+        sums = [sums_of(number, chunk, bounds) for number, chunk in enumerate(self._chunks)]
         squared, absolute = np.array(jax.device_get(sums), np.float64).reshape(-1, 2).sum(axis=0)
         scale = abs(self.rule.units.scale)
         return ErrorTotals(float(squared) * scale**2, float(absolute) * scale, self._count)
@@ -110,7 +118,7 @@ def _rmse(held_out: Triples, rule: ColdRule) -> float:
     return totals.rmse
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
     """Pairs that are predicted together; arrays ``(size,)``, all chunks of one size."""
 
     used: np.int32
@@ -124,7 +132,10 @@ class _Chunk(NamedTuple):
     """Added to the product of the rows."""
 
 
-def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
+SumsOf = Callable[[int, Chunk, NDArray[np.float32]], Sums]
+
+
+def _chunks(*columns: NDArray[np.generic]) -> list[Chunk]:
     """Cut arrays ``(n,)`` into the fewest equal chunks, so that all run as one compiled program."""
     count = len(columns[0])
     wanted = -(-count // prediction.PAIRS_AT_A_TIME)
@@ -135,23 +146,28 @@ def _chunks(*columns: NDArray[np.generic]) -> list[_Chunk]:
         # JAX may keep using the memory that it is given: np.pad's copy, not the caller's array.
         return jnp.asarray(np.pad(part, (0, length - len(part))), dtype=part.dtype)
 
-    def cut(start: int) -> _Chunk:
+    def cut(start: int) -> Chunk:
         pieces = [column[start : start + size] for column in columns]
-        return _Chunk(np.int32(len(pieces[0])), *map(put, pieces))
+        return Chunk(np.int32(len(pieces[0])), *map(put, pieces))
 
     return [cut(start) for start in range(0, count, max(size, 1))]
 
 
 @partial(jax.jit, static_argnames="execution")
 def _error_sums(
-    chunk: _Chunk, users: Table, items: Table, bounds: jax.Array, execution: Execution
-) -> tuple[jax.Array, jax.Array]:
-    """Return the sums of a chunk's squared and absolute errors, float32 ``()``.
+    chunk: Chunk, users: Table, items: Table, bounds: jax.Array, execution: Execution
+) -> Sums:
+    dots = kernels.predict(chunk.user_rows, chunk.item_rows, users, items, execution=execution)
+    return error_sums(chunk, dots, bounds)
 
-    ``bounds`` is float32 ``(2,)``: the lowest and the highest prediction.
+
+def error_sums(chunk: Chunk, dots: jax.Array, bounds: jax.Array) -> Sums:
+    """Return the sums of a chunk's errors, given the products of its pairs' rows.
+
+    ``dots`` is float32 ``(size,)``; ``bounds`` is float32 ``(2,)``: the lowest and the highest
+    prediction.
     """
     low, high = bounds
-    dots = kernels.predict(chunk.user_rows, chunk.item_rows, users, items, execution=execution)
     products = jnp.where(chunk.cold, jnp.float32(0), dots)
     predictions = jnp.clip(products + chunk.offset, low, high)
     counted = jnp.arange(dots.shape[0]) < chunk.used

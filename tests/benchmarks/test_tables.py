@@ -97,6 +97,6 @@ def test_lists_have_a_line_for_each_model_of_each_data_set(tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps(made))
     first, *_, last = TABLES["lists"](tmp_path).splitlines()
     assert first == "P, 2 threads; means over 3 splits."
-    assert last == "| ml-100k: popularity | 0.204 | 0.019 | 1.0 |"
+    assert last == "| ml-100k: popularity | 0.2044 | 0.0188 | 1.0 |"
     *_, before, _ = TABLES["lists-leave-one-out"](tmp_path).splitlines()
-    assert before == "| ml-1m: popularity | 0.500 | 0.204 | 1.0 |"
+    assert before == "| ml-1m: popularity | 0.5000 | 0.2044 | 1.0 |"

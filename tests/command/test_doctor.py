@@ -7,6 +7,7 @@ import mascot_ffi
 import pytest
 
 from mascot_jax.command import doctor
+from mascot_jax.distributed import join
 from mascot_jax.engine import native
 from mascot_jax.errors import BuildError
 
@@ -102,3 +103,16 @@ def test_threads_are_told_where_there_is_no_affinity(monkeypatch):
 def test_plain_kernels_are_slow_and_it_says_so(monkeypatch):
     monkeypatch.setattr(mascot_ffi, "build_info", lambda: {"instruction_sets": ["portable"]})
     assert doctor._instruction_sets().state == "note"
+
+
+@pytest.mark.parametrize(
+    ("address", "state", "found"),
+    [("192.0.2.7", "ok", "stands for 192.0.2.7"), ("127.0.1.1", "note", "127.0.1.1"),
+     (None, "note", "has no address")],
+)  # fmt: skip
+def test_a_host_name_that_others_cannot_use_is_noted(monkeypatch, address, state, found):
+    monkeypatch.setattr(join, "own_address", lambda: address)
+    check = doctor._host_name()
+    assert check.state == state
+    assert found in check.found
+    assert bool(check.remedy) == (state == "note")

@@ -5,7 +5,13 @@ import argparse
 import pytest
 
 from mascot_jax.command.options import add_options, given, option, train_settings
-from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
+from mascot_jax.settings import (
+    PruningSettings,
+    RegroupSettings,
+    RunSettings,
+    TrainSettings,
+    validate,
+)
 from mascot_jax.settings.naming import renamed
 
 VALUES = {
@@ -38,6 +44,10 @@ def test_every_field_is_an_option_with_its_docstring(defaults):
         if name == "comparators":  # constants of methods to compare with: for studies
             assert option(name) not in text
             continue
+        if name == "pruning":
+            for inner, about in PruningSettings.model_fields.items():
+                assert option(f"{name}.{inner}") in text
+                assert " ".join(about.description.replace("``", "").split()) in text
         assert option(name) in text
         assert " ".join(field.description.replace("``", "").split()) in text
 
@@ -81,11 +91,23 @@ def test_what_cannot_be_a_value_is_refused(argv, message):
         parse(*argv)
 
 
+def test_a_block_that_may_be_null_has_an_option_for_each_field():
+    argv = ["--pruning-method", "project", "--pruning-factors", "64", "--pruning-epoch", "null"]
+    values = parse(*argv)
+    assert values == {"pruning": {"method": "project", "factors": 64, "epoch": None}}
+    assert validate(TrainSettings, values).pruning.factors == 64
+    assert parse("--pruning-method", "early-exit", "--pruning-rate", "0.3") == {
+        "pruning": {"method": "early-exit", "rate": 0.3}
+    }
+
+
 def test_messages_name_options():
     said = "train.patience: 3: needs train.validation; train.csv, data.columns.user, training.seed"
     assert renamed(said, option) == (
         "--patience: 3: needs --validation; train.csv, --user, training.seed"
     )
+    assert renamed("train.pruning.rate: 1, train.pruning", option) == "--pruning-rate: 1, --pruning"
+    assert renamed("train.pruning.rate: 1", str) == "pruning.rate: 1"
     assert renamed("set run.backend to cpu; run.py", option) == "set --backend to cpu; run.py"
 
 

@@ -157,6 +157,12 @@ def test_movielens_archives_go_by_their_names(tmp_path, name):
     ("options", "code", "parts"),
     [
         (("--factors", "0"), 2, ["--factors: 0", "greater than or equal to 1"]),
+        (("--pruning-factors", "4"), 2, ["--pruning-method: missing"]),
+        (
+            ("--pruning-method", "project", "--pruning-factors", "8"),
+            2,
+            ["--pruning-factors: 8: must be below --factors, which is 8"],
+        ),
         (("--validation", "1"), 2, ["--validation: 1.0", "less than 1"]),
         (("--validation", "0", "--patience", "3"), 2, ["--patience: 3", "set --validation"]),
         (

@@ -46,7 +46,7 @@ def codes_of(world):
     return row_codes(world.users), row_codes(world.items)
 
 
-def sgd(world, pieces=None, rounding="nearest", block=32):
+def sgd(world, pieces=None, rounding="nearest", block=32, end=None):
     """NumPy's p and q after the epoch that ``run`` makes with one thread, and its details."""
     codes = codes_of(world)
     count = len(world.values)
@@ -55,7 +55,7 @@ def sgd(world, pieces=None, rounding="nearest", block=32):
     p, q = world.p.copy(), world.q.copy()
     details = reference.epoch(
         world.user_rows, world.item_rows, world.values, p, q, codes, RATES, visits,
-        dither_key(rounding), block,
+        dither_key(rounding), block, end,
     )  # fmt: skip
     assert sorted(details) == list(range(count))
     return p, q, details
@@ -470,8 +470,8 @@ BAD_CALLS = {
     "unknown storage code": lambda w: w._replace(
         users=replace(w.users, codes=w.users.codes.at[0].set(9))
     ),
-    "group starts must rise": lambda w: w._replace(
-        users=replace(w.users, starts=w.users.starts.at[1].set(0))
+    "group starts must not fall": lambda w: w._replace(
+        users=replace(w.users, starts=w.users.starts.at[2].set(0))
     ),
     "the first group must start at row 0": lambda w: w._replace(
         items=replace(w.items, starts=w.items.starts.at[0].set(1))

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 import mascot_jax
 from mascot_jax import MatrixFactorization
 from mascot_jax.errors import (
+    BaselineWarning,
     DataError,
     ModelFileError,
     NotFittedError,
@@ -62,8 +63,12 @@ def biased(frame):
 
 
 def saved(estimator, path):
+    return saved_path(estimator, path).read_bytes()
+
+
+def saved_path(estimator, path):
     estimator.save(path)
-    return path.read_bytes()
+    return path
 
 
 def test_the_package_offers_it_without_importing_jax():
@@ -79,7 +84,7 @@ def test_the_package_offers_it_without_importing_jax():
 def test_the_constructor_has_every_setting_and_stores_it_as_it_is():
     parameters = set(inspect.signature(MatrixFactorization).parameters)
     blocks = (TrainSettings, RegroupSettings, RunSettings)
-    wanted = {"keep_seen"}.union(*(block.model_fields for block in blocks))
+    wanted = {"keep_seen", "distributed"}.union(*(block.model_fields for block in blocks))
     wanted -= {"comparators"}  # constants of methods to compare with: for studies
     assert parameters == wanted
     estimator = MatrixFactorization(epochs="many", method="no such method")
@@ -477,6 +482,65 @@ def test_ratings_of_others_change_no_prediction(frame, settings):
     moves = not estimator.model_.lift and estimator.model_.biases is None
     expected = pd.concat([frame, new]).rating.mean() if moves else mean
     assert estimator.mean_rating_ == pytest.approx(expected)
+
+
+def test_a_pruned_model_is_used_and_trained_further_as_it_is(frame, tmp_path):
+    """With its own width; the settings stay those that were asked for."""
+    pruning = {"method": "project", "factors": 5}
+    estimator = MatrixFactorization(**SMALL, pruning=pruning).fit(frame)
+    assert estimator.user_factors_.shape[1] == estimator.item_factors_.shape[1] == 5
+    assert -estimator.score(frame) < 0.5 * frame.rating.std()
+    assert len(estimator.recommend(-7, 5).items) == 5
+    again = MatrixFactorization.load(saved_path(estimator, tmp_path / "model"))
+    assert (again.factors, again.pruning["factors"], again.pruning["epoch"]) == (8, 5, None)
+    np.testing.assert_array_equal(again.user_factors_, estimator.user_factors_)
+    new = pd.DataFrame({"user": [5, 5], "item": ["item 4", "item 5"], "rating": 4.0})
+    again.set_params(epochs=2).partial_fit(new)
+    assert again.user_factors_.shape[1] == 5
+    assert again.model_.settings.pruning is None
+    assert again.get_params()["pruning"] == pruning | {"rate": None, "epoch": None}
+    with pytest.raises(SettingsError, match="factors: 8: the model to start from has 5"):
+        MatrixFactorization(**SMALL).fit(frame, init=again)
+    wide = MatrixFactorization(**SMALL).fit(frame)
+    narrow = MatrixFactorization(**SMALL, pruning=pruning).fit(frame, init=wide)
+    assert narrow.user_factors_.shape[1] == 5
+
+
+def test_interactions_go_on_with_fewer_factors():
+    """The same bits for every number of threads."""
+    rng = np.random.default_rng(0)
+    pairs = rng.integers(0, 60, 900), (rng.integers(0, 40, 900) * rng.random(900)).astype(int)
+    settings = {"objective": "interactions", "factors": 16, "epochs": 4}
+    pruning = {"method": "project", "factors": 6}
+    models = [
+        MatrixFactorization(**settings, threads=threads, pruning=pruning).fit(pairs)
+        for threads in (1, 3)
+    ]
+    assert models[0].user_factors_.shape[1] == 6
+    np.testing.assert_array_equal(models[0].user_factors_, models[1].user_factors_)
+    assert len(models[0].recommend(3, 5).items) == 5
+
+
+def test_a_model_whose_updates_ended_early_tells_both_errors(frame):
+    pruning = {"method": "early-exit", "rate": 0.1}
+    estimator = MatrixFactorization(**SMALL | {"biases": None}, pruning=pruning).fit(frame)
+    with pytest.warns(BaselineWarning), pytest.warns(SeenRatingsWarning):
+        found = estimator.evaluate(frame)
+    assert found["rmse"] == pytest.approx(-estimator.score(frame))
+    assert found["rmse_pruned"] != pytest.approx(found["rmse"])
+    assert 0 < found["visited"] < 1
+    thresholds = estimator.model_.thresholds
+    p, q = estimator.model_.dense_users(), estimator.model_.dense_items()
+    model, users = estimator.model_, np.searchsorted(estimator.user_ids_, frame.user)
+    items = np.searchsorted(estimator.item_ids_, frame.item)
+    x, y = p[users], q[items]
+    ends = (np.abs(x) < np.float32(thresholds[0])) | (np.abs(y) < np.float32(thresholds[1]))
+    seen = ~np.logical_or.accumulate(ends, axis=1)
+    assert found["visited"] == pytest.approx(seen.mean())
+    dots = (x * y * seen).sum(axis=1)
+    rows = model.users.row_of[users], model.items.row_of[items]
+    errors = model.cold_rule.complete(dots.astype(np.float32), *rows) - frame.rating
+    assert found["rmse_pruned"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-5)
 
 
 def test_partial_fit_of_nothing_is_fit(frame, fitted, tmp_path):

@@ -1,6 +1,6 @@
 // Runs the native core over generated ratings, for sanitizers to watch (.ci/sanitize) and on
 // other CPUs (.ci/aarch64).
-//   core_driver deterministic   orders in which no two threads share a row
+//   core_driver deterministic   orders in which no two threads share a row, also by two workers
 //   core_driver hogwild         orders in which they do
 //   core_driver hogwild 31      for these k only; else for some with and without padding and
 //   constants
@@ -10,6 +10,7 @@
 // Exit status 1 where results differ that should not. What is printed last ends with a digest of
 // all results that are promised to be the same: on every CPU it is the same, too (.ci/aarch64).
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +23,9 @@
 #include <vector>
 
 #include "core/epoch.h"
+#include "core/exchange.h"
 #include "core/layout.h"
+#include "core/projection.h"
 #include "core/random.h"
 #include "core/tables.h"
 #include "tests/native/embedding_checks.h"
@@ -217,6 +220,37 @@ struct World {
   }
 };
 
+template <class Number>
+void append(const std::vector<Number>& numbers, std::vector<unsigned char>& bytes) {
+  const auto* begin = reinterpret_cast<const unsigned char*>(numbers.data());
+  bytes.insert(bytes.end(), begin, begin + numbers.size() * sizeof(Number));
+}
+
+// Projects both sides onto half their factors; appends every byte that came of it.
+void append_projected(const Case& c, const Ratings& ratings, Tables& users, Tables& items,
+                      int threads, std::vector<unsigned char>& bytes) {
+  Case narrow = c;
+  narrow.factors = (c.factors + 1) / 2;
+  const Side user_side = users.side(c), item_side = items.side(c);
+  std::vector<float> basis(static_cast<std::size_t>(c.factors * narrow.factors));
+  joint_basis(*c.kernel, {&ratings, &user_side, &item_side, c.factors, narrow.factors, threads},
+              basis.data());
+  append(basis, bytes);
+  const int64_t width = chunk_count(narrow.factors) * kLanes;
+  RowBuffer padded(chunk_count(c.factors) * kLanes * width);
+  for (int64_t row = 0; row < c.factors; ++row) {
+    std::copy_n(basis.data() + row * narrow.factors, narrow.factors, padded.data() + row * width);
+  }
+  for (Tables* side : {&users, &items}) {
+    Tables fewer(narrow, side == &users ? kUsers : kItems, 12);
+    Side to = fewer.side(narrow);
+    to.groups = side->groups();
+    project(*c.kernel, side->side(c), to,
+            {padded.data(), c.factors, narrow.factors, {c.rounding, kKey}, 0}, threads);
+    fewer.append_to(bytes);
+  }
+}
+
 // Trains two epochs with a promotion between them; returns every byte that came of it.
 std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
   Tables users(c, kUsers, 10), items(c, kItems, 11);
@@ -256,10 +290,12 @@ std::vector<unsigned char> run(const Case& c, const World& world, int threads) {
     std::vector<float> predictions(static_cast<std::size_t>(count), NAN);
     run_predict(*c.kernel, epoch, predictions.data());
     if (!c.conflict_free) run_stream(*c.kernel, epoch);
-    for (const std::vector<float>* part : {&user_sums, &item_sums, &predictions}) {
-      const auto* begin = reinterpret_cast<const unsigned char*>(part->data());
-      bytes.insert(bytes.end(), begin, begin + part->size() * sizeof(float));
-    }
+    std::vector<float> cut_off(static_cast<std::size_t>(count), NAN);
+    std::vector<uint32_t> stops(static_cast<std::size_t>(count));
+    run_predict_to_stop(*c.kernel, epoch, cut_off.data(), stops.data());
+    for (const auto* part : {&user_sums, &item_sums, &predictions, &cut_off}) append(*part, bytes);
+    append(stops, bytes);
+    if (number == 1) append_projected(c, epoch.ratings, users, items, threads, bytes);
     for (Tables* side : {&users, &items}) side->promote(c, threads);
   }
   if (!users.finite(c, threads) || !items.finite(c, threads)) return {};
@@ -296,6 +332,220 @@ void check(Case c, const World& world, const std::vector<const Kernel*>& kernels
     }
   }
   add_to_digest(expected);
+}
+
+// What one of several workers keeps of a world: its ranges of users, without the others' rows,
+// their ratings and all items. What lies behind its ratings is none.
+class Share {
+ public:
+  Share(const Case& c, const World& world, uint32_t worker, const Side& users, const Side& items)
+      : c_(c), worker_(worker), range_starts_{0} {
+    const std::size_t item_ranges = world.item_starts.size() - 1;
+    std::vector<uint32_t> rows;
+    for (std::size_t range = 0; range + 1 < world.user_starts.size(); ++range) {
+      const bool mine = owner(static_cast<uint32_t>(range)) == worker;
+      const uint32_t first = world.user_starts[range], end = world.user_starts[range + 1];
+      const auto kept = static_cast<uint32_t>(rows.size());
+      for (uint32_t row = first; mine && row < end; ++row) rows.push_back(row);
+      range_starts_.push_back(static_cast<uint32_t>(rows.size()));
+      for (std::size_t i = 0; i < item_ranges; ++i) {
+        begin_.push_back(static_cast<uint32_t>(user_.size()));
+        const std::size_t block = range * item_ranges + i;
+        const std::size_t last =
+            block + 1 < world.begin.size() ? world.begin[block + 1] : world.user.size();
+        for (std::size_t n = world.begin[block]; mine && n < last; ++n) {
+          user_.push_back(world.user[n] - first + kept);
+          item_.push_back(world.item[n]);
+          rating_.push_back(world.rating[n]);
+        }
+      }
+    }
+    count_ = static_cast<int64_t>(user_.size());
+    user_.resize(user_.size() + 9, UINT32_MAX);
+    item_.resize(user_.size(), UINT32_MAX);
+    rating_.resize(user_.size(), NAN);
+    copy(users, rows, user_groups_);
+    std::vector<uint32_t> all(kItems);
+    for (uint32_t row = 0; row < kItems; ++row) all[row] = row;
+    copy(items, all, item_groups_);
+    user_words_.resize(words(world.user_starts.size() - 1, range_starts_, user_side()));
+    item_words_.resize(words(item_ranges, world.item_starts, item_side()));
+  }
+
+  static uint32_t owner(uint32_t user_range) { return user_range == 0 ? 0 : 1; }
+
+  void visit(const World& world, RangePair block, uint32_t number, int threads) {
+    const Epoch epoch = {
+        {user_.data(), item_.data(), rating_.data(), count_},
+        user_side(),
+        item_side(),
+        c_.factors,
+        kBlockSize,
+        threads,
+        {0.01f, 0.02f, 0.03f},
+        7,
+        number,
+        c_.sample_ratio,
+        c_.rounding,
+        c_.computation,
+        {range_starts_.data(), world.item_starts.data(), begin_.data(),
+         static_cast<int64_t>(world.user_starts.size()) - 1,
+         static_cast<int64_t>(world.item_starts.size()) - 1, true, world.begin.data()}};
+    run_turns(*c_.kernel, epoch, &block, 1, user_words_.data(), item_words_.data());
+  }
+
+  // Sends a range of items, in memory of exactly its size.
+  void send(const World& world, uint32_t range, Share& to) {
+    std::vector<uint32_t> moves(2 * (world.item_starts.size() - 1));
+    moves[2 * range] = worker_;
+    moves[2 * range + 1] = to.worker_;
+    const Exchange exchange = {moves.data(), world.item_starts.data(),
+                               static_cast<int64_t>(moves.size() / 2), worker_, to.worker_};
+    std::vector<uint8_t> parcel(
+        static_cast<std::size_t>(bytes_of(exchange, item_side(), c_.factors)));
+    pack(exchange, item_side(), c_.factors, item_words_.data(), parcel.data());
+    unpack(exchange, to.item_side(), c_.factors, to.item_words_.data(), parcel.data());
+  }
+
+  // Its rows of users, and all items: in both as they would lie in the world's tables.
+  bool holds(const World& world, const Side& users, const Side& items) {
+    bool same = true;
+    for (std::size_t range = 0; range + 1 < world.user_starts.size(); ++range) {
+      for (uint32_t i = range_starts_[range]; i < range_starts_[range + 1]; ++i) {
+        same &= alike(user_side(), i, users, world.user_starts[range] + i - range_starts_[range]);
+      }
+    }
+    for (uint32_t row = 0; row < kItems; ++row) same &= alike(item_side(), row, items, row);
+    return same;
+  }
+
+  const std::vector<uint32_t>& user_words() const { return user_words_; }
+  const std::vector<uint32_t>& item_words() const { return item_words_; }
+
+ private:
+  struct Kept {
+    std::deque<Rows> memory;
+    std::array<Table, kStorages> tables;
+    std::vector<uint32_t> starts{0};
+    std::vector<uint8_t> codes;
+    Side side() const {
+      return {tables, {starts.data(), codes.data(), static_cast<int64_t>(codes.size())}};
+    }
+  };
+
+  Side user_side() const { return user_groups_.side(); }
+  Side item_side() const { return item_groups_.side(); }
+
+  // Groups of which no row is kept stay, without rows, but for the last ones.
+  void copy(const Side& from, const std::vector<uint32_t>& rows, Kept& to) {
+    for (int64_t g = 0; g < from.groups.size(); ++g) {
+      to.codes.push_back(static_cast<uint8_t>(from.groups.storage(g)));
+      const auto end = std::lower_bound(rows.begin(), rows.end(), from.groups.end(g));
+      to.starts.push_back(static_cast<uint32_t>(end - rows.begin()));
+    }
+    while (to.starts[to.starts.size() - 2] == to.starts.back()) {
+      to.starts.pop_back();
+      to.codes.pop_back();
+    }
+    for (int code = 0; code < kStorages; ++code) {
+      const Table& table = from.tables[code];
+      const int64_t bytes = kTraits[code].bytes;
+      to.memory.emplace_back(static_cast<int64_t>(rows.size()), table.stride, bytes);
+      to.tables[code] = table;
+      to.tables[code].data = to.memory.back().data();
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        std::memcpy(static_cast<char*>(to.tables[code].data) + i * table.stride * bytes,
+                    from.row(static_cast<Storage>(code), rows[i]),
+                    static_cast<std::size_t>(table.stride * bytes));
+      }
+    }
+  }
+
+  std::size_t words(std::size_t ranges, const std::vector<uint32_t>& starts, const Side& side) {
+    return static_cast<std::size_t>(
+        count_words(starts.data(), static_cast<int64_t>(ranges), side.groups, c_.factors));
+  }
+
+  bool alike(const Side& mine, uint32_t row, const Side& whole, uint32_t there) const {
+    const Storage storage = whole.groups.storage(whole.groups.find(there));
+    if (mine.groups.storage(mine.groups.find(row)) != storage) return false;
+    const Table& table = whole.table(storage);
+    const int64_t used = row_bytes(storage, chunk_count(c_.factors), table.scale_chunks);
+    return std::memcmp(mine.row(storage, row), whole.row(storage, there),
+                       static_cast<std::size_t>(used)) == 0;
+  }
+
+  Case c_;
+  uint32_t worker_;
+  std::vector<uint32_t> range_starts_, user_, item_, begin_;
+  std::vector<float> rating_;
+  int64_t count_;
+  Kept user_groups_, item_groups_;
+  std::vector<uint32_t> user_words_, item_words_;
+};
+
+// An epoch by two workers, who send each other ranges of items, leaves the bits of one.
+void check_shares(Case c, const World& world, const Kernel* kernel, int threads) {
+  c.kernel = kernel;
+  const uint32_t number = 1;
+  Tables users(c, kUsers, 10), items(c, kItems, 11);
+  std::deque<Share> shares;
+  for (uint32_t worker = 0; worker < 2; ++worker) {
+    shares.emplace_back(c, world, worker, users.side(c), items.side(c));
+  }
+  const auto user_ranges = static_cast<int64_t>(world.user_starts.size()) - 1;
+  const auto item_ranges = static_cast<int64_t>(world.item_starts.size()) - 1;
+  const auto count = static_cast<int64_t>(world.user.size());
+  const Epoch epoch = {{world.user.data(), world.item.data(), world.rating.data(), count},
+                       users.side(c),
+                       items.side(c),
+                       c.factors,
+                       kBlockSize,
+                       threads,
+                       {0.01f, 0.02f, 0.03f},
+                       7,
+                       number,
+                       c.sample_ratio,
+                       c.rounding,
+                       c.computation,
+                       {world.user_starts.data(), world.item_starts.data(), world.begin.data(),
+                        user_ranges, item_ranges, true}};
+  const auto width = static_cast<std::size_t>(c.factors + kStatistics);
+  std::vector<float> expected_users(static_cast<std::size_t>(epoch.users.groups.size()) * width);
+  std::vector<float> expected_items(static_cast<std::size_t>(epoch.items.groups.size()) * width);
+  run_epoch(*kernel, epoch, expected_users.data(), expected_items.data());
+
+  std::vector<int64_t> at(static_cast<std::size_t>(item_ranges), -1);  // -1: in both
+  for (const RangePair block : draw_list(user_ranges, item_ranges, 7, number)) {
+    const uint32_t worker = Share::owner(block.user_range);
+    if (at[block.item_range] == 1 - worker) {
+      shares[1 - worker].send(world, block.item_range, shares[worker]);
+    }
+    at[block.item_range] = worker;
+    shares[worker].visit(world, block, number, threads);
+  }
+  for (uint32_t range = 0; range < at.size(); ++range) {
+    shares[static_cast<std::size_t>(at[range])].send(
+        world, range, shares[static_cast<std::size_t>(1 - at[range])]);
+  }
+  for (Share& share : shares) {
+    require(share.holds(world, users.side(c), items.side(c)), c, threads,
+            "other rows by two workers");
+  }
+  if (c.sample_ratio == 0) return;
+  // The first worker's ranges of users come first.
+  std::vector<uint32_t> words = shares[0].user_words();
+  words.insert(words.end(), shares[1].user_words().begin(), shares[1].user_words().end());
+  std::vector<float> found_users(expected_users.size()), found_items(expected_items.size());
+  total_sums(world.user_starts.data(), user_ranges, users.groups(), c.factors, 0.01f, words.data(),
+             found_users.data());
+  total_sums(world.item_starts.data(), item_ranges, items.groups(), c.factors, 0.01f,
+             shares[0].item_words().data(), found_items.data());
+  require(std::memcmp(found_users.data(), expected_users.data(),
+                      expected_users.size() * sizeof(float)) == 0 &&
+              std::memcmp(found_items.data(), expected_items.data(),
+                          expected_items.size() * sizeof(float)) == 0,
+          c, threads, "other sums by two workers");
 }
 
 // A number of any size from 2^-42 to 2^18, of the order of others in its block, or of FP32's
@@ -469,6 +719,7 @@ int main(int count, char** words) {
                                               {Arithmetic::kMixed, 1000},
                                               {Arithmetic::kFixed, 8},
                                               {Arithmetic::kFixed, 32}};
+  const Computation early_exit = {Arithmetic::kFloat32, 0, {0.01f, 0.02f}};
   for (const int64_t factors : ks) {
     for (const Computation& computation : quantised) {
       const uint8_t code = computation.arithmetic == Arithmetic::kFloat16 ? 1 : 0;
@@ -485,14 +736,23 @@ int main(int count, char** words) {
       ++cases;
     }
     for (const std::vector<uint8_t>& code : codes) {
+      for (const double sample_ratio : {0.0, 0.4}) {
+        check({nullptr, factors, code, 32, Rounding::kStochastic, deterministic, deterministic,
+               sample_ratio, early_exit},
+              world, kernels);
+        ++cases;
+      }
       for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
         for (const double sample_ratio : {0.0, 0.4}) {
           for (const bool strata : {false, true}) {
             if (deterministic && !strata) continue;
             const int64_t scale_block = factors == 128 ? 128 : 32;
-            check({nullptr, factors, code, scale_block, rounding, strata, deterministic,
-                   sample_ratio},
-                  world, kernels);
+            const Case c = {nullptr,  factors, code,          scale_block,
+                            rounding, strata,  deterministic, sample_ratio};
+            check(c, world, kernels);
+            if (deterministic) {
+              for (const Kernel* kernel : kernels) check_shares(c, world, kernel, 2);
+            }
             ++cases;
           }
         }

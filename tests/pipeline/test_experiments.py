@@ -116,3 +116,21 @@ def test_movielens_1m_with_the_papers_settings(workspace, real_data):
     report = workspace.json("data/split/report.json")
     assert (report["ratings"], report["users"], report["items"]) == (1_000_209, 6040, 3706)
     assert metrics["rmse_mean"] == pytest.approx(0.861, abs=0.002)
+
+
+@pytest.mark.hardening
+def test_pruned_trainings(workspace):
+    wanted = "train.pruning={method: project, factors: 8, epoch: 2}"
+    workspace.dvc("exp", "run", "-S", wanted, "-S", "train.method=fp16", "-S", "folds=[0]")
+    model = load_model(workspace.path("models/0.safetensors"))
+    epochs = model.settings.epochs
+    metrics = workspace.json("metrics.json")
+    assert (model.factors, model.settings.factors) == (8, 16)
+    assert metrics["factor_bytes"] == (120 + 80) * 8 * 2
+    assert metrics["relative_bytes"] == pytest.approx((2 + (epochs - 2) / 2) / epochs / 2)
+    assert metrics["traffic_float16"] == pytest.approx(1)
+    wanted = "train.pruning={method: early-exit, rate: 0.1}"
+    workspace.dvc("exp", "run", "-S", wanted, "-S", "train.method=fp16", "-S", "folds=[0]")
+    scores = workspace.json("results/scores/0.json")
+    assert scores["rmse_pruned"] > 0
+    assert 0 < scores["visited"] < 1

@@ -8,7 +8,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from mascot_jax.errors import SettingsError
-from mascot_jax.settings import Params, RunSettings, Settings, TrainSettings, backend_for, validate
+from mascot_jax.settings import (
+    Params,
+    PruningSettings,
+    RunSettings,
+    Settings,
+    TrainSettings,
+    backend_for,
+    validate,
+)
 from mascot_jax.settings.defaults import with_defaults, without_presets
 from mascot_jax.settings.interactions import INTERACTION_DEFAULTS, without_interactions
 from mascot_jax.settings.methods import METHODS, RECIPES, Recipe, Unit
@@ -96,9 +104,11 @@ FROM_METHOD = {
 }
 FROM_RECIPE = {f"train.{name}" for name in Recipe._fields}
 FROM_DATA = {"train.recipe"}
+BLOCKS_OR_NULL = {"train.pruning"}
 OF_INTERACTIONS = {f"train.{name}" for name in INTERACTION_DEFAULTS}
 NULLABLE = (
     FROM_METHOD
+    | BLOCKS_OR_NULL
     | OF_INTERACTIONS
     | {
         "data.source",
@@ -182,7 +192,9 @@ def test_a_typing_error_does_not_wait_for_jax():
 
 
 def test_every_parameter_is_in_the_tables_above():
-    assert {*INTEGERS, *NUMBERS, *TEXTS, *FLAGS, *WORD_LENGTHS, "folds"} == set(DEFAULTS)
+    assert {*INTEGERS, *NUMBERS, *TEXTS, *FLAGS, *WORD_LENGTHS, *BLOCKS_OR_NULL, "folds"} == set(
+        DEFAULTS
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,6 +208,11 @@ def test_every_parameter_is_in_the_tables_above():
             (path, value, "must be a block of parameters")
             for path in BLOCKS
             for value in (5, "text", [1], None)
+        ),
+        *(
+            (path, value, "must be a block of parameters")
+            for path in sorted(BLOCKS_OR_NULL)
+            for value in (5, "text", [1])
         ),
         *(("folds", value, "list") for value in (0, "0", {"0": 1}, None)),
         *((path, None, "") for path in sorted(set(DEFAULTS) - NULLABLE - FROM_RECIPE - FROM_DATA)),
@@ -405,7 +422,7 @@ def test_a_plan_leaves_nothing_open_but_numbers_that_nobody_uses(method):
     plan = TrainSettings(method=method, biases=None).plan()
     switching = {"criterion", "threshold", "period", "sample_ratio", "warmup"}
     unused = switching if plan.unit is Unit.NONE else set()
-    nothing = unused | {"patience"}
+    nothing = unused | {"patience", "pruning"}
     assert {name for name, value in plan if value is None} == nothing | set(INTERACTION_DEFAULTS)
     if not METHODS[method].compares:
         plan = TrainSettings(method=method, biases=None, objective="interactions").plan()
@@ -442,7 +459,152 @@ def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
     validate(TrainSettings, {"method": method, "storage": own, "rounding": "nearest"})
 
 
+PROJECT = {"method": "project", "factors": 64}
+EARLY_EXIT = {"method": "early-exit", "rate": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("pruning", "others", "line"),
+    [
+        ({"factors": 3}, {}, "train.pruning.method: missing"),
+        ("project", {}, "train.pruning: 'project': must be a block of parameters"),
+        ({"method": "half"}, {}, "train.pruning.method: 'half': must be 'project' or 'early-exit'"),
+        (
+            PROJECT | {"share": 1},
+            {},
+            "train.pruning.share: 1: unknown parameter; there are method, factors, rate, epoch",
+        ),
+        (
+            {"method": "project"},
+            {},
+            "train.pruning.factors: None: method project needs a value, such as 64",
+        ),
+        (
+            EARLY_EXIT | {"rate": None},
+            {},
+            "train.pruning.rate: None: method early-exit needs a value, such as 0.3",
+        ),
+        (
+            PROJECT | {"rate": 0.1},
+            {},
+            "train.pruning.rate: 0.1: method project has none: leave it null",
+        ),
+        (
+            EARLY_EXIT | {"factors": 8},
+            {},
+            "train.pruning.factors: 8: method early-exit has none: leave it null",
+        ),
+        (
+            PROJECT | {"factors": 0},
+            {},
+            "train.pruning.factors: 0: must be greater than or equal to 1",
+        ),
+        (
+            PROJECT | {"factors": 128},
+            {},
+            "train.pruning.factors: 128: must be below train.factors, which is 128",
+        ),
+        (PROJECT | {"epoch": 0}, {}, "train.pruning.epoch: 0: must be greater than or equal to 1"),
+        (
+            PROJECT | {"epoch": 50},
+            {},
+            "train.pruning.epoch: 50: must be below train.epochs, which is 50, so that an epoch is "
+            "left to train pruned",
+        ),
+        (
+            EARLY_EXIT,
+            {"epochs": 1},
+            "train.pruning.epoch: 1: must be below train.epochs, which is 1, so that an epoch is "
+            "left to train pruned",
+        ),
+        (EARLY_EXIT | {"rate": 1.0}, {}, "train.pruning.rate: 1.0: must be less than 1"),
+        (
+            EARLY_EXIT | {"rate": -0.1},
+            {},
+            "train.pruning.rate: -0.1: must be greater than or equal to 0",
+        ),
+        (
+            PROJECT | {"factors": 48},
+            {"method": "mascot-int8"},
+            "train.pruning.factors: 48: train.storage int8-32 has a scale for every 32 components: "
+            "choose a multiple of 32, or int8-row",
+        ),
+        (
+            PROJECT,
+            {"factors": 1025},
+            "train.factors: 1025: train.pruning project takes up to 1024",
+        ),
+        (
+            EARLY_EXIT,
+            {"biases": True},
+            "train.biases: True: train.pruning early-exit learns nothing behind biases, which "
+            "leave all factors near zero: set train.biases to false",
+        ),
+        (
+            EARLY_EXIT,
+            {"objective": "interactions"},
+            "train.pruning: 'early-exit': ends updates by ratings only: with train.objective "
+            "interactions leave train.pruning null, or choose project",
+        ),
+        *(
+            (
+                pruning,
+                {"method": method},
+                f"train.pruning: {pruning['method']!r}: train.method {method} is a published "
+                "method to compare with, as it is: leave train.pruning null",
+            )
+            for method in COMPARED
+            for pruning in (PROJECT, EARLY_EXIT)
+        ),
+    ],
+)
+def test_a_pruning_that_cannot_be_is_refused(pruning, others, line):
+    with pytest.raises(SettingsError) as caught:
+        validate(TrainSettings, {"pruning": pruning, **others}, "train")
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("pruning", "others"),
+    [
+        (PROJECT | {"factors": 127, "epoch": 49}, {}),
+        (PROJECT | {"factors": 1}, {"epochs": 2}),
+        (PROJECT | {"factors": 5}, {"storage": "int8-row"}),
+        (PROJECT | {"factors": np.int64(96)}, {"method": "int8"}),
+        (PROJECT, {"factors": 1024, "recipe": "tuned"}),
+        (EARLY_EXIT | {"rate": 0}, {"biases": None, "recipe": "tuned"}),
+        (EARLY_EXIT | {"rate": 0.999}, {"factors": 5000, "method": "mascot-int8"}),
+    ],
+)
+def test_other_prunings_are_allowed(pruning, others):
+    settings = validate(TrainSettings, {"pruning": pruning, **others})
+    assert settings.plan().pruning.epoch is not None
+    assert validate(TrainSettings, settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(("epochs", "begins"), [(2, 1), (7, 1), (8, 2), (50, 12)])
+def test_pruning_begins_after_a_quarter_of_the_epochs(epochs, begins):
+    plan = TrainSettings(epochs=epochs, pruning=PruningSettings(**PROJECT)).plan()
+    assert plan.pruning.epoch == begins
+    assert [plan.width(n) for n in range(epochs + 1)] == [128] * begins + [64] * (
+        epochs + 1 - begins
+    )
+    assert without_presets(plan)["pruning"] == {**PROJECT, "rate": None, "epoch": None}
+
+
+def test_a_chosen_beginning_of_pruning_stays_chosen():
+    pruning = PruningSettings(**PROJECT, epoch=3)
+    assert without_presets(TrainSettings(pruning=pruning).plan())["pruning"]["epoch"] == 3
+
+
+def test_updates_that_end_early_have_no_biases_unless_they_are_refused():
+    settings = TrainSettings(pruning=PruningSettings(**EARLY_EXIT), biases=None, recipe="tuned")
+    assert settings.plan(few_ratings=True).biases is False
+
+
 BEYOND_CUDA = [
+    ({"pruning": PruningSettings(method="project", factors=64)}, "cuda has no train.pruning"),
+    ({"pruning": PruningSettings(method="early-exit", rate=0.3)}, "cuda has no train.pruning"),
     ({"deterministic": True}, "cuda has no train.deterministic"),
     ({"order": "group-blocks"}, "cuda has train.order shuffled and runs only"),
     ({"method": "int8", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),

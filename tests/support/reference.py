@@ -180,12 +180,19 @@ def stored(values, code, draw, block=32):
     return whole * np.repeat(scales, min(block, -(-len(values) // 16) * 16))[: len(values)]
 
 
-def epoch(users, items, ratings, p, q, codes, rates, visits, dither=None, block=32):
+def stop(x, y, thresholds):
+    """The first component near zero of either row; their length if there is none."""
+    small = (np.abs(x) < np.float32(thresholds[0])) | (np.abs(y) < np.float32(thresholds[1]))
+    return int(small.argmax()) if small.any() else len(x)
+
+
+def epoch(users, items, ratings, p, q, codes, rates, visits, dither=None, block=32, end=None):
     """One epoch of SGD on float32 copies p [m, k] and q [n, k].
 
     codes: storages uint8 [m] and [n]. Rows are rounded to them, to nearest, or stochastically with
     the key ``dither``; an item's at every store, a user's after the last of its ratings that follow
-    one another in a list of visits. Returns, per rating, gradient_p, gradient_q, lost_p and lost_q.
+    one another in a list of visits. end: thresholds of an update's first component near zero, from
+    which on rows stay as they are. Returns, per rating, gradient_p, gradient_q, lost_p and lost_q.
     """
     eta, user_reg, item_reg = (np.float32(x) for x in rates)
     details = {}
@@ -195,6 +202,9 @@ def epoch(users, items, ratings, p, q, codes, rates, visits, dither=None, block=
             u, v = users[i], items[i]
             x, y = p[u].copy(), q[v].copy()
             lying = x if lying is None else lying
+            seen = np.arange(len(x)) < (len(x) if end is None else stop(x, y, end))
+            whole, others = (x, y), (np.where(seen, x, 0), np.where(seen, y, 0))
+            x, y = others
             e = np.float32(ratings[i]) - dot(x, y)
             step = eta * e
 
@@ -203,8 +213,8 @@ def epoch(users, items, ratings, p, q, codes, rates, visits, dither=None, block=
 
             user_draw, item_draw = (None, None) if dither is None else draws(dither, i, len(x))
             by_itself = updated(lying, y, user_reg)
-            fresh_q = updated(y, x, item_reg)
-            p[u] = updated(x, y, user_reg)
+            fresh_q = np.where(seen, updated(y, x, item_reg), whole[1])
+            p[u] = np.where(seen, updated(x, y, user_reg), whole[0])
             if following is None or users[following] != u:
                 p[u] = stored(p[u], codes[0][u], user_draw, block)
                 lying = None

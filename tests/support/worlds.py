@@ -160,13 +160,14 @@ def visit(
     rounding="nearest",
     arithmetic="float32",
     quantiser=0.0,
+    thresholds=(),
 ):
     """Run an epoch over a world, whose tables are then its own no more."""
     return epoch(
         world.ratings,
         world.users,
         world.items,
-        jnp.array([*rates, sample_ratio, quantiser], dtype=jnp.float32),
+        jnp.array([*rates, sample_ratio, quantiser, *thresholds], dtype=jnp.float32),
         jnp.array([seed, number], dtype=jnp.uint32),
         execution,
         rounding,

@@ -32,6 +32,30 @@ TRAININGS = {
     "mascot-int8": {"method": "mascot-int8", "factors": 40, "sample_ratio": 1.0, "warmup": 3},
     "patience": {"method": "fp32", "epochs": 40, "patience": 3, **OVERFITTED},
     "biases": {"rounding": "stochastic", "biases": True, "validation": 0.1},
+    "project": {
+        "method": "mascot",
+        "rounding": "stochastic",
+        "factors": 40,
+        "threshold": 0.7,
+        "sample_ratio": 1.0,
+        "warmup": 1,
+        "period": 3,
+        "pruning": {"method": "project", "factors": 16, "epoch": 5},
+    },
+    "project, the best epoch before": {
+        "method": "fp32",
+        "factors": 24,
+        "patience": 4,
+        "pruning": {"method": "project", "factors": 20, "epoch": 5},
+        **OVERFITTED,
+    },
+    "early-exit": {
+        "method": "mascot",
+        "factors": 24,
+        "sample_ratio": 1.0,
+        "warmup": 2,
+        "pruning": {"method": "early-exit", "rate": 0.2, "epoch": 5},
+    },
     "muppet": {"method": "muppet"},
     "afp": {"method": "afp", "comparators": {"afp": {"threshold": 1e-9}}},
 }
@@ -101,6 +125,10 @@ def test_these_trainings_do_switch_and_stop_early(tmp_path):
     assert set(traffic["mascot-int8"]) == {"int8-32", "float16"}
     stopped = Training(tmp_path, "patience")
     assert stopped.run().epochs_trained < len(stopped.records) < stopped.prepared.plan.epochs
+    assert Training(tmp_path, "project").run().factors == 16
+    early = Training(tmp_path, "project, the best epoch before")
+    assert early.run().factors == 24
+    assert len(early.records) > 5
 
 
 @pytest.mark.parametrize("name", ["mascot", "patience"])
@@ -124,25 +152,27 @@ def test_a_crash_goes_on_from_the_last_one(tmp_path):
     assert load_checkpoint(training.path)[0].state.epoch == 6
 
 
-@pytest.mark.parametrize("where", ["on_epoch", "os.fsync"])
-def test_killed_for_good_and_started_again(tmp_path, where):
+@pytest.mark.parametrize(
+    ("where", "name"), [("on_epoch", "mascot"), ("os.fsync", "mascot"), ("on_epoch", "project")]
+)
+def test_killed_for_good_and_started_again(tmp_path, where, name):
     """SIGKILL between two checkpoints, and when the second is written but not in its place yet."""
-    wanted = file_bytes(Training(tmp_path).run(), tmp_path)
+    wanted = file_bytes(Training(tmp_path, name).run(), tmp_path)
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from tests.training.test_checkpoint import Training\n"
         "def kill(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "training = Training(Path(sys.argv[1]))\n"
+        "training = Training(Path(sys.argv[1]), sys.argv[3])\n"
         "def on_epoch(record, _):\n"
         "    if record.epoch == 5:\n"
         "        if sys.argv[2] == 'on_epoch': kill()\n"
         "        if sys.argv[2] == 'os.fsync': os.fsync = kill\n"
         "training.from_the_start(on_epoch)\n"
     )
-    killed = subprocess.run([sys.executable, "-c", program, tmp_path, where], check=False)
+    killed = subprocess.run([sys.executable, "-c", program, tmp_path, where, name], check=False)
     assert killed.returncode == -9
-    training = Training(tmp_path)
+    training = Training(tmp_path, name)
     assert training.checkpoints().load().state.epoch == 4
     assert file_bytes(training.run(None, training.checkpoints()), tmp_path) == wanted
     assert not list(tmp_path.glob(".*"))

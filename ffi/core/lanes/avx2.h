@@ -122,6 +122,14 @@ inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
           _mm256_and_ps(_mm256_cmp_ps(sizes.high, all, _CMP_NLT_UQ), a.high)};
 }
 
+// Bit i: whether lane i is below a least size.
+inline uint32_t below(Lanes sizes, float least) {
+  const __m256 all = _mm256_set1_ps(least);
+  const int low = _mm256_movemask_ps(_mm256_cmp_ps(sizes.low, all, _CMP_LT_OQ));
+  const int high = _mm256_movemask_ps(_mm256_cmp_ps(sizes.high, all, _CMP_LT_OQ));
+  return static_cast<uint32_t>(low | high << 8);
+}
+
 inline void keep(Lanes& a) { __asm__ volatile("" : "+x"(a.low), "+x"(a.high)); }
 
 constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

@@ -74,6 +74,11 @@ inline Lanes zero_below(Lanes sizes, float least, Lanes a) {
   return {_mm512_maskz_mov_ps(kept, a.v)};
 }
 
+// Bit i: whether lane i is below a least size.
+inline uint32_t below(Lanes sizes, float least) {
+  return _mm512_cmp_ps_mask(sizes.v, _mm512_set1_ps(least), _CMP_LT_OQ);
+}
+
 inline void keep(Lanes& a) { __asm__ volatile("" : "+v"(a.v)); }
 
 constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

@@ -119,6 +119,18 @@ inline void store_words(uint32_t* p, Words a) {
   vst1q_u32(p + 12, a.v[3]);
 }
 
+// Bit i: whether lane i is below a least size.
+inline uint32_t below(Lanes sizes, float least) {
+  constexpr uint32_t kBits[4] = {1, 2, 4, 8};
+  const uint32x4_t bits = vld1q_u32(kBits);
+  uint32_t mask = 0;
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t small = vcltq_f32(sizes.v[i], vdupq_n_f32(least));
+    mask |= vaddvq_u32(vandq_u32(small, bits)) << (4 * i);
+  }
+  return mask;
+}
+
 // The lesser and the greater; b where one is no number.
 inline Lanes minimum(Lanes a, Lanes b) {
   const auto lesser = [](float32x4_t x, float32x4_t y) { return vbslq_f32(vcltq_f32(x, y), x, y); };

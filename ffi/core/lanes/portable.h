@@ -108,6 +108,13 @@ inline Lanes zero_below(const Lanes& sizes, float least, const Lanes& a) {
   return each([least](float size, float x) { return size < least ? 0 : x; }, sizes, a);
 }
 
+// Bit i: whether lane i is below a least size.
+inline uint32_t below(const Lanes& sizes, float least) {
+  uint32_t mask = 0;
+  for (int i = 0; i < 16; ++i) mask |= static_cast<uint32_t>(sizes.v[i] < least) << i;
+  return mask;
+}
+
 inline void keep(Lanes& a) { __asm__ volatile("" : "+m"(a)); }
 
 #include "core/lanes/elements.h"

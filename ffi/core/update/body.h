@@ -11,7 +11,7 @@
 //   store     of an item's row after each rating; of a user's after the last of those that follow
 //             one another, by the draws of that one: core/storages
 //   gradient  fma(e, q, -(lambda_P p)), of samples only
-// In fewer bits than FP32: arithmetic.h.
+// In fewer bits than FP32: arithmetic.h. Up to the first component near zero: early_exit.h.
 
 // clang-format off: each part is made of those before it
 #include "core/update/codec.h"
@@ -19,6 +19,8 @@
 #include "core/update/sample.h"
 #include "core/update/walk.h"
 #include "core/update/arithmetic.h"
+#include "core/update/early_exit.h"
+#include "core/update/projection.h"
 // clang-format on
 
 // Eq. 2 and 3 for rating i, on the rows p and q.
@@ -40,8 +42,16 @@ MASCOT_INLINE void update_rating(const Task& task, int64_t i, uint8_t plan, cons
   });
 }
 
-// One visit of a list, the user's row being p.
-template <class Items, class P, int C>
+struct Whole {
+  template <class P, class Q, int C>
+  MASCOT_INLINE static void update(const Task& task, int64_t i, uint8_t plan, const Ahead& ahead,
+                                   Chunks<C> chunks, P& p, Q& q) {
+    update_rating(task, i, plan, ahead, chunks, p, q);
+  }
+};
+
+// One visit of a list, the user's row being p. U: how far it is updated.
+template <class U, class Items, class P, int C>
 MASCOT_INLINE void update_visit(const Task& task, const List& list, const uint32_t* visit,
                                 Chunks<C> chunks, P& p) {
   const uint32_t place = *visit;
@@ -49,31 +59,31 @@ MASCOT_INLINE void update_visit(const Task& task, const List& list, const uint32
   if ((visit - list.begin) % kTouchedAtOnce == 0) list.touch(visit + kPrefetchDistance + 1);
   const Ahead ahead = list.rows(visit + kPrefetchDistance);
   auto q = Items::open(task, list.item[place], chunks);
-  update_rating(task, i, list.plan[place], ahead, chunks, p, q);
+  U::update(task, i, list.plan[place], ahead, chunks, p, q);
   Items::close(task, i, chunks);
 }
 
 // A visit whose user's row is updated where it lies, in storage S.
-template <class S, Rounding R, class Items, int C>
+template <class U, class S, Rounding R, class Items, int C>
 MASCOT_INLINE void update_in_place(const Task& task, const List& list, const uint32_t* visit,
                                    Chunks<C> chunks) {
   void* row = task.users->row(kCode<S>, list.user[*visit]);
   StoredRow<S, R, C> p(static_cast<typename S::Element*>(row), chunks);
-  update_visit<Items>(task, list, visit, chunks, p);
+  update_visit<U, Items>(task, list, visit, chunks, p);
 }
 
 // A list whose users' rows are in FP32.
-template <class Items, int C>
+template <class U, class Items, int C>
 void update_each(const Task& task, const List& shared, Chunks<C> chunks) {
   const List list = shared;  // a copy that no store to a row can reach: it stays in registers
   for (const uint32_t* visit = list.begin; visit < list.end; ++visit) {
-    update_in_place<Float32, Rounding::kNearest, Items>(task, list, visit, chunks);
+    update_in_place<U, Float32, Rounding::kNearest, Items>(task, list, visit, chunks);
   }
 }
 
 // A list whose users' rows are in fewer than 32 bits. Where several ratings of one user follow one
 // another, or rows are scaled, they work on a copy of its row.
-template <Rounding R, class Items, int C>
+template <class U, Rounding R, class Items, int C>
 void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
   const List list = shared;
   const Storage storage = user_storage(list.pair);
@@ -84,7 +94,7 @@ void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
     const auto in_place = [&](auto s) MASCOT_INLINED {
       using S = decltype(s);
       constexpr bool kWhereItLies = S::kRounds && !S::kScaled;
-      if constexpr (kWhereItLies) update_in_place<S, R, Items>(task, list, visit, chunks);
+      if constexpr (kWhereItLies) update_in_place<U, S, R, Items>(task, list, visit, chunks);
       return kWhereItLies;
     };
     if (end == visit + 1 && with_storage(storage, in_place)) {
@@ -92,28 +102,35 @@ void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
       continue;
     }
     WorkingRow<C> p(*task.users, storage, user, task.scratch->user, chunks);
-    while (visit < end) update_visit<Items>(task, list, visit++, chunks, p);
+    while (visit < end) update_visit<U, Items>(task, list, visit++, chunks, p);
     p.template store<R>(Draws::of_user(task, list.first + *(end - 1)));
   }
 }
 
-void update(const Task& task, Block block) {
-  if (update_by_arithmetic(task, block)) return;
-  with_chunks(task.factors, [&](auto chunks) {
-    for_lists(task, block, chunks, [&](const List& list) {
-      with_rounding(task.dither.rounding, [&](auto rounding) {
-        with_storage(item_storage(list.pair), [&](auto s) {
-          using S = decltype(s);
-          using Items = ItemRow<S, S::kRounds ? rounding.value : Rounding::kNearest>;
-          if (user_storage(list.pair) == kCode<Float32>) {
-            update_each<Items>(task, list, chunks);
-          } else {
-            update_runs<rounding.value, Items>(task, list, chunks);
-          }
-        });
+template <class U, int C>
+MASCOT_INLINE void update_lists(const Task& task, Block block, Chunks<C> chunks) {
+  for_lists(task, block, chunks, [&](const List& list) {
+    with_rounding(task.dither.rounding, [&](auto rounding) {
+      with_storage(item_storage(list.pair), [&](auto s) {
+        using S = decltype(s);
+        using Items = ItemRow<S, S::kRounds ? rounding.value : Rounding::kNearest>;
+        if (user_storage(list.pair) == kCode<Float32>) {
+          update_each<U, Items>(task, list, chunks);
+        } else {
+          update_runs<U, rounding.value, Items>(task, list, chunks);
+        }
       });
     });
   });
+}
+
+void update(const Task& task, Block block) {
+  if (update_by_arithmetic(task, block)) return;
+  const auto [user, item] = task.computation.thresholds;
+  if (user > 0 || item > 0) {
+    return update_lists<ToTheStop>(task, block, Chunks<0>{chunk_count(task.factors)});
+  }
+  with_chunks(task.factors, [&](auto chunks) { update_lists<Whole>(task, block, chunks); });
 }
 
 void stream(const Task& task, Block block) {

@@ -38,8 +38,14 @@ void with_chunks(int64_t factors, const Body& body) {
   switch (count) {
     case 2:
       return body(Chunks<2>{count});
+    case 3:
+      return body(Chunks<3>{count});
     case 4:
       return body(Chunks<4>{count});
+    case 5:
+      return body(Chunks<5>{count});
+    case 6:
+      return body(Chunks<6>{count});
     case 8:
       return body(Chunks<8>{count});
     case 16:

@@ -21,10 +21,17 @@ struct Dither {
   uint64_t key = 0;  // of stochastic rounding's draws
 };
 
+// Magnitudes below which a component of a user's or an item's row ends an update; 0 ends none.
+struct Thresholds {
+  float user = 0;
+  float item = 0;
+};
+
 // What updates are computed in.
 struct Computation {
   Arithmetic arithmetic = Arithmetic::kFloat32;
-  float quantiser = 0;  // kMixed: the loss scale; kFixed: the word length in bits
+  float quantiser = 0;         // kMixed: the loss scale; kFixed: the word length in bits
+  Thresholds thresholds = {};  // kFloat32 only
 };
 
 // A rating's pair of storages as a number: the user's code in the low bits, the item's above.
@@ -102,6 +109,15 @@ struct Task {
   Scratch* scratch;
 };
 
+// How rows come to have fewer components (core/projection.h).
+struct Projection {
+  const float* basis;  // [factors, kept], both padded with zeros to chunks; 64-byte aligned
+  int64_t factors;
+  int64_t kept;
+  Dither dither;
+  uint64_t first_draw;  // number of row 0's draws
+};
+
 struct Kernel {
   const char* name;
   bool (*supported)();
@@ -111,12 +127,21 @@ struct Kernel {
   void (*update)(const Task&, Block);
   // predictions[i] = p_u . q_i for begin <= i < end, in update's arithmetic. rating is not read.
   void (*predict)(const Task&, Block, float* predictions);
+  // The same up to the first component below the thresholds, whose numbers go to stops; factors
+  // where there is none.
+  void (*predict_to_stop)(const Task&, Block, float* predictions, uint32_t* stops);
   // Writes rows begin..end-1 to another table, rounded to nearest where they do not fit.
   void (*convert)(const Side&, Storage from, Storage to, int64_t factors, int64_t begin,
                   int64_t end);
   // Loads and stores the rows that update would, with its prefetch and no arithmetic:
   // the memory system's bound, for benchmarks.
   void (*stream)(const Task&, Block);
+  // Adds the second moments of rows begin..end-1, each times its weight, to the entries of sums
+  // [width, width] on and right of the diagonal; width: of the chunks of a row.
+  void (*add_moments)(const Side&, int64_t factors, const float* weights, int64_t begin,
+                      int64_t end, double* sums);
+  // Writes rows begin..end-1, times a basis, to another side's tables.
+  void (*project)(const Side& from, const Side& to, const Projection&, int64_t begin, int64_t end);
   // SGD over a corner's interactions and zeros.
   void (*interact)(const Task&, const Zeros&, const Corner&);
 };

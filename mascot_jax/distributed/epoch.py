@@ -1,0 +1,170 @@
+"""An epoch's visits by several workers, as a function of what one worker holds (``shard_map``)."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mascot_jax.distributed.workers import AXIS
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import Ratings
+from mascot_jax.engine.turns import no_sums, pack, run_turns, total_sums, unpack
+from mascot_jax.tables.table import Table
+
+
+class Share(NamedTuple):
+    """What one worker knows besides its tables and ratings."""
+
+    worker: jax.Array
+    """uint32 ``()``: its number."""
+    parts: jax.Array
+    """uint32 ``(p or more,)``: which of all pairs of range and group of the staying side are its
+    own; there is no such pair behind them."""
+
+
+class Course(NamedTuple):
+    """What all workers know of an epoch: ``rounds.Rounds``, and where ranges and groups start."""
+
+    turns: jax.Array
+    moves: jax.Array
+    last: jax.Array
+    chunks: jax.Array
+    """int32 ``(R, workers - 1)``: chunks that each worker sends after each round to the next one,
+    to the one after that, and so on."""
+    last_chunks: jax.Array
+    """int32 ``(workers - 1,)``, after the last round."""
+    numbers: jax.Array
+    """uint32 ``(U I,)``: number of each block's first rating, in all of the training."""
+    ranges: tuple[jax.Array, jax.Array]
+    """uint32 ``(ranges + 1,)`` of users and of items: first rows in the whole table."""
+    groups: tuple[jax.Array, jax.Array]
+    """uint32 ``(g + 1,)``, likewise."""
+
+
+class Sizes(NamedTuple):
+    """What a program is compiled for."""
+
+    workers: int
+    stays: int
+    """Side whose ranges stay with their worker."""
+    parts: tuple[int, int]
+    """Pairs of a range and one of its groups, of users and of items."""
+    chunk: int
+    """Bytes that are sent at a time."""
+    room: int
+    """Bytes that one worker may send another between two rounds: a multiple of a chunk."""
+
+
+def visit(
+    ratings: Ratings,
+    users: Table,
+    items: Table,
+    rates: jax.Array,
+    counters: jax.Array,
+    *,
+    rounding: str,
+    arithmetic: str,
+    execution: Execution,
+    share: Share,
+    course: Course,
+    sizes: Sizes,
+) -> tuple[Table, Table, jax.Array, jax.Array]:
+    """Visit all ratings of all workers once, as ``kernels.run_epoch`` does alone: the same bits.
+
+    Ratings and tables are one worker's; its table of the side that travels has every row, and at
+    the end every row is up to date in it. The sums are those of all ratings, in all workers.
+    """
+    travels = 1 - sizes.stays
+    run = partial(run_turns, rounding=rounding, arithmetic=arithmetic, execution=execution)
+
+    def exchange(state: _Visited, moves: jax.Array, chunks: jax.Array) -> _Visited:
+        tables, sums = [state.users, state.items], list(state.sums)
+        tables[travels], sums[travels] = _exchange(
+            tables[travels], sums[travels], course.ranges[travels], moves, chunks, share, sizes
+        )
+        return _Visited(tables[0], tables[1], (sums[0], sums[1]))
+
+    def one_round(state: _Visited, step: tuple[jax.Array, ...]) -> tuple[_Visited, None]:
+        turns, moves, chunks = step
+        state = _Visited(*run(ratings, *state, rates, counters, course.numbers, turns))
+        return exchange(state, moves, chunks), None
+
+    held = list(sizes.parts)
+    held[sizes.stays] = share.parts.shape[0]
+    sums = no_sums(held[0], users.factors), no_sums(held[1], items.factors)
+    state = _Visited(users, items, sums)
+    state, _ = jax.lax.scan(one_round, state, (course.turns, course.moves, course.chunks))
+    state = exchange(state, course.last, course.last_chunks)
+    whole = list(state.sums)
+    whole[sizes.stays] = _of_all(state.sums[sizes.stays], share, sizes)
+    user_sums, item_sums = (
+        total_sums(dataclasses.replace(table, starts=groups), ranges, rates, side)
+        for table, groups, ranges, side in zip(
+            (state.users, state.items), course.groups, course.ranges, whole, strict=True
+        )
+    )
+    return state.users, state.items, user_sums, item_sums
+
+
+class _Visited(NamedTuple):
+    """What changes from round to round."""
+
+    users: Table
+    items: Table
+    sums: tuple[jax.Array, jax.Array]
+
+
+def _exchange(
+    table: Table,
+    sums: jax.Array,
+    ranges: jax.Array,
+    moves: jax.Array,
+    chunks: jax.Array,
+    share: Share,
+    sizes: Sizes,
+) -> tuple[Table, jax.Array]:
+    """Send what moves to the next worker, then to the one after that, and so on.
+
+    All workers send as many chunks at a time, and no more than the largest parcel of them takes:
+    what leaves a worker differs from round to round.
+    """
+    for distance in range(1, sizes.workers):
+        to = (share.worker + distance) % sizes.workers
+        sender = (share.worker + sizes.workers - distance) % sizes.workers
+        pair = jnp.stack([share.worker, to])
+        table, parcel = pack(table, ranges, moves, pair, sums, size=sizes.room)
+        parcel = _pass_on(parcel, chunks[distance - 1], distance, sizes)
+        pair = jnp.stack([sender, share.worker])
+        table, sums = unpack(table, ranges, moves, pair, sums, parcel)
+    return table, sums
+
+
+def _pass_on(parcel: jax.Array, chunks: jax.Array, distance: int, sizes: Sizes) -> jax.Array:
+    """Return the parcel of the worker at that distance before, as far as so many chunks go."""
+    pairs = [(w, (w + distance) % sizes.workers) for w in range(sizes.workers)]
+
+    def pass_chunk(number: jax.Array, parcel: jax.Array) -> jax.Array:
+        begin = number * sizes.chunk
+        chunk = jax.lax.dynamic_slice(parcel, (begin,), (sizes.chunk,))
+        chunk = jax.lax.ppermute(chunk, AXIS, pairs)
+        return jax.lax.dynamic_update_slice(parcel, chunk, (begin,))
+
+    passed: jax.Array = jax.lax.fori_loop(0, chunks, pass_chunk, parcel)
+    return passed
+
+
+def _of_all(sums: jax.Array, share: Share, sizes: Sizes) -> jax.Array:
+    """Return the sums of all ranges that stay with their workers, in every worker.
+
+    Bits are added to zeros: nothing is rounded.
+    """
+    if sizes.workers == 1:
+        return sums
+    own = jnp.zeros((sizes.parts[sizes.stays], sums.shape[1]), dtype=sums.dtype)
+    own = own.at[share.parts].set(sums, mode="drop")
+    everyone: jax.Array = jax.lax.psum(own, AXIS)
+    return everyone

@@ -1,0 +1,236 @@
+"""A training shared by several workers, with the bits of one (``mascot_jax.distributed``)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from mascot_jax.distributed.division import Division, divide
+from mascot_jax.distributed.epoch import Course, Share, Sizes
+from mascot_jax.distributed.rounds import Rounds, rounds_of, traffic_of
+from mascot_jax.distributed.tables import gathered, spread
+from mascot_jax.distributed.workers import Workers, others_alive
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.padding import LEAST_RATINGS, pad, pad_starts, padded_size
+from mascot_jax.engine.state import TrainState
+from mascot_jax.engine.turns import parcel_bytes
+from mascot_jax.errors import SettingsError
+from mascot_jax.methods import methods_of
+from mascot_jax.settings import TrainPlan
+from mascot_jax.tables.table import Table
+from mascot_jax.training.epoch import EpochReport, operands_of
+from mascot_jax.training.problem import Prepared
+from mascot_jax.training.scoring import Chunk, HeldOut, Sums
+from mascot_jax.training.shared_steps import Pairs, shared_epoch, shared_sums
+from mascot_jax.training.signals import wait_for
+
+_log = logging.getLogger(__name__)
+LEAST_BYTES: Final = 4096
+"""Least room for what a worker sends another."""
+MOST_BYTES: Final = 1 << 18
+"""Most bytes of a chunk: larger ones hold more that need not be sent, smaller ones take longer."""
+
+
+def refuse(plan: TrainPlan) -> None:
+    """Raise a SettingsError if several workers cannot share a training by this plan."""
+    if not plan.deterministic:
+        raise SettingsError(
+            "distributed: only a deterministic training can be shared: set train.deterministic to "
+            "true"
+        )
+    if plan.objective != "ratings":
+        raise SettingsError(
+            f"distributed: cannot share train.objective {plan.objective}: several processes train "
+            "on ratings only"
+        )
+    if plan.pruning is not None:
+        raise SettingsError(
+            f"distributed: cannot share train.pruning {plan.pruning.method}: leave it null"
+        )
+    if plan.order == "group-blocks":
+        raise SettingsError(
+            "distributed: cannot share train.order group-blocks: take runs or shuffled"
+        )
+    if plan.method in ("muppet", "afp"):
+        raise SettingsError(
+            f"distributed: cannot share train.method {plan.method}, which looks at ratings of all "
+            "users after an epoch: take another method"
+        )
+
+
+class Traffic(NamedTuple):
+    """Bytes of rows and their sums in an epoch."""
+
+    table: int
+    """All rows that travel, once."""
+    moved: int
+    """What has to go from one worker to another, of all workers together."""
+    sent: int
+    """What is sent for it, in whole chunks."""
+
+
+class SharedTraining:
+    """A ``runner.Runner`` of several workers; every process makes the same calls.
+
+    A state of it has tables of ``distributed.tables``.
+
+    Parameters
+    ----------
+    prepared
+        Result of ``problem.prepare``, the same in all processes. Its laid-out ratings are freed:
+        each worker keeps a copy of its share.
+    execution, workers
+        Execution options of each worker, and the workers.
+
+    Raises
+    ------
+    SettingsError
+        If the plan cannot be shared, or not by so many workers.
+    """
+
+    def __init__(self, prepared: Prepared, execution: Execution, workers: Workers) -> None:
+        refuse(prepared.plan)
+        self._plan, self._execution, self._workers = prepared.plan, execution, workers
+        self._groups = prepared.users.starts, prepared.items.starts
+        self._division = division = divide(prepared.ratings, *self._groups, len(workers))
+        self._ratings = workers.each(lambda w: division.ratings_of(w, prepared.ratings))
+        prepared.ratings.free()
+        self._share = workers.each(lambda w: _share(division, w))
+        self._constant = workers.same(
+            (
+                division.begin[:-1].astype(np.uint32),
+                tuple(side.starts.astype(np.uint32) for side in division.sides),
+                tuple(np.asarray(pad_starts(starts)) for starts in self._groups),
+            )
+        )
+        self._room = 0
+        self.traffic = Traffic(0, 0, 0)
+        """Of the last epoch."""
+        self._scored: dict[tuple[HeldOut, int], tuple[Chunk, Pairs]] = {}
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes what is written once."""
+        return self._workers.leads
+
+    def any(self, stop: bool) -> bool:
+        """Return whether any process is to stop, in all of them."""
+        return bool(self._workers.largest(int(stop)))
+
+    def begin(self, state: TrainState) -> TrainState:
+        """Return a state, the same in all processes, as the workers hold it; it is donated."""
+        division, workers = self._division, self._workers
+        users, items = (
+            spread(table, side, division, workers, self._plan.storages)
+            for side, table in enumerate((state.users, state.items))
+        )
+        held = TrainState(users, items, *workers.same((state.epoch, state.seed, state.methods)))
+        for array in (*state.users.stored.values(), *state.items.stored.values()):
+            array.delete()
+        return held
+
+    def whole(self, state: TrainState) -> TrainState:
+        """Return a state of the workers on JAX's default device, in all processes."""
+        division, workers, groups = self._division, self._workers, self._groups
+        users, items = (
+            gathered(table, side, groups[side], division, workers, self._plan.storages)
+            for side, table in enumerate((state.users, state.items))
+        )
+        rest = jax.device_get((state.epoch, state.seed, state.methods))
+        return TrainState(users, items, *jax.tree.map(jnp.asarray, rest))
+
+    def epoch(self, state: TrainState) -> tuple[TrainState, EpochReport]:
+        """Train for an epoch, and wait until it is done; the state is donated."""
+        rounds = rounds_of(self._division, self._plan.seed, int(state.epoch))
+        scalars, fixed = operands_of(self._plan, self._execution)
+        travelling = (state.users, state.items)[self._division.travels]
+        course, sizes = self._course(rounds, travelling)
+        with others_alive():
+            new, report = shared_epoch(
+                state,
+                self._ratings,
+                self._share,
+                course,
+                scalars,
+                methods_of(self._plan),
+                fixed,
+                sizes,
+                self._workers.mesh,
+            )
+            wait_for(new)
+        _log.debug(
+            "workers have sent %d bytes, for %d of rows that move, of a table of %d",
+            self.traffic.sent,
+            self.traffic.moved,
+            self.traffic.table,
+        )
+        return new, report
+
+    def rmse(self, held_out: HeldOut | None, state: TrainState) -> float | None:
+        """Return the RMSE on held-out ratings, the same as ``HeldOut.score`` finds alone."""
+        if held_out is None:
+            return None
+
+        def sums(number: int, chunk: Chunk, bounds: NDArray[np.float32]) -> Sums:
+            key = held_out, number
+            if key not in self._scored:
+                self._scored[key] = self._workers.same(chunk), self._pairs(chunk)
+            chunk, pairs = self._scored[key]
+            tables, mesh = (state.users, state.items), self._workers.mesh
+            found: Sums = shared_sums(pairs, chunk, *tables, bounds, self._execution, mesh)
+            return found
+
+        with others_alive():
+            return held_out.total(sums).rmse
+
+    def _course(self, rounds: Rounds, table: Table) -> tuple[Course, Sizes]:
+        """Return an epoch's operands, and what it is compiled for: the room only ever grows."""
+        division = self._division
+        side = division.sides[division.travels]
+        codes = np.asarray(table.codes)[: side.rows.shape[1]]
+        bytes_of_range = parcel_bytes(codes, side.rows, side.parts, table)
+        sent = traffic_of(rounds, bytes_of_range, division.workers)
+        needed = int(sent.max(initial=0))
+        if needed > self._room:
+            self._room = padded_size(needed + needed // 8, LEAST_BYTES)
+            self._room += -self._room % min(self._room, MOST_BYTES)
+        chunk = min(max(self._room, 1), MOST_BYTES)
+        chunks = -(-sent.max(axis=1) // chunk)
+        self.traffic = Traffic(
+            int(bytes_of_range.sum()), int(sent.sum()), int(chunks.sum()) * chunk * division.workers
+        )
+        operands = (*rounds, *(part.astype(np.int32) for part in (chunks[:-1], chunks[-1])))
+        users, items = (int(side.parts.sum()) for side in division.sides)
+        sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room)
+        return Course(*self._workers.same(operands), *self._constant), sizes
+
+    def _pairs(self, chunk: Chunk) -> Pairs:
+        """Return each worker's pairs of a chunk: those whose row it keeps."""
+        division = self._division
+        columns = [np.asarray(c)[: chunk.used] for c in (chunk.user_rows, chunk.item_rows)]
+        keeper = division.keeper[columns[division.stays]]
+        columns[division.stays] = division.place[columns[division.stays]]
+        most = int(np.bincount(keeper, minlength=division.workers).max())
+        size = padded_size(most, LEAST_RATINGS)
+
+        def pairs(worker: int) -> Pairs:
+            mine = np.flatnonzero(keeper == worker)
+            places = np.pad(mine, (0, size - len(mine)), constant_values=len(chunk.cold))
+            users, items = (jnp.asarray(pad(column[mine], size)) for column in columns)
+            return Pairs(users, items, jnp.asarray(places, dtype=jnp.uint32))
+
+        made: Pairs = self._workers.each(pairs)
+        return made
+
+
+def _share(division: Division, worker: int) -> Share:
+    most = max(len(division.parts_kept(w)) for w in range(division.workers))
+    none = int(division.sides[division.stays].parts.sum())
+    kept = division.parts_kept(worker)
+    parts = np.pad(kept, (0, most - len(kept)), constant_values=none)
+    return Share(jnp.uint32(worker), jnp.asarray(parts, dtype=jnp.uint32))

@@ -1,0 +1,202 @@
+"""``mascot train`` by several processes: one result, one end."""
+
+import hashlib
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mascot_jax import MatrixFactorization
+from mascot_jax.distributed import join
+from mascot_jax.errors import ProcessError
+
+LONG = ("--factors", "8", "--epochs", "150", "--threads", "1", "--checkpoint-every", "1")
+FIT = """
+import sys
+import jax
+import numpy as np
+from mascot_jax import MatrixFactorization
+
+jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]), cluster_detection_method="deactivate")
+rng = np.random.default_rng(int(sys.argv[3]))
+ratings = np.stack([rng.integers(0, n, 2000) for n in (60, 40, 6)], axis=1)
+model = MatrixFactorization(factors=8, epochs=3, distributed=True, threads=1)
+print(float(model.fit(tuple(ratings.T)).user_factors_.sum()))
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(count, *argv):
+    """So many processes with these arguments of ``mascot``."""
+    place = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", str(count))
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "mascot_jax", *map(str, argv), *place, "--rank", str(rank)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_signal_to_one_stops_all_and_another_number_goes_on(made, tmp_path, mascot):
+    whole, model = tmp_path / "whole", tmp_path / "model"
+    ratings = made / "ratings.csv"
+    first, second = start(2, "train", ratings, "-o", model, *LONG, "--json")
+    begun = json.loads(first.stdout.readline())  # JSON only, though gloo says that it has connected
+    assert (begun["event"], begun["epoch"]) == ("epoch", 0)
+    second.send_signal(signal.SIGTERM)
+    (out, _), (silent, said) = first.communicate(), second.communicate()
+    assert (first.returncode, second.returncode, silent) == (143, 143, "")
+    assert "stopping after this epoch" in said
+    last = json.loads(out.splitlines()[-1])
+    assert last["interrupted"]
+    assert last["epochs_trained"] < 150
+    assert last["checkpoint"] == f"{model}.checkpoint"
+    assert mascot("train", ratings, "-o", model, *LONG, "--resume")[0] == 0
+    assert mascot("train", ratings, "-o", whole, *LONG)[0] == 0
+    assert digest(model) == digest(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "whole"]
+
+
+@pytest.mark.hardening
+def test_killed_at_any_moment_and_resumed_by_any_number(made, tmp_path, mascot):
+    ratings, whole, model = made / "ratings.csv", tmp_path / "whole", tmp_path / "model"
+    assert mascot("train", ratings, "-o", whole, *LONG)[0] == 0
+    rng, kills, done = random.Random(0), 0, False
+    while not done:
+        argv = ("train", ratings, "-o", model, *LONG, "--resume", "--json")
+        processes = start(rng.choice([2, 3]), *argv)
+        for _ in range(rng.randint(1, 12)):  # epochs; then at any moment of the next one
+            processes[0].stdout.readline()
+        if kills < 20:
+            rng.choice(processes).kill()
+        said = [process.communicate(timeout=100) for process in processes]
+        codes = [process.returncode for process in processes]
+        done = codes == [0] * len(codes)
+        kills += not done
+        assert done or 0 not in codes, (codes, said)
+    assert kills > 5
+    assert digest(model) == digest(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "whole"]
+
+
+@pytest.mark.hardening
+def test_a_killed_process_ends_the_others_with_a_sentence(made, tmp_path):
+    for killed in (0, 1):
+        model = tmp_path / f"model{killed}"
+        processes = start(2, "train", made / "ratings.csv", "-o", model, *LONG, "--json")
+        processes[0].stdout.readline()
+        processes[killed].kill()
+        other = processes[1 - killed]
+        _, said = other.communicate(timeout=60)
+        processes[killed].communicate()
+        assert other.returncode == 1
+        assert "mascot: another process of this training has ended" in said
+        assert "Traceback" not in said
+
+
+@pytest.mark.hardening
+def test_processes_that_are_not_alike_are_told_apart(made, tmp_path):
+    place = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", "2")
+    base = [sys.executable, "-m", "mascot_jax", "train", str(made / "ratings.csv"), *LONG, *place]
+    said = []
+    processes = [
+        subprocess.Popen(
+            [*base, "--rank", str(rank), "--seed", str(rank), "-o", str(tmp_path / "model")],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=100)[1] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1]
+    for text in said:
+        assert "settings of process 1 differ from those of process 0" in text
+
+
+@pytest.mark.hardening
+def test_the_library_joins_what_the_user_initialised():
+    address = f"127.0.0.1:{free_port()}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIT, address, str(rank), "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    found = {process.communicate(timeout=100)[0].splitlines()[-1] for process in processes}
+    rng = np.random.default_rng(0)
+    ratings = np.stack([rng.integers(0, n, 2000) for n in (60, 40, 6)], axis=1)
+    model = MatrixFactorization(factors=8, epochs=3).fit(tuple(ratings.T))
+    assert found == {str(float(model.user_factors_.sum()))}
+
+
+def test_fit_says_what_to_initialise():
+    with pytest.raises(ProcessError, match=r"call jax\.distributed\.initialize\(\)"):
+        MatrixFactorization(factors=4, distributed=True).fit(([1, 2], [2, 2], [3, 4]))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--rank", "1"], 2, "--coordinator, --processes not given"),
+        (["--coordinator", "h:1", "--processes", "2", "--rank", "2"], 2, "must be from 0 to 1"),
+        (["--coordinator", "h", "--processes", "2", "--rank", "1"], 2, "HOST:PORT"),
+        (["--coordinator", "h:1", "--processes", "0", "--rank", "0"], 2, "at least 1"),
+    ],
+)
+def test_what_is_no_place_is_refused(made, tmp_path, mascot, options, code, words):
+    got, _, err = mascot("train", made / "ratings.csv", "-o", tmp_path / "m", *options)
+    assert got == code
+    assert words in err
+
+
+@pytest.mark.hardening
+def test_without_a_launcher_it_says_how_to_start():
+    argv = ["train", "ratings.csv", "-o", "model", "--distributed"]
+    result = subprocess.run(
+        [sys.executable, "-m", "mascot_jax", *argv], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "start them by a launcher" in result.stderr
+
+
+def test_a_port_in_use_and_a_first_process_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(join, "PATIENCE", 0)
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ProcessError, match="the port is in use on this host"):
+            join.join(join.Place(address, 2, 0))
+    with pytest.raises(ProcessError, match="cannot be reached after 0 s"):
+        join.join(join.Place(address, 2, 1))
+
+
+TORCHRUN = {"MASTER_ADDR": "node1", "MASTER_PORT": "29500", "WORLD_SIZE": "4", "RANK": "3"}
+
+
+def test_torchruns_variables_are_a_place():
+    assert join.place_of(TORCHRUN) == ("node1:29500", 4, 3)
+    held = TORCHRUN | {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+    assert join.place_of(held) == ("node1:29501", 4, 3)
+    assert join.place_of({name: TORCHRUN[name] for name in ("MASTER_ADDR", "RANK")}) is None
+    with pytest.raises(ProcessError, match="MASTER_PORT=x"):
+        join.place_of(TORCHRUN | {"MASTER_PORT": "x"})
