@@ -9,7 +9,7 @@ import csv
 import statistics
 from typing import Any
 
-from mascot_jax.base.metrics import Baselines
+from mascot_jax.base.metrics import OF_POPULARITY, Baselines
 from mascot_jax.settings import Params
 from mascot_jax.settings.interactions import INTERACTION_DEFAULTS
 from mascot_jax.settings.methods import Recipe
@@ -51,7 +51,8 @@ def metrics(scores: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "factor_bytes": round(statistics.fmean(fold["factor_bytes"] for fold in folds)),
     }
     for name in folds[0].get("lists", ()):
-        values[f"{name}_mean"] = statistics.fmean(fold["lists"][name] for fold in folds)
+        key = name if name.endswith(OF_POPULARITY) else f"{name}_mean"
+        values[key] = statistics.fmean(fold["lists"][name] for fold in folds)
     values |= {f"{main}_fold{number}": fold[main] for number, fold in scores.items()}
     values |= {name: settings[name] for name in RESOLVED}
     if main == "ndcg":

@@ -77,7 +77,7 @@ void add_moments(const Kernel& kernel, const Side& side, const uint32_t* row_of_
 // cos(pi m / (2 n)), by its series: a library's last bit differs from machine to machine.
 double cosine(int64_t m, int64_t n) {
   m %= 4 * n;
-  if (m > 2 * n) m = 4 * n - m;        // cos(2 pi - x) = cos x
+  if (m > 2 * n) m = 4 * n - m;             // cos(2 pi - x) = cos x
   if (m > n) return -cosine(2 * n - m, n);  // cos(pi - x) = -cos x
   constexpr double kHalfPi = 1.57079632679489661923;
   const double x = kHalfPi * static_cast<double>(m) / static_cast<double>(n);
@@ -250,9 +250,8 @@ void joint_basis(const Kernel& kernel, const Joint& joint, float* basis) {
   eigenvectors(total.data(), n, vectors.data());
   std::vector<int64_t> order(n);
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t x, int64_t y) {
-    return total[x * n + x] > total[y * n + y];
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t x, int64_t y) { return total[x * n + x] > total[y * n + y]; });
   for (int64_t d = 0; d < kept; ++d) fix_sign(vectors.data() + order[d] * n, n);
   std::vector<double> mix(kept * kept);
   for (int64_t d = 0; d < kept; ++d) {

@@ -35,10 +35,10 @@ void project(const Kernel& kernel, const Side& from, const Side& to, const Proje
              int threads);
 
 // Eigenvectors of a symmetric matrix [n, n], which is overwritten: its diagonal holds the
-// eigenvalues, in no order, and row i of `vectors` [n, n] the vector of entry i. Tridiagonal form by
-// Householder's reflections, then QL steps: additions, products, quotients and square roots alone,
-// which are the same everywhere. (A library's routines depend on the CPU. Cyclic Jacobi took 20 ms
-// at n = 128, longer than an epoch of MovieLens 1M: docs/pruning.md.)
+// eigenvalues, in no order, and row i of `vectors` [n, n] the vector of entry i. Tridiagonal form
+// by Householder's reflections, then QL steps: additions, products, quotients and square roots
+// alone, which are the same everywhere. (A library's routines depend on the CPU. Cyclic Jacobi took
+// 20 ms at n = 128, longer than an epoch of MovieLens 1M: docs/pruning.md.)
 void eigenvectors(double* matrix, int64_t n, double* vectors);
 
 }  // namespace mascot

@@ -14,6 +14,9 @@ ENOUGH: Final = 100
 MARGIN: Final = 1.005
 """A model is called worse than a baseline if its RMSE is at least so many times as high."""
 
+OF_POPULARITY: Final = "_of_popularity"
+"""End of the names of what lists of the most popular items reach."""
+
 
 class Baselines(NamedTuple):
     """RMSE that no model should exceed, in the ratings' own units."""

@@ -31,8 +31,10 @@ def train(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot train``."""
     from mascot_jax.command.options import HELD_OUT
 
-    _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
-    _file(parser, "-o", "--output", metavar="MODEL", required=True, help="the model file to write")
+    file_argument(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
+    file_argument(
+        parser, "-o", "--output", metavar="MODEL", required=True, help="the model file to write"
+    )
     _columns(parser, "user", "item", "rating")
     parser.add_argument(
         "--resume",
@@ -63,16 +65,16 @@ def _processes(parser: argparse.ArgumentParser) -> None:
 
 def predict(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot predict``."""
-    _model(parser)
-    _file(parser, "pairs", metavar="PAIRS", help=f"a user and an item a row: {TABLE_HELP}")
+    model_argument(parser)
+    file_argument(parser, "pairs", metavar="PAIRS", help=f"a user and an item a row: {TABLE_HELP}")
     _columns(parser, "user", "item")
     _clip(parser)
-    _output(parser)
+    output_option(parser)
 
 
 def recommend(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot recommend``."""
-    _model(parser)
+    model_argument(parser)
     whom = parser.add_mutually_exclusive_group(required=True)
     whom.add_argument(
         IDS,
@@ -81,7 +83,9 @@ def recommend(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help=f"users by their ids; {IDS}=ID for one that is written as an option is",
     )
-    _file(whom, "--users-from", metavar="FILE", help="a file with a user's id a line; - for stdin")
+    file_argument(
+        whom, "--users-from", metavar="FILE", help="a file with a user's id a line; - for stdin"
+    )
     whom.add_argument("--all", action="store_true", help="every user of the model")
     parser.add_argument(
         "-n", type=_count, default=10, metavar="N", help="items per user (default: 10)"
@@ -90,20 +94,20 @@ def recommend(parser: argparse.ArgumentParser) -> None:
         "--include-seen", action="store_true", help="items that the user has rated, too"
     )
     _clip(parser)
-    _file(
+    file_argument(
         parser,
         "--candidates",
         metavar="FILE",
         help="recommend no other items than these: a file with an item's id a line",
     )
     _list_options(parser)
-    _output(parser)
+    output_option(parser)
 
 
 def evaluate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot evaluate``."""
-    _model(parser)
-    _file(parser, "test", metavar="TEST", help=f"ratings not trained on: {RATINGS_HELP}")
+    model_argument(parser)
+    file_argument(parser, "test", metavar="TEST", help=f"ratings not trained on: {RATINGS_HELP}")
     _columns(parser, "user", "item", "rating")
     _scores(parser)
     parser.add_argument(
@@ -120,9 +124,9 @@ def split(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot split``."""
     from mascot_jax.settings.search import HOW
 
-    _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
+    file_argument(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
     for name, purpose in (("train", "train on"), ("test", "test on")):
-        _file(
+        file_argument(
             parser,
             f"--{name}",
             metavar="FILE",
@@ -149,7 +153,7 @@ def split(parser: argparse.ArgumentParser) -> None:
 
 def cross_validate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot cross-validate``."""
-    _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
+    file_argument(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
     _folds(parser, default=5)
     _columns(parser, "user", "item", "rating")
     _scores(parser)
@@ -161,8 +165,8 @@ def tune(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot tune``."""
     from mascot_jax.settings.search import METRICS, SAMPLERS, TRIALS
 
-    _file(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
-    _file(
+    file_argument(parser, "ratings", metavar="RATINGS", help=RATINGS_HELP)
+    file_argument(
         parser,
         "--study",
         metavar="FILE",
@@ -203,7 +207,7 @@ def tune(parser: argparse.ArgumentParser) -> None:
 
 def inspect(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot inspect``."""
-    _model(parser)
+    model_argument(parser)
 
 
 def doctor(parser: argparse.ArgumentParser) -> None:
@@ -212,15 +216,16 @@ def doctor(parser: argparse.ArgumentParser) -> None:
 
 def export(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mascot export``."""
-    _model(parser)
-    _file(parser, "folder", metavar="FOLDER", help="where to write; made if need be")
+    model_argument(parser)
+    file_argument(parser, "folder", metavar="FOLDER", help="where to write; made if need be")
     parser.add_argument(
         "--dtype", choices=["float32", "float16"], default="float32", help="(default: float32)"
     )
 
 
-def _model(parser: argparse.ArgumentParser) -> None:
-    _file(parser, "model", metavar="MODEL", help="a model file")
+def model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the model file."""
+    file_argument(parser, "model", metavar="MODEL", help="a model file")
 
 
 def _settings(parser: argparse.ArgumentParser, values: dict[str, Any]) -> None:
@@ -310,8 +315,9 @@ def _clip(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip", action="store_true", help="keep to the range of the ratings")
 
 
-def _output(parser: argparse.ArgumentParser) -> None:
-    _file(
+def output_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option of a table to write instead of printing."""
+    file_argument(
         parser,
         "-o",
         "--output",
@@ -335,7 +341,7 @@ def _columns(parser: argparse.ArgumentParser, *names: str) -> None:
     )
 
 
-def _file(parser: argparse._ActionsContainer, *names: str, **settings: Any) -> None:
+def file_argument(parser: argparse._ActionsContainer, *names: str, **settings: Any) -> None:
     """Add an argument that tab completion completes to files."""
     file = parser.add_argument(*names, type=_path, **settings)
     file.complete = shtab.FILE  # type: ignore[attr-defined]

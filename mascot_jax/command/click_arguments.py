@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from mascot_jax.command.arguments import Fill, _file, _model, _output
+from mascot_jax.command.arguments import Fill, file_argument, model_argument, output_option
 from mascot_jax.command.words import Words
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ def _train(parser: argparse.ArgumentParser) -> None:
     from mascot_jax.settings import EncodeSettings
     from mascot_jax.settings.clicks import ClickRunSettings, ClickSettings
 
-    _file(parser, "rows", metavar="ROWS", help=ROWS_HELP)
-    _file(parser, "-o", "--output", metavar="MODEL", required=True, help="the model file to write")
+    file_argument(parser, "rows", metavar="ROWS", help=ROWS_HELP)
+    file_argument(
+        parser, "-o", "--output", metavar="MODEL", required=True, help="the model file to write"
+    )
     parser.add_argument(
         "--data-set",
         choices=("file", "criteo", "avazu", "ml-1m", "libfm"),
@@ -82,15 +84,15 @@ def _columns(parser: argparse.ArgumentParser) -> None:
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:
-    _model(parser)
-    _file(parser, "rows", metavar="ROWS", help=f"rows with or without labels: {ROWS_HELP}")
+    model_argument(parser)
+    file_argument(parser, "rows", metavar="ROWS", help=f"rows with or without labels: {ROWS_HELP}")
     _separator(parser)
-    _output(parser)
+    output_option(parser)
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
-    _model(parser)
-    _file(parser, "rows", metavar="ROWS", help=f"rows not trained on: {ROWS_HELP}")
+    model_argument(parser)
+    file_argument(parser, "rows", metavar="ROWS", help=f"rows not trained on: {ROWS_HELP}")
     _separator(parser)
 
 
@@ -141,7 +143,7 @@ on stderr; they share a row.""",
         ),
     ),
     "inspect": (
-        _model,
+        model_argument,
         Words(
             "show what is in a model file",
             "Reading it checks it: a damaged file is refused.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from mascot_jax.base.metrics import OF_POPULARITY
 from mascot_jax.command.options import (
     arguments_as_options,
     check_of_lists,
@@ -15,7 +16,6 @@ from mascot_jax.command.progress import steps
 from mascot_jax.command.tables import read_values
 from mascot_jax.errors import RatingsWarning
 from mascot_jax.mf.estimator import MatrixFactorization
-from mascot_jax.mf.list_metrics import OF_POPULARITY
 from mascot_jax.model_selection import CrossValidation, cross_validate
 from mascot_jax.settings.defaults import with_defaults
 

@@ -6,6 +6,7 @@ import argparse
 import warnings
 from typing import Any
 
+from mascot_jax.base.metrics import OF_POPULARITY
 from mascot_jax.command.ids import parse_ids, warn_of_unknown
 from mascot_jax.command.options import OF_LISTS, arguments_as_options, check_of_lists
 from mascot_jax.command.output import print_json, print_table, warn, warnings_as_messages
@@ -13,7 +14,6 @@ from mascot_jax.command.tables import read_values
 from mascot_jax.errors import BaselineWarning
 from mascot_jax.mf.estimator import MatrixFactorization
 from mascot_jax.mf.evaluation import SeenRatingsWarning, note_on_seen
-from mascot_jax.mf.list_metrics import OF_POPULARITY
 from mascot_jax.mf.list_options import ListOptions
 from mascot_jax.training.lists import LENGTH
 

@@ -36,9 +36,9 @@ class MatrixFactorization(Fitted):
     user, by the ``tuned`` recipe: the accuracy of FP32 in half the memory (RMSE on MovieLens 1M
     0.8386 with either, mean of five folds). Ratings may have any scale. Biases of users and items
     are fitted first, and factors add to them as far as the ratings tell. ``recipe="paper"``,
-    ``method="mascot"``, ``order="shuffled"`` is the paper's training. Where speed counts and tables
-    exceed the caches, ``pruning={"method": "project", "factors": 64}`` goes on with fewer factors
-    after a quarter of the epochs: RMSE +0.0004 on MovieLens 1M, half the model (docs/pruning.md).
+    ``method="mascot"``, ``order="shuffled"`` is the paper's training. With
+    ``pruning={"method": "project", "factors": 64}`` it goes on with fewer factors after a quarter
+    of the epochs: half the model in less time, RMSE +0.0004 on MovieLens 1M (docs/pruning.md).
 
     The constructor only stores settings; ``fit`` checks them. Settings that are None take the
     recipe's value or the method's (``rounding``: stochastic with ``fp16``). Names of learned
@@ -56,9 +56,6 @@ class MatrixFactorization(Fitted):
     number of threads, unless ``deterministic=False``, which may be faster.
     """
 
-    objective: str = "ratings"
-    """``ratings``, or ``interactions``: learn from clicks, plays or purchases which items a user
-    has met, for lists of recommendations (docs/interactions.md)."""
     method: str = "fp16"
     """``fp32``, ``fp16``, ``mascot`` (promotes groups to float32), ``int8``, ``mascot-int8``, or a
     method to compare with (docs/comparators.md)."""
@@ -85,6 +82,9 @@ class MatrixFactorization(Fitted):
     """Share of the ratings that is not trained on but scored after each epoch."""
     patience: int | None = None
     """Stop after so many epochs without a better validation RMSE, or NDCG; None: never."""
+    objective: str = "ratings"
+    """``ratings``, or ``interactions``: learn from clicks, plays or purchases which items a user
+    has met, for lists of recommendations (docs/interactions.md)."""
     confidence: str | None = None
     """With interactions: weigh each by its ``values`` (the default), by ``log1p`` of it, or all
     ``equal``."""

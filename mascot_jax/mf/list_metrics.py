@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
+from mascot_jax.base.metrics import OF_POPULARITY
 from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.ids.table import IdTable, index_ids
 from mascot_jax.ids.values import as_column
@@ -30,8 +31,6 @@ from mascot_jax.ranking.pairs import Pairs, make_pairs
 from mascot_jax.ranking.rest import Rest
 from mascot_jax.ranking.top_n import TopN, check_wanted
 
-OF_POPULARITY: Final = "_of_popularity"
-"""End of the names of what popularity's lists reach."""
 SCORES_AT_A_TIME: Final = 1 << 21
 """Limits the memory of sampled items and their scores."""
 

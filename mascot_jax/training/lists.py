@@ -31,8 +31,8 @@ class HeldOutLists:
     ----------
     held_out
         Rows of users and of items, and values, by which nothing is weighted.
-    trained
-        Likewise of the interactions that are trained on.
+    met
+        Likewise of the interactions that lists leave out.
     user_count
         Number of user rows.
     warm_items
@@ -44,7 +44,7 @@ class HeldOutLists:
     def __init__(
         self,
         held_out: Triples,
-        trained: Triples,
+        met: Triples,
         user_count: int,
         warm_items: int,
         *,
@@ -54,7 +54,7 @@ class HeldOutLists:
         count = min(len(users), most_users)
         self._users = users[np.linspace(0, len(users) - 1, count).astype(np.intp)]
         self._relevant = _rows(held_out, self._users, user_count)
-        self._seen = _rows(trained, self._users, user_count)
+        self._seen = _rows(met, self._users, user_count)
         self._warm_items = warm_items
         self._count = len(held_out[0])
 

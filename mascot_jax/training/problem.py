@@ -289,12 +289,12 @@ def _prepare_interactions(
     found = weighted(ratings, users, items, plan, execution, ground and ground.confidence)
     trained = ratings.host()
 
-    def lists(of: Triples | None) -> HeldOutLists | None:
+    def lists(of: Triples | None, met: Triples) -> HeldOutLists | None:
         if of is None or not len(of[0]):
             return None
-        return HeldOutLists(of, trained, ratings.user_count, items.warm_rows)
+        return HeldOutLists(of, met, ratings.user_count, items.warm_rows)
 
-    validation = lists(held_out)
+    validation = lists(held_out, trained)
     popular = count_each(trained[1], ratings.item_count)
     highest = 1.0 if plan.loss == "squared" else LARGEST_FLOAT32
     return Prepared(
@@ -309,7 +309,7 @@ def _prepare_interactions(
         None,
         confidence=found.mean,
         validation_lists=validation,
-        test_lists=lists(problem.test),
+        test_lists=lists(problem.test, problem.ratings.host()),
         ndcg_of_popularity=None if validation is None else validation.score_popular(popular),
     )
 

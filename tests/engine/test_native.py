@@ -16,18 +16,20 @@ from mascot_jax.engine import native
 from mascot_jax.errors import BuildError
 
 CHECKOUT = Path(__file__).parents[2]
-ROOMS_WITH_EXTRAS = {"command", "data"}
+ROOMS_WITH_EXTRAS = {"clicks", "command", "data"}
 MODULES = sorted(
     ".".join(path.relative_to(CHECKOUT / "mascot_jax").with_suffix("").parts)
     for path in (CHECKOUT / "mascot_jax").rglob("[!_]*.py")
     if path.relative_to(CHECKOUT / "mascot_jax").parts[0] not in ROOMS_WITH_EXTRAS
 )
+MODULES.append("clicks.data")  # of which click models know
 IMPORT_ALL = "\n".join(f"import mascot_jax.{name}" for name in MODULES) + "\n"
 CORE_PACKAGES = {
     "jax",
     "mascot_ffi",
     "narwhals",
     "numpy",
+    "optax",
     "pydantic",
     "pydantic_core",
     "safetensors",

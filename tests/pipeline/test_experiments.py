@@ -129,8 +129,8 @@ def test_pruned_trainings(workspace):
     assert metrics["factor_bytes"] == (120 + 80) * 8 * 2
     assert metrics["relative_bytes"] == pytest.approx((2 + (epochs - 2) / 2) / epochs / 2)
     assert metrics["traffic_float16"] == pytest.approx(1)
-    wanted = "train.pruning={method: early-exit, rate: 0.1}"
-    workspace.dvc("exp", "run", "-S", wanted, "-S", "train.method=fp16", "-S", "folds=[0]")
+    workspace.set(train__pruning={"method": "early-exit", "rate": 0.1})
+    workspace.dvc("repro")
     scores = workspace.json("results/scores/0.json")
     assert scores["rmse_pruned"] > 0
     assert 0 < scores["visited"] < 1

@@ -63,10 +63,10 @@ class TestMetrics:
 
     def test_lists_are_means_over_the_folds(self):
         paths.write_json(paths.RAW_FACTS, {})
-        scores = {n: score(1.0, lists={"ndcg": 0.1 * n, "queries": n}) for n in (1, 2)}
+        scores = {n: score(1.0, lists={"ndcg": 0.1 * n, "ndcg_of_popularity": n}) for n in (1, 2)}
         metrics = summarize.metrics(scores)
         assert metrics["ndcg_mean"] == pytest.approx(0.15)
-        assert metrics["queries_mean"] == 1.5
+        assert metrics["ndcg_of_popularity"] == 1.5
         assert "ndcg_mean" not in summarize.metrics({0: score(1.0)})
 
     def test_traffic_has_a_key_per_storage_in_use(self):

@@ -6,11 +6,12 @@ import pytest
 
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import PruningWarning
+from mascot_jax.methods import pruning
 from mascot_jax.mf.model_file import load_model, model_facts, save_model
 from mascot_jax.mf.train import train_model
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.traffic import by_storage, relative_bytes
-from mascot_jax.training.loop import train_state
+from mascot_jax.training.loop import begin, train_state
 from tests.support.worlds import ONE, live_rows, prepared
 from tests.training.test_training import planted
 
@@ -83,14 +84,10 @@ def test_groups_keep_their_storages_and_baselines():
 
 
 def test_the_old_rows_are_freed():
-    kept = []
-
-    def on_epoch(record, state):
-        if record.epoch == 3:
-            kept.append(state)
-
-    train_state(problem(), ONE, on_epoch)
-    old = jax.tree.leaves((kept[0].users.stored, kept[0].items.stored))
+    given = problem()
+    state = begin(given).state
+    old = jax.tree.leaves((state.users.stored, state.items.stored))
+    pruning.begin(state, given.ratings, given.plan, ONE)
     assert all(array.is_deleted() for array in old)
 
 

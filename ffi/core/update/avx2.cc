@@ -24,6 +24,8 @@ bool supported() {
 }  // namespace mascot::avx2
 
 namespace mascot {
-const Kernel kAvx2 = {"avx2", avx2::supported, avx2::update, avx2::predict, avx2::predict_to_stop, avx2::convert, avx2::stream, avx2::add_moments, avx2::project, avx2::interact};
+const Kernel kAvx2 = {
+    "avx2",        avx2::supported, avx2::update,      avx2::predict, avx2::predict_to_stop,
+    avx2::convert, avx2::stream,    avx2::add_moments, avx2::project, avx2::interact};
 }  // namespace mascot
 #endif

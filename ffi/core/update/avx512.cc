@@ -24,6 +24,9 @@ bool supported() {
 }  // namespace mascot::avx512
 
 namespace mascot {
-const Kernel kAvx512 = {"avx512", avx512::supported, avx512::update, avx512::predict, avx512::predict_to_stop, avx512::convert, avx512::stream, avx512::add_moments, avx512::project, avx512::interact};
+const Kernel kAvx512 = {"avx512",        avx512::supported,       avx512::update,
+                        avx512::predict, avx512::predict_to_stop, avx512::convert,
+                        avx512::stream,  avx512::add_moments,     avx512::project,
+                        avx512::interact};
 }  // namespace mascot
 #endif

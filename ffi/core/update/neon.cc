@@ -11,6 +11,8 @@ bool supported() { return true; }
 }  // namespace mascot::neon
 
 namespace mascot {
-const Kernel kNeon = {"neon", neon::supported, neon::update, neon::predict, neon::predict_to_stop, neon::convert, neon::stream, neon::add_moments, neon::project, neon::interact};
+const Kernel kNeon = {
+    "neon",        neon::supported, neon::update,      neon::predict, neon::predict_to_stop,
+    neon::convert, neon::stream,    neon::add_moments, neon::project, neon::interact};
 }  // namespace mascot
 #endif

@@ -11,5 +11,8 @@ bool supported() { return true; }
 }  // namespace mascot::portable
 
 namespace mascot {
-const Kernel kPortable = {"portable", portable::supported, portable::update, portable::predict, portable::predict_to_stop, portable::convert, portable::stream, portable::add_moments, portable::project, portable::interact};
+const Kernel kPortable = {"portable",        portable::supported,       portable::update,
+                          portable::predict, portable::predict_to_stop, portable::convert,
+                          portable::stream,  portable::add_moments,     portable::project,
+                          portable::interact};
 }  // namespace mascot

@@ -17,14 +17,12 @@ MASCOT_INLINE void add_moments_at(const float* rows, const float* weights, int64
   for (int64_t r = 0; r < count; ++r) {
     const float* row = rows + r * width;
     Lanes x[C];
-    for_chunks(Chunks<C>{}, [&](int64_t c) MASCOT_INLINED {
-      x[c] = load_floats(row + (j + c) * kLanes);
-    });
+    for_chunks(Chunks<C>{},
+               [&](int64_t c) MASCOT_INLINED { x[c] = load_floats(row + (j + c) * kLanes); });
     for_chunks(Chunks<4>{}, [&](int64_t k) MASCOT_INLINED {
       const Lanes weighted = broadcast(weights[r] * row[i + k]);
-      for_chunks(Chunks<C>{}, [&](int64_t c) MASCOT_INLINED {
-        tile[k][c] = fma(weighted, x[c], tile[k][c]);
-      });
+      for_chunks(Chunks<C>{},
+                 [&](int64_t c) MASCOT_INLINED { tile[k][c] = fma(weighted, x[c], tile[k][c]); });
     });
   }
   alignas(kCacheLine) float lanes[kLanes];
@@ -75,8 +73,7 @@ MASCOT_INLINE void multiply_row(const float* x, const Projection& projection, Ch
         partial[j] = fma(broadcast(x[d + j]), load_floats(column + (d + j) * width), partial[j]);
       });
     }
-    store_floats(out + a * kLanes,
-                 add(add(partial[0], partial[2]), add(partial[1], partial[3])));
+    store_floats(out + a * kLanes, add(add(partial[0], partial[2]), add(partial[1], partial[3])));
   }
 }
 
