@@ -15,7 +15,10 @@ from mascot_jax import MatrixFactorization
 from mascot_jax.distributed import join
 from mascot_jax.errors import ProcessError
 
-LONG = ("--factors", "8", "--epochs", "150", "--threads", "1", "--checkpoint-every", "1")
+LONG = (
+    *("--factors", "8", "--epochs", "150", "--threads", "1", "--checkpoint-every", "1"),
+    *("--patience", "150"),  # too patient to stop, but it keeps the best state
+)
 FIT = """
 import sys
 import jax
