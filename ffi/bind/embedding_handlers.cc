@@ -1,9 +1,8 @@
-// XLA FFI handlers of embedding tables on the CPU: as cpu_handlers.cc. Rows are checked, too.
-#include "bind/embedding_handlers.h"
-
+// XLA FFI handlers of embedding tables on the CPU. Rows are checked, too.
 #include <algorithm>
 #include <limits>
 
+#include "bind/cpu_handlers.h"
 #include "bind/decode.h"
 #include "bind/signatures.h"
 #include "core/embedding/kernel.h"

@@ -1,4 +1,4 @@
-// The XLA FFI targets of embedding tables on the CPU.
+// The XLA FFI targets of the CPU, by what they work on.
 #pragma once
 
 #include <vector>
@@ -7,6 +7,8 @@
 
 namespace mascot::bind {
 
+const std::vector<Target>& epoch_targets();
+const std::vector<Target>& table_targets();
 const std::vector<Target>& embedding_targets();
 
 }  // namespace mascot::bind
