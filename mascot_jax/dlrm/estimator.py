@@ -7,13 +7,14 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.click_metrics import click_metrics, sigmoid
+from mascot_jax.base.parameters import Parameters
 from mascot_jax.base.tensor_file import Place
 from mascot_jax.clicks.data import ClickData
 from mascot_jax.clicks.store import encoder_from_tensors, encoder_to_tensors
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, eq=False)
-class ClickModel:
+class ClickModel(Parameters):
     """A deep learning recommendation model (DLRM): the probability of a click.
 
     Embedding tables of ids and dense inputs meet in inner products, between two stacks of layers.
@@ -99,25 +100,6 @@ class ClickModel:
     """Record of each epoch of the last training: ``epoch`` (from 1), ``train_log_loss``,
     ``seconds``, ``impressions_per_second``, and ``validation_auc``, ``_log_loss``, ``_accuracy``,
     ``_calibration``, which are None without validation data; not saved."""
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings that the constructor takes."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change settings, from the next ``fit`` on.
-
-        Raises
-        ------
-        SettingsError
-            If there is no such setting.
-        """
-        there = self.get_params()
-        for name, value in params.items():
-            if name not in there:
-                raise SettingsError(f"{name}: {value!r}: unknown parameter: {', '.join(there)}")
-            setattr(self, name, value)
-        return self
 
     def fit(
         self,

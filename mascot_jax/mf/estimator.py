@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, BinaryIO, Self
 
+from mascot_jax.base.parameters import Parameters
 from mascot_jax.distributed.join import initialised
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import DataError, MascotError, SettingsError
+from mascot_jax.errors import DataError, MascotError
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.fitted import Fitted
 from mascot_jax.mf.interactions import Interactions, read_interactions
@@ -29,7 +30,7 @@ Record = dict[str, float | None]
 
 
 @dataclass(kw_only=True, eq=False)
-class MatrixFactorization(Fitted):
+class MatrixFactorization(Parameters, Fitted):
     """Matrix factorisation: k factors per user and item, whose inner product is the rating.
 
     The defaults store factors in FP16 with stochastic rounding and visit ratings in runs of one
@@ -144,25 +145,6 @@ class MatrixFactorization(Fitted):
     """The learned model, which ``save`` writes."""
     history_: list[Record] = field(init=False, repr=False)
     """Record of each epoch of the last training, also as rows for a data frame; not saved."""
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings that the constructor takes."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change settings, from the next ``fit`` on.
-
-        Raises
-        ------
-        SettingsError
-            If there is no such setting.
-        """
-        there = self.get_params()
-        for name, value in params.items():
-            if name not in there:
-                raise SettingsError(f"{name}: {value!r}: unknown parameter: {', '.join(there)}")
-            setattr(self, name, value)
-        return self
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn, which alone calls this, that predictions are numbers."""
