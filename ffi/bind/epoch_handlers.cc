@@ -219,7 +219,7 @@ ffi::Error total(U32 starts, U8 codes, U32 ranges, F32 rates, ffi::BufferR2<ffi:
   return guarded([&] {
     const Groups groups = decode_groups({starts, codes}, "total", Lookup::kDirect);
     const int64_t count = decode_ranges(ranges, groups, "total");
-    require(rates.element_count() == 5, "rates must hold 5 values");
+    require(rates.element_count() == kRates, "rates must hold 5 values");
     require_words(sums.dimensions()[0], sums.dimensions()[1], ranges.typed_data(), count, groups,
                   row.factors);
     require_sums(totals, std::max(totals->dimensions()[0], groups.size()), row.factors);

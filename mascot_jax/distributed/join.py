@@ -77,14 +77,14 @@ def join(place: Place | None = None) -> Workers:
             heartbeat_timeout_seconds=HEARTBEAT,
             initialization_timeout=PATIENCE,
         )
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
+        if place is not None or isinstance(error, RuntimeError):
+            raise ProcessError(f"the processes do not find each other: {error}") from error
         raise ProcessError(
             "nothing says which processes share this training: start them by a launcher that JAX "
             "knows (SLURM, Open MPI, Kubernetes) or by torchrun, or give --coordinator HOST:PORT "
             f"--processes N --rank R to each ({error})"
         ) from error
-    except RuntimeError as error:
-        raise ProcessError(f"the processes do not find each other: {error}") from error
     return Workers.of_processes()
 
 

@@ -204,7 +204,7 @@ def run_epoch(
         **({} if ratings.strata is None else {"conflict_free": ratings.conflict_free}),
         **({} if ratings.zeros is None else {"loss": ratings.zeros.loss}),
     )
-    return *_renewed(users, items, arrays), user_sums, item_sums
+    return *renewed(users, items, arrays), user_sums, item_sums
 
 
 def _epoch_target(ratings: Ratings) -> str:
@@ -224,7 +224,7 @@ def run_stream(
 ) -> tuple[Table, Table]:
     """Load and store the rows of ``run_epoch`` in its order, computing nothing: its speed limit."""
     arrays = _walk("mascot_stream", ratings, users, items, rates, counters, execution, [])
-    return _renewed(users, items, arrays)
+    return renewed(users, items, arrays)
 
 
 def promote(table: Table, new_codes: jax.Array, *, execution: Execution) -> Table:
@@ -246,7 +246,7 @@ def promote(table: Table, new_codes: jax.Array, *, execution: Execution) -> Tabl
         row=row_layout(table),
         execution=execution.attribute(),
     )
-    return dataclasses.replace(_with_arrays(table, arrays), codes=new_codes)
+    return dataclasses.replace(with_arrays(table, arrays), codes=new_codes)
 
 
 def check_finite(table: Table, *, execution: Execution) -> jax.Array:
@@ -357,10 +357,12 @@ def _like(table: Table) -> list[jax.ShapeDtypeStruct]:
     return [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in table.stored.values()]
 
 
-def _with_arrays(table: Table, arrays: Sequence[jax.Array]) -> Table:
+def with_arrays(table: Table, arrays: Sequence[jax.Array]) -> Table:
+    """Return the table with other arrays of rows, one for each of its storages."""
     return dataclasses.replace(table, stored=dict(zip(table.stored, arrays, strict=True)))
 
 
-def _renewed(users: Table, items: Table, arrays: Sequence[jax.Array]) -> tuple[Table, Table]:
+def renewed(users: Table, items: Table, arrays: Sequence[jax.Array]) -> tuple[Table, Table]:
+    """Return both tables with other arrays: those of the users first."""
     count = len(users.stored)
-    return _with_arrays(users, arrays[:count]), _with_arrays(items, arrays[count:])
+    return with_arrays(users, arrays[:count]), with_arrays(items, arrays[count:])

@@ -7,7 +7,6 @@ visits which block. Shapes: g groups, k factors, U ranges of users, I ranges of 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.engine import kernels
-from mascot_jax.engine.kernels import STATISTICS, Execution, row_layout
+from mascot_jax.engine.kernels import STATISTICS, Execution, renewed, row_layout, with_arrays
 from mascot_jax.engine.ratings import Ratings
 from mascot_jax.tables.storage import STORAGES, padded
 from mascot_jax.tables.table import Table
@@ -129,8 +128,7 @@ def run_turns(
         rounding=rounding,
         arithmetic=arithmetic,
     )
-    users, items = _with_arrays(users, arrays[:count]), _with_arrays(items, arrays[count:])
-    return users, items, (user_sums, item_sums)
+    return *renewed(users, items, arrays), (user_sums, item_sums)
 
 
 def total_sums(table: Table, ranges: jax.Array, rates: jax.Array, sums: jax.Array) -> jax.Array:
@@ -180,7 +178,7 @@ def pack(
         jax.ShapeDtypeStruct((size,), jnp.uint8),
         row=row_layout(table),
     )
-    return _with_arrays(table, arrays), parcel
+    return with_arrays(table, arrays), parcel
 
 
 def unpack(
@@ -197,7 +195,7 @@ def unpack(
     aliases = {5: 0} | {len(operands) + i: 1 + i for i in range(len(table.stored))}
     call = jax.ffi.ffi_call("mascot_unpack", shapes, input_output_aliases=aliases)
     sums, *arrays = call(*operands, *table.stored.values(), row=row_layout(table))
-    return _with_arrays(table, arrays), sums
+    return with_arrays(table, arrays), sums
 
 
 def _call(
@@ -216,7 +214,3 @@ def _call(
 
 def _groups(table: Table) -> tuple[jax.Array, jax.Array]:
     return table.starts, table.codes
-
-
-def _with_arrays(table: Table, arrays: Sequence[jax.Array]) -> Table:
-    return dataclasses.replace(table, stored=dict(zip(table.stored, arrays, strict=True)))

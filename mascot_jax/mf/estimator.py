@@ -299,8 +299,11 @@ class MatrixFactorization(Parameters, Fitted):
                 **keep,
             )
         self._become(model, history)
-        if interruption.signal is not None:  # now that the model is kept
-            signal.raise_signal(interruption.signal)
+        stopped_by = interruption.signal or 0
+        if workers is not None:  # the others have stopped with the one that got it
+            stopped_by = workers.largest(stopped_by)
+        if stopped_by:  # now that the model is kept
+            signal.raise_signal(stopped_by)
         return self
 
     def check_settings(self) -> None:

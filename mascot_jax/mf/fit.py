@@ -131,6 +131,8 @@ def fit_ratings(
         problem = _problem(table.release(), users, items, known)
         problem = problem.judged(settings)
         plan = problem.plan(settings, device.platform)
+        if workers is not None:
+            refuse(plan)
         execution = execution_of(plan, run)
         prepared = prepare(problem, plan, execution, ground, compared=True)
         if not settings.of_interactions:
@@ -143,9 +145,6 @@ def fit_ratings(
         del problem  # its ratings are in ``prepared`` now, in another order
         start = None if earlier is None else _warm(earlier, users, items, plan)
         keep = _Keep(checkpoint, run.checkpoint_every, resume, workers)
-        if workers is not None:
-            refuse(plan)
-            _check_alike(workers, fingerprint(prepared))
         checkpoints, start = keep.checkpoints(prepared, start)
         _log.info(
             "training on %d %s of %d users and %d items: method %s, %d factors, %d epochs, %s",
@@ -287,16 +286,26 @@ class _Keep(NamedTuple):
     def checkpoints(
         self, prepared: Prepared, start: Progress | None
     ) -> tuple[Checkpoints | None, Progress | None]:
-        """Return the checkpoints, None if not wanted, and the progress to start from."""
-        if self.path is None or not (self.every or self.resume):
+        """Return the checkpoints, None if not wanted, and the progress to start from.
+
+        Processes that share the training are first seen to be alike.
+        """
+        wanted = self.path is not None and bool(self.every or self.resume)
+        if not wanted and self.workers is None:
             return None, start
         origin = "seed"
         if start is not None:
             # Live rows only: the rest of each array is uninitialised memory.
             tables = map(to_host, (start.state.users, start.state.items))
             origin = digest_of(x for t in tables for x in (*t.stored.values(), t.starts, t.codes))
-        writes = self.workers is None or self.workers.leads
         identity = fingerprint(prepared, origin=origin)
+        if self.workers is not None:
+            # Checkpoints, too: all processes write and read them together, or none does.
+            way = [self.every, self.resume] if wanted else None
+            _check_alike(self.workers, identity | {"checkpoints": way})
+        if self.path is None or not wanted:
+            return None, start
+        writes = self.workers is None or self.workers.leads
         checkpoints = Checkpoints(self.path, self.every, identity, writes=writes)
         found = checkpoints.load() if self.resume else None
         if self.workers is not None and self.workers.other_than_first(str(checkpoints.saved)):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mascot_jax.training.problem import Prepared
 
 _LIBRARY: Final = Path(__file__).parents[1]
-_OF_NO_EFFECT: Final = ("clicks", "command", "dlrm", "model_selection", "ranking")
+_OF_NO_EFFECT: Final = ("clicks", "command", "dlrm", "model_selection")
 """Packages of the library that change no bit of a training."""
 
 

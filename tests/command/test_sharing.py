@@ -133,6 +133,40 @@ def test_processes_that_are_not_alike_are_told_apart(made, tmp_path):
         assert "settings of process 1 differ from those of process 0" in text
 
 
+UNLIKE = """
+import sys
+import jax
+import numpy as np
+from mascot_jax import MatrixFactorization
+
+rank, how, path = int(sys.argv[2]), sys.argv[3], sys.argv[4]
+jax.distributed.initialize(sys.argv[1], 2, rank, cluster_detection_method="deactivate")
+rng = np.random.default_rng(0)
+ratings = tuple(rng.integers(0, n, 500) for n in (20, 10, 6))
+settings = {"factors": 8, "epochs": 2, "threads": 1, "recipe": "paper", "biases": False}
+init = MatrixFactorization(**settings, seed=rank).fit(ratings) if how == "origin" else None
+keep = path if how == "checkpoints" and rank == 0 else None
+MatrixFactorization(**settings, distributed=True).fit(ratings, init=init, checkpoint=keep)
+"""
+
+
+@pytest.mark.hardening
+@pytest.mark.parametrize("what", ["origin", "checkpoints"])
+def test_other_initial_models_and_checkpoints_are_not_alike(tmp_path, what):
+    address = f"127.0.0.1:{free_port()}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", UNLIKE, address, str(rank), what, str(tmp_path / "kept")],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=100)[1] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1]
+    assert all(f"must be alike: {what}" in text for text in said), said
+
+
 @pytest.mark.hardening
 def test_the_library_joins_what_the_user_initialised():
     address = f"127.0.0.1:{free_port()}"
