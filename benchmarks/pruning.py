@@ -108,6 +108,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5, help="0: nothing is timed")
     parser.add_argument("--threads", type=int, default=1, help="of what is timed")
     options = parser.parse_args()
+    if not options.repetitions and (options.shape or options.widths):
+        parser.error("--repetitions 0: --shape and --widths have nothing but times")
     result: dict[str, Any] = {"threads": options.threads, "hardware": describe_hardware()}
     targets: list[Target] = []
     if options.data is not None:

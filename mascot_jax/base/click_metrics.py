@@ -38,6 +38,18 @@ def click_metrics(labels: NDArray[np.uint8], logits: NDArray[np.floating[Any]]) 
     )
 
 
+def best_metrics(
+    labels: NDArray[np.uint8], probability: NDArray[np.floating[Any]]
+) -> dict[str, float | None]:
+    """Return ``best_auc`` and ``best_log_loss``, which no model beats on average.
+
+    ``probability`` ``(n,)`` is what the labels were drawn by.
+    """
+    planted = probability.astype(np.float64).clip(1e-12, 1 - 1e-12)
+    best = click_metrics(labels, np.log(planted) - np.log1p(-planted))
+    return {"best_auc": best.auc, "best_log_loss": best.log_loss}
+
+
 def log_loss_of_mean(labels: NDArray[np.uint8]) -> float:
     """Return the log loss of the labels' mean as the probability of each of them."""
     share = float(np.mean(labels))

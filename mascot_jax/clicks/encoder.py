@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -71,6 +72,10 @@ class Encoder:
         """Rows of each field's table, row 0 included."""
         return tuple(ids.len() + 1 for ids in self.ids)
 
+    @cached_property
+    def _lookups(self) -> tuple[_Lookup, ...]:
+        return tuple(map(_Lookup.of, self.ids))
+
     def encode(self, frames: Iterable[pl.DataFrame]) -> ClickData:
         """Encode rows; see `encode_parts`.
 
@@ -110,8 +115,8 @@ class Encoder:
 
     def _encode_frame(self, frame: pl.DataFrame) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
         categories = np.empty((frame.height, len(self.ids)), np.uint32)
-        for place, ids in enumerate(self.ids):
-            categories[:, place] = _rows_of(frame[category_name(place)], ids)
+        for place, lookup in enumerate(self._lookups):
+            categories[:, place] = lookup.rows_of(frame[category_name(place)])
         columns = [frame[dense_name(i)].to_numpy() for i in range(len(self.schema.dense))]
         given = len(columns)
         columns += [
@@ -309,13 +314,26 @@ def _transformed(values: NDArray[np.float64], numbers: Numbers, given: int) -> N
     return np.nan_to_num(values, nan=0.0).astype(np.float32)
 
 
-def _rows_of(ids: pl.Series, known: pl.Series) -> NDArray[np.uint32]:
-    """Return the row of each id; 0 for those that have none of their own."""
-    if known.is_empty():
-        return np.zeros(ids.len(), np.uint32)
-    places = ids.fill_null("").cast(pl.Enum(known), strict=False).to_physical()
-    rows = (places.cast(pl.UInt32) + 1).fill_null(SHARED_ROW)
-    return rows.to_numpy().astype(np.uint32, copy=False)
+class _Lookup(NamedTuple):
+    """Ids of a field in ascending order, sorted once: frames are many."""
+
+    ids: pl.Series
+    rows: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, known: pl.Series) -> _Lookup:
+        """Return the lookup of ids, whose rows are their places, from 1."""
+        order = known.arg_sort()
+        return cls(known.gather(order), order.to_numpy().astype(np.uint32) + 1)
+
+    def rows_of(self, ids: pl.Series) -> NDArray[np.uint32]:
+        """Return the row of each id; 0 for those that have none of their own."""
+        if self.ids.is_empty():
+            return np.full(ids.len(), SHARED_ROW, np.uint32)
+        ids = ids.fill_null("")
+        places = self.ids.search_sorted(ids).to_numpy().clip(max=self.ids.len() - 1)
+        there = (self.ids.gather(places) == ids).to_numpy()
+        return np.where(there, self.rows[places], np.uint32(SHARED_ROW))
 
 
 def _encode_each(

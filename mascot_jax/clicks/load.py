@@ -17,7 +17,7 @@ from mascot_jax.clicks.sets import CLICK_SETS, ClickSet
 from mascot_jax.data.archive import Member, Members
 from mascot_jax.data.fetch import fetch
 from mascot_jax.data.formats.own import open_tables, table_of, unpacked
-from mascot_jax.data.place import STANDARD_INPUT, split_place
+from mascot_jax.data.place import STANDARD_INPUT, as_file, split_place
 from mascot_jax.errors import DataError
 from mascot_jax.settings import ClickColumns, ClickDataSettings
 
@@ -88,10 +88,12 @@ def read_rows(
     if str(place) != STANDARD_INPUT and not split_place(place)[0].exists():
         raise DataError(f"{place}: there is no such file")
     if click_set.whole:
-        path = Path(place)
-        member = Member(path.name, str(path), path, "*")
-        table = click_set.open_member(member, columns, labelled)
-        yield table.schema, table.frames()
+        if split_place(place)[1] is not None:
+            raise DataError(f"{place}: name the archive itself: it is read as a whole")
+        with as_file(Path(place)) as path:
+            member = Member(path.name, str(place), path, "*")
+            table = click_set.open_member(member, columns, labelled)
+            yield table.schema, table.frames()
         return
     with open_tables(place, click_set.wanted) as tables, ExitStack() as opened:
         chosen = _chosen(click_set, tables)

@@ -20,7 +20,7 @@ from mascot_jax.clicks.raw import RawClicks, open_raw
 from mascot_jax.clicks.sets import CLICK_SETS
 from mascot_jax.clicks.split import divide
 from mascot_jax.data.place import STANDARD_INPUT, split_place
-from mascot_jax.errors import DataError
+from mascot_jax.errors import DataError, SettingsError
 from mascot_jax.settings import ClickColumns, ClickDataSettings, EncodeSettings, validate
 
 _COLUMNS = tuple(ClickColumns.model_fields)
@@ -60,7 +60,11 @@ def read_clicks(data: Any, *, name: str = "file", **settings: Any) -> Parts:
     }
     encode = {key: value for key, value in settings.items() if key not in ("rows", "scale")}
     how = validate(EncodeSettings, encode, "encode")
+    if data is not None and name == "planted":
+        raise SettingsError(f"name: {name!r}: is generated: leave data None, or name its kind")
     if data is not None and not isinstance(data, str | os.PathLike):
+        if name != "file":
+            raise SettingsError(f"name: {name!r}: is read from a path; a data frame is a 'file'")
         return encode_raw(_raw_of_frame(data, validate(ClickColumns, columns, "columns")), how)
     source = None if data is None else os.fspath(data)
     if source is not None and not _is_there(source):
@@ -128,9 +132,14 @@ def encode_like(
     """
     known = dict(encoder.facts.get("columns", {}))
     columns = validate(ClickColumns, known | dict(changes or {}), "columns")
-    if not isinstance(data, str | os.PathLike):
-        return encoder.encode(_raw_of_frame(data, columns, labelled=labelled).frames())
     name = encoder.facts.get("name", "file")
+    if not isinstance(data, str | os.PathLike):
+        if name != "file":
+            raise DataError(
+                f"a data frame, where the model was trained on data of {name!r}: write it to a "
+                "file as that data set has them, or train on a data frame"
+            )
+        return encoder.encode(_raw_of_frame(data, columns, labelled=labelled).frames())
     click_set = CLICK_SETS["criteo" if name == "planted" else name]
     with read_rows(click_set, os.fspath(data), columns, labelled=labelled) as (schema, frames):
         found = (len(schema.dense), len(schema.categories))

@@ -98,7 +98,8 @@ class Training:
         for epoch in range(len(history), self._settings.epochs):
             state, record = self._epoch(state, epoch)
             history.append(record)
-            last = bool(on_epoch(dict(record))) or epoch + 1 == self._settings.epochs
+            stop = runner.any(bool(on_epoch(dict(record))))
+            last = stop or epoch + 1 == self._settings.epochs
             if checkpoints and checkpoints.due(len(history), last=last):
                 checkpoints.save(runner.host(state), history)
             if last:
@@ -114,7 +115,7 @@ class Training:
     def _epoch(self, state: Any, epoch: int) -> tuple[Any, Record]:
         began = time.perf_counter()
         runner, plan = self._runner, self._plan_of(epoch)
-        scales = self._scales(runner.training(state), plan)
+        scales = jnp.zeros(self._tiers.fields, jnp.float32)
         total, last = 0.0, None
         for first, batches in epoch_of(self._train, self._tiers, self._settings, epoch):
             if plan.levels and first % self._settings.scale_every == 0:

@@ -54,6 +54,9 @@ class Runner(Protocol):
     def host(self, state: Any) -> Any:
         """Return what a checkpoint holds: arrays that this process can read."""
 
+    def any(self, stop: bool) -> bool:
+        """Return whether any process is to stop; all wait for each other here."""
+
     def sent_bytes(self, state: Any, fields: int) -> int:
         """Return the bytes that a worker hands over in a step."""
 
@@ -85,6 +88,10 @@ class Alone:
     def host(self, state: TrainingState) -> TrainingState:
         """Return the state itself."""
         return state
+
+    def any(self, stop: bool) -> bool:
+        """Return whether to stop."""
+        return stop
 
     def sent_bytes(self, state: TrainingState, fields: int) -> int:
         """Return 0."""
@@ -174,6 +181,12 @@ class Workers:
         if jax.process_count() > 1:
             residual = multihost_utils.process_allgather(residual, tiled=True)
         return SharedState(self.training(state), residual)
+
+    def any(self, stop: bool) -> bool:
+        """Return whether any process is to stop; all wait for each other here."""
+        if jax.process_count() == 1:
+            return stop
+        return bool(multihost_utils.process_allgather(np.array(stop)).any())
 
     def sent_bytes(self, state: SharedState, fields: int) -> int:
         """Return the bytes that a worker hands over in a step."""

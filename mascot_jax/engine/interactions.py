@@ -7,7 +7,7 @@ within it, in proportion: so blocks that share no range share no row (``ffi/core
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -47,20 +47,32 @@ def draws_of(ratings: Ratings, plan: TrainPlan, warm_items: int) -> Draws:
     weights = item_weights(counts, plan.negative_power, warm_items)
     total = float(weights.sum(dtype=np.float64))
     met = np.bincount(users, weights=weights[items], minlength=ratings.user_count)
-    left = np.maximum(total - met, total / MOST_EXTRA)
-    by_user = user_draws(count_each(users, ratings.user_count), plan.negatives) * (total / left)
-    return Draws(by_user.astype(np.float32), weights)
+    by_user = user_draws(count_each(users, ratings.user_count), plan.negatives)
+    return Draws((by_user * make_up(met, total)).astype(np.float32), weights)
 
 
-def user_draws(counts: NDArray[np.int64], negatives: float) -> NDArray[np.float64]:
-    """Return the zeros of users with so many interactions ``(users,)``.
+def make_up(met: NDArray[Any], total: float) -> NDArray[np.float64]:
+    """Return the factor by which a user draws more, as draws of what it has met are dropped.
+
+    ``met`` is the weight of the items that each user has met, ``(users,)``, and ``total`` of all.
+    """
+    left: NDArray[np.float64] = np.maximum(total - met, total / MOST_EXTRA)
+    return total / left
+
+
+def user_draws(
+    counts: NDArray[np.int64], negatives: float, trained: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Return the zeros of users with so many interactions ``(users,)``, without ``make_up``.
 
     In all there are ``negatives`` times as many as interactions; a user's share goes by the fourth
-    root of its own (docs/interactions.md).
+    root of its own (docs/interactions.md). ``trained`` are the counts of the training whose shares
+    these are; None: the same.
     """
-    roots = np.sqrt(np.sqrt(counts))
+    trained = counts if trained is None else trained
+    all_roots = float(np.sqrt(np.sqrt(trained)).sum())
     share: NDArray[np.float64] = (
-        negatives * float(counts.sum()) / max(float(roots.sum()), 1.0) * roots
+        negatives * float(trained.sum()) / max(all_roots, 1.0) * np.sqrt(np.sqrt(counts))
     )
     return share
 

@@ -244,7 +244,9 @@ class MatrixFactorization(Parameters, Fitted):
         ``epochs`` epochs visit the new ratings only, starting from the model's factors, and from
         random ones for new users and items. Rows without new ratings do not change. Step sizes
         start from ``learning_rate`` again: set a small one if the model should not forget. With
-        interactions, zeros are drawn among all items, whose rows so change a little, too.
+        interactions, zeros are drawn among all items, whose rows so change, too; also among those
+        that a user met earlier, so that the model forgets: with all interactions at hand,
+        ``fit(init=model)`` is better.
 
         Groups are made anew from all ratings so far. If the method promotes groups, a group begins
         in the most precise storage that any of its rows was in. The mean and the biases of known

@@ -38,6 +38,7 @@ from mascot_jax.settings import (
     TrainSettings,
     backend_for,
 )
+from mascot_jax.settings.interactions import INTERACTION_DEFAULTS
 from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
@@ -122,6 +123,8 @@ def fit_ratings(
         table = _Table(ratings, known, settings.seed)
         if settings.of_interactions:
             table.merge()
+            if (settings.confidence or INTERACTION_DEFAULTS["confidence"]) == "values":
+                warn_of_confidences(table.ratings)
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
         items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
@@ -137,8 +140,6 @@ def fit_ratings(
         prepared = prepare(problem, plan, execution, ground, compared=True)
         if not settings.of_interactions:
             warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
-        elif plan.confidence == "values":
-            warn_of_confidences(ratings.values())
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)
@@ -192,17 +193,22 @@ def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainS
     if extend:  # the new ratings alone do not tell how strongly factors may add
         left += settings.left_to_ratings
     settings = settings.model_copy(update={name: getattr(earlier.settings, name) for name in left})
-    has = {
+    has: dict[str, Any] = {
         "objective": earlier.settings.objective,
         "factors": earlier.factors,
         "biases": earlier.settings.biases,
     }
+    if earlier.settings.of_interactions:  # what the scores and the weights are units of
+        has |= {"confidence": earlier.settings.confidence, "loss": earlier.settings.loss}
     for name, there in has.items():
         wanted = getattr(settings, name)
+        if wanted is None and name in INTERACTION_DEFAULTS:
+            wanted = INTERACTION_DEFAULTS[name]
         if wanted != there:
+            projected = name == "factors" and settings.pruning is not None
             raise SettingsError(
-                f"{name}: {wanted}: the model to start from has {there}: set {name} to that, or "
-                "start from no model"
+                f"{name}: {wanted}: the model to start from has {there}: set {name} to that"
+                f"{', and pruning to None' if projected else ''}, or start from no model"
             )
     return settings
 

@@ -426,15 +426,16 @@ class Fitted:
         baselines = baselines_of(self.model_, ratings)
         warn_if_worse(totals.rmse, totals.count, baselines)
         known = {name: rmse for name, rmse in baselines._asdict().items() if rmse is not None}
-        pruned = pruned_errors(
-            self.model_, ratings, execution_of(self.model_.settings, self._run())
-        )
+        execution = execution_of(self.model_.settings, self._run())
+        pruned = pruned_errors(self.model_, ratings, execution, self._bounds(clip=clip))
         return {"rmse": totals.rmse, "mae": totals.mae, **known, **pruned}
 
     def _error_totals(self, ratings: Triples, *, clip: bool) -> ErrorTotals:
-        bounds = (self.model_.low, self.model_.high) if clip else None
         with self._on_device():
-            return error_totals(self._predictor, ratings, bounds)
+            return error_totals(self._predictor, ratings, self._bounds(clip=clip))
+
+    def _bounds(self, *, clip: bool) -> tuple[float, float] | None:
+        return (self.model_.low, self.model_.high) if clip else None
 
     def score(
         self,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.engine.interactions import item_draws, user_draws
+from mascot_jax.engine.interactions import item_draws, make_up, user_draws
 from mascot_jax.mf.fold_in import with_ridge
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.recommend import SideName
@@ -36,24 +36,39 @@ class Expected(NamedTuple):
     """Of a zero."""
 
 
-def expected_zeros(model: Model, side: SideName, counts: NDArray[np.int64]) -> Expected:
-    """Return the zeros that new rows of a side meet, with so many interactions each ``(b,)``.
+def expected_zeros(
+    model: Model, side: SideName, starts: NDArray[np.int64], others: NDArray[np.uint32]
+) -> Expected:
+    """Return the zeros that new rows of a side meet; ``starts`` and ``others`` are as below.
 
-    Of new users, as if they had been trained on; of new items, as those of training users.
+    Of new users, as if they had been trained on; of new items, as those of training users, who draw
+    a little less in a model that has not kept what they have met.
     """
     settings = model.settings
     assert settings.negatives is not None
     assert settings.negative_power is not None
     assert settings.negative_weight is not None
     users, items = model.users.rating_counts, model.items.rating_counts
-    draws = user_draws(np.append(users, counts) if side == "users" else users, settings.negatives)
+    counts = np.diff(starts)
     most = max(int(items.max(initial=0)), 1)
     known = item_draws(items, settings.negative_power, most)
     total = max(float(known.sum()), 1e-30)
+    known /= total
     if side == "users":
-        return Expected(draws[len(users) :], known / total, settings.negative_weight)
+        draws = user_draws(counts, settings.negatives, users)
+        draws *= make_up(_sums(known[others], starts), 1.0)
+        return Expected(draws, known, settings.negative_weight)
+    draws = user_draws(users, settings.negatives)
+    if model.seen is not None:
+        draws *= make_up(_sums(known[model.seen.items], model.seen.starts), 1.0)
     fresh = item_draws(counts, settings.negative_power, most) / total
     return Expected(fresh, draws, settings.negative_weight)
+
+
+def _sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the sum of each stretch between two starts, ``(b,)``."""
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return np.bincount(rows, weights=values, minlength=len(starts) - 1).astype(np.float64)
 
 
 def balances(
@@ -65,8 +80,7 @@ def balances(
     """
     other = "items" if side == "users" else "users"
     trained = {name: getattr(model, name).rating_counts for name in (side, other)}
-    own = balance(np.append(trained[side], counts), side)[len(trained[side]) :]
-    return own, balance(trained[other], other)
+    return balance(counts, side, trained[side]), balance(trained[other], other)
 
 
 def fold_in_interactions(

@@ -22,7 +22,7 @@ from mascot_jax.mf.list_options import list_options
 from mascot_jax.mf.model import Model, ModelSide
 from mascot_jax.mf.recommend import Ranking, Recommendations, SideName, joined, ranks_of
 from mascot_jax.ranking.pairs import Pairs
-from mascot_jax.training.interactions import check_values, confidences, limited
+from mascot_jax.training.interactions import check_values, confidences, limited, merged
 
 
 class Folded:
@@ -123,23 +123,20 @@ class Folded:
     ) -> NDArray[np.float32]:
         """Solve for factors of interactions, those of one pair added up."""
         check_values(values)
-        first = np.append(True, (rows[1:] != rows[:-1]) | (others[1:] != others[:-1]))
-        starts = np.flatnonzero(first[: len(rows)])
-        if len(starts):
-            values = np.add.reduceat(values, starts)
-        rows, others = rows[starts], others[starts]
+        rows, chosen, values = merged((rows, others.astype(np.uint32), values))
         counts = count_each(rows, len(self.ids))
         model, settings = self._model, self._model.settings
         assert settings.confidence is not None
         assert settings.loss is not None
         confidence, _ = confidences(values, settings.confidence, model.confidence)
         own, other = balances(model, self._side, counts)
+        starts = np.append(0, np.cumsum(counts))
         return fold_in_interactions(
             self._ranking.factors,
-            np.append(0, np.cumsum(counts)),
-            others.astype(np.uint32),
-            limited(confidence * own[rows] * other[others]),
-            expected_zeros(model, self._side, counts),
+            starts,
+            chosen,
+            limited(confidence * own[rows] * other[chosen]),
+            expected_zeros(model, self._side, starts, chosen),
             settings.user_reg if self._side == "users" else settings.item_reg,
             settings.loss,
         )

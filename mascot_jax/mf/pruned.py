@@ -16,7 +16,12 @@ from mascot_jax.engine.tables import to_device
 from mascot_jax.mf.model import Model
 
 
-def pruned_errors(model: Model, ratings: Triples, execution: Execution) -> dict[str, float]:
+def pruned_errors(
+    model: Model,
+    ratings: Triples,
+    execution: Execution,
+    clip: tuple[float, float] | None = None,
+) -> dict[str, float]:
     """Return the error of predictions that end at the first component near zero, to compare with.
 
     Parameters
@@ -27,6 +32,8 @@ def pruned_errors(model: Model, ratings: Triples, execution: Execution) -> dict[
         By row, as of ``evaluation.by_row``.
     execution
         Execution options; the CPU computes.
+    clip
+        Lowest and highest prediction; None: no limits.
 
     Returns
     -------
@@ -37,6 +44,7 @@ def pruned_errors(model: Model, ratings: Triples, execution: Execution) -> dict[
     if model.thresholds is None:
         return {}
     users, items, values = ratings
+    rule = model.cold_rule
     totals, stops = ErrorTotals(0.0, 0.0, 0), 0
     with computing_on(jax.local_devices(backend="cpu")[0]):
         tables = to_device(model.users.table), to_device(model.items.table)
@@ -48,7 +56,9 @@ def pruned_errors(model: Model, ratings: Triples, execution: Execution) -> dict[
                 for own, side in zip(rows, (model.users, model.items), strict=True)
             ]
             dots, ends = predict_to_stop(*there, *tables, thresholds, execution=execution)
-            predicted = model.cold_rule.complete(np.asarray(dots), *rows)
+            predicted = rule.complete(np.asarray(dots), *rows)
+            if clip is not None:
+                predicted = predicted.clip(*clip)
             totals = totals.and_of(predicted, values[part])
             stops += int(np.asarray(ends).sum(dtype=np.int64))
     return {"rmse_pruned": totals.rmse, "visited": stops / (len(values) * model.factors)}

@@ -88,17 +88,28 @@ def check_values(values: NDArray[np.float32]) -> None:
         )
 
 
-def balance(counts: NDArray[np.int64], side: str) -> NDArray[np.float64]:
+def balance(
+    counts: NDArray[np.int64], side: str, trained: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """Return what the interactions of rows with so many ``(rows,)`` count, 1 on average.
 
     Those of busy users and, less so, of popular items count less each: by the power -3/8 of their
     number, or -1/8 (docs/interactions.md). Only roots are taken: every machine has the same bits.
+    ``trained`` are the counts of the training that the average is of; None: the same.
     """
+    trained = counts if trained is None else trained
+    all_counts = float((trained * _share_of_each(trained, side)).sum())
+    unit = float(trained.sum()) / max(all_counts, 1e-30)
+    return _share_of_each(counts, side) * unit
+
+
+def _share_of_each(counts: NDArray[np.int64], side: str) -> NDArray[np.float64]:
     most = np.maximum(counts, 1).astype(np.float64)
     eighth = np.sqrt(np.sqrt(np.sqrt(most)))
-    each = 1 / (eighth * np.sqrt(np.sqrt(most)) if side == "users" else eighth)
-    balanced: NDArray[np.float64] = each * (counts.sum() / max(float((counts * each).sum()), 1e-30))
-    return balanced
+    share: NDArray[np.float64] = 1 / (
+        eighth * np.sqrt(np.sqrt(most)) if side == "users" else eighth
+    )
+    return share
 
 
 class Weighted(NamedTuple):

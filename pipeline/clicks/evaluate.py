@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from mascot_jax.base.click_metrics import click_metrics, log_loss_of_mean
+from mascot_jax.base.click_metrics import best_metrics, log_loss_of_mean
 from mascot_jax.clicks.store import read_part, read_probabilities
 from mascot_jax.dlrm.estimator import ClickModel
 from mascot_jax.errors import DataError
@@ -27,9 +25,7 @@ def evaluate(params: ClickParams) -> None:
     }
     probability = read_probabilities(entry.ENCODED, "test")
     if probability is not None:
-        planted = probability.astype(np.float64)
-        best = click_metrics(data.labels, np.log(planted) - np.log1p(-planted))
-        metrics |= {"best_auc": best.auc, "best_log_loss": best.log_loss}
+        metrics |= best_metrics(data.labels, probability)
     paths.write_json(entry.METRICS, metrics)
 
 

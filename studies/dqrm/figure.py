@@ -10,9 +10,7 @@ import argparse
 import sys
 from typing import Any
 
-import numpy as np
-
-from mascot_jax.base.click_metrics import click_metrics, log_loss_of_mean
+from mascot_jax.base.click_metrics import best_metrics, log_loss_of_mean
 from mascot_jax.clicks.encoder import Parts
 from mascot_jax.clicks.raw import open_raw
 from mascot_jax.clicks.read import encode_raw
@@ -85,9 +83,7 @@ def best(parts: Parts) -> Row:
     found = {"log_loss_of_mean": log_loss_of_mean(labels)}
     if not parts.probabilities:
         return found
-    planted = parts.probabilities["test"].astype(np.float64)
-    metrics = click_metrics(labels, np.log(planted) - np.log1p(-planted))
-    return found | {"best_auc": metrics.auc, "best_log_loss": metrics.log_loss}
+    return found | best_metrics(labels, parts.probabilities["test"])
 
 
 if __name__ == "__main__":

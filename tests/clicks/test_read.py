@@ -80,3 +80,28 @@ def test_wrong_settings(settings, problem):
 def test_a_frame_without_rows():
     with pytest.raises(DataError, match="the data frame has no rows"):
         read_clicks(FRAME.clear(), **NAMED)
+
+
+def test_a_frame_is_not_taken_for_rows_of_another_data_set(tmp_path):
+    (tmp_path / "train.txt").write_bytes(criteo_lines(40))
+    encoder = read_clicks(tmp_path / "train.txt", name="criteo").encoder
+    with pytest.raises(DataError, match="trained on data of 'criteo'"):
+        encode_like(encoder, FRAME, labelled=None)
+
+
+def test_data_beside_the_name_of_other_data_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="'planted': is generated"):
+        read_clicks(tmp_path / "rows.csv", name="planted", rows=200)
+    with pytest.raises(SettingsError, match="'criteo': is read from a path"):
+        read_clicks(FRAME, name="criteo")
+
+
+def test_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "rows.csv").write_text("clicked,a,a,b\n" + "0,x,y,z\n1,x,w,z\n" * 20)
+    with pytest.raises(DataError, match="'a' is there twice: rename one"):
+        read_clicks(tmp_path / "rows.csv", label="clicked")
+
+
+def test_a_file_of_a_whole_archive_is_refused(tmp_path):
+    with pytest.raises(DataError, match="name the archive itself"):
+        read_clicks(f"{tmp_path}:ratings.dat", name="ml-1m")

@@ -13,6 +13,7 @@ from mascot_jax.mf.model_file import load_model, model_facts
 from mascot_jax.training.interactions import LARGEST_WEIGHT, balance, confidences, limited, merged
 from tests.support.interactions import ITEMS, KINDS, planted, same_kind, split
 
+FOLDED_NEAR = 0.05
 QUICK = {
     "objective": "interactions",
     "factors": 8,
@@ -154,6 +155,28 @@ def test_a_new_user_gets_the_factors_of_a_trained_one(name, pairs, request):
     assert np.mean(agreement) > 0.97
 
 
+@pytest.mark.parametrize("side", ["users", "items"])
+def test_rows_that_were_trained_on_are_folded_in_where_they_are(side, pairs):
+    # Steps fall to zero, so that training ends near the minimum that folding solves for.
+    model = MatrixFactorization(**QUICK | {"epochs": 200}).fit(tuple(pairs[0].T))
+    own, other = pairs[0].T if side == "users" else pairs[0].T[::-1]
+    solve = model.fold_in_user if side == "users" else model.fold_in_item
+    trained = model.user_factors_ if side == "users" else model.item_factors_
+    folded = solve(other, None, own).factors
+    gaps = np.linalg.norm(folded - trained, axis=1) / np.linalg.norm(trained, axis=1)
+    assert np.mean(gaps) < FOLDED_NEAR
+
+
+@pytest.mark.parametrize("side", ["users", "items"])
+def test_who_else_is_folded_in_does_not_matter(side, fitted):
+    solve = fitted.fold_in_user if side == "users" else fitted.fold_in_item
+    alone = solve([1, 2, 3, 4]).factors
+    others = np.arange(100, 900)
+    rows = np.append(np.zeros(4, int), others)
+    together = solve(np.append([1, 2, 3, 4], others % 20), None, rows).factors[0]
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["fitted", "logistic"])
 @pytest.mark.parametrize("side", ["users", "items"])
 def test_folded_factors_are_where_the_expected_loss_is_lowest(name, side, request):
@@ -167,7 +190,7 @@ def test_folded_factors_are_where_the_expected_loss_is_lowest(name, side, reques
     own, others = balances(model.model_, side, counts)
     weights = np.zeros(len(fixed))
     weights[met] = np.linspace(0.5, 2, len(met)) * own[0] * others[met]
-    expected = expected_zeros(model.model_, side, counts)
+    expected = expected_zeros(model.model_, side, np.array([0, len(met)]), met.astype(np.uint32))
     zeros = expected.of_row[0] * expected.of_other
     zeros[met] = 0
     visits = len(met) + zeros.sum()
@@ -297,3 +320,35 @@ def test_fewer_bits_give_lists_as_good(method, pairs, fitted):
     train, test = (tuple(part.T) for part in pairs)
     best = MatrixFactorization(**QUICK, method="fp32").fit(train).score(test)
     assert MatrixFactorization(**QUICK, method=method).fit(train).score(test) > best - 0.03
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({"confidence": "equal"}, {"confidence": "values"}, "confidence: values: .* has equal"),
+        ({}, {"loss": "logistic"}, "loss: logistic: .* has squared"),
+    ],
+)
+def test_further_training_keeps_what_scores_are_units_of(pairs, before, after, words):
+    model = MatrixFactorization(**QUICK | before, epochs=1).fit(tuple(pairs[0].T))
+    model.set_params(**after)
+    with pytest.raises(SettingsError, match=words):
+        model.partial_fit(tuple(pairs[1].T))
+
+
+def test_a_log_of_plays_is_advised_as_its_counts_are():
+    plays = np.random.default_rng(0).zipf(1.6, 400).clip(1, 300)
+    users, items = np.arange(400) % 40, np.arange(400) // 40 + np.arange(400) % 7
+    with pytest.warns(RatingsWarning, match="set confidence to log1p"):
+        MatrixFactorization(**QUICK, epochs=1).fit(
+            (np.repeat(users, plays), np.repeat(items, plays), np.ones(plays.sum()))
+        )
+
+
+def test_a_projected_model_says_how_to_start_from_it(pairs):
+    pruning = {"method": "project", "factors": 4}
+    model = MatrixFactorization(**QUICK, epochs=4, pruning=pruning).fit(tuple(pairs[0].T))
+    again = MatrixFactorization(**QUICK, epochs=4, pruning=pruning)
+    with pytest.raises(SettingsError, match="set factors to that, and pruning to None"):
+        again.fit(tuple(pairs[0].T), init=model)
+    again.set_params(factors=4, pruning=None).fit(tuple(pairs[0].T), init=model)

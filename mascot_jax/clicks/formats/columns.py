@@ -72,6 +72,10 @@ def find_places(
             taken.add(there.index(columns.label))
         rest = [at for at in range(len(there)) if at not in taken]
         categories = {_name(at, columns, there): at for at in rest}
+        if len(categories) < len(rest):
+            names = [_name(at, columns, there) for at in rest]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"{label}: {twice!r} is there twice: rename one; {found}")
     else:
         categories = _group(label, "categories", columns.categories, there, found)
     places = [*dense.values(), *categories.values()]
