@@ -1,5 +1,7 @@
 // Part of body.h: rows of any storage to and from FP32.
 
+#include "core/lanes/random_offset.h"
+
 constexpr int64_t kCacheLine = 64;
 
 // ---- chunks
@@ -174,8 +176,7 @@ MASCOT_INLINE void encode_blocks(int8_t* row, float* scales, const float* floats
     for (const int64_t next = std::min(c + scale_chunks, end); c < next; ++c) {
       Lanes offset = broadcast(Int8::kHalfStep);
       if constexpr (R == Rounding::kStochastic) {
-        const Words draw = shift_right<Int8::kDrawShift>(draws.chunk(c));
-        offset = floats_of(either(both(draw, all(Int8::kDrawMask)), all(Int8::kNoDraw)));
+        offset = random_offset(draws.chunk(c), Int8::kNoDraw);
       }
       store_int8(row + c * kLanes, fma(load_floats(floats + c * kLanes), step, offset));
     }
