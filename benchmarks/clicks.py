@@ -4,8 +4,9 @@ The shape is Criteo Kaggle's, with large fields scaled down to ``--rows`` in all
 in turn, in one process. Ours are ``int4`` and ``fp32``; ``jax`` has one float32 table, which it
 gathers from and adds to in place, as fast as JAX can without our kernels; PyTorch's EmbeddingBag
 and FBGEMM are there where they are installed (``pip install 'mascot-jax[peers]'``). All but
-``int4`` compute in float32 tables. Restrict the process to some cores, with ``taskset``, to compare
-with fewer threads: all variants have as many as there are cores.
+``int4`` compute in float32 tables. All variants have as many threads as there are cores; ``int4``
+is timed with one, too, in the tables' part, which tells how it scales. Restrict the process to some
+cores, with ``taskset``, to compare with fewer.
 """
 
 from __future__ import annotations
@@ -74,9 +75,10 @@ def make_workload(rows: int, batch: int, steps: int) -> Workload:
 
 def variants(work: Workload, part: str, threads: int) -> Iterator[Variant]:
     """Yield what is timed: ``part`` is ``step`` or ``tables``."""
-    execution = Execution(threads)
     for preset in ("int4", "fp32"):
-        yield Variant(preset, *_ours(work, preset, part, execution))
+        yield Variant(preset, *_ours(work, preset, part, Execution(threads)))
+    if part == "tables" and threads > 1:
+        yield Variant("int4, one thread", *_ours(work, "int4", part, Execution(1)))
     yield Variant("jax", *_plain_jax(work, part))
     layers = widths(ClickSettings(), DENSE, len(work.rows)) if part == "step" else None
     for name, module in ((BAG, "torch"), (FBGEMM, "fbgemm_gpu")):

@@ -2,9 +2,10 @@
 
 import ctypes
 
+import jax.numpy as jnp
 import numpy as np
 
-from mascot_jax.engine.embedding import NARROW
+from mascot_jax.engine.embedding import NARROW, sorted_rows
 from tests.support.cuda_on_host import call, guarded
 
 STORAGES = list(NARROW)
@@ -26,9 +27,8 @@ class View(ctypes.Structure):
 
 
 def sorted_by_row(rows):
-    """Rows ``(b, f)`` sorted, equal ones in the batch's order, and the place of each."""
-    places = np.argsort(rows.ravel(), kind="stable").astype(np.uint32)
-    return guarded(rows.ravel()[places]), guarded(places)
+    """What the engine gives the kernels of rows ``(b, f)``."""
+    return [guarded(np.asarray(array)) for array in sorted_rows(jnp.asarray(rows))]
 
 
 def coalesce(library, rows, gradients, grid=2):
