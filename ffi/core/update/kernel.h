@@ -96,6 +96,8 @@ struct Task {
   const Side* items;
   int64_t factors;
   Rates rates;
+  float user_decay;  // -(eta lambda_P): what an update adds of a user's row to itself
+  float item_decay;  // -(eta lambda_Q)
   Sampling sampling;
   Dither dither;
   Computation computation;
