@@ -122,9 +122,9 @@ def fit_ratings(
     known = earlier if extend else None
     with computing_on(device):
         table = _Table(ratings, known, settings.seed, merge=settings.of_interactions)
-        if settings.of_interactions:
-            if (settings.confidence or INTERACTION_DEFAULTS["confidence"]) == "values":
-                warn_of_confidences(table.ratings)
+        confidence = settings.confidence or INTERACTION_DEFAULTS["confidence"]
+        if settings.of_interactions and confidence == "values":
+            warn_of_confidences(table.ratings)
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
         items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")

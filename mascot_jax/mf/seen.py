@@ -80,9 +80,7 @@ def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[
     return _packed(np.repeat(users, np.diff(known.seen.starts)), items[known.seen.items])
 
 
-def _packed(
-    users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]]
-) -> NDArray[np.uint64]:
+def _packed(users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
     """Pack pairs into numbers whose order is by user, then by item."""
     return users.astype(np.uint64) << np.uint64(32) | items.astype(np.uint64)
 

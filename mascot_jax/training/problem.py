@@ -298,8 +298,9 @@ def _prepare_interactions(
         if of is None or not len(of[0]):
             return None
         if problem.met_before is not None:
-            before = *problem.met_before, np.zeros(len(problem.met_before[0]), dtype=np.float32)
-            met = tuple(map(np.append, met, before))
+            rows, others = problem.met_before
+            nothing = np.zeros(len(rows), dtype=np.float32)
+            met = np.append(met[0], rows), np.append(met[1], others), np.append(met[2], nothing)
         return HeldOutLists(of, met, ratings.user_count, items.warm_rows)
 
     validation = lists(held_out, trained)

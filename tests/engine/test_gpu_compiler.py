@@ -17,14 +17,17 @@ CHECKOUT = Path(__file__).parents[2]
 COMPILER = CHECKOUT / "build" / "gpu-compiler"
 
 
-@pytest.fixture(params=METHODS)
+OF_INTERACTIONS = [name for name, method in METHODS.items() if not method.compares]
+
+
+@pytest.fixture(params=[*METHODS, *(f"{name} interactions" for name in OF_INTERACTIONS)])
 def compiled(request):
     if not COMPILER.is_dir():
         pytest.skip("XLA's GPU compiler is not there: make build/gpu-compiler")
     path = os.pathsep.join([str(COMPILER), str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
     environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.gpu_compiler", request.param],
+        [sys.executable, "-m", "tests.support.gpu_compiler", *request.param.split()],
         env=environment | {"PYTHONPATH": path, "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"},
         capture_output=True,
         text=True,

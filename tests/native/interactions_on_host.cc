@@ -8,21 +8,38 @@ namespace {
 using namespace mascot;
 using namespace mascot::cuda;
 
-// Other lengths of rows are other constants in loops, and take long to compile.
-template <class Body>
-void with_some_chunks(int64_t factors, const Body& body) {
-#if defined(MASCOT_ALL_LENGTHS)
-  with_chunks(factors, body);
+// Every length of rows and choice of storages is a kernel, and takes long to compile.
+#if defined(MASCOT_ALL_KERNELS)
+constexpr bool kAll = true;
 #else
-  factors > 256 ? body(std::integral_constant<int, 0>{}) : body(std::integral_constant<int, 2>{});
+constexpr bool kAll = false;
 #endif
+
+template <class Body>
+void with_built_chunks(int64_t factors, const Body& body) {
+  if constexpr (kAll) {
+    with_chunks(factors, body);
+  } else {
+    if (factors <= 64) body(std::integral_constant<int, 2>{});
+  }
+}
+
+template <class Body>
+void with_built_storages(const Pass& pass, const Body& body) {
+  with_storages(pass, [&](auto list) {
+    using List = decltype(list);
+    if constexpr (kAll || std::is_same_v<List, Storages> ||
+                  std::is_same_v<List, StorageList<Float16>>) {
+      body(list);
+    }
+  });
 }
 
 template <template <int> class Rounding>
 void interact(const Pass& pass, const Interactions& work, const Training& training,
               const Held& held, int64_t grid, int64_t threads) {
-  with_some_chunks(pass.shape.factors, [&](auto chunks) {
-    with_storages(pass, [&](auto list) {
+  with_built_chunks(pass.shape.factors, [&](auto chunks) {
+    with_built_storages(pass, [&](auto list) {
       constexpr int C = decltype(chunks)::value;
       using List = decltype(list);
       const auto run = [&](auto samples) {

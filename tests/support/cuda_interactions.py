@@ -5,12 +5,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.gpu.native.model import Side
 from tests.support import cuda_reference
-from tests.support.cuda_on_host import HostWorld, Sums, call, guarded, make_world
+from tests.support.cuda_on_host import (
+    HostWorld,
+    Sums,
+    call,
+    compile_kernels,
+    guarded,
+    make_world,
+)
 from tests.support.interactions_reference import Data
 
 LOSSES = ["squared", "logistic"]
+
+
+def compile_interactions(folder, *, every_kernel):
+    """Compile the kernels: all, or those for k up to 64 with FP16 alone or any storage."""
+    # Of the kernels on whole tables, only some are called. A few small runs take less time than
+    # optimising does.
+    flags = ["-Wno-unused-function", "-DMASCOT_ALL_KERNELS" if every_kernel else "-O0"]
+    return compile_kernels(folder, "interactions_on_host", flags=flags)
 
 
 class Interactions(ctypes.Structure):
@@ -39,6 +53,10 @@ class Case(NamedTuple):
     data: Data
     begin: np.ndarray
 
+    def bare(self):
+        """The case without the arrays of storages that no group is in."""
+        return self._replace(world=self.world.bare())
+
 
 def make_case(
     factors, codes, rows=(23, 17), ranges=(1, 1), share=0.15, negatives=4.0, loss="squared",
@@ -59,7 +77,7 @@ def make_case(
     begin = np.searchsorted(np.sort(block), np.arange(ranges[0] * ranges[1]))
     data = Data(
         np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]),
-        rng.choice(np.float32([0.5, 1, 2]), len(pairs)), (starts[0], starts[1]),
+        rng.choice(np.float32([0, 0.5, 1, 2]), len(pairs)), (starts[0], starts[1]),
         rng.uniform(0, 2 * negatives, rows[0]).astype(np.float32),
         np.ones(rows[1], np.uint32) if weights is None else np.asarray(weights, np.uint32),
         0.75, loss,
@@ -72,9 +90,7 @@ class HostInteractions(HostWorld):
 
     def __init__(self, library, case, factors, lookup="direct", at_once=32):
         data = case.data
-        world = case.world._replace(
-            user_rows=data.users, item_rows=data.items, values=data.values
-        )
+        world = case.world._replace(user_rows=data.users, item_rows=data.items, values=data.values)
         super().__init__(library, world, factors, lookup=lookup)
         self.data, self.at_once = data, at_once
         self._starts = [guarded(np.asarray(s, np.uint32)) for s in data.starts]
@@ -116,8 +132,8 @@ class HostInteractions(HostWorld):
     def expected(self, case, rates, seed, epoch, store=False, dither=None):
         """Factors and details after an epoch of one warp in NumPy."""
         p, q = case.world.p.copy(), case.world.q.copy()
-        users, items = (len(s) - 1 for s in case.data.starts)
-        pieces = cuda_reference.sweeps(len(p), items, self.at_once, seed, epoch)
+        ranges = len(case.data.starts[1]) - 1
+        pieces = cuda_reference.sweeps(len(p), ranges, self.at_once, seed, epoch)
         details = cuda_reference.interactions(
             case.data, pieces, p, q, (self.users.row_codes, self.items.row_codes), rates,
             seed=seed, number=epoch, store=store, dither=dither, block=self.users.block,

@@ -48,7 +48,7 @@ def compiler():
     return found
 
 
-def compile_kernels(folder, source="kernels_on_host", include=NATIVE):
+def compile_kernels(folder, source="kernels_on_host", include=NATIVE, flags=()):
     """Compile a source of tests/native into a shared library in ``folder`` and load it."""
     library = folder / f"{source}.so"
     subprocess.run(
@@ -57,7 +57,7 @@ def compile_kernels(folder, source="kernels_on_host", include=NATIVE):
             "-Wextra", "-Werror", "-Wno-unknown-pragmas",
             # A shift too far ends the process: hosts and devices would disagree on its result.
             "-fsanitize=shift", "-fsanitize-undefined-trap-on-error",
-            "-I", NATIVE, "-I", CHECKOUT / "ffi", "-I", include,
+            "-I", NATIVE, "-I", CHECKOUT / "ffi", "-I", include, *flags,
             NATIVE / f"{source}.cc", "-o", library,
         ],
         check=True,

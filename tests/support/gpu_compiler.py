@@ -1,8 +1,8 @@
 """Compiles epochs for an H100 with XLA's GPU compiler, on a machine without a GPU.
 
-``python -m tests.support.gpu_compiler METHOD`` prints the bytes of the tables, those of results
-that are operands' memory, and the program. Needs ``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of
-jaxlib's version on the path (``make hardening``).
+``python -m tests.support.gpu_compiler METHOD [interactions]`` prints the bytes of the tables, those
+of results that are operands' memory, and the program. Needs ``jax-cuda13-pjrt`` and
+``jax-cuda13-plugin`` of jaxlib's version on the path (``make hardening``).
 """
 
 import json
@@ -18,6 +18,7 @@ from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training import epoch
 from mascot_jax.training.initial import initial_state
+from tests.support.interactions import laid_out_for_a_gpu
 
 H100 = """
 gpu_device_info {
@@ -37,15 +38,18 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 STARTS = np.array([0, 400, 1000], np.uint32)
 
 
-def compile_epoch(method):
+def compile_epoch(method, objective):
     """Return an epoch's compiled program, and its state."""
     topology = topologies.get_topology_desc(
         platform="cuda", target_config=H100, topology="1x1x1", topology_name="h100"
     )
     sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
-    plan = validate(TrainSettings, {"method": method, "factors": 128}).plan("gpu")
+    settings = {"method": method, "factors": 128, "objective": objective}
+    plan = validate(TrainSettings, settings).plan("gpu")
     ids = np.arange(1000)
     state, ratings = initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 1000, 1000)
+    if plan.of_interactions:
+        ratings = laid_out_for_a_gpu(ids, ids, plan, STARTS, STARTS)
 
     def on_h100(array):
         return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
@@ -60,7 +64,7 @@ def compile_epoch(method):
 
 
 def main():
-    program, state = compile_epoch(sys.argv[1])
+    program, state = compile_epoch(*[*sys.argv[1:], "ratings"][:2])
     tables = [*state.users.stored.values(), *state.items.stored.values()]
     found = {
         "tables": sum(table.nbytes for table in tables),
