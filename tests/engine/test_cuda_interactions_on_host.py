@@ -1,14 +1,30 @@
 """The CUDA kernel of interactions without a GPU: compiled for the host, against NumPy."""
 
+from dataclasses import replace
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import make_ratings
+from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.storage import STORAGES
+from mascot_jax.training.initial import initial_state
+from mascot_jax.training.lists import HeldOutLists
+from mascot_jax.training.loop import train_state
+from mascot_jax.training.schedule import learning_rates
 from tests.support import cuda_reference, interactions_reference
-from tests.support.cuda_interactions import HostInteractions, compile_interactions, make_case
+from tests.support.cuda_interactions import (
+    HostInteractions,
+    case_of,
+    compile_interactions,
+    make_case,
+)
 from tests.support.cuda_on_host import LOOKUPS, assert_factors, call
+from tests.support.interactions import ITEMS, USERS, planted, split
 from tests.support.reference import stream_key
-from tests.support.worlds import CODES
+from tests.support.worlds import CODES, prepared
 
 RATES = (0.05, 0.01, 0.015)
 SEED, EPOCH = 3, 2
@@ -185,3 +201,33 @@ def test_a_sweep_takes_each_user_once_and_ranges_alike(some, users, ranges, at_o
         assert sweep[:, 2].sum() == users
         met = np.bincount(sweep[:, 1], minlength=ranges)
         assert met.max() - met.min() <= 1 + (pieces > ranges)
+
+
+@pytest.mark.hardening
+@pytest.mark.parametrize("method", ["fp32", "fp16"])
+def test_many_tiles_at_once_learn_lists_as_good_as_the_cpus(every, method):
+    train, test = split(planted())
+    starts = np.array([0, USERS]), np.array([0, ITEMS])
+    ratings = make_ratings(*train.T, np.ones(len(train)), USERS, ITEMS)
+    settings = {"objective": "interactions", "method": method, "factors": 16, "epochs": 60}
+    prepared_here = prepared(ratings, *starts, validate(TrainSettings, settings))
+    plan = prepared_here.plan
+    state = initial_state(*(s.astype(np.uint32) for s in starts), plan)
+    case = case_of(prepared_here.ratings, state.users, state.items)
+    host = HostInteractions(every, case, 16, at_once=4)
+    for epoch, rate in enumerate(learning_rates(plan)):  # by 32 tiles, for 120 users
+        host.interact(
+            (rate, plan.user_reg, plan.item_reg), plan.seed, epoch,
+            stochastic=plan.rounding == "stochastic", threads=256,
+        )  # fmt: skip
+    ones = np.ones(max(len(train), len(test)), np.float32)
+    held_out, met = ((*pairs.T.astype(np.uint32), ones[: len(pairs)]) for pairs in (test, train))
+    lists = HeldOutLists(held_out, met, USERS, ITEMS)
+    wanted = train_state(prepared_here, Execution(1))
+    found = (
+        replace(side, stored={name: jnp.asarray(table) for name, table in own.tables.items()})
+        for side, own in ((case.world.users, host.users), (case.world.items, host.items))
+    )
+    score = lists.score(*found)
+    assert score > 4 * lists.score_popular(np.bincount(train[:, 1], minlength=ITEMS))
+    assert score == pytest.approx(lists.score(wanted.users, wanted.items), abs=0.02)

@@ -1,10 +1,12 @@
 """The CUDA kernels of interactions compiled for the host (tests/native), on NumPy arrays."""
 
 import ctypes
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from mascot_jax.engine.tables import to_host
 from tests.support import cuda_reference
 from tests.support.cuda_on_host import (
     HostWorld,
@@ -15,6 +17,7 @@ from tests.support.cuda_on_host import (
     make_world,
 )
 from tests.support.interactions_reference import Data
+from tests.support.worlds import World
 
 LOSSES = ["squared", "logistic"]
 
@@ -83,6 +86,28 @@ def make_case(
         0.75, loss,
     )  # fmt: skip
     return Case(world, data, begin.astype(np.uint32))
+
+
+def case_of(ratings, users, items):
+    """Interactions that are laid out, and tables of factors, without any padding."""
+    counts = len(users), len(items)
+    ranges = np.asarray(ratings.extent)[2:].tolist()
+    starts = tuple(
+        np.asarray(s)[: count + 1].astype(np.int64)
+        for s, count in zip(ratings.strata[:2], ranges, strict=True)
+    )
+    zeros = ratings.zeros
+    data = Data(
+        *ratings.host(), starts, np.asarray(zeros.user_draws)[: counts[0]],
+        np.asarray(zeros.item_weights)[: counts[1]], float(zeros.weight[0]), zeros.loss,
+    )  # fmt: skip
+    sides = [
+        replace(side, stored={name: table[: len(side)] for name, table in side.stored.items()})
+        for side in (users, items)
+    ]
+    p, q = (to_host(side).dense() for side in sides)
+    world = World(ratings, *sides, p, q, data.users, data.items, data.values)
+    return Case(world, data, np.asarray(ratings.strata.begin)[: ranges[0] * ranges[1]])
 
 
 class HostInteractions(HostWorld):
