@@ -1,6 +1,7 @@
 // An epoch over interactions, from launches.
 #include "cuda/launch.h"
 #include "cuda/launch_interactions.cuh"
+#include "cuda/ranges.cuh"
 
 namespace mascot::cuda {
 

@@ -1,6 +1,7 @@
 // The CUDA kernels of interactions, compiled for the host and called from tests through C:
 // tests/support/cuda_interactions.py fills in a Pass and an Interactions.
 #include "cuda/interactions.cuh"
+#include "cuda/ranges.cuh"
 #include "cuda/tables.cuh"
 
 namespace {
