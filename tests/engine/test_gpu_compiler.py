@@ -18,14 +18,14 @@ CHECKOUT = Path(__file__).parents[2]
 COMPILER = CHECKOUT / "build" / "gpu-compiler"
 
 
-def compile_for_gpu(name):
+def compile_for_gpu(*names):
     """What ``tests.support.gpu_compiler`` prints."""
     if not COMPILER.is_dir():
         pytest.skip("XLA's GPU compiler is not there: make build/gpu-compiler")
     path = os.pathsep.join([str(COMPILER), str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
     environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.gpu_compiler", name],
+        [sys.executable, "-m", "tests.support.gpu_compiler", *names],
         env=environment | {"PYTHONPATH": path, "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"},
         capture_output=True,
         text=True,
@@ -35,9 +35,12 @@ def compile_for_gpu(name):
     return json.loads(done.stdout)
 
 
-@pytest.fixture(params=METHODS)
+OF_INTERACTIONS = [name for name, method in METHODS.items() if not method.compares]
+
+
+@pytest.fixture(params=[*METHODS, *(f"{name} interactions" for name in OF_INTERACTIONS)])
 def compiled(request):
-    return compile_for_gpu(request.param)
+    return compile_for_gpu(*request.param.split())
 
 
 def test_epochs_are_in_place_and_wait_for_nothing(compiled):

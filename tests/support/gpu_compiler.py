@@ -1,8 +1,9 @@
 """Compiles epochs for an H100 with XLA's GPU compiler, on a machine without a GPU.
 
-``python -m tests.support.gpu_compiler METHOD`` prints the bytes of the tables, those of results
-that are operands' memory, and the program; ``clicks-PRESET`` those of a click model's steps. Needs
-``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of jaxlib's version on the path (``make hardening``).
+``python -m tests.support.gpu_compiler METHOD [interactions]`` prints the bytes of the tables, those
+of results that are operands' memory, and the program; ``clicks-PRESET`` those of a click model's
+steps. Needs ``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of jaxlib's version on the path
+(``make hardening``).
 """
 
 import json
@@ -23,6 +24,7 @@ from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.training import epoch
 from mascot_jax.training.initial import initial_state
+from tests.support.interactions import laid_out_for_a_gpu
 
 H100 = """
 gpu_device_info {
@@ -51,11 +53,14 @@ def on_h100(tree):
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
-def compile_epoch(method):
+def compile_epoch(method, objective="ratings"):
     """Return an epoch's compiled program, and its tables."""
-    plan = validate(TrainSettings, {"method": method, "factors": 128}).plan("gpu")
+    settings = {"method": method, "factors": 128, "objective": objective}
+    plan = validate(TrainSettings, settings).plan("gpu")
     ids = np.arange(1000)
     state, ratings = initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 1000, 1000)
+    if plan.of_interactions:
+        ratings = laid_out_for_a_gpu(ids, ids, plan, STARTS, STARTS)
 
     def lower(*operands):
         return jitted.lower(*on_h100(operands[:2]), *operands[2:])
@@ -90,7 +95,7 @@ def compile_steps(preset):
 
 def main():
     kind, _, preset = sys.argv[1].partition("clicks-")
-    program, tables = compile_steps(preset) if preset else compile_epoch(kind)
+    program, tables = compile_steps(preset) if preset else compile_epoch(*sys.argv[1:])
     found = {
         "tables": sum(table.nbytes for table in tables),
         "in_place": program.memory_analysis().alias_size_in_bytes,
