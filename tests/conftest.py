@@ -28,6 +28,7 @@ NEED_THE_CHECKOUT = [
     "command/test_docs.py",
     "test_build.py",
     "engine/test_cuda_arithmetic_on_host.py",
+    "engine/test_cuda_early_exit_on_host.py",
     "engine/test_cuda_on_host.py",
     "test_docs.py",
     "test_gpu_machine.py",
@@ -69,6 +70,7 @@ WITH_DEAR_FIXTURES = {
     "pipeline": "pipeline",
     "test_cuda_on_host.py": "kernels on host",
     "test_cuda_arithmetic_on_host.py": "kernels on host",
+    "test_cuda_early_exit_on_host.py": "kernels on host",
     "test_ml_1m.py": "ml-1m",
     "test_study.py": "study",
 }

@@ -14,6 +14,8 @@ cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding round
   error = rounding == Rounding::kNearest ? launch_update<Nearest>(pass, training, stream)
                                          : launch_update<Stochastic>(pass, training, stream);
   if (error != cudaSuccess) return error;
+  if (training.thresholds != nullptr) error = run_epoch_to_stop(pass, training, rounding, stream);
+  if (error != cudaSuccess) return error;
   error = finish_sums(training.sums, users, pass.shape.factors, training.rates, user_sums, stream);
   if (error != cudaSuccess) return error;
   return finish_sums(training.sums + users * width, items, pass.shape.factors, training.rates,

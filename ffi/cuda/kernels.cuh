@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "core/dither.h"
+#include "cuda/early_exit.cuh"
 #include "cuda/update.cuh"
 
 namespace mascot::cuda {
@@ -76,36 +77,66 @@ constexpr int resident() {
   return Samples || blocks < 2 ? 2 : blocks;
 }
 
-// One epoch. The host does not know whether it measures (that would mean waiting for the device),
-// so both variants are launched, and the one that is not meant returns.
-template <int C, class List, template <int> class Rounding, bool Samples>
-__global__ void __launch_bounds__(kThreads, resident<C, List, Samples, Rounding<kWide>::kDraws>())
-    update_kernel(const __grid_constant__ Pass pass, const Training training, const Held held) {
-  const float sample_ratio = training.rates[3];
-  if ((sample_ratio > 0) != Samples) return;
-  MASCOT_SHARED_MEMORY(memory);
-  const Shared shared(memory, pass, C);
+// Whether the updates of an epoch end at the first component near zero.
+__device__ inline bool ends_early(const Training& training) {
+  return training.thresholds != nullptr &&
+         (training.thresholds[0] > 0 || training.thresholds[1] > 0);
+}
+
+// Takes a block through an epoch, by visit_with(common, samples).
+template <bool Samples, class VisitWith>
+__device__ void run_updates(const Pass& pass, const Training& training, const Held& held,
+                            const Shared& shared, const VisitWith& visit_with) {
   Sampling sampling = {};
   if constexpr (Samples) {
     sampling = {epoch_key(training, Stream::kSample),
-                static_cast<uint64_t>(static_cast<double>(sample_ratio) * 0x1p32)};
+                static_cast<uint64_t>(static_cast<double>(training.rates[3]) * 0x1p32)};
   }
   prepare(pass, shared,
           {epoch_key(training, Stream::kBlockOrder), epoch_key(training, Stream::kDither)},
           sampling, {training.rates[0], training.rates[1], training.rates[2]});
-  const bool add = training.writes == Writes::kAdd;
   if constexpr (Samples) {
     const Collector collector = {shared.sums(), training.sums, pass, held};
     collector.clear();
-    UpdateRating<C, List, Rounding, Collector> visit = {pass, add, shared.begin_of_runs(),
-                                                        *shared.common(), collector};
+    auto visit = visit_with(*shared.common(), collector);
     walk(pass, *shared.common(), shared.walk(), visit);
     collector.flush();
   } else {
-    UpdateRating<C, List, Rounding, NoSamples> visit = {
-        pass, add, shared.begin_of_runs(), *shared.common(), {}};
+    auto visit = visit_with(*shared.common(), NoSamples{});
     walk(pass, *shared.common(), shared.walk(), visit);
   }
+}
+
+// One epoch. The host does not know whether it measures, nor whether its updates end early (that
+// would mean waiting for the device), so all variants are launched, and those that are not meant
+// return.
+template <int C, class List, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<C, List, Samples, Rounding<kWide>::kDraws>())
+    update_kernel(const __grid_constant__ Pass pass, const Training training, const Held held) {
+  if ((training.rates[3] > 0) != Samples || ends_early(training)) return;
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass, C);
+  run_updates<Samples>(
+      pass, training, held, shared, [&](const Common& common, const auto& samples) {
+        return UpdateRating<C, List, Rounding, std::decay_t<decltype(samples)>>{
+            pass, training.writes == Writes::kAdd, shared.begin_of_runs(), common, samples};
+      });
+}
+
+// The same where updates end early.
+template <class List, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<0, List, Samples, Rounding<kWide>::kDraws>())
+    update_to_stop_kernel(const __grid_constant__ Pass pass, const Training training,
+                          const Held held) {
+  if ((training.rates[3] > 0) != Samples || !ends_early(training)) return;
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass, 0);
+  const Thresholds thresholds = {training.thresholds[0], training.thresholds[1]};
+  run_updates<Samples>(
+      pass, training, held, shared, [&](const Common& common, const auto& samples) {
+        return UpdateToStop<List, Rounding, std::decay_t<decltype(samples)>>{
+            {pass, training.writes == Writes::kAdd, nullptr, common, samples}, thresholds};
+      });
 }
 
 template <int C, class List>
@@ -126,6 +157,16 @@ __global__ void __launch_bounds__(kThreads, resident<C, StorageList<Float32, Flo
   const Shared shared(memory, pass, 0);
   prepare(pass, shared, {}, {}, {});
   PredictRating<C, Storages> visit = {pass, predictions};
+  walk(pass, *shared.common(), shared.walk(), visit);
+}
+
+static __global__ void __launch_bounds__(kThreads, resident<0, Storages>())
+    predict_to_stop_kernel(const __grid_constant__ Pass pass, const float* thresholds,
+                           float* predictions, uint32_t* stops) {
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass, 0);
+  prepare(pass, shared, {}, {}, {});
+  PredictToStop visit = {pass, {thresholds[0], thresholds[1]}, predictions, stops};
   walk(pass, *shared.common(), shared.walk(), visit);
 }
 

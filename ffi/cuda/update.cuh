@@ -185,7 +185,7 @@ struct UpdateRating {
     });
   }
 
- private:
+ protected:
   // Updates both rows, and writes the item's unless it is scaled.
   template <class L>
   __device__ void update(const Place<L>& item, const RowShape& shape, HeldRow<L>& p, HeldRow<L>& q,
