@@ -21,6 +21,11 @@ NEVER = (1e-30, 1e-30)
 RATES = (0.05, 0.01, 0.015)
 SEED, EPOCH = 3, 2
 DITHER = stream_key(SEED, EPOCH, 3)
+SIZES = [
+    (33, END),
+    (128, RARELY),
+    *(pytest.param(*size, marks=pytest.mark.hardening) for size in [(1, END), (300, RARELY)]),
+]
 UNSCALED = ["float32", "float16", "mixed"]
 
 WAYS = ["add-nearest", "add-stochastic", "store-stochastic"]
@@ -45,7 +50,7 @@ def expected(host, world, end, store=False, dither=None):
     ("store", "stochastic"), [(False, False), (False, True), (True, True)], ids=WAYS
 )
 @pytest.mark.parametrize("codes", UNSCALED)
-@pytest.mark.parametrize(("factors", "end"), [(1, END), (33, END), (128, RARELY), (300, RARELY)])
+@pytest.mark.parametrize(("factors", "end"), SIZES)
 def test_a_warp_does_what_numpy_does_bit_for_bit(library, factors, end, codes, store, stochastic):
     world = in_runs(bare_world(factors, codes, count=61), [1, 4, 2])
     host = HostWorld(library, world, factors)

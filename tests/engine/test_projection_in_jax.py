@@ -45,7 +45,9 @@ def small_parts(monkeypatch):
         function.clear_cache()
 
 
-@pytest.mark.parametrize("parts", ["whole", "small_parts"])
+@pytest.mark.parametrize(
+    "parts", ["small_parts", pytest.param("whole", marks=pytest.mark.hardening)]
+)
 def test_the_basis_spans_the_principal_axes_of_any_storages(request, parts):
     if parts != "whole":
         request.getfixturevalue(parts)
@@ -207,7 +209,9 @@ def test_rows_are_decoded_as_on_the_host(name):
     np.testing.assert_array_equal(found, storage.decode(np.asarray(stored), 70))
 
 
-@pytest.mark.parametrize("name", ["float32", "float16", "int8-32"])
+@pytest.mark.parametrize(
+    "name", ["float16", "int8-32", pytest.param("float32", marks=pytest.mark.hardening)]
+)
 def test_draws_round_as_those_of_the_kernels(name):
     storage, rng = STORAGES[name], np.random.default_rng(0)
     values = rng.normal(size=(50, 64)).astype(np.float32)

@@ -72,6 +72,7 @@ def test_threads_change_no_bit(method):
     assert results[0] == results[1]
 
 
+@pytest.mark.hardening
 def test_a_gpus_projection_learns_as_much(monkeypatch):
     """What JAX does there, on this CPU."""
     values = {"method": "fp16", "rounding": "stochastic", "deterministic": True}
