@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mascot_jax.settings.clicks import CLICK_PRESETS
 from mascot_jax.settings.methods import METHODS
 
 pytestmark = pytest.mark.hardening
@@ -34,7 +35,8 @@ def named(settings):
     return settings["method"] + ("-pruned" if "pruning" in settings else "")
 
 
-def compiled_for_gpu(what, settings):
+def compile_for_gpu(what, settings):
+    """What ``tests.support.gpu_compiler`` prints."""
     if not COMPILER.is_dir():
         pytest.skip("XLA's GPU compiler is not there: make build/gpu-compiler")
     path = os.pathsep.join([str(COMPILER), str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
@@ -52,12 +54,12 @@ def compiled_for_gpu(what, settings):
 
 @pytest.fixture(params=EPOCHS, ids=named)
 def compiled(request):
-    return compiled_for_gpu("epoch", request.param)
+    return compile_for_gpu("epoch", request.param)
 
 
 @pytest.mark.parametrize("settings", PROJECTIONS, ids=named)
 def test_a_projection_writes_its_tables_in_place_and_asks_the_host_for_nothing(settings):
-    found = compiled_for_gpu("projection", settings)
+    found = compile_for_gpu("projection", settings)
     assert found["in_place"] >= found["tables"]
     instructions = {name for _, name in re.findall(r" = (\S+) ([a-z-]+)\(", found["program"])}
     assert {"infeed", "outfeed", "send", "recv"}.isdisjoint(instructions)
@@ -78,4 +80,26 @@ def test_epochs_are_in_place_and_wait_for_nothing(compiled):
 
 def test_no_kernel_of_ours_lies_in_a_command_buffer(compiled):
     buffers = re.findall(r"^%?command_buffer.*?^}", compiled["program"], re.MULTILINE | re.DOTALL)
+    assert [buffer for buffer in buffers if "mascot_" in buffer] == []
+
+
+@pytest.mark.parametrize("preset", CLICK_PRESETS)
+def test_steps_of_click_models_are_in_place_and_sort_on_the_device(preset):
+    found = compile_for_gpu("clicks", {"preset": preset})
+    program = found["program"]
+    assert found["in_place"] >= found["tables"]
+    instructions = re.findall(r" = (\S+) ([a-z-]+)\(", program)
+    copied = [shape for shape, name in instructions if name.startswith("copy")]
+    assert [shape for shape in copied if re.match(r"(f32|u8|f16)\[(200|800|1000),", shape)] == []
+    # The steps are a loop of known length: the host need not ask the device whether to go on.
+    (loop,) = (line for line in program.splitlines() if " while(" in line)
+    assert '"known_trip_count":{"n":"16"}' in loop
+    names = {name for _, name in instructions}
+    assert {"conditional", "infeed", "outfeed", "send", "recv"}.isdisjoint(names)
+    targets = re.findall(r'custom_call_target="(\w+)"', program)
+    ours = [target for target in targets if target.startswith("mascot")]
+    assert ours == ["mascot_embedding_lookup", "mascot_embedding_update_sorted"]
+    # Where there is a GPU, it is CUB's: without one, XLA's compiler does not know its scratch.
+    assert re.search(r"\) sort\(|DeviceRadixSort", program)
+    buffers = re.findall(r"^%?command_buffer.*?^}", program, re.MULTILINE | re.DOTALL)
     assert [buffer for buffer in buffers if "mascot_" in buffer] == []
