@@ -28,8 +28,8 @@ cudaError_t run_epoch_to_stop(const Pass& pass, const Training& training, Roundi
 
 cudaError_t run_predict_to_stop(const Pass& pass, const float* thresholds, float* predictions,
                                 uint32_t* stops, cudaStream_t stream) {
-  return launch(predict_to_stop_kernel, pass, shared_bytes(pass, 0, Held{}), pass.ratings.count,
-                stream, thresholds, predictions, stops);
+  return launch(predict_to_stop_kernel<Storages>, pass, shared_bytes(pass, 0, Held{}),
+                pass.ratings.count, stream, thresholds, predictions, stops);
 }
 
 }  // namespace mascot::cuda

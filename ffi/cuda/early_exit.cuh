@@ -114,10 +114,11 @@ struct UpdateToStop : UpdateRating<0, List, Rounding, Samples> {
 };
 
 // Visits ratings to predict them.
+template <class List>
 struct PredictToStop {
-  using Stored = Storages;
+  using Stored = List;
   template <int V>
-  using User = Nothing<Layout<V, 0, Storages>>;
+  using User = Nothing<Layout<V, 0, List>>;
 
   const Pass& pass;
   Thresholds thresholds;

@@ -160,13 +160,14 @@ __global__ void __launch_bounds__(kThreads, resident<C, StorageList<Float32, Flo
   walk(pass, *shared.common(), shared.walk(), visit);
 }
 
-static __global__ void __launch_bounds__(kThreads, resident<0, Storages>())
+template <class List>
+__global__ void __launch_bounds__(kThreads, resident<0, List>())
     predict_to_stop_kernel(const __grid_constant__ Pass pass, const float* thresholds,
                            float* predictions, uint32_t* stops) {
   MASCOT_SHARED_MEMORY(memory);
   const Shared shared(memory, pass, 0);
   prepare(pass, shared, {}, {}, {});
-  PredictToStop visit = {pass, {thresholds[0], thresholds[1]}, predictions, stops};
+  PredictToStop<List> visit = {pass, {thresholds[0], thresholds[1]}, predictions, stops};
   walk(pass, *shared.common(), shared.walk(), visit);
 }
 

@@ -121,7 +121,7 @@ void mascot_predict(const Pass* pass, float* predictions, int64_t grid) {
 void mascot_predict_to_stop(const Pass* pass, const float* thresholds, float* predictions,
                             uint32_t* stops, int64_t grid) {
   fibres::launch(static_cast<unsigned>(grid), kThreads,
-                 [&] { predict_to_stop_kernel(*pass, thresholds, predictions, stops); });
+                 [&] { predict_to_stop_kernel<Storages>(*pass, thresholds, predictions, stops); });
 }
 
 void mascot_write_metadata(const cuda::Side* side) {
