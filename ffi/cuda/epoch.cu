@@ -7,8 +7,11 @@ namespace mascot::cuda {
 cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding rounding,
                       float* user_sums, float* item_sums, cudaStream_t stream) {
   return run_and_sum(pass, training, user_sums, item_sums, stream, [&] {
-    return rounding == Rounding::kNearest ? launch_update<Nearest>(pass, training, stream)
-                                          : launch_update<Stochastic>(pass, training, stream);
+    const cudaError_t error = rounding == Rounding::kNearest
+                                  ? launch_update<Nearest>(pass, training, stream)
+                                  : launch_update<Stochastic>(pass, training, stream);
+    if (error != cudaSuccess || training.thresholds == nullptr) return error;
+    return run_epoch_to_stop(pass, training, rounding, stream);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "core/dither.h"
+#include "cuda/early_exit.cuh"
 #include "cuda/update.cuh"
 
 namespace mascot::cuda {
@@ -84,9 +85,16 @@ constexpr int resident() {
   return Samples || blocks < 2 ? 2 : blocks;
 }
 
+// Whether the updates of an epoch end at the first component near zero.
+__device__ inline bool ends_early(const Training& training) {
+  return training.thresholds != nullptr &&
+         (training.thresholds[0] > 0 || training.thresholds[1] > 0);
+}
+
 // Part of an epoch: what one thread block does. Calls walk(rows, memory) with the UpdateRows and
-// the warps' memory. The host does not know whether an epoch measures (that would mean waiting for
-// the device), so both variants of a kernel are launched, and the one that is not meant returns.
+// the warps' memory. The host does not know whether an epoch measures, nor whether its updates end
+// early (that would mean waiting for the device), so all variants of a kernel are launched, and
+// those that are not meant return.
 template <class Memory, int C, class List, template <int> class Rounding, bool Samples, class Walk>
 __device__ void update_rows(const Pass& pass, const Training& training, const Held& held,
                             const Walk& walk) {
@@ -120,9 +128,25 @@ __device__ void update_rows(const Pass& pass, const Training& training, const He
 template <int C, class List, template <int> class Rounding, bool Samples>
 __global__ void __launch_bounds__(kThreads, resident<C, List, Samples, Rounding<kWide>::kDraws>())
     update_kernel(const __grid_constant__ Pass pass, const Training training, const Held held) {
+  if (ends_early(training)) return;
   update_rows<WarpMemory, C, List, Rounding, Samples>(
       pass, training, held, [&](const auto& rows, WarpMemory* memory) {
         UpdateRating<std::decay_t<decltype(rows)>> visit = {rows};
+        walk(pass, rows.common, memory, visit);
+      });
+}
+
+// The same where updates end early.
+template <class List, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<0, List, Samples, Rounding<kWide>::kDraws>())
+    update_to_stop_kernel(const __grid_constant__ Pass pass, const Training training,
+                          const Held held) {
+  if (!ends_early(training)) return;
+  const Thresholds thresholds = {training.thresholds[0], training.thresholds[1]};
+  update_rows<WarpMemory, 0, List, Rounding, Samples>(
+      pass, training, held, [&](const auto& rows, WarpMemory* memory) {
+        using Seen = std::decay_t<decltype(rows.samples)>;
+        UpdateToStop<List, Rounding, Seen> visit = {rows, thresholds};
         walk(pass, rows.common, memory, visit);
       });
 }
@@ -145,6 +169,17 @@ __global__ void __launch_bounds__(kThreads, resident<C, StorageList<Float32, Flo
   const Shared shared(memory, pass, 0);
   prepare(pass, shared, {}, {}, {});
   PredictRating<C, Storages> visit = {pass, predictions};
+  walk(pass, *shared.common(), shared.walk(), visit);
+}
+
+template <class List>
+__global__ void __launch_bounds__(kThreads, resident<0, List>())
+    predict_to_stop_kernel(const __grid_constant__ Pass pass, const float* thresholds,
+                           float* predictions, uint32_t* stops) {
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass, 0);
+  prepare(pass, shared, {}, {}, {});
+  PredictToStop<List> visit = {pass, {thresholds[0], thresholds[1]}, predictions, stops};
   walk(pass, *shared.common(), shared.walk(), visit);
 }
 

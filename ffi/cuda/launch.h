@@ -9,6 +9,8 @@
 namespace mascot::cuda {
 
 // Hogwild SGD over all ratings, in the epoch's order of blocks; collects sums if rates[3] > 0.
+// Where training has thresholds, updates end early if one of them is above zero: no row may then be
+// in int8.
 // user_sums: [user groups, factors + 4], item_sums alike; zero if nothing is sampled.
 // rounding: of rows in fewer than 32 bits.
 cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding rounding,
@@ -29,6 +31,11 @@ cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t 
 
 // predictions[i] = p_u . q_i, in the ratings' order. ratings.rating may be null.
 cudaError_t run_predict(const Pass& pass, float* predictions, cudaStream_t stream);
+
+// The same up to the first component below thresholds [2], in device memory; its number goes to
+// stops [ratings], factors where there is none.
+cudaError_t run_predict_to_stop(const Pass& pass, const float* thresholds, float* predictions,
+                                uint32_t* stops, cudaStream_t stream);
 
 // Fills side.metadata, which Lookup::kPerRow reads.
 cudaError_t write_metadata(const Side& side, cudaStream_t stream);

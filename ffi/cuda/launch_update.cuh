@@ -39,30 +39,38 @@ cudaError_t run_and_sum(const Pass& pass, const Training& training, float* user_
                      item_sums, stream);
 }
 
-template <int C, class List, template <int> class Rounding>
-cudaError_t launch_kernels(const Pass& pass, const Training& training, cudaStream_t stream) {
+// Launches both variants of an epoch's kernel: that which does not measure, and that which does.
+// chunks: of each user's row that is kept in shared memory.
+template <class Kernel>
+cudaError_t launch_both(Kernel plain, Kernel measuring, int chunks, const Pass& pass,
+                        const Training& training, cudaStream_t stream) {
   Device device;
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
-  const auto launch_with = [&](auto kernel, const Held& held) {
-    const int64_t shared = shared_bytes(pass, C, held);
+  const auto launch_with = [&](Kernel kernel, const Held& held) {
+    const int64_t shared = shared_bytes(pass, chunks, held);
     return launch(kernel, pass, shared, most_in_flight(pass), stream, training, held);
   };
-  error = launch_with(update_kernel<C, List, Rounding, false>, Held{});
+  error = launch_with(plain, Held{});
   if (error != cudaSuccess) return error;
-  return launch_with(update_kernel<C, List, Rounding, true>,
-                     held_groups(pass, shared_bytes(pass, C, Held{}), device));
+  return launch_with(measuring, held_groups(pass, shared_bytes(pass, chunks, Held{}), device));
 }
 
 template <template <int> class Rounding>
 cudaError_t launch_update(const Pass& pass, const Training& training, cudaStream_t stream) {
   return with_chunks(pass.shape.factors, [&](auto chunks) {
     return with_storages(pass, [&](auto list) {
-      return launch_kernels<decltype(chunks)::value, decltype(list), Rounding>(pass, training,
-                                                                               stream);
+      constexpr int C = decltype(chunks)::value;
+      using List = decltype(list);
+      return launch_both(update_kernel<C, List, Rounding, false>,
+                         update_kernel<C, List, Rounding, true>, C, pass, training, stream);
     });
   });
 }
+
+// What run_epoch launches besides where training has thresholds.
+cudaError_t run_epoch_to_stop(const Pass& pass, const Training& training, Rounding rounding,
+                              cudaStream_t stream);
 
 extern template cudaError_t launch_update<Nearest>(const Pass&, const Training&, cudaStream_t);
 extern template cudaError_t launch_update<Stochastic>(const Pass&, const Training&, cudaStream_t);

@@ -51,6 +51,12 @@ struct Pass {
   Lookup lookup;
 };
 
+// Magnitudes below which a component of a user's or an item's row ends an update; 0 ends none.
+struct Thresholds {
+  float user;
+  float item;
+};
+
 // What training needs besides. Sums are rows of sums_width floats: the users' groups, then the
 // items'.
 struct Training {
@@ -58,6 +64,7 @@ struct Training {
   const uint32_t* counters;  // [2]: seed, epoch
   float* sums;               // scratch [user groups + item groups, sums_width(factors)], zero
   Writes writes;
+  const float* thresholds = nullptr;  // [2]: of Thresholds; null: no update ever ends early
 };
 
 // A batch's lookups of click models' rows sorted by row, equal ones in the batch's order.

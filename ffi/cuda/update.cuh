@@ -205,7 +205,7 @@ struct UpdateRows {
     });
   }
 
- private:
+ protected:
   // Updates both rows, and writes the item's unless it is scaled.
   template <class L>
   __device__ void update(const Place<L>& item, const RowShape& shape, HeldRow<L>& p, HeldRow<L>& q,

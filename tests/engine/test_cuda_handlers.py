@@ -13,7 +13,7 @@ import mascot_ffi
 import numpy as np
 import pytest
 
-from mascot_jax.engine import embedding, kernels
+from mascot_jax.engine import early_exit, embedding, kernels
 from mascot_jax.engine.embedding import NARROW, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainSettings, validate
@@ -43,8 +43,8 @@ def fails(message, function, *args, **kwargs):
         jax.block_until_ready(jax.jit(partial(function, **kwargs))(*args))
 
 
-def run_pass(function, world, message, execution=ONE, **options):
-    rates = jnp.array([0.01, 0.01, 0.015, 0, 8], dtype=jnp.float32)
+def run_pass(function, world, message, execution=ONE, thresholds=(), **options):
+    rates = jnp.array([0.01, 0.01, 0.015, 0, 8, *thresholds], dtype=jnp.float32)
     counters = jnp.array([0, 0], dtype=jnp.uint32)
     fails(
         message, function, world.ratings, world.users, world.items, rates, counters,
@@ -182,6 +182,21 @@ def test_an_arithmetic_holds_rows_in_registers(arithmetic):
         compute(make_world(factors, wanted, count=3).only(wanted), message)
 
 
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+def test_updates_of_unscaled_rows_may_end_early(codes):
+    world = make_world(300, codes, count=3).only("float32", "float16")
+    run_pass(kernels.run_epoch, world, ACCEPTED, thresholds=(0.1, 0.2))
+
+
+def test_updates_that_cannot_end_early_are_refused():
+    message = "of float32 and float16 rows early, not of int8"
+    run_pass(kernels.run_epoch, make_world(33, "float32"), message, thresholds=(0.1, 0.2))
+    halves = make_world(33, "float16").only("float16")
+    message = "updates end early in float32 arithmetic only"
+    run_pass(kernels.run_epoch, halves, message, arithmetic="float16", thresholds=(0.1, 0.2))
+    run_pass(kernels.run_epoch, halves, "rates must hold 5 values", thresholds=(0.1,))
+
+
 def test_an_unknown_arithmetic_is_refused():
     run_pass(
         kernels.run_epoch, make_world(33), "arithmetic 'decimal' is not one of float32, float16",
@@ -208,6 +223,15 @@ def test_predictions_are_checked():
     predict(world, ACCEPTED)
     predict(BAD_WORLDS["one start more than codes"](world), "one start more than codes")
     predict(world, "lookup 'guess' is not one of", Execution(lookup="guess"))
+
+
+@pytest.mark.parametrize(("count", "message"), [(2, ACCEPTED), (3, "there must be 2 thresholds")])
+def test_predictions_that_end_early_are_checked(count, message):
+    world = make_world(33)
+    fails(
+        message, early_exit.predict_to_stop, world.ratings.users, world.ratings.items, world.users,
+        world.items, jnp.zeros(count), execution=ONE,
+    )  # fmt: skip
 
 
 def test_promotion_is_checked():

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
-from mascot_jax.engine import kernels
+from mascot_jax.engine import kernels, projection, projection_in_jax
 from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.early_exit import predict_to_stop
 from mascot_jax.engine.interactions import lay_out_interactions
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
@@ -22,6 +23,7 @@ from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.storage import STORAGES, by_code
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.loop import train_state
 from mascot_jax.training.scoring import HeldOut
 from tests.support import cuda_reference, interactions_reference
 from tests.support.interactions import planted, split
@@ -34,6 +36,7 @@ from tests.support.worlds import (
     live_rows,
     make_table,
     make_world,
+    prepared,
     put,
     row_codes,
     visit,
@@ -47,6 +50,10 @@ LOOKUPS = ["direct", "search", "per-row"]
 WRITES = ["add", "store"]
 EXECUTIONS = [Execution(lookup=lookup, writes=writes) for lookup in LOOKUPS for writes in WRITES]
 FEW = [33, 128, 300]
+PRUNINGS = [
+    {"method": "project", "factors": 8, "epoch": 4},
+    {"method": "early-exit", "rate": 0.1, "epoch": 4},
+]
 MOST_HELD = 256
 """Factors of the longest row with int8's tables, though no group be in them."""
 
@@ -231,17 +238,117 @@ def test_stochastic_changes_of_a_shared_row_keep_their_mean():
     assert found.mean() - 1 == pytest.approx(expected, abs=4 * np.sqrt(expected * ulp / factors))
 
 
-def assert_an_epoch_is_the_cpus(factors, codes, execution, layout, rounding="nearest"):
+def assert_an_epoch_is_the_cpus(
+    factors, codes, execution, layout, rounding="nearest", thresholds=()
+):
+    options = {"rounding": rounding, "thresholds": thresholds}
     with on_cpu():
         world = layout(diagonal(factors, codes)).bare()
         storages = row_codes(world.users), row_codes(world.items)
-        wanted = visit(world, rounding=rounding)
-    got = visit(layout(diagonal(factors, codes)).bare(), execution, rounding=rounding)
+        wanted = visit(world, **options)
+    got = visit(layout(diagonal(factors, codes)).bare(), execution, **options)
     for side, before in enumerate((world.p, world.q)):
         rows, cpus = live_rows(got[side]), live_rows(wanted[side])
         changed = (rows != before).any(axis=1)
         assert changed[np.unique((world.user_rows, world.item_rows)[side])].mean() > 0.9
         assert_like_the_cpus(rows, cpus, before, storages[side])
+
+
+RARELY = (0.002, 0.001)
+"""Thresholds of rows whose components deviate by 0.3: some hundred are visited."""
+
+
+@pytest.mark.parametrize("writes", WRITES)
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("factors", FEW)
+def test_an_update_ends_early_where_the_cpus_does(factors, codes, writes):
+    execution = Execution(writes=writes)
+    assert_an_epoch_is_the_cpus(factors, codes, execution, lambda world: world, thresholds=RARELY)
+
+
+@pytest.mark.parametrize("codes", ["float16", "mixed"])
+def test_a_stochastic_update_ends_early_where_the_cpus_does(codes):
+    execution = Execution(writes="store")
+    assert_an_epoch_is_the_cpus(128, codes, execution, lambda world: world, "stochastic", RARELY)
+
+
+@pytest.mark.parametrize("sample_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("thresholds", [(0, 0), (1e-30, 1e-30)], ids=["zero", "never"])
+def test_thresholds_that_nothing_is_below_change_no_bit(thresholds, sample_ratio):
+    def rows(**options):
+        world = diagonal(100, "mixed").bare()
+        users, items, *_ = visit(world, sample_ratio=sample_ratio, **options)
+        return live_rows(users), live_rows(items)
+
+    for got, wanted in zip(rows(thresholds=thresholds), rows(), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("factors", FEW)
+def test_predictions_end_early_where_the_cpus_do(factors, codes):
+    def predict():
+        world = make_world(factors, codes, count=10_001)
+        rows = jnp.asarray(world.user_rows), jnp.asarray(world.item_rows)
+        thresholds = jnp.array(RARELY, jnp.float32)
+        found = predict_to_stop(*rows, world.users, world.items, thresholds, execution=ONE)
+        return map(np.asarray, found)
+
+    with on_cpu():
+        wanted, ends = predict()
+    got, stops = predict()
+    np.testing.assert_array_equal(stops, ends)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_a_projection_is_the_cpus(codes):
+    with on_cpu():
+        world = make_world(128, codes, count=5000, rows=(700, 300))
+        native = projection.joint_basis(
+            world.ratings, world.users, world.items, kept=64, execution=ONE
+        )
+        counters = jnp.uint32(3), jnp.uint32(8)
+        options = {"of_items": False, "rounding": "nearest"}
+        wanted = live_rows(
+            projection.project(world.users, native, *counters, **options, execution=ONE)
+        )
+        exact = world.p.astype(np.float64) @ np.asarray(native, np.float64)
+    world = make_world(128, codes, count=5000, rows=(700, 300))
+    basis = projection_in_jax.joint_basis(world.ratings, world.users, world.items, kept=64)
+    np.testing.assert_allclose(np.asarray(basis).T @ basis, np.eye(64), atol=1e-5)
+    np.testing.assert_allclose(basis, native, atol=5e-3)  # axes lie close together
+    table = projection_in_jax.project(
+        world.users, jnp.asarray(np.asarray(native)), jnp.uint32(3), jnp.uint32(8), **options
+    )
+    assert_like_the_cpus(live_rows(table), wanted, exact, row_codes(table))
+
+
+@pytest.mark.parametrize("pruning", PRUNINGS, ids=lambda values: values["method"])
+@pytest.mark.parametrize(
+    "values", [{"method": "mascot"}, {"method": "fp16", "rounding": "stochastic"}]
+)
+def test_a_pruned_training_learns_as_on_the_cpu(values, pruning):
+    settings = {"factors": 32, "epochs": 12, "learning_rate": 0.05, "pruning": pruning, **values}
+
+    def rmses():
+        rng = np.random.default_rng(0)
+        p, q = (rng.normal(0, 0.5, (n, 2)) for n in (400, 200))
+        rows = rng.integers(0, 400, 20_000), rng.integers(0, 200, 20_000)
+        ratings = make_ratings(*rows, 3 + (p[rows[0]] * q[rows[1]]).sum(axis=1), 400, 200)
+        test = tuple(column[:2000] for column in ratings.host())
+        given = prepared(
+            ratings, [0, 100, 400], [0, 50, 200], validate(TrainSettings, settings), ONE, test
+        )
+        records = []
+        state = train_state(given, ONE, lambda record, _: records.append(record))
+        assert state.users.factors == pruning.get("factors", 32)
+        return [record.test_rmse for record in records]
+
+    with on_cpu():
+        wanted = rmses()
+    # What ends early is chaotic: only that it trains is compared.
+    np.testing.assert_allclose(rmses(), wanted, atol=0.02 if "factors" in pruning else 0.5)
 
 
 OTHER_ARITHMETIC = [

@@ -6,11 +6,14 @@ from studies.notes import sass
 from studies.notes.resources import inspect_source
 
 HOT = [
-    f"update_kernel<4, StorageList<{storages}>, {rounding}, false>"
-    for storages in ("Float32", "Float16", "Float32, Float16")
-    for rounding in ("Nearest", "Stochastic")
+    *(
+        f"update_kernel<4, StorageList<{storages}>, {rounding}, false>"
+        for storages in ("Float32", "Float16", "Float32, Float16")
+        for rounding in ("Nearest", "Stochastic")
+    ),
+    "update_to_stop_kernel<StorageList<Float32, Float16>, Stochastic, false>",
 ]
-"""For k = 128, in an epoch that does not measure."""
+"""For k = 128, in an epoch that does not measure; and one whose updates end early, for any k."""
 
 
 HOT_AT_INTERACTIONS = [kernel.replace("update", "interact") for kernel in HOT]

@@ -243,6 +243,46 @@ def interactions(
                 if last and user in held:
                     before, after, draw = held.pop(user)
                     write(p, user, before, after, codes[0][user], store, draw, block)
+
+
+def epoch_to_stop(users, items, ratings, p, q, codes, rates, end, store, dither=None):
+    """One epoch whose updates end at the first component near zero, by one warp, as ``epoch``.
+
+    end: thresholds of users and items. Rows are not held: a user's is read and written for each
+    rating, as an item's is, in chunks, of which nothing is read behind the stop.
+    """
+    eta, user_reg, item_reg = (np.float32(r) for r in rates)
+    factors, details = p.shape[1], {}
+    for v, tiles in sections(users, codes[0][users], codes[1][items]):
+        for step in range(max(map(len, tiles))):
+            turns = [int(numbers[step]) for numbers in tiles if step < len(numbers)]
+            stops = {}
+            for i in turns:
+                x, y = p[users[i]], q[items[i]]
+                stops[i] = reference.stop(x, y, end)
+                seen = np.arange(factors) < stops[i]
+                x, y = np.where(seen, x, 0), np.where(seen, y, 0)
+                details[i] = x, y, np.float32(ratings[i]) - dot(x, y, v)
+            for i in turns:  # each tile then reads and writes by itself
+                x, y = p[users[i]].copy(), q[items[i]].copy()
+                seen, error = np.arange(factors) < stops[i], details[i][2]
+                new_x = fma(eta * error, y, fma(-(eta * user_reg), x, x))
+                new_y = fma(eta * error, x, fma(-(eta * item_reg), y, y))
+                drawn = draws(dither, i, factors) if dither else (None, None)
+                for table, row, before, after, code, draw in (
+                    (p, users[i], x, new_x, codes[0], drawn[0]),
+                    (q, items[i], y, new_y, codes[1], drawn[1]),
+                ):
+                    write(
+                        table,
+                        row,
+                        before,
+                        np.where(seen, after, before),
+                        code[row],
+                        store,
+                        draw,
+                        32,
+                    )
     return details
 
 
