@@ -243,6 +243,7 @@ def interactions(
                 if last and user in held:
                     before, after, draw = held.pop(user)
                     write(p, user, before, after, codes[0][user], store, draw, block)
+    return details
 
 
 def epoch_to_stop(users, items, ratings, p, q, codes, rates, end, store, dither=None):
