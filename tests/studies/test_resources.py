@@ -14,9 +14,9 @@ HOT = [
     "update_to_stop_kernel<StorageList<Float32, Float16>, Stochastic, false>",
 ]
 """For k = 128, in an epoch that does not measure; and one whose updates end early, for any k."""
-
-
-HOT_AT_INTERACTIONS = [kernel.replace("update", "interact") for kernel in HOT]
+HOT_AT_INTERACTIONS = [
+    kernel.replace("update", "interact") for kernel in HOT if kernel.startswith("update_kernel")
+]
 UPDATE = "const __grid_constant__ Pass, const Training, const Held"
 INTERACT = UPDATE.replace("Pass,", "Pass, const __grid_constant__ Interactions,")
 
