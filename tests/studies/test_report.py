@@ -22,6 +22,7 @@ BESIDE = sorted(path for path in RECORDED.parent.iterdir() if path != RECORDED)
 FIGURES = sorted({shown.figure for shown in SHOWN.values()})
 TABLES = (
     "table1", "fig7", "fig4", "fig5", "fig8", "fig9", "fig10", "table2", "tests", "fig11", "beyond",
+    "pruning",
 )  # fmt: skip
 """In the order of the page."""
 
