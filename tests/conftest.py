@@ -30,6 +30,7 @@ NEED_THE_CHECKOUT = [
     "engine/test_cuda_arithmetic_on_host.py",
     "engine/test_cuda_early_exit_on_host.py",
     "engine/test_cuda_embedding_on_host.py",
+    "engine/test_cuda_interactions_on_host.py",
     "engine/test_cuda_on_host.py",
     "test_docs.py",
     "test_gpu_machine.py",
@@ -70,6 +71,7 @@ def pytest_report_header():
 
 WITH_DEAR_FIXTURES = {
     "pipeline": "pipeline",
+    "test_cuda_interactions_on_host.py": "kernels of interactions on host",
     "test_cuda_on_host.py": "kernels on host",
     "test_cuda_arithmetic_on_host.py": "kernels on host",
     "test_cuda_early_exit_on_host.py": "kernels on host",

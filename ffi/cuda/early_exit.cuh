@@ -84,10 +84,10 @@ struct CutOff {
   }
 };
 
-// Visits ratings to train on them. List, Rounding, Samples: as in UpdateRating.
+// Visits ratings to train on them. List, Rounding, Samples: as in UpdateRows.
 template <class List, template <int> class Rounding, class Samples>
-struct UpdateToStop : UpdateRating<0, List, Rounding, Samples> {
-  using Whole = UpdateRating<0, List, Rounding, Samples>;
+struct UpdateToStop : UpdateRows<0, List, Rounding, Samples> {
+  using Whole = UpdateRows<0, List, Rounding, Samples>;
 
   Thresholds thresholds;
 

@@ -16,8 +16,13 @@ namespace mascot::cuda {
 cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding rounding,
                       float* user_sums, float* item_sums, cudaStream_t stream);
 
-// The same in another arithmetic than FP32, of at most kMostHeldFactors; all rows are in that one's
-// storage. Samples nothing, and needs no scratch for sums.
+// The same over interactions and the zeros that the epoch draws.
+cudaError_t run_interactions(const Pass& pass, const Interactions& work, const Training& training,
+                             Rounding rounding, float* user_sums, float* item_sums,
+                             cudaStream_t stream);
+
+// run_epoch in another arithmetic than FP32, of at most kMostHeldFactors; all rows are in that
+// one's storage. Samples nothing, and needs no scratch for sums.
 cudaError_t run_arithmetic_epoch(Arithmetic arithmetic, const Pass& pass, const Training& training,
                                  float* user_sums, float* item_sums, cudaStream_t stream);
 

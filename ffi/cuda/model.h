@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/host_device.h"
+#include "core/interactions/visits.h"
 #include "core/model.h"
 
 namespace mascot::cuda {
@@ -71,6 +72,23 @@ struct SortedLookups {
   const uint32_t* rows;    // [count]
   const uint32_t* places;  // [count]: b * fields + f of each
   int64_t count;
+};
+
+// What an epoch over interactions needs besides. The ratings are interactions, in blocks by range
+// of users and range of items, sorted by user and item within each; their values are weights.
+struct Interactions {
+  const uint32_t* user_starts;  // [user_ranges + 1]: rows
+  const uint32_t* item_starts;  // [item_ranges + 1]
+  const uint32_t* begin;        // [user_ranges * item_ranges]: each block's first interaction
+  int64_t user_ranges;
+  int64_t item_ranges;
+  const float* user_draws;       // [users]: zeros in an epoch, on average
+  const uint32_t* item_weights;  // [items], in draws
+  const float* zero_weight;      // [1]
+  Loss loss;
+  uint64_t* items_before;  // scratch [items + 1]: weights of all items before each
+  DrawnRange* ranges;      // scratch [item_ranges]
+  int users_at_once;       // of a warp's piece, at most kWarp
 };
 
 // The gradient's components, padded to whole vectors, then those of Statistic and one unused.

@@ -240,8 +240,6 @@ class TrainSettings(InteractionSettings):
     @property
     def beyond_cuda(self) -> str | None:
         """Why a GPU cannot train with these settings; None if it can."""
-        if self.of_interactions:
-            return "cuda has no train.objective interactions"
         if self.deterministic:
             return "cuda has no train.deterministic"
         if self.order == "group-blocks":

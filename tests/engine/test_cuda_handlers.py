@@ -16,6 +16,8 @@ import pytest
 from mascot_jax.engine import early_exit, embedding, kernels
 from mascot_jax.engine.embedding import NARROW, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.settings import TrainSettings, validate
+from tests.support.interactions import laid_out_for_a_gpu
 from tests.support.worlds import ONE, make_world, only
 
 ACCEPTED = "platform stream"
@@ -29,7 +31,11 @@ def cuda_handlers(monkeypatch):
     for name, capsule in capsules.items():
         jax.ffi.register_ffi_target(f"cuda_{name}", capsule, platform="cpu")
     call = jax.ffi.ffi_call
-    monkeypatch.setattr(jax.ffi, "ffi_call", lambda name, *a, **k: call(f"cuda_{name}", *a, **k))
+
+    def of_cuda(name, *arguments, **options):  # but what lays ratings out is the CPU's
+        return call(f"cuda_{name}" if name in capsules else name, *arguments, **options)
+
+    monkeypatch.setattr(jax.ffi, "ffi_call", of_cuda)
 
 
 def fails(message, function, *args, **kwargs):
@@ -105,6 +111,51 @@ def test_int8_rows_too_long_for_registers_are_not_trained():
     run_pass(kernels.run_stream, world, ACCEPTED)
     world = world._replace(users=only(world.users, "float32"), items=only(world.items, "float16"))
     run_pass(kernels.run_epoch, world, ACCEPTED)
+
+
+def with_interactions(world):
+    """The world over interactions, laid out as a GPU has them."""
+    pairs = np.unique(np.stack([world.user_rows, world.item_rows], axis=1), axis=0)
+    plan = validate(TrainSettings, {"objective": "interactions"}).plan("gpu")
+    starts = (np.asarray(side.starts) for side in (world.users, world.items))
+    return world._replace(ratings=laid_out_for_a_gpu(*pairs.T, plan, *starts))
+
+
+def of_zeros(**changes):
+    """What replaces some of a world's zeros."""
+    return lambda ratings: {"zeros": replace(ratings.zeros, **changes)}
+
+
+BAD_INTERACTIONS = {
+    "one block for each pair of ranges": lambda ratings: {
+        "strata": ratings.strata._replace(begin=ratings.strata.begin[1:])
+    },
+    "conflict_free must be false": lambda ratings: {"conflict_free": True},
+    "user_draws must have one element per user": of_zeros(user_draws=jnp.zeros(3)),
+    "item_weights must have one element per item": of_zeros(item_weights=jnp.zeros(3, jnp.uint32)),
+    "zero_weight must be one number": of_zeros(weight=jnp.zeros(2)),
+    "loss 'cubic' is not one of squared, logistic": of_zeros(loss="cubic"),
+}
+
+
+@pytest.mark.parametrize("codes", ["float32", "all"])
+def test_interactions_are_accepted(codes):
+    run_pass(kernels.run_epoch, with_interactions(make_world(33, codes)), ACCEPTED)
+
+
+@pytest.mark.parametrize("message", BAD_INTERACTIONS)
+def test_bad_interactions_are_refused(message):
+    world = with_interactions(make_world(33))
+    changes = BAD_INTERACTIONS[message](world.ratings)
+    world = world._replace(ratings=replace(world.ratings, **changes))
+    run_pass(kernels.run_epoch, world, message)
+
+
+def test_interactions_of_rows_too_long_or_in_other_arithmetic_are_refused():
+    long = with_interactions(make_world(300, "all", count=30))
+    run_pass(kernels.run_epoch, long, "at most 256 factors, not 300")
+    mixed = with_interactions(make_world(33, "float32").only("float32"))
+    run_pass(kernels.run_epoch, mixed, "need the arithmetic float32", arithmetic="mixed")
 
 
 ROWS_IN = {"float16": "float16", "mixed": "float32", "fixed": "float32"}

@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mascot_jax import MatrixFactorization
 from mascot_jax.engine import kernels, projection, projection_in_jax
 from mascot_jax.engine.devices import choose_device
 from mascot_jax.engine.early_exit import predict_to_stop
+from mascot_jax.engine.interactions import lay_out_interactions
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
@@ -23,8 +25,10 @@ from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.loop import train_state
 from mascot_jax.training.scoring import HeldOut
-from tests.support import cuda_reference
+from tests.support import cuda_reference, interactions_reference
+from tests.support.interactions import planted, split
 from tests.support.movielens import final_rmse, make_fold, read_ml_1m
+from tests.support.reference import stream_key
 from tests.support.worlds import (
     CODES,
     ONE,
@@ -538,7 +542,10 @@ def test_epochs_are_in_place_and_tell_the_host_nothing(method):
     world = make_world(40, count=5000)
     ratings = laid_out(world, plan)
     state = initial_state(np.asarray(world.users.starts), np.asarray(world.items.starts), plan)
+    assert_in_place_and_silent(state, ratings, plan)
 
+
+def assert_in_place_and_silent(state, ratings, plan):
     def pointers():
         sides = state.users, state.items
         return [table.unsafe_buffer_pointer() for side in sides for table in side.stored.values()]
@@ -562,6 +569,86 @@ def test_a_score_is_the_cpus():
         wanted = score()
     got = score()
     assert (got.rmse, got.mae) == pytest.approx((wanted.rmse, wanted.mae), rel=1e-6)
+
+
+def with_interactions(world, **values):
+    """The world over interactions of its pairs, on JAX's default device."""
+    pairs = np.unique(np.stack([world.user_rows, world.item_rows], axis=1), axis=0)
+    sizes = world.ratings.user_count, world.ratings.item_count
+    weights = np.random.default_rng(3).choice([0, 0.5, 1, 2], len(pairs))
+    settings = {"objective": "interactions", "deterministic": False} | values
+    ratings = lay_out_interactions(
+        make_ratings(*pairs.T, weights, *sizes),
+        validate(TrainSettings, settings).plan(),
+        *(np.asarray(side.starts) for side in (world.users, world.items)),
+        warm_items=sizes[1],
+        threads=1,
+    )
+    return world._replace(ratings=ratings)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("writes", WRITES)
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("factors", [33, 128, 256])
+def test_one_users_visits_are_numpys_bit_for_bit(factors, codes, writes, rounding, loss):
+    # A tile has the user alone: there is one order.
+    world = make_world(factors, codes, count=60, rows=(1, 90), groups=1)
+    world = with_interactions(world.bare(), loss=loss, negatives=6)
+    ratings, zeros = world.ratings, world.ratings.zeros
+    starts = tuple(np.asarray(s).astype(np.int64) for s in ratings.strata[:2])
+    data = interactions_reference.Data(
+        *ratings.host(), starts, np.asarray(zeros.user_draws), np.asarray(zeros.item_weights),
+        float(zeros.weight[0]), loss,
+    )  # fmt: skip
+    p, q = world.p.copy(), world.q.copy()
+    pieces = cuda_reference.sweeps(1, len(starts[1]) - 1, 4, 3, 2)
+    cuda_reference.interactions(
+        data, pieces, p, q, (row_codes(world.users), row_codes(world.items)), RATES, seed=3,
+        number=2, store=writes == "store",
+        dither=stream_key(3, 2, 3) if rounding == "stochastic" else None,
+    )  # fmt: skip
+    users, items, *_ = visit(world, Execution(writes=writes), rounding=rounding)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("codes", ["float16", "mixed"])
+def test_zeros_are_those_that_the_cpu_draws(codes, lookup):
+    def sums():
+        world = make_world(40, codes, count=60_000, rows=(5000, 3000)).bare()
+        world = with_interactions(world, negative_power=0.5)
+        return [np.asarray(s) for s in visit(world, Execution(lookup=lookup), sample_ratio=1.0)[2:]]
+
+    with on_cpu():
+        wanted = sums()
+    for found, cpus in zip(sums(), wanted, strict=True):
+        np.testing.assert_array_equal(found[:, 41], cpus[:, 41])
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "int8", "mascot", "mascot-int8"])
+def test_epochs_over_interactions_are_in_place_and_tell_the_host_nothing(method):
+    values = {"method": method, "factors": 40, "objective": "interactions", "deterministic": False}
+    plan = validate(TrainSettings, values | {"warmup": 0, "threshold": 0.01}).plan("gpu")
+    world = with_interactions(make_world(40, count=5000, rows=(300, 200)))
+    state = initial_state(np.asarray(world.users.starts), np.asarray(world.items.starts), plan)
+    assert_in_place_and_silent(state, world.ratings, plan)
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot"])
+def test_lists_of_planted_interactions_are_as_good_as_the_cpus(method):
+    train, test = split(planted(users=2000, items=400))
+
+    def ndcg(backend):
+        model = MatrixFactorization(
+            objective="interactions", method=method, factors=16, epochs=30, backend=backend
+        ).fit(train)
+        return model.evaluate(tuple(test.T))["ndcg"]
+
+    assert ndcg("cuda") == pytest.approx(ndcg("cpu"), abs=0.02)
 
 
 @pytest.fixture(scope="module")

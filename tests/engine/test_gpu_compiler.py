@@ -22,6 +22,11 @@ EARLY_EXIT = {"method": "early-exit", "rate": 0.3}
 EPOCHS = [
     *({"method": method} for method in METHODS),
     *({"method": method, "pruning": EARLY_EXIT} for method in ("fp32", "mascot")),
+    *(
+        {"method": name, "objective": "interactions"}
+        for name, method in METHODS.items()
+        if not method.compares
+    ),
 ]
 PROJECTIONS = [
     {"method": "mascot-int8"},
@@ -31,8 +36,9 @@ PROJECTIONS = [
 
 
 def named(settings):
-    """What a test is called by: the method, and whether it is pruned."""
-    return settings["method"] + ("-pruned" if "pruning" in settings else "")
+    """What a test is called by: the method, and what else is set."""
+    others = [name for name in ("pruning", "objective") if name in settings]
+    return "-".join([settings["method"], *others])
 
 
 def compile_for_gpu(what, settings):

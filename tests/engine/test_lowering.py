@@ -21,6 +21,7 @@ from mascot_jax.training import epoch as training
 from mascot_jax.training import scoring
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.scoring import HeldOut
+from tests.support.interactions import laid_out_for_a_gpu
 from tests.support.worlds import make_world
 
 EXECUTION = Execution(3, lookup="search", writes="store")
@@ -41,6 +42,8 @@ def epoch(method, **values):
     plan = validate(TrainSettings, {"method": method, "factors": 40, **values}).plan("gpu")
     ids = np.arange(9)
     state, ratings = initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 9, 9)
+    if plan.of_interactions:
+        ratings = laid_out_for_a_gpu(ids, ids, plan, STARTS, STARTS)
     with patch.object(training, "_train_epoch", training._train_epoch.trace):
         traced = training.train_epoch(state, ratings, plan, EXECUTION)
     return traced.lower(lowering_platforms=("cuda",)).as_text()
@@ -66,7 +69,10 @@ def assert_on_device(text):
     assert not re.search("callback|infeed|outfeed|send|recv", text)
 
 
-TARGETS = ["mascot_epoch", "mascot_promote", "mascot_predict", "mascot_check_finite"]
+TARGETS = [
+    *("mascot_epoch", "mascot_interactions_epoch"),
+    *("mascot_promote", "mascot_predict", "mascot_check_finite"),
+]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,16 @@ def test_an_epoch_stays_on_the_device_and_in_place(method, tables, promotes):
             assert in_place(line) == {i: 3 + i for i in range(tables)}
         else:
             assert in_place(line) == {}
+
+
+@pytest.mark.parametrize(("method", "tables"), [("fp16", 1), ("mascot-int8", 3)])
+def test_an_epoch_over_interactions_stays_there_too(method, tables):
+    text = epoch(method, objective="interactions")
+    assert_on_device(text)
+    ((_, line),) = [call for call in calls(text) if call[0] == "mascot_interactions_epoch"]
+    assert ATTRIBUTE in line
+    assert "conflict_free = false" in line
+    assert in_place(line) == {2 + i: 15 + i for i in range(2 * tables)}
 
 
 @pytest.mark.parametrize(

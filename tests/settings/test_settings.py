@@ -890,12 +890,15 @@ def test_what_does_not_suit_the_objective_is_refused(values, line):
     assert str(caught.value).startswith(line)
 
 
-def test_a_gpu_is_refused_for_interactions():
+def test_a_gpu_takes_interactions_but_no_order_that_it_lacks():
+    cuda, auto = (validate(RunSettings, {"backend": name}, "run") for name in ("cuda", "auto"))
     settings = validate(TrainSettings, INTERACTIONS, "train")
-    run = validate(RunSettings, {"backend": "cuda"}, "run")
-    with pytest.raises(SettingsError, match=r"cuda has no train\.objective interactions: set"):
-        backend_for(settings, run)
-    assert backend_for(settings, validate(RunSettings, {}, "run")) == "cpu"
+    assert [backend_for(settings, run) for run in (cuda, auto)] == ["cuda", "auto"]
+    assert not settings.plan("gpu").deterministic
+    fixed = validate(TrainSettings, INTERACTIONS | {"deterministic": True}, "train")
+    with pytest.raises(SettingsError, match=r"cuda has no train\.deterministic: set"):
+        backend_for(fixed, cuda)
+    assert backend_for(fixed, auto) == "cpu"
 
 
 def test_files_of_ratings_state_no_settings_of_interactions():

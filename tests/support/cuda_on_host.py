@@ -48,7 +48,7 @@ def compiler():
     return found
 
 
-def compile_kernels(folder, source="kernels_on_host", include=NATIVE):
+def compile_kernels(folder, source="kernels_on_host", include=NATIVE, flags=()):
     """Compile a source of tests/native into a shared library in ``folder`` and load it."""
     library = folder / f"{source}.so"
     subprocess.run(
@@ -57,7 +57,7 @@ def compile_kernels(folder, source="kernels_on_host", include=NATIVE):
             "-Wextra", "-Werror", "-Wno-unknown-pragmas",
             # A shift too far ends the process: hosts and devices would disagree on its result.
             "-fsanitize=shift", "-fsanitize-undefined-trap-on-error",
-            "-I", NATIVE, "-I", CHECKOUT / "ffi", "-I", include,
+            "-I", NATIVE, "-I", CHECKOUT / "ffi", "-I", include, *flags,
             NATIVE / f"{source}.cc", "-o", library,
         ],
         check=True,
@@ -218,7 +218,7 @@ class HostWorld:
         early = len(end) == 2
         call(function, self.view, rates, counters, sums, *held, store, stochastic, early, grid)
         parts = np.split(sums, [groups[0]])
-        return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))
+        return Sums(*(self.finished(np.ascontiguousarray(part), rates) for part in parts))
 
     def update_by_arithmetic(self, arithmetic, quantiser, rates, seed, epoch, store=False, grid=1):
         """Run one epoch in another arithmetic than float32."""
@@ -228,7 +228,7 @@ class HostWorld:
         function = self.kernels.mascot_update_by_arithmetic
         call(function, self.view, code, rates, counters, store, grid)
 
-    def _finished(self, sums, rates):
+    def finished(self, sums, rates):
         out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
         call(self.kernels.mascot_finish_sums, sums, len(sums), self.factors, rates, out)
         return out

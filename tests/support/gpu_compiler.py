@@ -26,6 +26,7 @@ from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.training import epoch
 from mascot_jax.training.initial import initial_state
+from tests.support.interactions import laid_out_for_a_gpu
 
 H100 = """
 gpu_device_info {
@@ -58,7 +59,10 @@ def world(settings):
     """Return a plan, and a state and ratings for it."""
     plan = validate(TrainSettings, {"factors": 128, **settings}).plan("gpu")
     ids = np.arange(1000)
-    return plan, initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 1000, 1000)
+    ratings = make_ratings(ids, ids, ids, 1000, 1000)
+    if plan.of_interactions:
+        ratings = laid_out_for_a_gpu(ids, ids, plan, STARTS, STARTS)
+    return plan, initial_state(STARTS, STARTS, plan), ratings
 
 
 def compile_epoch(settings):
