@@ -179,7 +179,7 @@ class Training:
         tables, tiers, scales = state.tables, self._tiers, self._scales(state, self._plan)
         if self._plan.levels == 7:
             tables = pack(tables, tiers, scales)
-            tiers = Tiers.of([np.zeros(rows, np.bool_) for rows in tiers.cardinalities])
+            tiers = Tiers.first(tiers.cardinalities, [0] * tiers.fields)
         return ClickNetwork(
             self._settings,
             tiers,
