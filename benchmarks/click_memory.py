@@ -14,6 +14,7 @@ import sys
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.clicks import make_workload
 from benchmarks.harness.program import make_parser, write_result
@@ -61,7 +62,7 @@ def _measure(preset: str, rows: int, impressions: int, batch: int) -> dict[str, 
         for ids, size in zip(work.categories[0].T, work.rows, strict=True)
     )
     data = ClickData(work.labels[0], work.dense[0], work.categories[0], work.rows, counts)
-    held = [data.labels, data.dense, data.categories, *data.counts]
+    held: list[NDArray[Any]] = [data.labels, data.dense, data.categories, *data.counts]
     model = ClickModel(preset=preset, epochs=1, batch_size=batch)
     model.fit(data, data.take(slice(0, impressions // 10)))
     found = {

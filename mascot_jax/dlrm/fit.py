@@ -69,7 +69,8 @@ class Training:
         self._execution = execution
         levels = 2 ** (settings.table_bits - 1) - 1 if settings.table_bits else 0
         self._plan = StepPlan(settings.mlp_optimizer, levels, settings.mlp_bits, execution)
-        self._runner: Runner = Workers(settings) if settings.workers > 1 else Alone()
+        shared = settings.workers > 1
+        self._runner: Runner = Workers(settings, self._tiers) if shared else Alone()
 
     def run(
         self, on_epoch: OnEpoch, checkpoints: ClickCheckpoints | None, *, resume: bool
