@@ -28,6 +28,7 @@ NEED_THE_CHECKOUT = [
     "command/test_docs.py",
     "test_build.py",
     "engine/test_cuda_arithmetic_on_host.py",
+    "engine/test_cuda_embedding_on_host.py",
     "engine/test_cuda_on_host.py",
     "test_docs.py",
     "test_gpu_machine.py",
@@ -41,6 +42,7 @@ ONCE_IS_ENOUGH = [
     "engine/test_deterministic.py",
     "engine/test_gpu.py",
     "engine/test_gpu_compiler.py",
+    "engine/test_gpu_embedding.py",
     "engine/test_kernels.py",
     "engine/test_quantised.py",
     "engine/test_rounding.py",
@@ -69,6 +71,7 @@ WITH_DEAR_FIXTURES = {
     "pipeline": "pipeline",
     "test_cuda_on_host.py": "kernels on host",
     "test_cuda_arithmetic_on_host.py": "kernels on host",
+    "test_cuda_embedding_on_host.py": "embedding kernels on host",
     "test_ml_1m.py": "ml-1m",
     "test_study.py": "study",
 }

@@ -1,40 +1,17 @@
 // XLA FFI handlers of the GPU: decode and check what the host can see, and put the work on XLA's
 // stream. The contents of device memory (ratings' ids, group tables) are checked by mascot_jax when
 // it puts them there: a handler could read them only by waiting for the device.
+#include "bind/cuda_handlers.h"
+
 #include <utility>
 
 #include "bind/decode.h"
-#include "bind/handlers.h"
+#include "bind/on_device.h"
 #include "bind/signatures.h"
 #include "cuda/launch.h"
 
 namespace mascot::bind {
 namespace {
-
-// A launch that the CUDA runtime refused.
-struct CudaFailure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-void check(cudaError_t error) {
-  if (error != cudaSuccess) {
-    throw CudaFailure(
-        std::string("the GPU refused this work, or failed at what it was given before: ") +
-        cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
-  }
-}
-
-// Gives the work of a handler its stream, once everything has been checked.
-template <class Work>
-ffi::Error guarded_on_device(const ffi::Context& context, const Work& work) {
-  return guarded([&] {
-    work([&] {
-      const auto stream = context.get<ffi::PlatformStream<cudaStream_t>>();
-      if (!stream.has_value()) throw CudaFailure(stream.error().message());
-      return *stream;
-    });
-  });
-}
 
 template <class T>
 T* scratch(ffi::ScratchAllocator& allocator, int64_t count) {
@@ -231,11 +208,16 @@ XLA_FFI_DEFINE_HANDLER(kPredict, predict,
 }  // namespace
 
 const std::vector<Target>& targets() {
-  static const std::vector<Target> all = {
-      {"mascot_allocate", kAllocate}, {"mascot_epoch", kEpoch},
-      {"mascot_stream", kStream},     {"mascot_promote", kPromote},
-      {"mascot_predict", kPredict},   {"mascot_check_finite", kCheckFinite},
-  };
+  static const std::vector<Target> all = [] {
+    std::vector<Target> joined = {
+        {"mascot_allocate", kAllocate}, {"mascot_epoch", kEpoch},
+        {"mascot_stream", kStream},     {"mascot_promote", kPromote},
+        {"mascot_predict", kPredict},   {"mascot_check_finite", kCheckFinite},
+    };
+    const auto& embedding = embedding_targets();
+    joined.insert(joined.end(), embedding.begin(), embedding.end());
+    return joined;
+  }();
   return all;
 }
 

@@ -79,6 +79,7 @@ inline auto embedding_lookup_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
+// Lookups in the batch's order: on the CPU only.
 inline auto embedding_update_signature() {
   return ffi::Ffi::Bind()
       .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
@@ -96,6 +97,31 @@ inline auto embedding_update_signature() {
 inline auto embedding_coalesce_signature() {
   return ffi::Ffi::Bind()
       .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
+      .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
+      .Ret<ffi::BufferR3<ffi::F32>>()  // sums [batch, fields, dimension]
+      .Attr<ExecutionAttribute>("execution");
+}
+
+// The same of lookups that are sorted by row, equal ones in the batch's order: on a GPU only.
+inline auto embedding_update_sorted_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR1<ffi::U32>>()  // rows [batch * fields], sorted
+      .Arg<ffi::BufferR1<ffi::U32>>()  // places [batch * fields]: b * fields + f of each
+      .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
+      .Arg<ffi::BufferR0<ffi::F32>>()  // step size
+      .Arg<ffi::BufferR1<ffi::U32>>()  // seed, step
+      .Arg<ffi::BufferR2<ffi::F32>>()  // wide: aliased to the first result
+      .Arg<ffi::AnyBuffer>()           // narrow: aliased to the second
+      .Ret<ffi::BufferR2<ffi::F32>>()
+      .Ret<ffi::AnyBuffer>()
+      .Attr<std::string_view>("storage")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto embedding_coalesce_sorted_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR1<ffi::U32>>()  // rows [batch * fields], sorted
+      .Arg<ffi::BufferR1<ffi::U32>>()  // places [batch * fields]
       .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
       .Ret<ffi::BufferR3<ffi::F32>>()  // sums [batch, fields, dimension]
       .Attr<ExecutionAttribute>("execution");

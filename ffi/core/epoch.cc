@@ -27,6 +27,8 @@ Task make_task(const Epoch& epoch) {
   task.items = &epoch.items;
   task.factors = epoch.factors;
   task.rates = epoch.rates;
+  task.user_decay = -(epoch.rates.learning_rate * epoch.rates.user_reg);
+  task.item_decay = -(epoch.rates.learning_rate * epoch.rates.item_reg);
   task.sampling.key = stream_key(epoch.seed, epoch.number, Stream::kSample);
   task.sampling.threshold = static_cast<uint64_t>(epoch.sample_ratio * 0x1p32);
   task.dither = {epoch.rounding, stream_key(epoch.seed, epoch.number, Stream::kDither)};

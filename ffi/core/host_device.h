@@ -10,6 +10,11 @@
 #define MASCOT_HD
 #endif
 
+// A call in the loop over ratings costs more than its work.
+// Lambdas take the attribute without `inline`.
+#define MASCOT_INLINED __attribute__((always_inline))
+#define MASCOT_INLINE MASCOT_HD inline MASCOT_INLINED
+
 namespace mascot {
 
 MASCOT_HD inline uint32_t bits_of(float value) {

@@ -59,6 +59,13 @@ struct Training {
   Writes writes;
 };
 
+// A batch's lookups of click models' rows sorted by row, equal ones in the batch's order.
+struct SortedLookups {
+  const uint32_t* rows;    // [count]
+  const uint32_t* places;  // [count]: b * fields + f of each
+  int64_t count;
+};
+
 // The gradient's components, padded to whole vectors, then those of Statistic and one unused.
 inline constexpr int kStatisticColumns = 4;
 MASCOT_HD inline int64_t padded_factors(int64_t factors) { return (factors + 3) / 4 * 4; }

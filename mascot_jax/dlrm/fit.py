@@ -44,6 +44,8 @@ class Training:
         What is trained.
     execution
         Threads and instruction set of the kernels.
+    platform
+        ``cpu`` or ``gpu``: of the devices that several workers are.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Training:
         validation: ClickData | None,
         settings: ClickSettings,
         execution: Execution,
+        platform: str = "cpu",
     ) -> None:
         if train.fields == 0:
             raise DataError("click data: there must be at least one field of ids")
@@ -70,7 +73,7 @@ class Training:
         levels = 2 ** (settings.table_bits - 1) - 1 if settings.table_bits else 0
         self._plan = StepPlan(settings.mlp_optimizer, levels, settings.mlp_bits, execution)
         shared = settings.workers > 1
-        self._runner: Runner = Workers(settings, self._tiers) if shared else Alone()
+        self._runner: Runner = Workers(settings, self._tiers, platform) if shared else Alone()
 
     def run(
         self, on_epoch: OnEpoch, checkpoints: ClickCheckpoints | None, *, resume: bool

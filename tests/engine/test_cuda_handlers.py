@@ -13,7 +13,8 @@ import mascot_ffi
 import numpy as np
 import pytest
 
-from mascot_jax.engine import kernels
+from mascot_jax.engine import embedding, kernels
+from mascot_jax.engine.embedding import NARROW, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from tests.support.worlds import ONE, make_world, only
 
@@ -171,3 +172,74 @@ def test_the_check_of_factors_is_checked():
     check = partial(kernels.check_finite, execution=ONE)
     fails(ACCEPTED, check, side)
     fails("one start more than codes", check, replace(side, starts=side.starts[1:]))
+
+
+# ---- tables of click models
+
+
+@pytest.fixture
+def on_cuda(monkeypatch):
+    """Take the GPU's branch where a program differs."""
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, cuda: cuda(*args))
+
+
+def click_tables(storage="int4-row", dimension=16, elements=None):
+    row = NARROW[storage]
+    narrow = jnp.zeros((60, elements or row.elements(dimension)), row.dtype)
+    return EmbeddingTables(jnp.zeros((20, dimension), jnp.float32), narrow, storage)
+
+
+ROWS = jnp.zeros((5, 3), jnp.uint32)
+
+
+def look_up(message, tables, scales=3, levels=0):
+    given = tables, ROWS, jnp.zeros(scales)
+    fails(message, embedding.look_up, *given, levels=levels, execution=ONE)
+
+
+def update(message, tables, shape=(5, 3, 16), counters=2):
+    given = tables, ROWS, jnp.zeros(shape), jnp.float32(0.1), jnp.zeros(counters, jnp.uint32)
+    fails(message, embedding.update, *given, execution=ONE)
+
+
+def test_lookups_are_checked():
+    for storage in NARROW:
+        look_up(ACCEPTED, click_tables(storage))
+    tables = click_tables()
+    look_up(ACCEPTED, click_tables(dimension=1024), levels=127)
+    look_up("a scale for each field", tables, scales=2)
+    look_up("levels must lie between 0 and 127", tables, levels=128)
+    look_up("must be a multiple of 16 up to 1024, not 24", click_tables(dimension=24))
+    look_up("have 10 elements, not 17", click_tables(elements=17))
+    look_up("storage 'int5' is not one of", replace(tables, storage="int5"))
+
+
+def test_updates_of_clicks_are_checked(on_cuda):
+    for storage in ("float16", "int8-row", "int4-row"):
+        update(ACCEPTED, click_tables(storage))
+    tables = click_tables()
+    update("a row and a place for each gradient", tables, (4, 3, 16))
+    update(r"must be \[batch, fields, dimension\]", tables, (5, 3, 32))
+    update("there must be two counters", tables, counters=3)
+    update("int4-table is only looked up", click_tables("int4-table"))
+
+
+def test_sums_of_equal_rows_are_checked(on_cuda):
+    coalesce = partial(embedding.coalesce, execution=ONE)
+    fails(ACCEPTED, coalesce, ROWS, jnp.zeros((5, 3, 32)))
+    fails("must be a multiple of 16", coalesce, ROWS, jnp.zeros((5, 3, 8)))
+    fails("a row and a place for each gradient", coalesce, ROWS, jnp.zeros((5, 4, 32)))
+
+
+def test_rows_to_store_are_checked():
+    narrow, counters = click_tables().narrow, jnp.zeros(2, jnp.uint32)
+
+    def store(message, values, storage="int4-row", counters=counters):
+        function = embedding.store.__wrapped__
+        fails(message, partial(function, storage=storage, execution=ONE), narrow, values, counters)
+
+    store(ACCEPTED, jnp.zeros((60, 16)))
+    store("there are more rows than the table has", jnp.zeros((61, 16)))
+    store("there must be two counters", jnp.zeros((5, 16)), counters=counters[:1])
+    store("int4-table is only looked up", jnp.zeros((5, 16)), "int4-table")
+    store("have 18 elements, not 10", jnp.zeros((5, 32)))

@@ -16,7 +16,6 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import make_ratings
-from mascot_jax.errors import BackendError
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.storage import STORAGES, by_code
 from mascot_jax.training.epoch import train_epoch
@@ -66,21 +65,6 @@ def cases(all_factors):
         if (factors <= MOST_HELD or codes not in ("int8", "all"))
         and (execution.lookup == "direct" or (factors == 128 and codes in ("mixed", "all")))
     ]
-
-
-@pytest.fixture(scope="module")
-def gpu():
-    try:
-        return choose_device("cuda")
-    except BackendError as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture
-def on_gpu(gpu):
-    """What a test makes lies on the GPU, but for what it makes under ``on_cpu``."""
-    with jax.default_device(gpu):
-        yield
 
 
 def on_cpu():

@@ -8,11 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mascot_jax.dlrm.network import initial_layers
+from mascot_jax.dlrm.steps import Batches, StepPlan, TrainingState, run_steps
 from mascot_jax.engine import kernels
+from mascot_jax.engine.embedding import EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.training import epoch as training
 from mascot_jax.training import scoring
 from mascot_jax.training.initial import initial_state
@@ -164,3 +168,50 @@ def test_one_program_has_the_same_calls_for_both_back_ends():
     )
     cpu, cuda = (traced.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda"))
     assert calls(cpu) == calls(cuda) != []
+
+
+def click_step(platform):
+    """A click model's steps in a program for a platform, as text."""
+    tables = EmbeddingTables(jnp.zeros((20, 16)), jnp.zeros((60, 10), jnp.uint8), "int4-row")
+    layers = initial_layers(ClickSettings(bottom=(8,), top=(8,)), 2, 3)
+    batches = Batches(
+        jnp.zeros((4, 5, 3), jnp.uint32),
+        jnp.zeros((4, 5, 2)),
+        jnp.zeros((4, 5), jnp.uint8),
+        jnp.zeros((4, 2)),
+        jnp.zeros((4, 2), jnp.uint32),
+    )
+    traced = run_steps.trace(
+        TrainingState(tables, layers, ()),
+        jnp.zeros(3),
+        batches,
+        plan=StepPlan("sgd", 7, 4, EXECUTION),
+    )
+    return traced.lower(lowering_platforms=(platform,))
+
+
+def test_a_click_models_step_stays_on_the_device_and_in_place():
+    text = click_step("cuda").as_text()
+    assert not re.search("callback|infeed|outfeed|send|recv", text)
+    found = dict(calls(text))
+    lookup, update = "mascot_embedding_lookup", "mascot_embedding_update_sorted"
+    assert [*found] == [lookup, update]
+    assert all(ATTRIBUTE in line for line in found.values())
+    assert in_place(found[lookup]) == {}
+    assert in_place(found[update]) == {0: 5, 1: 6}
+    main = text.partition("@main(")[2].partition("{\n")[0].partition("->")[0]
+    tables = re.findall(r"tensor<(?:20x16xf32|60x10xui8)> (\{[^}]*\})", main)
+    assert len(tables) == 2
+    assert all("tf.aliasing_output" in table for table in tables)
+
+
+def test_a_cpu_sorts_no_rows_and_chooses_nothing_at_run_time():
+    assert "stablehlo.sort" in click_step("cuda").as_text()
+    program = click_step("cpu").compile().as_text()
+    assert " sort(" not in program
+    assert "conditional" not in program
+    assert re.findall(r'custom_call_target="(mascot_\w+)"', program) == [
+        "mascot_embedding_lookup",
+        "mascot_embedding_update",
+    ]
+    assert re.findall(r"= (?:f32.20,16|u8.60,10)\S* copy\(", program) == []

@@ -79,7 +79,7 @@ def call(function, *arguments):
     return function(*map(in_c, arguments))
 
 
-def _guarded(array):
+def guarded(array):
     """Copy an array to memory that ends where nothing may be read or written.
 
     A table then begins at a multiple of 64 bytes, as on a device.
@@ -102,11 +102,11 @@ class HostSide:
 
     def __init__(self, library, side, factors):
         self.kernels, self.factors = library, factors
-        self.tables = {name: _guarded(np.asarray(table)) for name, table in side.stored.items()}
-        self.starts = _guarded(np.asarray(side.starts, dtype=np.uint32))
-        self.codes = _guarded(np.asarray(side.codes, dtype=np.uint8))
+        self.tables = {name: guarded(np.asarray(table)) for name, table in side.stored.items()}
+        self.starts = guarded(np.asarray(side.starts, dtype=np.uint32))
+        self.codes = guarded(np.asarray(side.codes, dtype=np.uint8))
         self.rows = int(self.starts[-1])
-        self.metadata = _guarded(np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32))
+        self.metadata = guarded(np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32))
         self.storages = by_code(side.stored)
         self.row_codes = row_codes(side)
 
@@ -185,7 +185,7 @@ class HostWorld:
         self.kernels, self.factors, self.block_size = library, factors, block_size
         self.lookup = LOOKUPS.index(lookup)
         self.user_rows, self.item_rows, self.values = (
-            _guarded(column) for column in (world.user_rows, world.item_rows, world.values)
+            guarded(column) for column in (world.user_rows, world.item_rows, world.values)
         )
         self.users = HostSide(library, world.users, factors)
         self.items = HostSide(library, world.items, factors)
@@ -210,7 +210,7 @@ class HostWorld:
         counters = np.array([seed, epoch], dtype=np.uint32)
         groups = len(self.users.codes), len(self.items.codes)
         width = call(self.kernels.mascot_sums_width, self.factors)
-        sums = _guarded(np.zeros((sum(groups), width), dtype=np.float32))
+        sums = guarded(np.zeros((sum(groups), width), dtype=np.float32))
         function = self.kernels.mascot_update
         call(function, self.view, rates, counters, sums, *held, store, stochastic, grid)
         parts = np.split(sums, [groups[0]])

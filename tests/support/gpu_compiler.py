@@ -1,8 +1,8 @@
 """Compiles epochs for an H100 with XLA's GPU compiler, on a machine without a GPU.
 
 ``python -m tests.support.gpu_compiler METHOD`` prints the bytes of the tables, those of results
-that are operands' memory, and the program. Needs ``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of
-jaxlib's version on the path (``make hardening``).
+that are operands' memory, and the program; ``clicks-PRESET`` those of a click model's steps. Needs
+``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of jaxlib's version on the path (``make hardening``).
 """
 
 import json
@@ -10,12 +10,17 @@ import sys
 from unittest.mock import patch
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import topologies
 
+from mascot_jax.dlrm.network import initial_layers
+from mascot_jax.dlrm.steps import Batches, StepPlan, TrainingState, run_steps
+from mascot_jax.engine.embedding import NARROW, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.training import epoch
 from mascot_jax.training.initial import initial_state
 
@@ -37,31 +42,55 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 STARTS = np.array([0, 400, 1000], np.uint32)
 
 
-def compile_epoch(method):
-    """Return an epoch's compiled program, and its state."""
+def on_h100(tree):
+    """The shapes of arrays, on an H100."""
     topology = topologies.get_topology_desc(
         platform="cuda", target_config=H100, topology="1x1x1", topology_name="h100"
     )
     sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
+def compile_epoch(method):
+    """Return an epoch's compiled program, and its tables."""
     plan = validate(TrainSettings, {"method": method, "factors": 128}).plan("gpu")
     ids = np.arange(1000)
     state, ratings = initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 1000, 1000)
 
-    def on_h100(array):
-        return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
-
     def lower(*operands):
-        on_device = jax.tree.map(on_h100, operands[:2])
-        return jitted.lower(*on_device, *operands[2:])
+        return jitted.lower(*on_h100(operands[:2]), *operands[2:])
 
     jitted = epoch._train_epoch
     with patch.object(epoch, "_train_epoch", lower):
-        return epoch.train_epoch(state, ratings, plan, Execution()).compile(), state
+        program = epoch.train_epoch(state, ratings, plan, Execution()).compile()
+    return program, [*state.users.stored.values(), *state.items.stored.values()]
+
+
+def compile_steps(preset):
+    """Return the compiled program of a click model's steps, and its tables."""
+    fields, steps, batch = 26, 16, 2048
+    settings = validate(ClickSettings, {"preset": preset})
+    wide = 1000 if settings.rows_storage == "float32" else 200
+    storage = "float16" if wide == 1000 else settings.rows_storage
+    row = NARROW[storage]
+    narrow = jnp.zeros((1000 - wide, row.elements(settings.dimension)), row.dtype)
+    tables = EmbeddingTables(jnp.zeros((wide, settings.dimension)), narrow, storage)
+    batches = Batches(
+        jnp.zeros((steps, batch, fields), jnp.uint32),
+        jnp.zeros((steps, batch, 13)),
+        jnp.zeros((steps, batch), jnp.uint8),
+        jnp.zeros((steps, 2)),
+        jnp.zeros((steps, 2), jnp.uint32),
+    )
+    state = TrainingState(tables, initial_layers(settings, 13, fields), ())
+    plan = StepPlan("sgd", 7 if settings.table_bits else 0, settings.mlp_bits, Execution())
+    operands = on_h100((state, jnp.zeros(fields), batches))
+    return run_steps.lower(*operands, plan=plan).compile(), [tables.wide, tables.narrow]
 
 
 def main():
-    program, state = compile_epoch(sys.argv[1])
-    tables = [*state.users.stored.values(), *state.items.stored.values()]
+    kind, _, preset = sys.argv[1].partition("clicks-")
+    program, tables = compile_steps(preset) if preset else compile_epoch(kind)
     found = {
         "tables": sum(table.nbytes for table in tables),
         "in_place": program.memory_analysis().alias_size_in_bytes,

@@ -207,9 +207,8 @@ MASCOT_INLINE void update_visit(const Task& task, const Zeros& zeros, const Item
     add_visit<R>(task, user, visit, task.users->groups.storages()[user],
                  Items::storage(task, visit.item), error);
   }
-  const auto [eta, user_reg, item_reg] = task.rates;
-  const Lanes step = broadcast(eta * error);
-  const Lanes user_decay = broadcast(-(eta * user_reg)), item_decay = broadcast(-(eta * item_reg));
+  const Lanes step = broadcast(task.rates.learning_rate * error);
+  const Lanes user_decay = broadcast(task.user_decay), item_decay = broadcast(task.item_decay);
   const Draws draws = Draws::of_user(task, number);
   using Q = decltype(q);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {

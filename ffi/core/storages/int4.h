@@ -31,7 +31,7 @@ struct Int4 {
   static constexpr uint32_t kScaleLane = 16;
 
   // What the components of a row with this largest magnitude are multiplied by.
-  MASCOT_HD static float step(float largest) {
+  MASCOT_HD static float steps_per_unit(float largest) {
     return largest < kSmallestBlock ? 0 : kLevels / largest;
   }
   // The bfloat16 scale of such a row; draw: that of its components. Infinity and NaN stay what they
