@@ -51,7 +51,7 @@ enum Counter : size_t {
   kCounters,
 };
 
-// Rates without thresholds, and with them.
+// Rates without thresholds, and with them: those of update/early_exit.h, in float32 arithmetic.
 inline constexpr size_t kRates = 5, kRatesAndThresholds = 7;
 
 using U32 = ffi::Buffer<ffi::U32>;
@@ -293,8 +293,7 @@ inline auto promote_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
-// predict_signature up to the first component below the thresholds, which ends the sum: on the CPU
-// only.
+// predict_signature up to the first component below the thresholds, which ends the sum.
 inline auto predict_to_stop_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()                      // users [n]
@@ -313,7 +312,8 @@ inline auto predict_to_stop_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
-// What train.pruning `project` does between two epochs (core/projection.h): on the CPU only.
+// What train.pruning `project` does between two epochs (core/projection.h): on the CPU only. On a
+// GPU, JAX code does it.
 inline auto joint_basis_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()                      // users [n or more]

@@ -28,4 +28,20 @@ MASCOT_HD inline float float_of(uint32_t bits) {
   return value;
 }
 
+// a b, rounded: never part of a fused multiply-add, of which a GPU's compiler makes all it can.
+MASCOT_HD inline float product(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+MASCOT_HD inline double product(double a, double b) {
+#if defined(__CUDA_ARCH__)
+  return __dmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+
 }  // namespace mascot

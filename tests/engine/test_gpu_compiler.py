@@ -18,14 +18,37 @@ CHECKOUT = Path(__file__).parents[2]
 COMPILER = CHECKOUT / "build" / "gpu-compiler"
 
 
-def compile_for_gpu(name):
+EARLY_EXIT = {"method": "early-exit", "rate": 0.3}
+EPOCHS = [
+    *({"method": method} for method in METHODS),
+    *({"method": method, "pruning": EARLY_EXIT} for method in ("fp32", "mascot")),
+    *(
+        {"method": name, "objective": "interactions"}
+        for name, method in METHODS.items()
+        if not method.compares
+    ),
+]
+PROJECTIONS = [
+    {"method": "mascot-int8"},
+    {"method": "fp16", "rounding": "stochastic"},
+    {"method": "int8", "rounding": "stochastic"},
+]
+
+
+def named(settings):
+    """What a test is called by: the method, and what else is set."""
+    others = [name for name in ("pruning", "objective") if name in settings]
+    return "-".join([settings["method"], *others])
+
+
+def compile_for_gpu(what, settings):
     """What ``tests.support.gpu_compiler`` prints."""
     if not COMPILER.is_dir():
         pytest.skip("XLA's GPU compiler is not there: make build/gpu-compiler")
     path = os.pathsep.join([str(COMPILER), str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
     environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.gpu_compiler", name],
+        [sys.executable, "-m", "tests.support.gpu_compiler", what, json.dumps(settings)],
         env=environment | {"PYTHONPATH": path, "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"},
         capture_output=True,
         text=True,
@@ -35,9 +58,19 @@ def compile_for_gpu(name):
     return json.loads(done.stdout)
 
 
-@pytest.fixture(params=METHODS)
+@pytest.fixture(params=EPOCHS, ids=named)
 def compiled(request):
-    return compile_for_gpu(request.param)
+    return compile_for_gpu("epoch", request.param)
+
+
+@pytest.mark.parametrize("settings", PROJECTIONS, ids=named)
+def test_a_projection_writes_its_tables_in_place_and_asks_the_host_for_nothing(settings):
+    found = compile_for_gpu("projection", settings)
+    assert found["in_place"] >= found["tables"]
+    instructions = {name for _, name in re.findall(r" = (\S+) ([a-z-]+)\(", found["program"])}
+    assert {"infeed", "outfeed", "send", "recv"}.isdisjoint(instructions)
+    assert "f64[" not in found["program"]
+    assert 'custom_call_target="mascot_' not in found["program"]
 
 
 def test_epochs_are_in_place_and_wait_for_nothing(compiled):
@@ -58,7 +91,7 @@ def test_no_kernel_of_ours_lies_in_a_command_buffer(compiled):
 
 @pytest.mark.parametrize("preset", CLICK_PRESETS)
 def test_steps_of_click_models_are_in_place_and_sort_on_the_device(preset):
-    found = compile_for_gpu(f"clicks-{preset}")
+    found = compile_for_gpu("clicks", {"preset": preset})
     program = found["program"]
     assert found["in_place"] >= found["tables"]
     instructions = re.findall(r" = (\S+) ([a-z-]+)\(", program)
