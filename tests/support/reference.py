@@ -134,6 +134,14 @@ def draws(key, number, factors):
     return user, user << 13
 
 
+def word(key, number, lane):
+    """The uint32 word of one lane of a draw."""
+    seed = mix64((key + (number + 1) * GAMMA) & MASK)
+    low = ((seed & 0xFFFFFFFF) + lane * 0x9E3779B9) & 0xFFFFFFFF
+    product = (low ^ low >> 16) * (seed >> 32 | 1) & 0xFFFFFFFF
+    return product ^ product >> 16
+
+
 def dithered(values, draw):
     """float32 values rounded to float16, away from zero with the probability that keeps the mean.
 
