@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.distributed.division import Division, divide
 from mascot_jax.distributed.epoch import Course, Share, Sizes
-from mascot_jax.distributed.rounds import Rounds, rounds_of, traffic_of
+from mascot_jax.distributed.steps import Steps, steps_of, traffic_of
 from mascot_jax.distributed.tables import gathered, spread
 from mascot_jax.distributed.workers import Workers, others_alive
 from mascot_jax.engine.kernels import Execution
@@ -146,10 +146,10 @@ class SharedTraining:
 
     def epoch(self, state: TrainState) -> tuple[TrainState, EpochReport]:
         """Train for an epoch, and wait until it is done; the state is donated."""
-        rounds = rounds_of(self._division, self._plan.seed, int(state.epoch))
+        steps = steps_of(self._division, self._plan.seed, int(state.epoch))
         scalars, fixed = operands_of(self._plan, self._execution)
         travelling = (state.users, state.items)[self._division.travels]
-        course, sizes = self._course(rounds, travelling)
+        course, sizes = self._course(steps, travelling)
         with others_alive():
             new, report = shared_epoch(
                 state,
@@ -188,13 +188,13 @@ class SharedTraining:
         with others_alive():
             return held_out.total(sums).rmse
 
-    def _course(self, rounds: Rounds, table: Table) -> tuple[Course, Sizes]:
+    def _course(self, steps: Steps, table: Table) -> tuple[Course, Sizes]:
         """Return an epoch's operands, and what it is compiled for: the room only ever grows."""
         division = self._division
         side = division.sides[division.travels]
         codes = np.asarray(table.codes)[: side.rows.shape[1]]
         bytes_of_range = parcel_bytes(codes, side.rows, side.parts, table)
-        sent = traffic_of(rounds, bytes_of_range, division.workers)
+        sent = traffic_of(steps, bytes_of_range, division.workers)
         needed = int(sent.max(initial=0))
         if needed > self._room:
             self._room = padded_size(needed + needed // 8, LEAST_BYTES)
@@ -204,7 +204,7 @@ class SharedTraining:
         self.traffic = Traffic(
             int(bytes_of_range.sum()), int(sent.sum()), int(chunks.sum()) * chunk * division.workers
         )
-        operands = (*rounds, *(part.astype(np.int32) for part in (chunks[:-1], chunks[-1])))
+        operands = (*steps[:3], np.int32(steps.count), chunks.astype(np.int32))
         users, items = (int(side.parts.sum()) for side in division.sides)
         sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room)
         return Course(*self._workers.same(operands), *self._constant), sizes
