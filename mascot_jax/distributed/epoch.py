@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mascot_jax.distributed.steps import receiver, sender
 from mascot_jax.distributed.workers import AXIS
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
@@ -32,11 +33,11 @@ class Course(NamedTuple):
     turns: jax.Array
     begin: jax.Array
     moves: jax.Array
-    count: jax.Array
+    used: jax.Array
     """int32 ``()``."""
     chunks: jax.Array
-    """int32 ``(R, workers - 1)``: chunks that each worker sends after each step to the next one, to
-    the one after that, and so on."""
+    """int32 ``(R, workers - 1)``: chunks that each worker sends after each step at a distance of 1,
+    of 2, and so on (``steps.receiver``)."""
     numbers: jax.Array
     """uint32 ``(U I,)``: number of each block's first rating, in all of the training."""
     ranges: tuple[jax.Array, jax.Array]
@@ -96,7 +97,7 @@ def visit(
     held = list(sizes.parts)
     held[sizes.stays] = share.parts.shape[0]
     sums = no_sums(held[0], users.factors), no_sums(held[1], items.factors)
-    state: _Visited = jax.lax.fori_loop(0, course.count, step, _Visited(users, items, sums))
+    state: _Visited = jax.lax.fori_loop(0, course.used, step, _Visited(users, items, sums))
     whole = list(state.sums)
     whole[sizes.stays] = _of_all(state.sums[sizes.stays], share, sizes)
     user_sums, item_sums = (
@@ -125,25 +126,23 @@ def _exchange(
     share: Share,
     sizes: Sizes,
 ) -> tuple[Table, jax.Array]:
-    """Send what moves to the next worker, then to the one after that, and so on.
+    """Send what moves to the worker at a distance of 1, then of 2, and so on.
 
     All workers send as many chunks at a time, and no more than the largest parcel of them takes:
     what leaves a worker differs from step to step.
     """
     for distance in range(1, sizes.workers):
-        to = (share.worker + distance) % sizes.workers
-        sender = (share.worker + sizes.workers - distance) % sizes.workers
-        pair = jnp.stack([share.worker, to])
+        pair = jnp.stack([share.worker, receiver(share.worker, distance, sizes.workers)])
         table, parcel = pack(table, ranges, moves, pair, sums, size=sizes.room)
         parcel = _pass_on(parcel, chunks[distance - 1], distance, sizes)
-        pair = jnp.stack([sender, share.worker])
+        pair = jnp.stack([sender(share.worker, distance, sizes.workers), share.worker])
         table, sums = unpack(table, ranges, moves, pair, sums, parcel)
     return table, sums
 
 
 def _pass_on(parcel: jax.Array, chunks: jax.Array, distance: int, sizes: Sizes) -> jax.Array:
-    """Return the parcel of the worker at that distance before, as far as so many chunks go."""
-    pairs = [(w, (w + distance) % sizes.workers) for w in range(sizes.workers)]
+    """Return the parcel of the sender at a distance, as far as so many chunks go."""
+    pairs = [(w, receiver(w, distance, sizes.workers)) for w in range(sizes.workers)]
 
     def pass_chunk(number: jax.Array, parcel: jax.Array) -> jax.Array:
         begin = number * sizes.chunk

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ class Steps(NamedTuple):
     moves: NDArray[np.uint32]
     """``(R, T, 2)``: after each step, the worker that has a range and the one that needs it next;
     equal where it stays. After the last one, that is ``EVERYONE``."""
-    count: int
+    used: int
     """Number of steps."""
 
 
@@ -63,17 +64,38 @@ def _steps_between(earlier: NDArray[np.int64], later: NDArray[np.int64]) -> NDAr
     return np.array(begin)
 
 
+Numbers = TypeVar("Numbers", int, NDArray[np.int64], jax.Array)
+
+
+def receiver(worker: Numbers, distance: int, workers: int) -> Numbers:
+    """Return who is at a distance from 1 to ``workers - 1`` of a worker: another one for each.
+
+    In a list with rotations, workers of a power of two exchange tiles in pairs whose numbers differ
+    in the same bits: so all of them send at the same distance.
+    """
+    return worker ^ distance if _is_power(workers) else (worker + distance) % workers
+
+
+def sender(worker: Numbers, distance: int, workers: int) -> Numbers:
+    """Return the worker whose ``receiver`` this one is."""
+    return worker ^ distance if _is_power(workers) else (worker + workers - distance) % workers
+
+
+def _is_power(workers: int) -> bool:
+    return workers & (workers - 1) == 0
+
+
 def traffic_of(steps: Steps, sizes: NDArray[np.int64], workers: int) -> NDArray[np.int64]:
     """Return the bytes that are sent after each step.
 
     ``sizes`` is int64 ``(T,)``: bytes of each range. The result is int64 ``(R, workers,
-    workers - 1)``: what each worker sends to the next one, to the one after that, and so on.
+    workers - 1)``: what each worker sends at a distance of 1, of 2, and so on.
     """
     sent = np.zeros((len(steps.moves), workers, workers), dtype=np.int64)
     at, to = (steps.moves[..., i].astype(np.int64) for i in (0, 1))
     number, ranges = np.nonzero(at != to)
     at, to = at[number, ranges], to[number, ranges]
     for distance in range(1, workers):
-        goes = (to == EVERYONE) | ((to - at) % workers == distance)
+        goes = (to == EVERYONE) | (to == receiver(at, distance, workers))
         np.add.at(sent, (number[goes], at[goes], distance), sizes[ranges[goes]])
     return sent[..., 1:]

@@ -204,7 +204,7 @@ class SharedTraining:
         self.traffic = Traffic(
             int(bytes_of_range.sum()), int(sent.sum()), int(chunks.sum()) * chunk * division.workers
         )
-        operands = (*steps[:3], np.int32(steps.count), chunks.astype(np.int32))
+        operands = (*steps[:3], np.int32(steps.used), chunks.astype(np.int32))
         users, items = (int(side.parts.sum()) for side in division.sides)
         sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room)
         return Course(*self._workers.same(operands), *self._constant), sizes

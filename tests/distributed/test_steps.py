@@ -14,7 +14,7 @@ from mascot_jax.distributed.division import (
     share_out,
     share_tiles,
 )
-from mascot_jax.distributed.steps import steps_of, traffic_of
+from mascot_jax.distributed.steps import receiver, sender, steps_of, traffic_of
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.turns import EVERYONE
 from mascot_jax.settings import TrainSettings
@@ -44,7 +44,7 @@ def followed(made, steps):
     travelling = len(made.sides[made.travels])
     versions = np.zeros((made.workers, travelling), dtype=np.int64)  # that each worker has
     visits = []
-    for number in range(steps.count):
+    for number in range(steps.used):
         for pair in steps.turns[steps.begin[number] : steps.begin[number + 1]].tolist():
             if made.counts[tuple(pair)] == 0:
                 continue
@@ -58,7 +58,7 @@ def followed(made, steps):
             sent[receivers, moving] = versions[at, moving] if at != to else sent[to, moving]
         versions = sent
     assert (versions == versions[0]).all()
-    assert steps.begin[steps.count] == len(steps.turns)
+    assert steps.begin[steps.used] == len(steps.turns)
     return visits
 
 
@@ -98,7 +98,7 @@ def test_in_a_rotation_ranges_move_once_for_each_other_worker(workers, moves, ro
         moved = np.count_nonzero((at != to) & (to != EVERYONE))
         if max(users, items) == 64:
             assert moved == rotations * moves * min(users, items)
-        assert steps.count <= rotations * moves + 1
+        assert steps.used <= rotations * moves + 1
 
 
 def test_with_three_workers_ranges_move_a_little_more():
@@ -130,6 +130,22 @@ def test_traffic_is_what_the_moves_add_up_to():
                 expected[number, at, (to - at) % 3 - 1] += sizes[moving]
     assert (traffic_of(steps, sizes, 3) == expected).all()
     assert expected.any(axis=(1, 2)).sum() > 6
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4, 5, 8])
+def test_at_each_distance_is_another_worker(workers):
+    for worker in range(workers):
+        found = [receiver(worker, distance, workers) for distance in range(1, workers)]
+        assert sorted([*found, worker]) == list(range(workers))
+        assert [sender(to, d, workers) for d, to in enumerate(found, 1)] == [worker] * len(found)
+
+
+@pytest.mark.parametrize("workers", [2, 4, 8])
+def test_with_rotations_all_send_at_one_distance(workers):
+    steps = steps_of(division(64, 64, workers, empty=0, rotations=2), 7, 3)
+    sent = traffic_of(steps, np.full(64, 100), workers)[: steps.used - 1]
+    assert (np.count_nonzero(sent.sum(axis=1), axis=1) == 1).all()
+    assert sent.max() == 64 // workers * 100
 
 
 def test_one_worker_sends_nothing():
