@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     found = {"trainings": 0, "kills": 0, "resumes": 0, "wrong_ends": 0, "corrupt_files": 0}
     found |= {"different_models": 0, "leftovers": 0}
-    seconds = []
+    seconds: list[float] = []
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as name, tqdm(total=args.kills, disable=None) as bar:
         folder = Path(name)
@@ -81,7 +81,8 @@ def _until_through(
     bar: tqdm[Any],
 ) -> list[float]:
     """Train until it is through; return how long the others took to end after each kill."""
-    count, seconds, model = 0, [], folder / "model"
+    count, model = 0, folder / "model"
+    seconds: list[float] = []
     checkpoint = folder / "model.checkpoint"
     while True:
         count = rng.choice([n for n in range(1, MOST_PROCESSES + 1) if n != count])

@@ -34,6 +34,8 @@ LEAST_BYTES: Final = 4096
 """Least room for what a worker sends another."""
 MOST_BYTES: Final = 1 << 18
 """Most bytes of a chunk: larger ones hold more that need not be sent, smaller ones take longer."""
+LEAST_CHUNKS: Final = 16
+"""In all of the room."""
 
 
 def refuse(plan: TrainPlan) -> None:
@@ -198,8 +200,8 @@ class SharedTraining:
         needed = int(sent.max(initial=0))
         if needed > self._room:
             self._room = padded_size(needed + needed // 8, LEAST_BYTES)
-            self._room += -self._room % min(self._room, MOST_BYTES)
-        chunk = min(max(self._room, 1), MOST_BYTES)
+            self._room += -self._room % _chunk_of(self._room)
+        chunk = _chunk_of(self._room)
         chunks = -(-sent.max(axis=1) // chunk)
         self.traffic = Traffic(
             int(bytes_of_range.sum()), int(sent.sum()), int(chunks.sum()) * chunk * division.workers
@@ -226,6 +228,11 @@ class SharedTraining:
 
         made: Pairs = self._workers.each(pairs)
         return made
+
+
+def _chunk_of(room: int) -> int:
+    """Return the bytes of a chunk."""
+    return min(max(room // LEAST_CHUNKS, 1), MOST_BYTES)
 
 
 def _share(division: Division, worker: int) -> Share:

@@ -21,5 +21,7 @@ def test_it_tells_cpu_time_and_bytes(tmp_path):
         assert record["cpu"] > 0
         if record["workers"]:
             assert record["table"] < record["moved"] <= record["sent"]
-    assert [round(record["moved"] / record["table"]) for record in records[3::4]] == [3, 3]
+    for record in records[3::4]:
+        assert round(record["moved"] / record["table"]) == 3
+        assert record["sent"] < 1.3 * record["moved"]
     assert all(30 < record["moved"] / record["table"] < 36 for record in records[1::4])
