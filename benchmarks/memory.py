@@ -88,10 +88,10 @@ def _measure(
     }
     for start in range(0, ratings, CHUNK):
         part = slice(start, min(start + CHUNK, ratings))
-        count = part.stop - part.start
-        columns["user"][part] = ids[(rng.random(count) ** 2 * USERS).astype(np.int64)]
-        columns["item"][part] = rng.random(count) ** 3 * ITEMS
-        columns["rating"][part] = rng.integers(1, 6, count)
+        size = part.stop - part.start
+        columns["user"][part] = ids[(rng.random(size) ** 2 * USERS).astype(np.int64)]
+        columns["item"][part] = rng.random(size) ** 3 * ITEMS
+        columns["rating"][part] = rng.integers(1, 6, size)
     frame = pd.DataFrame(columns, copy=False)
     model = MatrixFactorization(factors=factors, epochs=1, distributed=count > 1)
     seconds, _ = timed(lambda: model.fit(frame))

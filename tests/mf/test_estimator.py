@@ -516,7 +516,7 @@ def test_rotations_are_kept_and_have_the_same_bits_for_every_number_of_threads(f
     assert again.rotations == 2
     plain = MatrixFactorization(**SMALL).fit(frame)
     assert (plain.user_factors_ != one.user_factors_).any()
-    assert b'"rotations"' not in saved_path(plain, tmp_path / "plain").read_bytes()
+    assert b"rotations" not in saved_path(plain, tmp_path / "plain").read_bytes()
     assert -one.score(frame) < 0.5 * frame.rating.std()
 
 
