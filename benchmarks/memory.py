@@ -38,12 +38,14 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", help="of the column of ratings")
     parser.add_argument("--factors", type=int, default=128)
     options = parser.parse_args()
-    parts = list(itertools.product(options.processes, options.ratings))
-    runs = [_in_processes(count, n, options.dtype, options.factors) for count, n in parts]
-    for (count, _), run in zip(parts, runs, strict=True):
-        sys.stdout.write(
-            f"{count} processes, {run['ratings']:12,} ratings: frame {run['frame'] / 1e6:7.0f} MB, "
-            f"peak {run['peak'] / 1e6:7.0f} MB, {run['seconds']:.0f} s\n"
+    runs = []
+    for count, ratings in itertools.product(options.processes, options.ratings):
+        run = _in_processes(count, ratings, options.dtype, options.factors)
+        runs.append({"processes": count} | run)
+        print(
+            f"{count} processes, {ratings:12,} ratings: frame {run['frame'] / 1e6:7.0f} MB, peak "
+            f"{run['peak'] / 1e6:7.0f} MB, {run['seconds']:.0f} s",
+            flush=True,
         )
     small, large = runs[:2]
     step = large["ratings"] - small["ratings"]

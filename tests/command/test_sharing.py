@@ -113,7 +113,7 @@ def test_only_the_first_process_warns(made, tmp_path):
     said = [process.communicate(timeout=100)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 3, said
     assert ["ratings are 3: such values" in text for text in said] == [True, False, False]
-    assert said[1] == said[2] == ""
+    assert not any("mascot:" in text for text in said[1:])
 
 
 @pytest.mark.hardening
