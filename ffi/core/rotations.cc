@@ -13,8 +13,8 @@ using Tiles = std::array<Order, kTiles>;  // ranges of each
 
 int64_t octets(int64_t ranges) { return (ranges + kTiles - 1) / kTiles; }
 
-// The tiles of the side that stays, the same in every epoch. Ranges are dealt out to and fro, as
-// their numbers of rows and of ratings rise and fall with their numbers.
+// The tiles of the side that stays, the same in every epoch. Ranges are dealt out forwards and
+// backwards in turn: their rows and ratings become more or fewer from one to the next.
 Tiles fixed_tiles(int64_t ranges) {
   Tiles tiles;
   for (int64_t range = 0; range < ranges; ++range) {
