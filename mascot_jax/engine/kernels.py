@@ -166,9 +166,9 @@ def run_epoch(
         Tables with an array for every group's storage.
     rates
         float32 ``(5,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums), quantiser.
-        On a CPU also ``(7,)``: two thresholds follow, of users' and of items' rows. An update in
-        float32 arithmetic then ends at the first component whose magnitude is below one of them
-        (``ffi/core/update/early_exit.h``).
+        Also ``(7,)``: two thresholds follow, of users' and of items' rows. An update in float32
+        arithmetic then ends at the first component whose magnitude is below one of them
+        (``ffi/core/update/early_exit.h``); on a GPU no row may be in int8.
     counters
         uint32 ``(2,)``: seed, epoch.
     rounding
@@ -208,11 +208,14 @@ def run_epoch(
 
 def _visiting(ratings: Ratings) -> dict[str, str | bool | np.int64]:
     """Return the FFI attributes of ``_epoch_target`` that say how blocks are visited."""
-    if ratings.strata is None:
-        return {}
+    found: dict[str, str | bool | np.int64] = {}
+    if ratings.strata is not None:
+        found["conflict_free"] = ratings.conflict_free
     if ratings.zeros is not None:
-        return {"conflict_free": ratings.conflict_free, "loss": ratings.zeros.loss}
-    return {"conflict_free": ratings.conflict_free, "rotations": np.int64(ratings.rotations)}
+        found["loss"] = ratings.zeros.loss
+    elif ratings.strata is not None:
+        found["rotations"] = np.int64(ratings.rotations)
+    return found
 
 
 def _epoch_target(ratings: Ratings) -> str:
