@@ -223,6 +223,29 @@ def _time_to_rmse(results: Path) -> str:
     return _markdown(["", "best RMSE", "epochs to the goal", "seconds"], lines)
 
 
+def _time_to_ndcg(results: Path) -> str:
+    result = _read(results, "time-to-ndcg-ml-1m")
+    lines = [
+        [
+            row["name"],
+            _settings(row["settings"]),
+            f"{row['ndcg']:.4f}",
+            f"{row['seconds']:.2f}",
+            f"{row['cpu_seconds']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    machine = f"{result['hardware']['processor']}, {result['threads']} threads"
+    head = ["", "settings", "NDCG@10", "seconds", "seconds of CPU"]
+    return f"{machine}.\n\n{_markdown(head, lines)}"
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    """Return settings in short, without what all ways have in common."""
+    common = ("objective", "confidence")
+    return ", ".join(f"{name}={value:g}" for name, value in settings.items() if name not in common)
+
+
 def _lists(results: Path) -> str:
     head = ["NDCG@10", "coverage", "seconds of CPU"]
     return _of_models(_read(results, "lists"), head, ("ndcg", "coverage"))
@@ -257,6 +280,7 @@ TABLES: Final[Mapping[str, Callable[[Path], str]]] = MappingProxyType(
         "factors": _factors,
         "peers": _peers,
         "time-to-rmse": _time_to_rmse,
+        "time-to-ndcg": _time_to_ndcg,
         "lists": _lists,
         "lists-leave-one-out": _lists_leave_one_out,
     }
