@@ -25,8 +25,8 @@ MOST_REG: Final = 0.035
 RATE: Final = 0.08
 """Step size of interactions, and its limit: in units of the uncertainty in between, so that factors
 of rows with few visits leave the scores of popularity in time."""
-MOST_RATE: Final = 0.1
-RATE_OF_UNCERTAINTY: Final = 0.2
+MOST_RATE: Final = 0.12
+RATE_OF_UNCERTAINTY: Final = 0.15
 LIFT_WITHOUT_BIASES: Final = 3.2
 """Factors that are to do without biases learn best from ratings as far above 0 as stars are."""
 

@@ -184,7 +184,8 @@ def popular(interactions: Ratings, zeros: Zeros, factors: int) -> Heads:
     draws = np.asarray(zeros.user_draws)[: interactions.user_count].astype(np.float64)
     shares = np.asarray(zeros.item_weights)[:count].astype(np.float64)
     shares *= float(zeros.weight[0]) / max(float(shares.sum()), 1.0)
-    missed = shares * (draws.sum() - np.bincount(items, draws[users], count))
+    dropped = np.bincount(items, draws[users], count)
+    missed = shares * np.maximum(draws.sum() - dropped, 0)  # below 0 by rounding
     met = np.bincount(items, weights, count)
     visits = met + missed
     scores = met / np.where(visits > 0, visits, 1)
