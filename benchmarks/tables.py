@@ -10,6 +10,7 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -251,9 +252,9 @@ def _lists(results: Path) -> str:
     return _of_models(_read(results, "lists"), head, ("ndcg", "coverage"))
 
 
-def _lists_leave_one_out(results: Path) -> str:
+def _lists_leave_one_out(results: Path, name: str = "lists-leave-one-out") -> str:
     head = ["HR@10", "NDCG@10", "seconds of CPU"]
-    return _of_models(_read(results, "lists-leave-one-out"), head, ("hit_rate", "ndcg"))
+    return _of_models(_read(results, name), head, ("hit_rate", "ndcg"))
 
 
 def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
@@ -266,7 +267,8 @@ def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
     hardware = result["hardware"]
     machine = f"{hardware['processor']}, {result['threads']} threads"
     count = len(result["seeds"])
-    splits = f"means over {count} splits" if count > 1 else "one split"
+    what = "seeds" if result["leave_one_out"] else "splits"
+    splits = f"means over {count} {what}" if count > 1 else f"one {what[:-1]}"
     return f"{machine}; {splits}.\n\n{_markdown(['', *head], lines)}"
 
 
@@ -283,6 +285,9 @@ TABLES: Final[Mapping[str, Callable[[Path], str]]] = MappingProxyType(
         "time-to-ndcg": _time_to_ndcg,
         "lists": _lists,
         "lists-leave-one-out": _lists_leave_one_out,
+        "lists-leave-one-out-seeds": partial(
+            _lists_leave_one_out, name="lists-leave-one-out-seeds"
+        ),
     }
 )
 
