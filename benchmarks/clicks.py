@@ -4,12 +4,14 @@ The shape is Criteo Kaggle's, with large fields scaled down to ``--rows`` in all
 in turn, in one process. Ours are ``int4`` and ``fp32``; ``jax`` has one float32 table, which it
 gathers from and adds to in place, as fast as JAX can without our kernels; PyTorch's EmbeddingBag
 and FBGEMM are there where they are installed (``pip install 'mascot-jax[peers]'``). All but
-``int4`` compute in float32 tables. Restrict the process to some cores, with ``taskset``, to compare
-with fewer threads: all variants have as many as there are cores.
+``int4`` compute in float32 tables. All variants have as many threads as there are cores; ``int4``
+is timed with one, too, in the tables' part, which tells how it scales. Restrict the process to some
+cores, with ``taskset``, to compare with fewer. ``--backend cuda`` times ours and ``jax`` on a GPU.
 """
 
 from __future__ import annotations
 
+import argparse
 import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +33,7 @@ from mascot_jax.dlrm.steps import Batches, StepPlan, TrainingState, loss_of, run
 from mascot_jax.dlrm.tables import initial_tables
 from mascot_jax.dlrm.tiers import Tiers
 from mascot_jax.engine.cores import usable_cores
+from mascot_jax.engine.devices import choose_device, computing_on
 from mascot_jax.engine.embedding import EmbeddingTables, look_up, update
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings.clicks import ClickSettings
@@ -72,15 +75,16 @@ def make_workload(rows: int, batch: int, steps: int) -> Workload:
     return Workload(sizes, categories, dense, (rng.random((steps, batch)) < 0.25).astype(np.uint8))
 
 
-def variants(work: Workload, part: str, threads: int) -> Iterator[Variant]:
+def variants(work: Workload, part: str, threads: int, platform: str) -> Iterator[Variant]:
     """Yield what is timed: ``part`` is ``step`` or ``tables``."""
-    execution = Execution(threads)
     for preset in ("int4", "fp32"):
-        yield Variant(preset, *_ours(work, preset, part, execution))
+        yield Variant(preset, *_ours(work, preset, part, Execution(threads)))
+    if part == "tables" and threads > 1 and platform == "cpu":
+        yield Variant("int4, one thread", *_ours(work, "int4", part, Execution(1)))
     yield Variant("jax", *_plain_jax(work, part))
     layers = widths(ClickSettings(), DENSE, len(work.rows)) if part == "step" else None
     for name, module in ((BAG, "torch"), (FBGEMM, "fbgemm_gpu")):
-        if find_spec(module) is not None:
+        if find_spec(module) is not None and platform == "cpu":
             yield Variant(name, *_torch(work, name, layers, threads))
 
 
@@ -200,12 +204,20 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[128, 2048], help="(%(default)s)")
     parser.add_argument("--part", nargs="+", choices=("step", "tables"), default=["step", "tables"])
     parser.add_argument("--rounds", type=int, default=7, help="(%(default)s)")
+    parser.add_argument("--backend", choices=("auto", "cpu", "cuda"), default="cpu")
     options = parser.parse_args(words)
+    device = choose_device(options.backend)
+    with computing_on(device):
+        _time_all(options, device)
+
+
+def _time_all(options: argparse.Namespace, device: jax.Device) -> None:
     threads, found = usable_cores(), []
     for batch in options.batch:
         work = make_workload(int(options.rows), batch, max(4, 8192 // batch))
         for part in options.part:
-            timings = time_rounds(list(variants(work, part, threads)), options.rounds)
+            timed = list(variants(work, part, threads, device.platform))
+            timings = time_rounds(timed, options.rounds)
             for name in timings.seconds:
                 milliseconds = timings.median(name) / work.steps * 1e3
                 ratio = timings.ratio(name, "int4")
@@ -221,7 +233,8 @@ def main(words: Sequence[str]) -> None:
                 print(f"{part:7} {batch:6} {name:22} {milliseconds:9.3f} ms  {ratio:6.2f} x int4")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
-        f"{sum(work.rows):,} rows, {threads} thread(s); peak memory of all variants: {peak:,} MiB"
+        f"{sum(work.rows):,} rows, {device.device_kind}, {threads} thread(s); peak memory of all "
+        f"variants, on the host: {peak:,} MiB"
     )
     result = {"rows": sum(work.rows), "threads": threads, "hardware": describe_hardware()}
     write_result(options.json, result | {"timings": found})

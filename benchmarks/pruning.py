@@ -26,8 +26,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from benchmarks.harness.early_exit import rmse_to_stop
 from benchmarks.harness.folds import make_fold, read_split
 from benchmarks.harness.intervals import Interval, mean_interval
 from benchmarks.harness.program import make_parser, write_result
@@ -36,9 +36,7 @@ from benchmarks.harness.timing import in_turn, time_rounds
 from benchmarks.harness.trials import Outcome, Trial, run_trials
 from benchmarks.harness.variants import Maker
 from benchmarks.harness.workload import MOST_RATINGS, make_workload
-from mascot_jax.base.metrics import ErrorTotals
 from mascot_jax.data.synthetic.generator import SHAPES
-from mascot_jax.engine.early_exit import NAME, predict_to_stop
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import PruningWarning
@@ -272,21 +270,13 @@ def _early_exit(
         took, state = _timed(
             partial(train_state, prepared._replace(test=None), execution, partial(_keep, records))
         )
-    users, items, ratings = fold.test
-    dots, _ = predict_to_stop(
-        jnp.asarray(users),
-        jnp.asarray(items),
-        state.users,
-        state.items,
-        state.methods[NAME]["thresholds"],
-        execution=execution,
-    )
-    predicted = prepared.rule.complete(np.asarray(dots), users, items)
     visited = records[-1].visited
+    rmse_pruned = rmse_to_stop(state, fold.test, prepared.rule, execution)
     assert visited is not None
+    assert rmse_pruned is not None
     return {
         "rmse": prepared.test.score(state.users, state.items, execution).rmse,
-        "rmse_pruned": ErrorTotals(0.0, 0.0, 0).and_of(predicted, ratings).rmse,
+        "rmse_pruned": rmse_pruned,
         "visited": visited,
         "seconds": took,
     }

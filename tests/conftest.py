@@ -28,6 +28,9 @@ NEED_THE_CHECKOUT = [
     "command/test_docs.py",
     "test_build.py",
     "engine/test_cuda_arithmetic_on_host.py",
+    "engine/test_cuda_early_exit_on_host.py",
+    "engine/test_cuda_embedding_on_host.py",
+    "engine/test_cuda_interactions_on_host.py",
     "engine/test_cuda_on_host.py",
     "test_docs.py",
     "test_gpu_machine.py",
@@ -41,6 +44,7 @@ ONCE_IS_ENOUGH = [
     "engine/test_deterministic.py",
     "engine/test_gpu.py",
     "engine/test_gpu_compiler.py",
+    "engine/test_gpu_embedding.py",
     "engine/test_kernels.py",
     "engine/test_quantised.py",
     "engine/test_rounding.py",
@@ -67,8 +71,11 @@ def pytest_report_header():
 
 WITH_DEAR_FIXTURES = {
     "pipeline": "pipeline",
+    "test_cuda_interactions_on_host.py": "kernels of interactions on host",
     "test_cuda_on_host.py": "kernels on host",
     "test_cuda_arithmetic_on_host.py": "kernels on host",
+    "test_cuda_early_exit_on_host.py": "kernels on host",
+    "test_cuda_embedding_on_host.py": "embedding kernels on host",
     "test_ml_1m.py": "ml-1m",
     "test_study.py": "study",
 }

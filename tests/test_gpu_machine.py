@@ -14,7 +14,12 @@ importlib.import_module(sys.argv[1])
 
 @pytest.mark.parametrize(
     "module",
-    ["benchmarks.gpu.__main__", "tests.engine.test_gpu", "tests.benchmarks.test_gpu_ways"],
+    [
+        "benchmarks.gpu.__main__",
+        "tests.engine.test_gpu",
+        "tests.engine.test_gpu_embedding",
+        "tests.benchmarks.test_gpu_ways",
+    ],
 )
 def test_what_runs_there_imports_nothing_that_is_not(module):
     subprocess.run([sys.executable, "-c", PROGRAM, module], check=True)

@@ -19,10 +19,12 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
 def write_result(path: Path | None, result: Mapping[str, Any]) -> None:
     """Write a result as JSON, one line a record; without a path, do nothing.
 
-    Records are the objects in a list, or in an object that holds nothing else.
+    Records are the objects in a list, or in an object that holds nothing else. NaN and infinity,
+    which JSON does not have, become null.
     """
     if path is not None:
-        plain = json.loads(json.dumps(result))  # lists for tuples, strings for keys
+        # Lists for tuples, strings for keys.
+        plain = json.loads(json.dumps(result), parse_constant=lambda _: None)
         lines = (f"{json.dumps(name)}: {_text(value, ' ')}" for name, value in plain.items())
         path.write_text("{\n " + ",\n ".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -1,40 +1,17 @@
 // XLA FFI handlers of the GPU: decode and check what the host can see, and put the work on XLA's
 // stream. The contents of device memory (ratings' ids, group tables) are checked by mascot_jax when
 // it puts them there: a handler could read them only by waiting for the device.
+#include "bind/cuda_handlers.h"
+
 #include <utility>
 
 #include "bind/decode.h"
-#include "bind/handlers.h"
+#include "bind/on_device.h"
 #include "bind/signatures.h"
 #include "cuda/launch.h"
 
 namespace mascot::bind {
 namespace {
-
-// A launch that the CUDA runtime refused.
-struct CudaFailure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-void check(cudaError_t error) {
-  if (error != cudaSuccess) {
-    throw CudaFailure(
-        std::string("the GPU refused this work, or failed at what it was given before: ") +
-        cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
-  }
-}
-
-// Gives the work of a handler its stream, once everything has been checked.
-template <class Work>
-ffi::Error guarded_on_device(const ffi::Context& context, const Work& work) {
-  return guarded([&] {
-    work([&] {
-      const auto stream = context.get<ffi::PlatformStream<cudaStream_t>>();
-      if (!stream.has_value()) throw CudaFailure(stream.error().message());
-      return *stream;
-    });
-  });
-}
 
 template <class T>
 T* scratch(ffi::ScratchAllocator& allocator, int64_t count) {
@@ -119,6 +96,16 @@ void require_computable(const cuda::Pass& pass, Arithmetic arithmetic) {
   }
 }
 
+// Updates that end early read rows as far as they go, and so cannot find a block's scale.
+void require_stoppable(const cuda::Pass& pass, Arithmetic arithmetic) {
+  require(arithmetic == Arithmetic::kFloat32, "updates end early in float32 arithmetic only");
+  for (const cuda::Side* side : {&pass.users, &pass.items}) {
+    require(side->tables[static_cast<int>(kCode<Int8>)].data == nullptr,
+            "a GPU ends updates of float32 and float16 rows early, not of int8; use the cpu back "
+            "end");
+  }
+}
+
 // Gives Lookup::kPerRow what it reads.
 void fill_metadata(cuda::Pass& pass, ffi::ScratchAllocator& allocator, cudaStream_t stream) {
   if (pass.lookup != Lookup::kPerRow) return;
@@ -126,6 +113,13 @@ void fill_metadata(cuda::Pass& pass, ffi::ScratchAllocator& allocator, cudaStrea
     side->metadata = scratch<uint32_t>(allocator, side->rows);
     check(cuda::write_metadata(*side, stream));
   }
+}
+
+cuda::Training make_training(const cuda::Pass& pass, F32 rates, U32 counters, cuda::Writes writes,
+                             ffi::ScratchAllocator& allocator) {
+  const int64_t groups = pass.users.groups + pass.items.groups;
+  float* sums = scratch<float>(allocator, groups * cuda::sums_width(pass.shape.factors));
+  return {rates.typed_data(), counters.typed_data(), sums, writes, nullptr};
 }
 
 // A table's rows are written before they are read; there is nothing to advise the device of.
@@ -138,12 +132,15 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
                  std::string_view arithmetic, ffi::ScratchAllocator allocator,
                  ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
-    cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
+    const bool exits_early = rates.element_count() == kRatesAndThresholds;
+    cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters,
+                                                 exits_early ? kRatesAndThresholds : kRates),
                                   {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
                                   user_tables, block_size, execution);
     require_trainable(pass);
     const Arithmetic computed = decode_arithmetic(arithmetic);
     require_computable(pass, computed);
+    if (exits_early) require_stoppable(pass, computed);
     require_sums(user_sums, pass.users.groups, row.factors);
     require_sums(item_sums, pass.items.groups, row.factors);
     const cuda::Writes writes = decode_writes(execution);
@@ -155,11 +152,70 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
           computed, pass, {rates.typed_data(), counters.typed_data(), nullptr, writes},
           user_sums->typed_data(), item_sums->typed_data(), stream));
     }
-    const int64_t sums = (pass.users.groups + pass.items.groups) * cuda::sums_width(row.factors);
-    const cuda::Training training = {rates.typed_data(), counters.typed_data(),
-                                     scratch<float>(allocator, sums), writes};
+    auto training = make_training(pass, rates, counters, writes, allocator);
+    if (exits_early) training.thresholds = rates.typed_data() + kRates;
     check(cuda::run_epoch(pass, training, rounded, user_sums->typed_data(), item_sums->typed_data(),
                           stream));
+  });
+}
+
+// Interactions' blocks, and what zeros are drawn by, without the scratch. Their contents are
+// checked by mascot_jax, which made them.
+cuda::Interactions decode_interactions(const cuda::Pass& pass, const U32& user_ranges,
+                                       const U32& item_ranges, const U32& strata,
+                                       const F32& user_draws, const U32& item_weights,
+                                       const F32& zero_weight, std::string_view loss) {
+  const auto size = [](const auto& buffer) { return static_cast<int64_t>(buffer.element_count()); };
+  const int64_t users = size(user_ranges) - 1, items = size(item_ranges) - 1;
+  require(users > 0 && items > 0 && size(strata) == users * items,
+          "strata must have one block for each pair of ranges");
+  require(size(user_draws) == pass.users.rows, "user_draws must have one element per user");
+  require(size(item_weights) == pass.items.rows, "item_weights must have one element per item");
+  require(size(zero_weight) == 1, "zero_weight must be one number");
+  return {user_ranges.typed_data(),
+          item_ranges.typed_data(),
+          strata.typed_data(),
+          users,
+          items,
+          user_draws.typed_data(),
+          item_weights.typed_data(),
+          zero_weight.typed_data(),
+          decode_loss(loss),
+          nullptr,
+          nullptr,
+          0};
+}
+
+ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
+                              U32 item_starts, U8 item_codes, F32 rates, U32 counters,
+                              U32 user_ranges, U32 item_ranges, U32 strata, F32 user_draws,
+                              U32 item_weights, F32 zero_weight, ffi::RemainingArgs, Sums user_sums,
+                              Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
+                              int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
+                              std::string_view rounding, std::string_view arithmetic,
+                              bool conflict_free, std::string_view loss,
+                              ffi::ScratchAllocator allocator, ffi::Context context) {
+  return guarded_on_device(context, [&](const auto& get_stream) {
+    cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
+                                  {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
+                                  user_tables, block_size, execution);
+    require_trainable(pass);
+    require(decode_arithmetic(arithmetic) == Arithmetic::kFloat32,
+            "interactions need the arithmetic float32");
+    require(!conflict_free, "a GPU lets threads meet: conflict_free must be false");
+    cuda::Interactions work = decode_interactions(pass, user_ranges, item_ranges, strata,
+                                                  user_draws, item_weights, zero_weight, loss);
+    require_sums(user_sums, pass.users.groups, row.factors);
+    require_sums(item_sums, pass.items.groups, row.factors);
+    const cuda::Writes writes = decode_writes(execution);
+    const Rounding rounded = decode_rounding(rounding);
+    const cudaStream_t stream = get_stream();
+    fill_metadata(pass, allocator, stream);
+    work.items_before = scratch<uint64_t>(allocator, pass.items.rows + 1);
+    work.ranges = scratch<DrawnRange>(allocator, work.item_ranges);
+    const auto training = make_training(pass, rates, counters, writes, allocator);
+    check(cuda::run_interactions(pass, work, training, rounded, user_sums->typed_data(),
+                                 item_sums->typed_data(), stream));
   });
 }
 
@@ -218,24 +274,61 @@ ffi::Error predict(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 ite
   });
 }
 
+ffi::Error predict_to_stop(U32 users, U32 items, U32 user_starts, U8 user_codes, U32 item_starts,
+                           U8 item_codes, F32 thresholds, ffi::RemainingArgs args,
+                           Predictions predictions, ffi::Result<ffi::BufferR1<ffi::U32>> stops,
+                           RowAttribute row, int64_t user_tables, int64_t block_size,
+                           ExecutionAttribute execution, ffi::ScratchAllocator allocator,
+                           ffi::Context context) {
+  return guarded_on_device(context, [&](const auto& get_stream) {
+    const Ratings ids = decode_ids(users, items);
+    require_predictions(predictions, ids);
+    require(static_cast<int64_t>(stops->element_count()) == ids.count,
+            "stops must be as many as users");
+    require(thresholds.element_count() == 2, "there must be 2 thresholds");
+    cuda::Pass pass = decode_pass(ids, {user_starts, user_codes}, {item_starts, item_codes}, args,
+                                  row, user_tables, block_size, execution);
+    const cudaStream_t stream = get_stream();
+    fill_metadata(pass, allocator, stream);
+    check(cuda::run_predict_to_stop(pass, thresholds.typed_data(), predictions->typed_data(),
+                                    stops->typed_data(), stream));
+  });
+}
+
 XLA_FFI_DEFINE_HANDLER(kAllocate, allocate, allocate_signature());
 XLA_FFI_DEFINE_HANDLER(kEpoch, epoch,
                        epoch_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
+XLA_FFI_DEFINE_HANDLER(
+    kInteractionsEpoch, interactions_epoch,
+    interactions_epoch_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
 XLA_FFI_DEFINE_HANDLER(kStream, stream,
                        stream_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
 XLA_FFI_DEFINE_HANDLER(kPromote, promote, promote_signature().Ctx<ffi::Context>());
 XLA_FFI_DEFINE_HANDLER(kCheckFinite, check_finite, check_finite_signature().Ctx<ffi::Context>());
 XLA_FFI_DEFINE_HANDLER(kPredict, predict,
                        predict_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
+XLA_FFI_DEFINE_HANDLER(
+    kPredictToStop, predict_to_stop,
+    predict_to_stop_signature().Ctx<ffi::ScratchAllocator>().Ctx<ffi::Context>());
 
 }  // namespace
 
 const std::vector<Target>& targets() {
-  static const std::vector<Target> all = {
-      {"mascot_allocate", kAllocate}, {"mascot_epoch", kEpoch},
-      {"mascot_stream", kStream},     {"mascot_promote", kPromote},
-      {"mascot_predict", kPredict},   {"mascot_check_finite", kCheckFinite},
-  };
+  static const std::vector<Target> all = [] {
+    std::vector<Target> joined = {
+        {"mascot_allocate", kAllocate},
+        {"mascot_epoch", kEpoch},
+        {"mascot_stream", kStream},
+        {"mascot_promote", kPromote},
+        {"mascot_predict", kPredict},
+        {"mascot_predict_to_stop", kPredictToStop},
+        {"mascot_check_finite", kCheckFinite},
+        {"mascot_interactions_epoch", kInteractionsEpoch},
+    };
+    const auto& embedding = embedding_targets();
+    joined.insert(joined.end(), embedding.begin(), embedding.end());
+    return joined;
+  }();
   return all;
 }
 

@@ -167,6 +167,11 @@ Arithmetic decode_arithmetic(std::string_view name) {
                                     {"fixed", Arithmetic::kFixed}});
 }
 
+Loss decode_loss(std::string_view name) {
+  return decode_choice<Loss>(name, "loss",
+                             {{"squared", Loss::kSquared}, {"logistic", Loss::kLogistic}});
+}
+
 Lookup decode_lookup(const ExecutionAttribute& execution) {
   return decode_choice<Lookup>(
       execution.lookup, "lookup",

@@ -76,6 +76,7 @@ Ratings decode_ratings(const ffi::Buffer<ffi::U32>& users, const ffi::Buffer<ffi
 
 Rounding decode_rounding(std::string_view name);
 Arithmetic decode_arithmetic(std::string_view name);
+Loss decode_loss(std::string_view name);
 Lookup decode_lookup(const ExecutionAttribute& execution);
 
 // One of the choices that a word may stand for; name is that of the attribute.

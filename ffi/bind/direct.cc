@@ -10,6 +10,7 @@
 
 #include "bind/decode.h"
 #include "core/epoch.h"
+#include "core/projection.h"
 
 namespace nb = nanobind;
 
@@ -18,7 +19,9 @@ namespace {
 
 template <class T>
 using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Bytes = nb::ndarray<const uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Bytes = Matrix<const uint8_t>;
 
 // One side as mascot_jax.engine.direct makes it: tables[i] holds every row's bytes in the storage
 // codes[i], at 64-byte boundaries.
@@ -97,6 +100,18 @@ class Predictor {
   Side users_, items_;
 };
 
+void write_mixed_axes(const Matrix<const double>& moments, const Matrix<float>& basis) {
+  const auto n = static_cast<int64_t>(moments.shape(0));
+  const auto kept = static_cast<int64_t>(basis.shape(1));
+  require(static_cast<int64_t>(moments.shape(1)) == n && n <= kMostProjected,
+          "moments must be square, of " + std::to_string(kMostProjected) + " factors at most");
+  require(static_cast<int64_t>(basis.shape(0)) == n && kept >= 1 && kept <= n,
+          "the basis must be [factors, 1 to factors]");
+  const nb::gil_scoped_release others_may_run;
+  std::vector<double> overwritten(moments.data(), moments.data() + n * n);
+  mixed_axes(overwritten.data(), n, kept, basis.data());
+}
+
 }  // namespace
 
 void define_direct(nb::module_& module) {
@@ -106,6 +121,9 @@ void define_direct(nb::module_& module) {
                     std::vector<int>, Vector<const uint32_t>, Vector<const uint8_t>,
                     std::vector<Bytes>, std::vector<int>, int64_t, int64_t, std::string>())
       .def("predict", &Predictor::predict, "Write p_u . q_i of each pair of rows into ``out``.");
+  module.def("write_mixed_axes", &write_mixed_axes,
+             "Write the mixed principal axes of second moments, float64 [n, n], into ``basis``, "
+             "float32 [n, kept].");
 }
 
 }  // namespace mascot::bind

@@ -150,9 +150,7 @@ Drawing decode_drawing(const F32& user_draws, const U32& item_weights, const F32
   const float* first = user_draws.typed_data();
   require(std::all_of(first, first + draws, [](float x) { return x >= 0 && x < kMostDraws; }),
           "user_draws must lie in [0, 2^40)");
-  return {decode_choice<Loss>(loss, "loss",
-                              {{"squared", Loss::kSquared}, {"logistic", Loss::kLogistic}}),
-          *zero_weight.typed_data(), first, item_weights.typed_data()};
+  return {decode_loss(loss), *zero_weight.typed_data(), first, item_weights.typed_data()};
 }
 
 ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,

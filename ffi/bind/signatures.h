@@ -51,7 +51,7 @@ enum Counter : size_t {
   kCounters,
 };
 
-// Rates without thresholds, and with them.
+// Rates without thresholds, and with them: those of update/early_exit.h, in float32 arithmetic.
 inline constexpr size_t kRates = 5, kRatesAndThresholds = 7;
 
 using U32 = ffi::Buffer<ffi::U32>;
@@ -79,6 +79,7 @@ inline auto embedding_lookup_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
+// Lookups in the batch's order: on the CPU only.
 inline auto embedding_update_signature() {
   return ffi::Ffi::Bind()
       .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
@@ -96,6 +97,31 @@ inline auto embedding_update_signature() {
 inline auto embedding_coalesce_signature() {
   return ffi::Ffi::Bind()
       .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
+      .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
+      .Ret<ffi::BufferR3<ffi::F32>>()  // sums [batch, fields, dimension]
+      .Attr<ExecutionAttribute>("execution");
+}
+
+// The same of lookups that are sorted by row, equal ones in the batch's order: on a GPU only.
+inline auto embedding_update_sorted_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR1<ffi::U32>>()  // rows [batch * fields], sorted
+      .Arg<ffi::BufferR1<ffi::U32>>()  // places [batch * fields]: b * fields + f of each
+      .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
+      .Arg<ffi::BufferR0<ffi::F32>>()  // step size
+      .Arg<ffi::BufferR1<ffi::U32>>()  // seed, step
+      .Arg<ffi::BufferR2<ffi::F32>>()  // wide: aliased to the first result
+      .Arg<ffi::AnyBuffer>()           // narrow: aliased to the second
+      .Ret<ffi::BufferR2<ffi::F32>>()
+      .Ret<ffi::AnyBuffer>()
+      .Attr<std::string_view>("storage")
+      .Attr<ExecutionAttribute>("execution");
+}
+
+inline auto embedding_coalesce_sorted_signature() {
+  return ffi::Ffi::Bind()
+      .Arg<ffi::BufferR1<ffi::U32>>()  // rows [batch * fields], sorted
+      .Arg<ffi::BufferR1<ffi::U32>>()  // places [batch * fields]
       .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
       .Ret<ffi::BufferR3<ffi::F32>>()  // sums [batch, fields, dimension]
       .Attr<ExecutionAttribute>("execution");
@@ -267,8 +293,7 @@ inline auto promote_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
-// predict_signature up to the first component below the thresholds, which ends the sum: on the CPU
-// only.
+// predict_signature up to the first component below the thresholds, which ends the sum.
 inline auto predict_to_stop_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()                      // users [n]
@@ -287,7 +312,8 @@ inline auto predict_to_stop_signature() {
       .Attr<ExecutionAttribute>("execution");
 }
 
-// What train.pruning `project` does between two epochs (core/projection.h): on the CPU only.
+// What train.pruning `project` does between two epochs (core/projection.h): on the CPU only. On a
+// GPU, JAX code does it.
 inline auto joint_basis_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()                      // users [n or more]

@@ -18,7 +18,7 @@ inline constexpr uint32_t kDitherStep = 0x9e3779b9u;  // 2^32 over the golden ra
 inline constexpr int kDitherShift = 13;
 
 // An odd number for chunk c of sixteen components.
-MASCOT_HD inline uint32_t dither_factor(int64_t c) {
+MASCOT_HD constexpr uint32_t dither_factor(int64_t c) {
   const uint32_t word = (static_cast<uint32_t>(c) + 1) * kDitherStep;
   return (word ^ word >> 15) * 0x85ebca6bu | 1;
 }

@@ -27,6 +27,8 @@ Task make_task(const Epoch& epoch) {
   task.items = &epoch.items;
   task.factors = epoch.factors;
   task.rates = epoch.rates;
+  task.user_decay = -(epoch.rates.learning_rate * epoch.rates.user_reg);
+  task.item_decay = -(epoch.rates.learning_rate * epoch.rates.item_reg);
   task.sampling.key = stream_key(epoch.seed, epoch.number, Stream::kSample);
   task.sampling.threshold = static_cast<uint64_t>(epoch.sample_ratio * 0x1p32);
   task.dither = {epoch.rounding, stream_key(epoch.seed, epoch.number, Stream::kDither)};
@@ -249,22 +251,19 @@ class Shares {
       before_[item + 1] = before_[item] + weights[item];
     }
     for (int64_t range = 0; range < strata.item_ranges; ++range) {
-      const uint32_t first = strata.item_starts[range], last = strata.item_starts[range + 1];
-      equal_.push_back(std::all_of(weights + first, weights + last,
-                                   [](uint32_t weight) { return weight == 1; }));
+      const bool equal =
+          std::all_of(weights + strata.item_starts[range], weights + strata.item_starts[range + 1],
+                      [](uint32_t weight) { return weight == 1; });
+      ranges_.push_back(drawn_range(strata.item_starts, static_cast<uint64_t>(range),
+                                    static_cast<uint64_t>(strata.item_ranges), before(), equal));
     }
   }
   const uint64_t* before() const { return before_.data(); }
-  bool equal(int64_t range) const { return equal_[range]; }
-  double share(uint32_t first, uint32_t last) const {
-    if (before_.back() == 0) return 0;
-    return static_cast<double>(before_[last] - before_[first]) /
-           static_cast<double>(before_.back());
-  }
+  const DrawnRange& operator[](int64_t range) const { return ranges_[range]; }
 
  private:
   std::vector<uint64_t> before_;
-  std::vector<char> equal_;
+  std::vector<DrawnRange> ranges_;
 };
 
 // The corners of an epoch over interactions, by the number of their block.
@@ -281,18 +280,8 @@ class Corners {
     const Strata& strata = epoch_.strata;
     const int64_t users = block / strata.item_ranges, items = block % strata.item_ranges;
     const bool last = block + 1 == strata.blocks();
-    const uint32_t first_item = strata.item_starts[items];
-    const uint32_t last_item = strata.item_starts[items + 1];
-    return {strata.begin[block],
-            last ? epoch_.ratings.count : strata.begin[block + 1],
-            strata.user_starts[users],
-            strata.user_starts[users + 1],
-            first_item,
-            last_item,
-            static_cast<uint64_t>(items),
-            static_cast<uint64_t>(strata.item_ranges),
-            shares_.share(first_item, last_item),
-            shares_.equal(items)};
+    return {strata.begin[block], last ? epoch_.ratings.count : strata.begin[block + 1],
+            strata.user_starts[users], strata.user_starts[users + 1], shares_[items]};
   }
 
  private:

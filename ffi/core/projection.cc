@@ -241,17 +241,14 @@ void eigenvectors(double* matrix, int64_t n, double* vectors) {
   for (int64_t i = 0; i < n; ++i) matrix[i * n + i] = t.diagonal[i];
 }
 
-void joint_basis(const Kernel& kernel, const Joint& joint, float* basis) {
+void mixed_axes(double* moments, int64_t n, int64_t kept, float* basis) {
   const IeeeArithmetic ieee;
-  const int64_t n = joint.factors, kept = joint.kept;
-  std::vector<double> total(n * n), vectors(n * n);
-  add_moments(kernel, *joint.users, joint.ratings->user, joint, total);
-  add_moments(kernel, *joint.items, joint.ratings->item, joint, total);
-  eigenvectors(total.data(), n, vectors.data());
+  std::vector<double> vectors(n * n);
+  eigenvectors(moments, n, vectors.data());
   std::vector<int64_t> order(n);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t x, int64_t y) { return total[x * n + x] > total[y * n + y]; });
+                   [&](int64_t x, int64_t y) { return moments[x * n + x] > moments[y * n + y]; });
   for (int64_t d = 0; d < kept; ++d) fix_sign(vectors.data() + order[d] * n, n);
   std::vector<double> mix(kept * kept);
   for (int64_t d = 0; d < kept; ++d) {
@@ -264,6 +261,14 @@ void joint_basis(const Kernel& kernel, const Joint& joint, float* basis) {
       basis[i * kept + a] = static_cast<float>(sum);
     }
   }
+}
+
+void joint_basis(const Kernel& kernel, const Joint& joint, float* basis) {
+  const IeeeArithmetic ieee;
+  std::vector<double> total(joint.factors * joint.factors);
+  add_moments(kernel, *joint.users, joint.ratings->user, joint, total);
+  add_moments(kernel, *joint.items, joint.ratings->item, joint, total);
+  mixed_axes(total.data(), joint.factors, joint.kept, basis);
 }
 
 void project(const Kernel& kernel, const Side& from, const Side& to, const Projection& projection,

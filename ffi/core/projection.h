@@ -23,11 +23,14 @@ struct Joint {
   int threads;
 };
 
-// basis: [factors, kept], orthonormal columns. They span the `kept` principal axes of the sum of
-// both sides' second moments, each side's rows weighted by their numbers of ratings and divided by
-// the trace; mixed by a fixed rotation, so that every column bears a like part of the rows. (The
-// first axis alone bears their mean, which int8 has too few steps for.)
+// The mixed axes of the sum of both sides' second moments, each side's rows weighted by their
+// numbers of ratings and divided by the trace.
 void joint_basis(const Kernel& kernel, const Joint& joint, float* basis);
+
+// basis: [n, kept], orthonormal columns. They span the `kept` principal axes of second moments
+// [n, n], which are overwritten; mixed by a fixed rotation, so that every column bears a like part
+// of the rows. (The first axis alone bears their mean, which int8 has too few steps for.)
+void mixed_axes(double* moments, int64_t n, int64_t kept, float* basis);
 
 // Writes the rows of `from`, of `factors` components, times the basis to `to`, where they have
 // `kept` components and the same groups, each in the storage of its group.

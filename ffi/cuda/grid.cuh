@@ -30,10 +30,10 @@ inline cudaError_t query(Device* device) {
   return error;
 }
 
-// Thread blocks for a pass: as many as run at once, but no more than there is work for.
+// Thread blocks for so many pieces: as many as run at once, but no more than there is work for.
 template <class Kernel>
-cudaError_t grid_of(Kernel kernel, const Pass& pass, int64_t shared, int64_t most_in_flight,
-                    unsigned* grid) {
+cudaError_t grid_for(Kernel kernel, int64_t shared, int64_t pieces, int64_t most_in_flight,
+                     unsigned* grid) {
   Device device;
   cudaError_t error = query(&device);
   if (error != cudaSuccess) return error;
@@ -46,10 +46,18 @@ cudaError_t grid_of(Kernel kernel, const Pass& pass, int64_t shared, int64_t mos
                                                         static_cast<size_t>(shared));
   if (error != cudaSuccess) return error;
   if (resident == 0) return cudaErrorLaunchOutOfResources;
-  const int64_t useful = divide_up(Order(pass.ratings.count, pass.block_size, 0).pieces(), kWarps);
+  const int64_t useful = divide_up(pieces, kWarps);
   const int64_t allowed = std::max<int64_t>(1, most_in_flight / (kWarps * kTiles));
   *grid = static_cast<unsigned>(std::min({resident * device.multiprocessors, useful, allowed}));
   return cudaSuccess;
+}
+
+// The same for a pass over ratings.
+template <class Kernel>
+cudaError_t grid_of(Kernel kernel, const Pass& pass, int64_t shared, int64_t most_in_flight,
+                    unsigned* grid) {
+  const int64_t pieces = Order(pass.ratings.count, pass.block_size, 0).pieces();
+  return grid_for(kernel, shared, pieces, most_in_flight, grid);
 }
 
 // Launches a kernel that takes a pass and what follows it. shared: bytes of a block.

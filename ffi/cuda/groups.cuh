@@ -78,6 +78,15 @@ class GroupTable {
     return static_cast<Storage>(codes_[find(row)]);
   }
 
+  // Whether a row of first .. last - 1 may be in this storage.
+  __device__ bool may_have(Storage storage, uint32_t first, uint32_t last) const {
+    const uint32_t end = find(last - 1);
+    for (uint32_t group = find(first); group <= end; ++group) {
+      if (static_cast<Storage>(codes_[group]) == storage) return true;
+    }
+    return false;
+  }
+
  private:
   // In steps that double, from the most-rated group on, then by bisection: few steps for the rows
   // that are met most.

@@ -61,6 +61,14 @@ __device__ inline void store_words(void* row, const Words<N>& words) {
   }
 }
 
+// Two bytes.
+__device__ inline uint32_t load_half_word(const void* address) {
+  return __ldcg(static_cast<const unsigned short*>(address));
+}
+__device__ inline void store_half_word(void* address, uint32_t value) {
+  __stcg(static_cast<unsigned short*>(address), static_cast<unsigned short>(value));
+}
+
 // One reduction of 16 bytes where the hardware has it (compute capability 9.0), else four.
 __device__ inline void add_floats(float* row, const Vector<4>& v) {
 #if __CUDA_ARCH__ >= 900

@@ -7,14 +7,18 @@
 #include <type_traits>
 
 #include "core/dither.h"
+#include "cuda/early_exit.cuh"
 #include "cuda/update.cuh"
 
 namespace mascot::cuda {
 
-// The parts of a block's shared memory, one behind the other, each a multiple of 16 bytes.
-struct Shared {
+// The parts of a block's shared memory, one behind the other, each a multiple of 16 bytes. Memory:
+// of a warp.
+template <class Memory>
+struct SharedBy {
+  static_assert(sizeof(Memory) % 16 == 0);
   static constexpr int64_t kCommon = (sizeof(Common) + 15) / 16 * 16;
-  static constexpr int64_t kWalk = kWarps * sizeof(WarpMemory);
+  static constexpr int64_t kWalk = kWarps * sizeof(Memory);
 
   char* memory;
   int64_t user_groups;  // bytes
@@ -22,7 +26,7 @@ struct Shared {
   int64_t rows;
 
   // chunks: of each user's row that is kept, at 16 bytes a lane.
-  MASCOT_HD Shared(char* memory, const Pass& pass, int chunks)
+  MASCOT_HD SharedBy(char* memory, const Pass& pass, int chunks)
       : memory(memory),
         user_groups(shared_bytes(pass.users, pass.lookup)),
         item_groups(shared_bytes(pass.items, pass.lookup)),
@@ -30,7 +34,7 @@ struct Shared {
 
   MASCOT_HD int64_t bytes() const { return kCommon + kWalk + user_groups + item_groups + rows; }
   __device__ Common* common() const { return reinterpret_cast<Common*>(memory); }
-  __device__ WarpMemory* walk() const { return reinterpret_cast<WarpMemory*>(memory + kCommon); }
+  __device__ Memory* walk() const { return reinterpret_cast<Memory*>(memory + kCommon); }
   __device__ char* of_users() const { return memory + kCommon + kWalk; }
   __device__ char* of_items() const { return of_users() + user_groups; }
   __device__ Words<4>* begin_of_runs() const {
@@ -39,9 +43,13 @@ struct Shared {
   __device__ float* sums() const { return reinterpret_cast<float*>(memory + bytes()); }
 };
 
-inline int64_t shared_bytes(const Pass& pass, int chunks, const Held& held) {
+using Shared = SharedBy<WarpMemory>;
+
+template <class Memory = WarpMemory>
+int64_t shared_bytes(const Pass& pass, int chunks, const Held& held) {
   const int64_t sums = (int64_t{held.users} + held.items) * sums_width(pass.shape.factors);
-  return Shared(nullptr, pass, chunks).bytes() + sums * static_cast<int64_t>(sizeof(float));
+  return SharedBy<Memory>(nullptr, pass, chunks).bytes() +
+         sums * static_cast<int64_t>(sizeof(float));
 }
 
 // The streams of draws that a pass reads.
@@ -51,8 +59,9 @@ struct Keys {
 };
 
 // All threads of a block call it before they walk.
-__device__ inline void prepare(const Pass& pass, const Shared& shared, const Keys& keys,
-                               const Sampling& sampling, const Rates& rates) {
+template <class Memory>
+__device__ void prepare(const Pass& pass, const SharedBy<Memory>& shared, const Keys& keys,
+                        const Sampling& sampling, const Rates& rates) {
   const GroupTable users(pass.users, pass.lookup, shared.of_users());
   const GroupTable items(pass.items, pass.lookup, shared.of_items());
   if (threadIdx.x == 0) {
@@ -76,15 +85,23 @@ constexpr int resident() {
   return Samples || blocks < 2 ? 2 : blocks;
 }
 
-// One epoch. The host does not know whether it measures (that would mean waiting for the device),
-// so both variants are launched, and the one that is not meant returns.
-template <int C, class List, template <int> class Rounding, bool Samples>
-__global__ void __launch_bounds__(kThreads, resident<C, List, Samples, Rounding<kWide>::kDraws>())
-    update_kernel(const __grid_constant__ Pass pass, const Training training, const Held held) {
+// Whether the updates of an epoch end at the first component near zero.
+__device__ inline bool ends_early(const Training& training) {
+  return training.thresholds != nullptr &&
+         (training.thresholds[0] > 0 || training.thresholds[1] > 0);
+}
+
+// Part of an epoch: what one thread block does. Calls walk(rows, memory) with the UpdateRows and
+// the warps' memory. The host does not know whether an epoch measures, nor whether its updates end
+// early (that would mean waiting for the device), so all variants of a kernel are launched, and
+// those that are not meant return.
+template <class Memory, int C, class List, template <int> class Rounding, bool Samples, class Walk>
+__device__ void update_rows(const Pass& pass, const Training& training, const Held& held,
+                            const Walk& walk) {
   const float sample_ratio = training.rates[3];
   if ((sample_ratio > 0) != Samples) return;
   MASCOT_SHARED_MEMORY(memory);
-  const Shared shared(memory, pass, C);
+  const SharedBy<Memory> shared(memory, pass, C);
   Sampling sampling = {};
   if constexpr (Samples) {
     sampling = {epoch_key(training, Stream::kSample),
@@ -97,15 +114,41 @@ __global__ void __launch_bounds__(kThreads, resident<C, List, Samples, Rounding<
   if constexpr (Samples) {
     const Collector collector = {shared.sums(), training.sums, pass, held};
     collector.clear();
-    UpdateRating<C, List, Rounding, Collector> visit = {pass, add, shared.begin_of_runs(),
-                                                        *shared.common(), collector};
-    walk(pass, *shared.common(), shared.walk(), visit);
+    UpdateRows<C, List, Rounding, Collector> rows = {pass, add, shared.begin_of_runs(),
+                                                     *shared.common(), collector};
+    walk(rows, shared.walk());
     collector.flush();
   } else {
-    UpdateRating<C, List, Rounding, NoSamples> visit = {
+    UpdateRows<C, List, Rounding, NoSamples> rows = {
         pass, add, shared.begin_of_runs(), *shared.common(), {}};
-    walk(pass, *shared.common(), shared.walk(), visit);
+    walk(rows, shared.walk());
   }
+}
+
+template <int C, class List, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<C, List, Samples, Rounding<kWide>::kDraws>())
+    update_kernel(const __grid_constant__ Pass pass, const Training training, const Held held) {
+  if (ends_early(training)) return;
+  update_rows<WarpMemory, C, List, Rounding, Samples>(
+      pass, training, held, [&](const auto& rows, WarpMemory* memory) {
+        UpdateRating<std::decay_t<decltype(rows)>> visit = {rows};
+        walk(pass, rows.common, memory, visit);
+      });
+}
+
+// The same where updates end early.
+template <class List, template <int> class Rounding, bool Samples>
+__global__ void __launch_bounds__(kThreads, resident<0, List, Samples, Rounding<kWide>::kDraws>())
+    update_to_stop_kernel(const __grid_constant__ Pass pass, const Training training,
+                          const Held held) {
+  if (!ends_early(training)) return;
+  const Thresholds thresholds = {training.thresholds[0], training.thresholds[1]};
+  update_rows<WarpMemory, 0, List, Rounding, Samples>(
+      pass, training, held, [&](const auto& rows, WarpMemory* memory) {
+        using Seen = std::decay_t<decltype(rows.samples)>;
+        UpdateToStop<List, Rounding, Seen> visit = {rows, thresholds};
+        walk(pass, rows.common, memory, visit);
+      });
 }
 
 template <int C, class List>
@@ -126,6 +169,17 @@ __global__ void __launch_bounds__(kThreads, resident<C, StorageList<Float32, Flo
   const Shared shared(memory, pass, 0);
   prepare(pass, shared, {}, {}, {});
   PredictRating<C, Storages> visit = {pass, predictions};
+  walk(pass, *shared.common(), shared.walk(), visit);
+}
+
+template <class List>
+__global__ void __launch_bounds__(kThreads, resident<0, List>())
+    predict_to_stop_kernel(const __grid_constant__ Pass pass, const float* thresholds,
+                           float* predictions, uint32_t* stops) {
+  MASCOT_SHARED_MEMORY(memory);
+  const Shared shared(memory, pass, 0);
+  prepare(pass, shared, {}, {}, {});
+  PredictToStop<List> visit = {pass, {thresholds[0], thresholds[1]}, predictions, stops};
   walk(pass, *shared.common(), shared.walk(), visit);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/host_device.h"
+#include "core/interactions/visits.h"
 #include "core/model.h"
 
 namespace mascot::cuda {
@@ -50,6 +51,12 @@ struct Pass {
   Lookup lookup;
 };
 
+// Magnitudes below which a component of a user's or an item's row ends an update; 0 ends none.
+struct Thresholds {
+  float user;
+  float item;
+};
+
 // What training needs besides. Sums are rows of sums_width floats: the users' groups, then the
 // items'.
 struct Training {
@@ -57,6 +64,31 @@ struct Training {
   const uint32_t* counters;  // [2]: seed, epoch
   float* sums;               // scratch [user groups + item groups, sums_width(factors)], zero
   Writes writes;
+  const float* thresholds = nullptr;  // [2]: of Thresholds; null: no update ever ends early
+};
+
+// A batch's lookups of click models' rows sorted by row, equal ones in the batch's order.
+struct SortedLookups {
+  const uint32_t* rows;    // [count]
+  const uint32_t* places;  // [count]: b * fields + f of each
+  int64_t count;
+};
+
+// What an epoch over interactions needs besides. The ratings are interactions, in blocks by range
+// of users and range of items, sorted by user and item within each; their values are weights.
+struct Interactions {
+  const uint32_t* user_starts;  // [user_ranges + 1]: rows
+  const uint32_t* item_starts;  // [item_ranges + 1]
+  const uint32_t* begin;        // [user_ranges * item_ranges]: each block's first interaction
+  int64_t user_ranges;
+  int64_t item_ranges;
+  const float* user_draws;       // [users]: zeros in an epoch, on average
+  const uint32_t* item_weights;  // [items], in draws
+  const float* zero_weight;      // [1]
+  Loss loss;
+  uint64_t* items_before;  // scratch [items + 1]: weights of all items before each
+  DrawnRange* ranges;      // scratch [item_ranges]
+  int users_at_once;       // of a warp's piece, at most kWarp
 };
 
 // The gradient's components, padded to whole vectors, then those of Statistic and one unused.

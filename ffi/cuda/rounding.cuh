@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/dither.h"
+#include "core/lanes/single.h"
 #include "cuda/storages/storages.cuh"
 #include "cuda/walk.cuh"
 
@@ -91,8 +92,7 @@ class Stochastic {
     Vector<V> offsets;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
-      const uint32_t draw = word<Rated>(i, factor) >> Int8::kDrawShift & Int8::kDrawMask;
-      offsets.at[i] = float_of(draw | Int8::kNoDraw);
+      offsets.at[i] = single::random_offset(word<Rated>(i, factor), Int8::kNoDraw);
     }
     return offsets;
   }

@@ -32,10 +32,11 @@ __device__ Vector<V> updated(const Vector<V>& own, const Vector<V>& other, float
 
 // What moves both rows of a rating, as updated() takes it.
 struct Steps {
-  float step;
-  float user_decay;
-  float item_decay;
+  float step = 0;
+  float user_decay = 0;
+  float item_decay = 0;
 
+  Steps() = default;
   __device__ Steps(const Rates& rates, float error)
       : step(rates.learning_rate * error),
         user_decay(-(rates.learning_rate * rates.user_reg)),
@@ -104,19 +105,19 @@ __device__ void add_to_sums(const Collector::Row& sums, Storage storage, const O
 // In place of a Collector, in an epoch that does not measure.
 struct NoSamples {};
 
-template <class L>
-__device__ Place<L> user_place(const Pass& pass, const Planned& planned, const RowShape& shape) {
+template <class L, class What>
+__device__ Place<L> user_place(const Pass& pass, const What& planned, const RowShape& shape) {
   return Place<L>(pass.users, planned.user_storage(), planned.user, shape);
 }
-template <class L>
-__device__ Place<L> item_place(const Pass& pass, const Planned& planned, const RowShape& shape) {
+template <class L, class What>
+__device__ Place<L> item_place(const Pass& pass, const What& planned, const RowShape& shape) {
   return Place<L>(pass.items, planned.item_storage(), planned.item, shape);
 }
 
 // Loads a rating's rows: the user's where a run begins. It is then handed to keep, too. The item's
 // is asked for first, so that both are on their way.
-template <class L, class Keep>
-__device__ void load_rows(const Pass& pass, const Planned& planned, const Turn& turn,
+template <class L, class What, class Keep>
+__device__ void load_rows(const Pass& pass, const What& planned, const Turn& turn,
                           const RowShape& shape, const Place<L>& item, HeldRow<L>& p, HeldRow<L>& q,
                           const Keep& keep) {
   const Loaded<L> loaded = load_row(item, shape, turn.active);
@@ -128,10 +129,10 @@ __device__ void load_rows(const Pass& pass, const Planned& planned, const Turn& 
   q = decode(loaded, planned.item_storage(), shape);
 }
 
-// Visits ratings to train on them. C and List: as in Layout. Rounding: Nearest or Stochastic.
-// Samples: Collector or NoSamples.
+// Updates rows by one visit after the other. C and List: as in Layout. Rounding: Nearest or
+// Stochastic. Samples: Collector or NoSamples. What a visit has to be told is in Planned, or alike.
 template <int C, class List, template <int> class Rounding, class Samples>
-struct UpdateRating {
+struct UpdateRows {
   using Stored = List;
   template <int V>
   using User =
@@ -143,9 +144,11 @@ struct UpdateRating {
   const Common& common;
   Samples samples;
 
-  template <class L>
-  __device__ void rating(HeldRow<L>& p, const Planned& planned, const Piece& piece,
-                         const Turn& turn) {
+  // Both rows of a visit, of which the user's stays in registers. number: of its draws; error_of:
+  // p.q -> error. Returns by what the visit is rounded.
+  template <class L, class What, class ErrorOf>
+  __device__ Rounding<L::kVector> visit(HeldRow<L>& p, const What& planned, int64_t number,
+                                        const Turn& turn, const ErrorOf& error_of) {
     const RowShape& shape = pass.shape;
     const Place<L> item = item_place<L>(pass, planned, shape);
     HeldRow<L> q;
@@ -153,27 +156,44 @@ struct UpdateRating {
     load_rows(pass, planned, turn, shape, item, p, q, [&](const Loaded<L>& user) {
       if (add) L::for_chunks(shape.factors, [&](int c) { begin[c * kThreads] = user.words[c]; });
     });
-    const float error = planned.rating - dot<L>(p, q, shape.factors);
-    const Rounding<L::kVector> rounding(common, planned.number(piece), L::component(0));
+    const float error = error_of(dot<L>(p, q, shape.factors));
+    const auto rounding = rounding_of(p, number);
     sample<L>(planned, shape, p, q, rounding, error, turn.active);
-    update(item, shape, p, q, rounding, error, turn.active);
+    // A tile that has no visit just now, but more of its user to come, leaves the row as it is.
+    const bool still = What::kHoldsOn && !turn.active;
+    const Steps by = still ? Steps() : Steps(common.rates, error);
+    update(item, shape, p, q, rounding, by, turn.active);
     store_int8<L, RatedSide::kItem>(item, q, shape, rounding, turn.active);
-    const Place<L> user = user_place<L>(pass, planned, shape);
-    if (turn.last) write_user(user, shape, p, rounding);
-    store_int8<L, RatedSide::kUser>(user, p, shape, rounding, turn.last);
+    return rounding;
   }
 
-  // Rows that are not held are written after each rating.
+  // By what a row like this is rounded at a visit.
   template <class L>
-  __device__ void rating(Nothing<L>, const Planned& planned, const Piece& piece, const Turn& turn) {
+  __device__ Rounding<L::kVector> rounding_of(const HeldRow<L>&, int64_t number) const {
+    return Rounding<L::kVector>(common, number, L::component(0));
+  }
+
+  // Writes the user's row where a run ends. All lanes of a warp take part.
+  template <class L>
+  __device__ void finish(const Place<L>& user, const HeldRow<L>& p,
+                         const Rounding<L::kVector>& rounding, bool last) const {
+    const RowShape& shape = pass.shape;
+    if (last) write_user(user, shape, p, rounding);
+    store_int8<L, RatedSide::kUser>(user, p, shape, rounding, last);
+  }
+
+  // Rows that are not held are written after each visit.
+  template <class L, class What, class ErrorOf>
+  __device__ void visit_unheld(const What& planned, int64_t number, bool active,
+                               const ErrorOf& error_of) {
     const RowShape& shape = pass.shape;
     const Place<L> user = user_place<L>(pass, planned, shape),
                    item = item_place<L>(pass, planned, shape);
     const UnheldRow<L> p(user, shape), q(item, shape);
-    const float error = planned.rating - dot<L>(p, q, shape.factors);
-    const Rounding<L::kVector> rounding(common, planned.number(piece), L::component(0));
-    sample<L>(planned, shape, p, q, rounding, error, turn.active);
-    if (!turn.active) return;
+    const float error = error_of(dot<L>(p, q, shape.factors));
+    const Rounding<L::kVector> rounding(common, number, L::component(0));
+    sample<L>(planned, shape, p, q, rounding, error, active);
+    if (!active) return;
     const Steps by(common.rates, error);
     L::for_chunks(shape.factors, [&](int c) {
       if (!L::reaches(shape.factors, c)) return;
@@ -185,12 +205,11 @@ struct UpdateRating {
     });
   }
 
- private:
+ protected:
   // Updates both rows, and writes the item's unless it is scaled.
   template <class L>
   __device__ void update(const Place<L>& item, const RowShape& shape, HeldRow<L>& p, HeldRow<L>& q,
-                         const Rounding<L::kVector>& rounding, float error, bool active) const {
-    const Steps by(common.rates, error);
+                         const Rounding<L::kVector>& rounding, const Steps& by, bool active) const {
     with_storage<L>(item.storage(), [&](auto s) {
       using S = decltype(s);
       L::for_chunks(shape.factors, [&](int c) {
@@ -239,8 +258,8 @@ struct UpdateRating {
     });
   }
 
-  template <class L, class Row>
-  __device__ void sample(const Planned& planned, const RowShape& shape, const Row& p, const Row& q,
+  template <class L, class What, class Row>
+  __device__ void sample(const What& planned, const RowShape& shape, const Row& p, const Row& q,
                          const Rounding<L::kVector>& rounding, float error, bool active) {
     if constexpr (std::is_same_v<Samples, Collector>) {
       const bool sampled = planned.sampled() && active;
@@ -253,6 +272,23 @@ struct UpdateRating {
                                        planned.item_storage(), q, p, rounding, error, eta, item_reg,
                                        shape, sampled);
     }
+  }
+};
+
+// Visits ratings to train on them. Rows: an UpdateRows.
+template <class Rows>
+struct UpdateRating : Rows {
+  template <class L>
+  __device__ void rating(HeldRow<L>& p, const Planned& planned, const Piece& piece,
+                         const Turn& turn) {
+    const auto rounding = this->visit(p, planned, planned.number(piece), turn,
+                                      [&](float product) { return planned.rating - product; });
+    this->finish(user_place<L>(this->pass, planned, this->pass.shape), p, rounding, turn.last);
+  }
+  template <class L>
+  __device__ void rating(Nothing<L>, const Planned& planned, const Piece& piece, const Turn& turn) {
+    this->template visit_unheld<L>(planned, planned.number(piece), turn.active,
+                                   [&](float product) { return planned.rating - product; });
   }
 };
 

@@ -39,6 +39,8 @@ struct alignas(16) Planned {
   float rating;
   uint32_t bits;  // from the lowest: 8 of its place in its piece, each row's storage, flags
 
+  // Whether a tile may be without a rating while it holds a user's row.
+  static constexpr bool kHoldsOn = false;
   static constexpr int kUserStorage = 8, kItemStorage = kUserStorage + kCodeBits;
   static constexpr int kSampled = kItemStorage + kCodeBits;
   static constexpr int kFirst = kSampled + 1, kLast = kFirst + 1;  // of a run

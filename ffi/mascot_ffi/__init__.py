@@ -11,6 +11,7 @@ from typing import Any
 from mascot_ffi import _cpu
 from mascot_ffi._cpu import Predictor as Predictor
 from mascot_ffi._cpu import draw_list as draw_list
+from mascot_ffi._cpu import write_mixed_axes as write_mixed_axes
 
 # Built only where a CUDA compiler was found; there, it imports without a driver.
 _cuda = import_module("mascot_ffi._cuda") if find_spec("mascot_ffi._cuda") else None

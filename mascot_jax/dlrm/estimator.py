@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +26,7 @@ from mascot_jax.dlrm.model_file import load_clicks, save_clicks
 from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.devices import choose_device, computing_on
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.errors import DataError, NotFittedError, OneClassWarning, SettingsError
+from mascot_jax.errors import DataError, NotFittedError, OneClassWarning
 from mascot_jax.settings.clicks import ClickRunSettings, ClickSettings
 from mascot_jax.settings.validation import validate
 from mascot_jax.training.signals import deferred_signals
@@ -88,7 +89,8 @@ class ClickModel(Parameters):
     seed: int = 0
     """Seed of initial weights, order of visits and rounding."""
     backend: str = "auto"
-    """``cpu`` or ``auto``: click models train on a CPU."""
+    """Where to compute: ``cpu``, ``cuda`` (a GPU) or ``auto``: a GPU if one can be used, and enough
+    of them for ``workers``."""
     threads: int | None = None
     """Number of CPU threads of the kernels; None: every core that the process may use."""
     checkpoint_every: int | None = 1
@@ -143,13 +145,14 @@ class ClickModel(Parameters):
             acts at once.
         """
         settings, run = self._settings()
-        with deferred_signals() as interruption, self._computing(run) as execution:
+        device, execution = _where(run, settings.workers)
+        with deferred_signals() as interruption, computing_on(device):
 
             def after_epoch(record: Record) -> bool:
                 stop = bool(on_epoch(record)) if on_epoch is not None else False
                 return stop or interruption.requested
 
-            training = Training(train, validation, settings, execution)
+            training = Training(train, validation, settings, execution, device.platform)
             checkpoints = None
             if checkpoint is not None:
                 identity = fingerprint(settings, train, validation)
@@ -200,8 +203,7 @@ class ClickModel(Parameters):
 
     def export_tables(self) -> list[NDArray[np.float32]]:
         """Return each field's table as predictions use it, float32 ``(rows, dimension)``."""
-        model = self.model_
-        with self._computing(self._settings()[1]) as execution:
+        with self._using() as (model, execution):
             return [model.rows(field, execution) for field in range(model.tiers.fields)]
 
     def save(self, path: Place, encoder: Encoder | None = None) -> None:
@@ -267,8 +269,7 @@ class ClickModel(Parameters):
         return loaded
 
     def _logits(self, data: ClickData) -> NDArray[np.float32]:
-        model = self.model_
-        with self._computing(self._settings()[1]) as execution:
+        with self._using() as (model, execution):
             return model.logits(data, execution)
 
     def _settings(self) -> tuple[ClickSettings, ClickRunSettings]:
@@ -277,14 +278,23 @@ class ClickModel(Parameters):
         return validate(ClickSettings, params), validate(ClickRunSettings, run)
 
     @contextmanager
-    def _computing(self, run: ClickRunSettings) -> Iterator[Execution]:
-        """Compute on the CPU; yield how."""
-        if run.backend == "cuda":
-            raise SettingsError("backend: 'cuda': click models train on a CPU only: set it to cpu")
-        with computing_on(choose_device("cpu")):
-            yield Execution(run.threads or usable_cores())
+    def _using(self) -> Iterator[tuple[ClickNetwork, Execution]]:
+        """Compute where the settings say; yield the learned model, put there, and how."""
+        model = self.model_
+        device, execution = _where(self._settings()[1])
+        with computing_on(device):
+            self.model_ = model.on(device)
+            yield self.model_, execution
 
     def __getattr__(self, name: str) -> Any:
         if name in ("model_", "history_"):
             raise NotFittedError("nothing has been learned yet: call fit, or ClickModel.load")
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+
+
+def _where(run: ClickRunSettings, workers: int = 1) -> tuple[jax.Device, Execution]:
+    """Return the device to compute on, of which there are enough for the workers, and how."""
+    device = choose_device(run.backend)
+    if run.backend == "auto" and workers > jax.device_count(device.platform):
+        device = choose_device("cpu")
+    return device, Execution(run.threads or usable_cores())

@@ -44,6 +44,8 @@ class Training:
         What is trained.
     execution
         Threads and instruction set of the kernels.
+    platform
+        ``cpu`` or ``gpu``: of the devices that several workers are.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Training:
         validation: ClickData | None,
         settings: ClickSettings,
         execution: Execution,
+        platform: str = "cpu",
     ) -> None:
         if train.fields == 0:
             raise DataError("click data: there must be at least one field of ids")
@@ -69,7 +72,7 @@ class Training:
         self._execution = execution
         levels = 2 ** (settings.table_bits - 1) - 1 if settings.table_bits else 0
         self._plan = StepPlan(settings.mlp_optimizer, levels, settings.mlp_bits, execution)
-        self._runner: Runner = Workers(settings) if settings.workers > 1 else Alone()
+        self._runner: Runner = Workers(settings, platform) if settings.workers > 1 else Alone()
 
     def run(
         self, on_epoch: OnEpoch, checkpoints: ClickCheckpoints | None, *, resume: bool

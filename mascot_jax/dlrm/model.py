@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jax
@@ -50,6 +50,11 @@ class ClickNetwork:
     def deployed_bytes(self) -> int:
         """Bytes of the tables, of their scales, and of what numbers their rows."""
         return self.tables.nbytes + self.tiers.nbytes + scale_bytes(self.tables, self.scales)
+
+    def on(self, device: jax.Device) -> ClickNetwork:
+        """Return the model with its arrays on a device; those that lie there are not copied."""
+        layers, tables = jax.device_put((self.layers, self.tables), device)
+        return replace(self, layers=layers, tables=tables)
 
     def logits(self, data: ClickData, execution: Execution) -> NDArray[np.float32]:
         """Return float32 ``(n,)`` logits.

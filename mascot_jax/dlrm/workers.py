@@ -128,8 +128,13 @@ class Workers:
         If there are fewer devices.
     """
 
-    def __init__(self, settings: ClickSettings) -> None:
-        devices = jax.devices("cpu")
+    def __init__(self, settings: ClickSettings, platform: str = "cpu") -> None:
+        devices = jax.devices(platform)
+        if len(devices) < settings.workers and platform != "cpu":
+            raise SettingsError(
+                f"workers: {settings.workers}: JAX has {len(devices)} GPU(s): set workers to at "
+                f"most {len(devices)}, or backend to cpu"
+            )
         if len(devices) < settings.workers:
             raise SettingsError(
                 f"workers: {settings.workers}: JAX has {len(devices)} CPU device(s): before JAX is "

@@ -52,7 +52,7 @@ def predict_to_stop(
     *,
     execution: Execution,
 ) -> tuple[jax.Array, jax.Array]:
-    """Return p_u . q_i up to the first component near zero, and which that is; CPU only.
+    """Return p_u . q_i up to the first component near zero, and which that is.
 
     Parameters
     ----------

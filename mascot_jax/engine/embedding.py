@@ -2,12 +2,13 @@
 
 Operands are in the order of ``ffi/bind/signatures.h``. Rows are numbered over all fields: first
 those in float32 (``wide``), then the others (``narrow``), which are in one other storage. Tables
-are updated in place if the caller's jit donates them. Shapes: b impressions in a batch, f fields, d
-components.
+are updated in place if the caller's jit donates them. A CPU and a GPU compute the same bits.
+Shapes: b impressions in a batch, f fields, d components.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -89,7 +90,8 @@ def look_up(
     tables
         The tables.
     rows
-        uint32 ``(b, f)``: numbers of rows; those beyond the tables are an error.
+        uint32 ``(b, f)``: numbers of rows. Those beyond the tables are an error on a CPU, NaN on a
+        GPU.
     scales
         float32 ``(f,)``: scale of each field, for ``int4-table`` and ``levels``.
     levels
@@ -129,7 +131,8 @@ def update(
     tables
         The tables.
     rows
-        uint32 ``(b, f)``: numbers of rows. A row belongs to one field.
+        uint32 ``(b, f)``: numbers of rows. A row belongs to one field. Those beyond the tables are
+        an error on a CPU, and left out on a GPU.
     gradients
         float32 ``(b, f, d)``.
     step_size
@@ -139,18 +142,12 @@ def update(
     execution
         Threads and instruction set, which change no bit.
     """
-    call = jax.ffi.ffi_call(
+    wide, narrow = _call_with_equal_rows(
         "mascot_embedding_update",
-        [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (tables.wide, tables.narrow)],
-        input_output_aliases={4: 0, 5: 1},
-    )
-    wide, narrow = call(
         rows,
-        gradients,
-        jnp.asarray(step_size, jnp.float32),
-        counters,
-        tables.wide,
-        tables.narrow,
+        [gradients, jnp.asarray(step_size, jnp.float32), counters, tables.wide, tables.narrow],
+        [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (tables.wide, tables.narrow)],
+        aliases={3: 0, 4: 1},
         storage=tables.storage,
         execution=execution.attribute(),
     )
@@ -162,10 +159,55 @@ def coalesce(rows: jax.Array, gradients: jax.Array, *, execution: Execution) -> 
 
     ``rows`` is uint32 ``(b, f)``, ``gradients`` and the result are float32 ``(b, f, d)``.
     """
-    shape = jax.ShapeDtypeStruct(gradients.shape, jnp.float32)
-    return jax.ffi.ffi_call("mascot_embedding_coalesce", shape)(
-        rows, gradients, execution=execution.attribute()
+    (sums,) = _call_with_equal_rows(
+        "mascot_embedding_coalesce",
+        rows,
+        [gradients],
+        [jax.ShapeDtypeStruct(gradients.shape, jnp.float32)],
+        aliases={},
+        execution=execution.attribute(),
     )
+    return sums
+
+
+def _call_with_equal_rows(
+    target: str,
+    rows: jax.Array,
+    operands: Sequence[jax.Array],
+    results: Sequence[jax.ShapeDtypeStruct],
+    *,
+    aliases: Mapping[int, int],
+    **attributes: Any,
+) -> list[jax.Array]:
+    """Call a target that sums the gradients of equal rows; return its results.
+
+    The CPU's finds equal rows by a hash table. A GPU's is given the batch's rows sorted, by JAX,
+    which has a fast sort for every device. ``aliases``: operand -> result that it becomes.
+    """
+
+    def call(target: str, first: Sequence[jax.Array], *operands: jax.Array) -> list[jax.Array]:
+        in_place = {len(first) + operand: result for operand, result in aliases.items()}
+        function = jax.ffi.ffi_call(target, results, input_output_aliases=in_place)
+        return list(function(*first, *operands, **attributes))
+
+    def on_cpu(rows: jax.Array, *operands: jax.Array) -> list[jax.Array]:
+        return call(target, [rows], *operands)
+
+    def on_cuda(rows: jax.Array, *operands: jax.Array) -> list[jax.Array]:
+        return call(f"{target}_sorted", sorted_rows(rows), *operands)
+
+    found: list[jax.Array] = jax.lax.platform_dependent(rows, *operands, cpu=on_cpu, cuda=on_cuda)
+    return found
+
+
+def sorted_rows(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return rows ``(b, f)`` in ascending order, and the place ``b * fields + f`` of each.
+
+    Equal rows stay in the batch's order. Both are uint32 ``(b * f,)``.
+    """
+    places = jax.lax.iota(jnp.uint32, rows.size)
+    numbers, places = jax.lax.sort((rows.reshape(-1), places), num_keys=1, is_stable=True)
+    return numbers, places
 
 
 @partial(jax.jit, static_argnames=("storage", "execution"), donate_argnames="narrow")
@@ -186,7 +228,8 @@ def store(
     values
         float32 ``(n, d)``.
     counters
-        uint32 ``(2,)``: seed and the first row.
+        uint32 ``(2,)``: seed and the first row. Rows beyond the table are an error on a CPU, and
+        left out on a GPU.
     storage
         Name of the table's storage.
     execution

@@ -35,10 +35,17 @@ class Draws(NamedTuple):
     """``(items,)``."""
 
 
-def draws_of(ratings: Ratings, plan: TrainPlan, warm_items: int) -> Draws:
+Pairs = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+"""Rows of users and of items, ``(n,)`` each."""
+
+
+def draws_of(
+    ratings: Ratings, plan: TrainPlan, warm_items: int, met_before: Pairs | None = None
+) -> Draws:
     """Return the draws for interactions, which are without duplicates.
 
-    Items from row ``warm_items`` on are never drawn.
+    Items from row ``warm_items`` on are never drawn. Draws of pairs that were met before are
+    dropped as well.
     """
     assert plan.negatives is not None
     assert plan.negative_power is not None
@@ -47,6 +54,9 @@ def draws_of(ratings: Ratings, plan: TrainPlan, warm_items: int) -> Draws:
     weights = item_weights(counts, plan.negative_power, warm_items)
     total = float(weights.sum(dtype=np.float64))
     met = np.bincount(users, weights=weights[items], minlength=ratings.user_count)
+    if met_before is not None:
+        others = weights[met_before[1]]
+        met += np.bincount(met_before[0], weights=others, minlength=ratings.user_count)
     by_user = user_draws(count_each(users, ratings.user_count), plan.negatives)
     return Draws((by_user * make_up(met, total)).astype(np.float32), weights)
 
@@ -101,6 +111,7 @@ def lay_out_interactions(
     item_starts: NDArray[np.uint32],
     warm_items: int,
     threads: int,
+    met_before: Pairs | None = None,
 ) -> Ratings:
     """Return interactions on the device, in blocks, with their zeros.
 
@@ -113,21 +124,38 @@ def lay_out_interactions(
         ranges that an epoch visits about equally often.
     warm_items
         Items from this row on are never drawn.
+    met_before
+        Other pairs, without duplicates, that are no zeros either. They are laid out with a weight
+        of 0: an epoch does not visit them.
 
     Raises
     ------
     DataError
         If there are too many interactions to lay out.
     """
-    if len(ratings) > MOST_PLACES:
-        raise DataError(f"{len(ratings)} interactions: there are {MOST_PLACES} places at most")
-    draws = draws_of(ratings, plan, warm_items)
+    count = len(ratings) + (0 if met_before is None else len(met_before[0]))
+    if count > MOST_PLACES:
+        raise DataError(f"{count} interactions: there are {MOST_PLACES} places at most")
+    draws = draws_of(ratings, plan, warm_items, met_before)
     if plan.order == "group-blocks":
         starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
     else:
         starts = _ranges(ratings, draws)
+    if met_before is not None:
+        ratings = _with_pairs(ratings, met_before)
     laid_out = in_strata(_sorted(ratings), plan, starts, threads, longest_run=0)
     return dataclasses.replace(laid_out, zeros=_on_device(draws, plan, ratings.platform))
+
+
+def _with_pairs(ratings: Ratings, pairs: Pairs) -> Ratings:
+    """Return interactions and, with a weight of 0, pairs."""
+    users, items, values = ratings.host()
+    return dataclasses.replace(
+        ratings,
+        users=np.append(users, pairs[0]),
+        items=np.append(items, pairs[1]),
+        ratings=np.append(values, np.zeros(len(pairs[0]), dtype=np.float32)),
+    )
 
 
 def _sorted(ratings: Ratings) -> Ratings:

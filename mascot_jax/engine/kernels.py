@@ -166,9 +166,9 @@ def run_epoch(
         Tables with an array for every group's storage.
     rates
         float32 ``(5,)``: learning rate, user_reg, item_reg, sample ratio (0: no sums), quantiser.
-        On a CPU also ``(7,)``: two thresholds follow, of users' and of items' rows. An update in
-        float32 arithmetic then ends at the first component whose magnitude is below one of them
-        (``ffi/core/update/early_exit.h``).
+        Also ``(7,)``: two thresholds follow, of users' and of items' rows. An update in float32
+        arithmetic then ends at the first component whose magnitude is below one of them
+        (``ffi/core/update/early_exit.h``); on a GPU no row may be in int8.
     counters
         uint32 ``(2,)``: seed, epoch.
     rounding

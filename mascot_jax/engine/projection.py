@@ -1,8 +1,8 @@
 """Project the rows of both tables onto fewer factors, by the CPU's native kernels.
 
-The basis is orthonormal and spans the joint principal axes of both tables
-(``ffi/core/projection.h``). It, and the projected rows, are the same bits on every machine, with
-every instruction set and for every number of threads.
+A GPU does it by ``projection_in_jax``. The basis is orthonormal and spans the joint principal axes
+of both tables (``ffi/core/projection.h``). It, and the projected rows, are the same bits on every
+machine, with every instruction set and for every number of threads.
 """
 
 from __future__ import annotations

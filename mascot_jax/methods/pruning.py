@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mascot_jax.engine import early_exit, projection
+from mascot_jax.engine import early_exit, projection, projection_in_jax
 from mascot_jax.engine.early_exit import NAME, thresholds_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
@@ -60,22 +61,23 @@ def visited(state: TrainState, ratings: Ratings, execution: Execution) -> float 
     return float(np.asarray(stops).mean(dtype=np.float64)) / state.users.factors
 
 
+def native(ratings: Ratings) -> bool:
+    """Return whether the native kernels project, which a CPU alone has; JAX does, elsewhere."""
+    return ratings.platform == "cpu"
+
+
 def _project(
     state: TrainState, ratings: Ratings, plan: TrainPlan, kept: int, execution: Execution
 ) -> TrainState:
-    basis = projection.joint_basis(
-        ratings, state.users, state.items, kept=kept, execution=execution
-    )
+    joint_basis, project = projection_in_jax.joint_basis, projection_in_jax.project
+    if native(ratings):
+        joint_basis = partial(projection.joint_basis, execution=execution)
+        project = partial(projection.project, execution=execution)
+    basis = joint_basis(ratings, state.users, state.items, kept=kept)
 
     def projected(table: Table, *, of_items: bool) -> Table:
-        new: Table = projection.project(
-            table,
-            basis,
-            state.seed,
-            state.epoch,
-            of_items=of_items,
-            rounding=plan.rounding,
-            execution=execution,
+        new = project(
+            table, basis, state.seed, state.epoch, of_items=of_items, rounding=plan.rounding
         )
         return _instead_of(table, new)
 

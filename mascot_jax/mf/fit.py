@@ -19,6 +19,7 @@ from mascot_jax.base.biases import Biases
 from mascot_jax.base.units import around
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
+from mascot_jax.engine.interactions import Pairs
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import DivergenceError, ProcessError, SettingsError
@@ -27,7 +28,7 @@ from mascot_jax.ids.table import IdTable, index_ids
 from mascot_jax.mf.advice import warn_of_confidences, warn_of_ratings
 from mascot_jax.mf.interactions import Interactions
 from mascot_jax.mf.model import Model, ModelSide
-from mascot_jax.mf.seen import seen_items
+from mascot_jax.mf.seen import seen_before, seen_items
 from mascot_jax.mf.train import train_model
 from mascot_jax.mf.warm_start import warm_state
 from mascot_jax.settings import (
@@ -42,7 +43,7 @@ from mascot_jax.settings.interactions import INTERACTION_DEFAULTS
 from mascot_jax.tables.groups import regroup
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.fingerprint import digest_of, fingerprint
-from mascot_jax.training.interactions import merged
+from mascot_jax.training.interactions import summed
 from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
@@ -120,18 +121,18 @@ def fit_ratings(
         settings = _fitting(earlier, settings, extend=extend)
     known = earlier if extend else None
     with computing_on(device):
-        table = _Table(ratings, known, settings.seed)
-        if settings.of_interactions:
-            table.merge()
-            if (settings.confidence or INTERACTION_DEFAULTS["confidence"]) == "values":
-                warn_of_confidences(table.ratings)
+        table = _Table(ratings, known, settings.seed, merge=settings.of_interactions)
+        confidence = settings.confidence or INTERACTION_DEFAULTS["confidence"]
+        if settings.of_interactions and confidence == "values":
+            warn_of_confidences(table.ratings)
         ids = table.user_ids, table.item_ids
         users = _Side(table.users, table.user_ids, groups.user_groups, earlier, known, "users")
         items = _Side(table.items, table.item_ids, groups.item_groups, earlier, known, "items")
         ground = None if earlier is None else _ground(earlier)
         if known is not None:
             ground = _continued(known, users, items, table.ratings)
-        problem = _problem(table.release(), users, items, known)
+        met_before = _met_before(table, users, items, known) if settings.of_interactions else None
+        problem = _problem(table.release(), users, items, known)._replace(met_before=met_before)
         problem = problem.judged(settings)
         plan = problem.plan(settings, device.platform)
         if workers is not None:
@@ -149,7 +150,7 @@ def fit_ratings(
         checkpoints, start = keep.checkpoints(prepared, start)
         _log.info(
             "training on %d %s of %d users and %d items: method %s, %d factors, %d epochs, %s",
-            len(prepared.ratings),
+            len(prepared.ratings) - (0 if met_before is None else len(met_before[0])),
             plan.objective,
             len(users.ids),
             len(items.ids),
@@ -219,7 +220,9 @@ class _Table:
     Attributes are replaced one at a time, so that at most one column is in memory twice.
     """
 
-    def __init__(self, ratings: Interactions, known: Model | None, seed: int) -> None:
+    def __init__(
+        self, ratings: Interactions, known: Model | None, seed: int, *, merge: bool
+    ) -> None:
         users = [] if known is None else [known.users.id_table]
         items = [] if known is None else [known.items.id_table]
         self.user_ids, self.users = index_ids(ratings.users, *users)
@@ -227,23 +230,19 @@ class _Table:
         warn_unsavable(self.user_ids, "user")
         warn_unsavable(self.item_ids, "item")
         self.ratings = ratings.values()
-        self._seed = seed
-        self._shuffle(seed)
-
-    def _shuffle(self, seed: int) -> None:
         # Sort ratings by their bits: any fixed order will do.
         order = sort_by(self.users, self.items, self.ratings.view(np.uint32))
+        if merge:
+            self._take(order)
+            self.users, self.items, self.ratings = summed(self.users, self.items, self.ratings)
+            order = np.arange(len(self.ratings), dtype=order.dtype)
         np.random.default_rng(seed).shuffle(order)
+        self._take(order)
+
+    def _take(self, order: NDArray[np.integer[Any]]) -> None:
         self.users = gather(self.users, order)
         self.items = gather(self.items, order)
         self.ratings = gather(self.ratings, order)
-
-    def merge(self) -> None:
-        """Add up the values of each user and item."""
-        count = len(self.ratings)
-        self.users, self.items, self.ratings = merged((self.users, self.items, self.ratings))
-        if len(self.ratings) < count:
-            self._shuffle(self._seed)
 
     def release(self) -> Triples:
         """Return the columns, and drop them here."""
@@ -257,6 +256,14 @@ def _problem(columns: Triples, users: _Side, items: _Side, known: Model | None) 
     if known is None:
         return problem
     return problem._replace(low=min(problem.low, known.low), high=max(problem.high, known.high))
+
+
+def _met_before(table: _Table, users: _Side, items: _Side, known: Model | None) -> Pairs | None:
+    """Return the rows of what the users have met besides, if the model to extend has kept it."""
+    if known is None or known.seen is None:
+        return None
+    found = seen_before(table.users, table.items, users.ids, items.ids, known)
+    return users.grouping.row_of[found[0]], items.grouping.row_of[found[1]]
 
 
 def _warm(earlier: Model, users: _Side, items: _Side, plan: TrainPlan) -> Progress:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,37 @@ def seen_items(
     return _in_rows(pairs, len(user_ids))
 
 
+def seen_before(
+    users: NDArray[np.uint32],
+    items: NDArray[np.uint32],
+    user_ids: IdTable,
+    item_ids: IdTable,
+    known: Model,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return what the users of these pairs have seen besides, by the model's record.
+
+    Parameters
+    ----------
+    users, items
+        Indices ``(n,)`` of pairs.
+    user_ids, item_ids
+        Tables that these are of; they know all ids of the model.
+    known
+        A model that has kept what its users have seen.
+
+    Returns
+    -------
+    users, items
+        Indices ``(m,)`` of other pairs, without duplicates.
+    """
+    before = _known_pairs(known, user_ids, item_ids)
+    present = np.zeros(len(user_ids), dtype=np.bool_)
+    present[users] = True
+    before = before[present[(before >> np.uint64(32)).astype(np.int64)]]
+    before = np.setdiff1d(before, _packed(users, items))
+    return (before >> np.uint64(32)).astype(np.uint32), before.astype(np.uint32)
+
+
 def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[np.uint64]:
     """Return the pairs a model has seen, in the indices of other tables that know all its ids."""
     assert known.seen is not None
@@ -47,7 +80,7 @@ def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[
     return _packed(np.repeat(users, np.diff(known.seen.starts)), items[known.seen.items])
 
 
-def _packed(users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _packed(users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
     """Pack pairs into numbers whose order is by user, then by item."""
     return users.astype(np.uint64) << np.uint64(32) | items.astype(np.uint64)
 

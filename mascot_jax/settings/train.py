@@ -240,18 +240,17 @@ class TrainSettings(InteractionSettings):
     @property
     def beyond_cuda(self) -> str | None:
         """Why a GPU cannot train with these settings; None if it can."""
-        if self.of_interactions:
-            return "cuda has no train.objective interactions"
         if self.deterministic:
             return "cuda has no train.deterministic"
-        if self.pruning is not None:
-            return "cuda has no train.pruning"
         if self.order == "group-blocks":
             return "cuda has train.order shuffled and runs only"
         method = METHODS[self.method]
+        has_scales = bool(STORAGES[self.storage or method.storage].scale_block)
+        if self.exits_early and has_scales:
+            return "cuda has train.pruning early-exit for float32 and float16 rows only"
         if self.factors <= MOST_HELD_FACTORS_ON_CUDA:
             return None
-        if STORAGES[self.storage or method.storage].scale_block:
+        if has_scales:
             return f"cuda trains int8 rows of up to {MOST_HELD_FACTORS_ON_CUDA} factors only"
         if method.compares:
             return f"cuda has {self.method} for up to {MOST_HELD_FACTORS_ON_CUDA} factors only"

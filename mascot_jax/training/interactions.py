@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, gather, sort_by
-from mascot_jax.engine.interactions import lay_out_interactions
+from mascot_jax.engine.interactions import Pairs, lay_out_interactions
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings, Triples, Zeros
 from mascot_jax.errors import DataError
@@ -31,12 +31,19 @@ def merged(interactions: Triples) -> Triples:
     """
     users, items, values = interactions
     order = sort_by(users, items, values.view(np.uint32))
-    users, items = gather(users, order), gather(items, order)
+    found = summed(gather(users, order), gather(items, order), gather(values, order))
+    return found if len(found[0]) < len(users) else interactions
+
+
+def summed(
+    users: NDArray[np.uint32], items: NDArray[np.uint32], values: NDArray[np.float32]
+) -> Triples:
+    """Do the same for interactions that are sorted by user and item."""
     first = np.append(True, (users[1:] != users[:-1]) | (items[1:] != items[:-1]))
     if first.all():
-        return interactions
+        return users, items, values
     starts = np.flatnonzero(first)
-    sums = np.add.reduceat(gather(values, order).astype(np.float64), starts)
+    sums = np.add.reduceat(values.astype(np.float64), starts)
     return users[starts], items[starts], sums.astype(np.float32)
 
 
@@ -131,6 +138,7 @@ def weighted(
     plan: TrainPlan,
     execution: Execution,
     mean: float | None,
+    met_before: Pairs | None = None,
 ) -> Weighted:
     """Return interactions with weights for values, laid out with their zeros.
 
@@ -142,6 +150,8 @@ def weighted(
         As of ``problem.prepare``.
     mean
         As for ``confidences``.
+    met_before
+        As for ``lay_out_interactions``.
 
     Raises
     ------
@@ -157,8 +167,9 @@ def weighted(
     own = dataclasses.replace(
         ratings, ratings=limited(confidence * of_user[rows] * of_item[columns])
     )
-    starts = users.starts, items.starts
-    laid_out = lay_out_interactions(own, plan, *starts, items.warm_rows, execution.threads)
+    laid_out = lay_out_interactions(
+        own, plan, users.starts, items.starts, items.warm_rows, execution.threads, met_before
+    )
     assert laid_out.zeros is not None
     heads = popular(own, laid_out.zeros, plan.factors) if plan.loss == "squared" else None
     return Weighted(laid_out, mean, heads)

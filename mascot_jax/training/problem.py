@@ -12,6 +12,7 @@ from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping, choose_damp
 from mascot_jax.base.biases import SWEEPS as ALL_SWEEPS
 from mascot_jax.base.metrics import Baselines
 from mascot_jax.base.units import IN_OWN_UNITS, Spread, Units, around, measure_spread
+from mascot_jax.engine.interactions import Pairs
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
@@ -55,6 +56,9 @@ class Problem(NamedTuple):
     """Rows and ratings to score after each epoch; they do not influence training."""
     decided: Strength | None = None
     """Result of ``strength``, kept; None: to be found."""
+    met_before: Pairs | None = None
+    """Of interactions: rows of other pairs that an earlier training knew. They are no zeros, and in
+    no list that is scored."""
 
     @property
     def few_ratings(self) -> bool:
@@ -231,7 +235,7 @@ def _prepare_ratings(
     *,
     compared: bool,
 ) -> Prepared:
-    ratings, users, items, low, high, test, _ = problem
+    ratings, users, items, low, high, test, *_ = problem
     held_out = None
     if plan.validation:
         ratings, held_out = _hold_out(ratings, plan.validation)
@@ -289,12 +293,17 @@ def _prepare_interactions(
     held_out = None
     if plan.validation:
         ratings, held_out = _hold_out(ratings, plan.validation)
-    found = weighted(ratings, users, items, plan, execution, ground and ground.confidence)
+    known = ground and ground.confidence
+    found = weighted(ratings, users, items, plan, execution, known, problem.met_before)
     trained = ratings.host()
 
     def lists(of: Triples | None, met: Triples) -> HeldOutLists | None:
         if of is None or not len(of[0]):
             return None
+        if problem.met_before is not None:
+            rows, others = problem.met_before
+            nothing = np.zeros(len(rows), dtype=np.float32)
+            met = np.append(met[0], rows), np.append(met[1], others), np.append(met[2], nothing)
         return HeldOutLists(of, met, ratings.user_count, items.warm_rows)
 
     validation = lists(held_out, trained)

@@ -64,8 +64,8 @@ class Kernel(NamedTuple):
 
     @property
     def factors(self) -> int | None:
-        """The largest k it is for; None if any."""
-        chunks = re.search(r"<(\d+)", self.name)
+        """The largest k it is for; None if any, or if it works on tables of click models."""
+        chunks = re.match(r"(?:update|arithmetic|stream|predict)_kernel<(\d+)", self.name)
         if chunks is None or int(chunks.group(1)) == GENERIC:
             return None
         return int(chunks.group(1)) * FACTORS_PER_CHUNK

@@ -7,11 +7,17 @@ from benchmarks import clicks
 
 def test_the_steps_of_all_variants_are_timed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(clicks, "find_spec", lambda name: None)  # without the extra
+    monkeypatch.setattr(clicks, "usable_cores", lambda: 2)
     path = tmp_path / "found.json"
     words = ["--rows", "30000", "--batch", "32", "--part", "tables", "--rounds", "1"]
     clicks.main([*words, "--json", str(path)])
     found = json.loads(path.read_text())
-    assert [row["variant"] for row in found["timings"]] == ["int4", "fp32", "jax"]
+    assert [row["variant"] for row in found["timings"]] == [
+        "int4",
+        "fp32",
+        "int4, one thread",
+        "jax",
+    ]
     assert "x int4" in capsys.readouterr().out
 
 

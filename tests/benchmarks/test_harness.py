@@ -1,12 +1,17 @@
 import json
+import math
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import jax.numpy as jnp
 
 from benchmarks.harness.program import make_parser, write_result
 from benchmarks.harness.timing import Timings, Variant, time_rounds
+
+CHECKOUT = Path(__file__).parents[2]
+RESULTS, STUDIES = CHECKOUT / "benchmarks" / "results", CHECKOUT / "studies"
 
 
 def test_variants_run_in_turn_each_from_its_own_last_state():
@@ -90,6 +95,21 @@ def test_a_result_has_a_line_for_each_record(tmp_path):
 }
 """
     )
+
+
+def test_what_is_no_number_is_null(tmp_path):
+    write_result(tmp_path / "result.json", {"loss": [math.nan, -math.inf, 1.0]})
+    assert (tmp_path / "result.json").read_text() == '{\n "loss": [null, null, 1.0]\n}\n'
+
+
+def test_recorded_results_are_json():
+    """NaN and Infinity are Python's own: other readers refuse the whole file."""
+    paths = [*RESULTS.glob("*.json"), *STUDIES.glob("*/recorded/**/*.json")]
+    assert len(paths) > 10
+    found = []
+    for path in paths:
+        json.loads(path.read_text(), parse_constant=found.append)
+        assert found == [], path
 
 
 def test_a_result_is_written_only_where_that_is_asked_for(tmp_path, monkeypatch):

@@ -86,7 +86,10 @@ def test_cross_validation_and_search_are_of_lists(files, mascot_json):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--backend", "cuda"), "cuda has no --objective interactions: set --backend to cpu"),
+        (
+            ("--backend", "cuda", "--order", "group-blocks"),
+            "cuda has --order shuffled and runs only: set --backend to cpu",
+        ),
         (("--biases",), "--biases: True: with --objective interactions"),
         (("--recipe", "paper"), "--recipe: 'paper': with --objective interactions"),
     ],

@@ -7,7 +7,9 @@ import sklearn.base
 
 from mascot_jax import ClickModel
 from mascot_jax.clicks.data import ClickData
+from mascot_jax.engine.devices import choose_device
 from mascot_jax.errors import (
+    BackendError,
     CheckpointError,
     DataError,
     DivergenceError,
@@ -184,13 +186,27 @@ def test_without_dense_inputs_there_are_no_bottom_layers():
         ({"learning_rate": 0.0}, "learning_rate: 0.0: must be greater than 0"),
         ({"top": (8, 0)}, "top.1: 0: must be greater than or equal to 1"),
         ({"batch_size": 50, "workers": 3}, "batch_size: 50: must be a multiple of workers"),
-        ({"backend": "cuda"}, "click models train on a CPU only: set it to cpu"),
+        ({"backend": "gpu"}, "backend: 'gpu': must be 'auto', 'cpu' or 'cuda'"),
         ({"threads": 0}, "threads: 0"),
     ],
 )
 def test_bad_settings_are_named(settings, words):
     with pytest.raises(SettingsError, match=words):
         model(**settings).fit(TRAIN)
+
+
+def test_a_gpu_is_used_or_what_is_missing_is_named(trained):
+    try:
+        choose_device("cuda")
+    except BackendError:
+        with pytest.raises(BackendError, match="the cuda back end cannot be used: "):
+            model(backend="cuda").fit(TRAIN)
+        loaded = model(backend="cuda")
+        loaded.model_ = trained["int4"].model_
+        with pytest.raises(BackendError, match="the cuda back end cannot be used: "):
+            loaded.predict_proba(HELD_OUT)
+    else:
+        assert model(backend="cuda").fit(TRAIN).evaluate(HELD_OUT)["auc"] > 0.72
 
 
 def test_bad_data_is_named(trained):

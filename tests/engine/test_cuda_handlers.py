@@ -13,8 +13,11 @@ import mascot_ffi
 import numpy as np
 import pytest
 
-from mascot_jax.engine import kernels
+from mascot_jax.engine import early_exit, embedding, kernels
+from mascot_jax.engine.embedding import NARROW, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.settings import TrainSettings, validate
+from tests.support.interactions import laid_out_for_a_gpu
 from tests.support.worlds import ONE, make_world, only
 
 ACCEPTED = "platform stream"
@@ -28,7 +31,11 @@ def cuda_handlers(monkeypatch):
     for name, capsule in capsules.items():
         jax.ffi.register_ffi_target(f"cuda_{name}", capsule, platform="cpu")
     call = jax.ffi.ffi_call
-    monkeypatch.setattr(jax.ffi, "ffi_call", lambda name, *a, **k: call(f"cuda_{name}", *a, **k))
+
+    def of_cuda(name, *arguments, **options):  # but what lays ratings out is the CPU's
+        return call(f"cuda_{name}" if name in capsules else name, *arguments, **options)
+
+    monkeypatch.setattr(jax.ffi, "ffi_call", of_cuda)
 
 
 def fails(message, function, *args, **kwargs):
@@ -36,8 +43,8 @@ def fails(message, function, *args, **kwargs):
         jax.block_until_ready(jax.jit(partial(function, **kwargs))(*args))
 
 
-def run_pass(function, world, message, execution=ONE, **options):
-    rates = jnp.array([0.01, 0.01, 0.015, 0, 8], dtype=jnp.float32)
+def run_pass(function, world, message, execution=ONE, thresholds=(), **options):
+    rates = jnp.array([0.01, 0.01, 0.015, 0, 8, *thresholds], dtype=jnp.float32)
     counters = jnp.array([0, 0], dtype=jnp.uint32)
     fails(
         message, function, world.ratings, world.users, world.items, rates, counters,
@@ -106,6 +113,51 @@ def test_int8_rows_too_long_for_registers_are_not_trained():
     run_pass(kernels.run_epoch, world, ACCEPTED)
 
 
+def with_interactions(world):
+    """The world over interactions, laid out as a GPU has them."""
+    pairs = np.unique(np.stack([world.user_rows, world.item_rows], axis=1), axis=0)
+    plan = validate(TrainSettings, {"objective": "interactions"}).plan("gpu")
+    starts = (np.asarray(side.starts) for side in (world.users, world.items))
+    return world._replace(ratings=laid_out_for_a_gpu(*pairs.T, plan, *starts))
+
+
+def of_zeros(**changes):
+    """What replaces some of a world's zeros."""
+    return lambda ratings: {"zeros": replace(ratings.zeros, **changes)}
+
+
+BAD_INTERACTIONS = {
+    "one block for each pair of ranges": lambda ratings: {
+        "strata": ratings.strata._replace(begin=ratings.strata.begin[1:])
+    },
+    "conflict_free must be false": lambda ratings: {"conflict_free": True},
+    "user_draws must have one element per user": of_zeros(user_draws=jnp.zeros(3)),
+    "item_weights must have one element per item": of_zeros(item_weights=jnp.zeros(3, jnp.uint32)),
+    "zero_weight must be one number": of_zeros(weight=jnp.zeros(2)),
+    "loss 'cubic' is not one of squared, logistic": of_zeros(loss="cubic"),
+}
+
+
+@pytest.mark.parametrize("codes", ["float32", "all"])
+def test_interactions_are_accepted(codes):
+    run_pass(kernels.run_epoch, with_interactions(make_world(33, codes)), ACCEPTED)
+
+
+@pytest.mark.parametrize("message", BAD_INTERACTIONS)
+def test_bad_interactions_are_refused(message):
+    world = with_interactions(make_world(33))
+    changes = BAD_INTERACTIONS[message](world.ratings)
+    world = world._replace(ratings=replace(world.ratings, **changes))
+    run_pass(kernels.run_epoch, world, message)
+
+
+def test_interactions_of_rows_too_long_or_in_other_arithmetic_are_refused():
+    long = with_interactions(make_world(300, "all", count=30))
+    run_pass(kernels.run_epoch, long, "at most 256 factors, not 300")
+    mixed = with_interactions(make_world(33, "float32").only("float32"))
+    run_pass(kernels.run_epoch, mixed, "need the arithmetic float32", arithmetic="mixed")
+
+
 ROWS_IN = {"float16": "float16", "mixed": "float32", "fixed": "float32"}
 """Arithmetic -> the storage of its rows."""
 
@@ -128,6 +180,21 @@ def test_an_arithmetic_holds_rows_in_registers(arithmetic):
     compute = partial(run_pass, kernels.run_epoch, arithmetic=arithmetic)
     for factors, message in ((256, ACCEPTED), (257, "for at most 256 factors, not 257")):
         compute(make_world(factors, wanted, count=3).only(wanted), message)
+
+
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+def test_updates_of_unscaled_rows_may_end_early(codes):
+    world = make_world(300, codes, count=3).only("float32", "float16")
+    run_pass(kernels.run_epoch, world, ACCEPTED, thresholds=(0.1, 0.2))
+
+
+def test_updates_that_cannot_end_early_are_refused():
+    message = "of float32 and float16 rows early, not of int8"
+    run_pass(kernels.run_epoch, make_world(33, "float32"), message, thresholds=(0.1, 0.2))
+    halves = make_world(33, "float16").only("float16")
+    message = "updates end early in float32 arithmetic only"
+    run_pass(kernels.run_epoch, halves, message, arithmetic="float16", thresholds=(0.1, 0.2))
+    run_pass(kernels.run_epoch, halves, "rates must hold 5 values", thresholds=(0.1,))
 
 
 def test_an_unknown_arithmetic_is_refused():
@@ -158,6 +225,15 @@ def test_predictions_are_checked():
     predict(world, "lookup 'guess' is not one of", Execution(lookup="guess"))
 
 
+@pytest.mark.parametrize(("count", "message"), [(2, ACCEPTED), (3, "there must be 2 thresholds")])
+def test_predictions_that_end_early_are_checked(count, message):
+    world = make_world(33)
+    fails(
+        message, early_exit.predict_to_stop, world.ratings.users, world.ratings.items, world.users,
+        world.items, jnp.zeros(count), execution=ONE,
+    )  # fmt: skip
+
+
 def test_promotion_is_checked():
     side = make_world(33).users
     promote = partial(kernels.promote, execution=ONE)
@@ -171,3 +247,74 @@ def test_the_check_of_factors_is_checked():
     check = partial(kernels.check_finite, execution=ONE)
     fails(ACCEPTED, check, side)
     fails("one start more than codes", check, replace(side, starts=side.starts[1:]))
+
+
+# ---- tables of click models
+
+
+@pytest.fixture
+def on_cuda(monkeypatch):
+    """Take the GPU's branch where a program differs."""
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, cuda: cuda(*args))
+
+
+def click_tables(storage="int4-row", dimension=16, elements=None):
+    row = NARROW[storage]
+    narrow = jnp.zeros((60, elements or row.elements(dimension)), row.dtype)
+    return EmbeddingTables(jnp.zeros((20, dimension), jnp.float32), narrow, storage)
+
+
+ROWS = jnp.zeros((5, 3), jnp.uint32)
+
+
+def look_up(message, tables, scales=3, levels=0):
+    given = tables, ROWS, jnp.zeros(scales)
+    fails(message, embedding.look_up, *given, levels=levels, execution=ONE)
+
+
+def update(message, tables, shape=(5, 3, 16), counters=2):
+    given = tables, ROWS, jnp.zeros(shape), jnp.float32(0.1), jnp.zeros(counters, jnp.uint32)
+    fails(message, embedding.update, *given, execution=ONE)
+
+
+def test_lookups_are_checked():
+    for storage in NARROW:
+        look_up(ACCEPTED, click_tables(storage))
+    tables = click_tables()
+    look_up(ACCEPTED, click_tables(dimension=1024), levels=127)
+    look_up("a scale for each field", tables, scales=2)
+    look_up("levels must lie between 0 and 127", tables, levels=128)
+    look_up("must be a multiple of 16 up to 1024, not 24", click_tables(dimension=24))
+    look_up("have 10 elements, not 17", click_tables(elements=17))
+    look_up("storage 'int5' is not one of", replace(tables, storage="int5"))
+
+
+def test_updates_of_clicks_are_checked(on_cuda):
+    for storage in ("float16", "int8-row", "int4-row"):
+        update(ACCEPTED, click_tables(storage))
+    tables = click_tables()
+    update("a row and a place for each gradient", tables, (4, 3, 16))
+    update(r"must be \[batch, fields, dimension\]", tables, (5, 3, 32))
+    update("there must be two counters", tables, counters=3)
+    update("int4-table is only looked up", click_tables("int4-table"))
+
+
+def test_sums_of_equal_rows_are_checked(on_cuda):
+    coalesce = partial(embedding.coalesce, execution=ONE)
+    fails(ACCEPTED, coalesce, ROWS, jnp.zeros((5, 3, 32)))
+    fails("must be a multiple of 16", coalesce, ROWS, jnp.zeros((5, 3, 8)))
+    fails("a row and a place for each gradient", coalesce, ROWS, jnp.zeros((5, 4, 32)))
+
+
+def test_rows_to_store_are_checked():
+    narrow, counters = click_tables().narrow, jnp.zeros(2, jnp.uint32)
+
+    def store(message, values, storage="int4-row", counters=counters):
+        function = embedding.store.__wrapped__
+        fails(message, partial(function, storage=storage, execution=ONE), narrow, values, counters)
+
+    store(ACCEPTED, jnp.zeros((60, 16)))
+    store("there are more rows than the table has", jnp.zeros((61, 16)))
+    store("there must be two counters", jnp.zeros((5, 16)), counters=counters[:1])
+    store("int4-table is only looked up", jnp.zeros((5, 16)), "int4-table")
+    store("have 18 elements, not 10", jnp.zeros((5, 32)))

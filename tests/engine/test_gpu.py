@@ -10,20 +10,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mascot_jax.engine import kernels
+from mascot_jax import MatrixFactorization
+from mascot_jax.engine import kernels, projection, projection_in_jax
 from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.early_exit import predict_to_stop
+from mascot_jax.engine.interactions import lay_out_interactions
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import make_ratings
-from mascot_jax.errors import BackendError
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.storage import STORAGES, by_code
 from mascot_jax.training.epoch import train_epoch
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.loop import train_state
 from mascot_jax.training.scoring import HeldOut
-from tests.support import cuda_reference
+from tests.support import cuda_reference, interactions_reference
+from tests.support.interactions import planted, split
 from tests.support.movielens import final_rmse, make_fold, read_ml_1m
+from tests.support.reference import stream_key
 from tests.support.worlds import (
     CODES,
     ONE,
@@ -31,6 +36,7 @@ from tests.support.worlds import (
     live_rows,
     make_table,
     make_world,
+    prepared,
     put,
     row_codes,
     visit,
@@ -44,6 +50,10 @@ LOOKUPS = ["direct", "search", "per-row"]
 WRITES = ["add", "store"]
 EXECUTIONS = [Execution(lookup=lookup, writes=writes) for lookup in LOOKUPS for writes in WRITES]
 FEW = [33, 128, 300]
+PRUNINGS = [
+    {"method": "project", "factors": 8, "epoch": 4},
+    {"method": "early-exit", "rate": 0.1, "epoch": 4},
+]
 MOST_HELD = 256
 """Factors of the longest row with int8's tables, though no group be in them."""
 
@@ -66,21 +76,6 @@ def cases(all_factors):
         if (factors <= MOST_HELD or codes not in ("int8", "all"))
         and (execution.lookup == "direct" or (factors == 128 and codes in ("mixed", "all")))
     ]
-
-
-@pytest.fixture(scope="module")
-def gpu():
-    try:
-        return choose_device("cuda")
-    except BackendError as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture
-def on_gpu(gpu):
-    """What a test makes lies on the GPU, but for what it makes under ``on_cpu``."""
-    with jax.default_device(gpu):
-        yield
 
 
 def on_cpu():
@@ -243,17 +238,117 @@ def test_stochastic_changes_of_a_shared_row_keep_their_mean():
     assert found.mean() - 1 == pytest.approx(expected, abs=4 * np.sqrt(expected * ulp / factors))
 
 
-def assert_an_epoch_is_the_cpus(factors, codes, execution, layout, rounding="nearest"):
+def assert_an_epoch_is_the_cpus(
+    factors, codes, execution, layout, rounding="nearest", thresholds=()
+):
+    options = {"rounding": rounding, "thresholds": thresholds}
     with on_cpu():
         world = layout(diagonal(factors, codes)).bare()
         storages = row_codes(world.users), row_codes(world.items)
-        wanted = visit(world, rounding=rounding)
-    got = visit(layout(diagonal(factors, codes)).bare(), execution, rounding=rounding)
+        wanted = visit(world, **options)
+    got = visit(layout(diagonal(factors, codes)).bare(), execution, **options)
     for side, before in enumerate((world.p, world.q)):
         rows, cpus = live_rows(got[side]), live_rows(wanted[side])
         changed = (rows != before).any(axis=1)
         assert changed[np.unique((world.user_rows, world.item_rows)[side])].mean() > 0.9
         assert_like_the_cpus(rows, cpus, before, storages[side])
+
+
+RARELY = (0.002, 0.001)
+"""Thresholds of rows whose components deviate by 0.3: some hundred are visited."""
+
+
+@pytest.mark.parametrize("writes", WRITES)
+@pytest.mark.parametrize("codes", ["float32", "float16", "mixed"])
+@pytest.mark.parametrize("factors", FEW)
+def test_an_update_ends_early_where_the_cpus_does(factors, codes, writes):
+    execution = Execution(writes=writes)
+    assert_an_epoch_is_the_cpus(factors, codes, execution, lambda world: world, thresholds=RARELY)
+
+
+@pytest.mark.parametrize("codes", ["float16", "mixed"])
+def test_a_stochastic_update_ends_early_where_the_cpus_does(codes):
+    execution = Execution(writes="store")
+    assert_an_epoch_is_the_cpus(128, codes, execution, lambda world: world, "stochastic", RARELY)
+
+
+@pytest.mark.parametrize("sample_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("thresholds", [(0, 0), (1e-30, 1e-30)], ids=["zero", "never"])
+def test_thresholds_that_nothing_is_below_change_no_bit(thresholds, sample_ratio):
+    def rows(**options):
+        world = diagonal(100, "mixed").bare()
+        users, items, *_ = visit(world, sample_ratio=sample_ratio, **options)
+        return live_rows(users), live_rows(items)
+
+    for got, wanted in zip(rows(thresholds=thresholds), rows(), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("factors", FEW)
+def test_predictions_end_early_where_the_cpus_do(factors, codes):
+    def predict():
+        world = make_world(factors, codes, count=10_001)
+        rows = jnp.asarray(world.user_rows), jnp.asarray(world.item_rows)
+        thresholds = jnp.array(RARELY, jnp.float32)
+        found = predict_to_stop(*rows, world.users, world.items, thresholds, execution=ONE)
+        return map(np.asarray, found)
+
+    with on_cpu():
+        wanted, ends = predict()
+    got, stops = predict()
+    np.testing.assert_array_equal(stops, ends)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_a_projection_is_the_cpus(codes):
+    with on_cpu():
+        world = make_world(128, codes, count=5000, rows=(700, 300))
+        native = projection.joint_basis(
+            world.ratings, world.users, world.items, kept=64, execution=ONE
+        )
+        counters = jnp.uint32(3), jnp.uint32(8)
+        options = {"of_items": False, "rounding": "nearest"}
+        wanted = live_rows(
+            projection.project(world.users, native, *counters, **options, execution=ONE)
+        )
+        exact = world.p.astype(np.float64) @ np.asarray(native, np.float64)
+    world = make_world(128, codes, count=5000, rows=(700, 300))
+    basis = projection_in_jax.joint_basis(world.ratings, world.users, world.items, kept=64)
+    np.testing.assert_allclose(np.asarray(basis).T @ basis, np.eye(64), atol=1e-5)
+    np.testing.assert_allclose(basis, native, atol=5e-3)  # axes lie close together
+    table = projection_in_jax.project(
+        world.users, jnp.asarray(np.asarray(native)), jnp.uint32(3), jnp.uint32(8), **options
+    )
+    assert_like_the_cpus(live_rows(table), wanted, exact, row_codes(table))
+
+
+@pytest.mark.parametrize("pruning", PRUNINGS, ids=lambda values: values["method"])
+@pytest.mark.parametrize(
+    "values", [{"method": "mascot"}, {"method": "fp16", "rounding": "stochastic"}]
+)
+def test_a_pruned_training_learns_as_on_the_cpu(values, pruning):
+    settings = {"factors": 32, "epochs": 12, "learning_rate": 0.05, "pruning": pruning, **values}
+
+    def rmses():
+        rng = np.random.default_rng(0)
+        p, q = (rng.normal(0, 0.5, (n, 2)) for n in (400, 200))
+        rows = rng.integers(0, 400, 20_000), rng.integers(0, 200, 20_000)
+        ratings = make_ratings(*rows, 3 + (p[rows[0]] * q[rows[1]]).sum(axis=1), 400, 200)
+        test = tuple(column[:2000] for column in ratings.host())
+        given = prepared(
+            ratings, [0, 100, 400], [0, 50, 200], validate(TrainSettings, settings), ONE, test
+        )
+        records = []
+        state = train_state(given, ONE, lambda record, _: records.append(record))
+        assert state.users.factors == pruning.get("factors", 32)
+        return [record.test_rmse for record in records]
+
+    with on_cpu():
+        wanted = rmses()
+    # What ends early is chaotic: only that it trains is compared.
+    np.testing.assert_allclose(rmses(), wanted, atol=0.02 if "factors" in pruning else 0.5)
 
 
 OTHER_ARITHMETIC = [
@@ -447,7 +542,10 @@ def test_epochs_are_in_place_and_tell_the_host_nothing(method):
     world = make_world(40, count=5000)
     ratings = laid_out(world, plan)
     state = initial_state(np.asarray(world.users.starts), np.asarray(world.items.starts), plan)
+    assert_in_place_and_silent(state, ratings, plan)
 
+
+def assert_in_place_and_silent(state, ratings, plan):
     def pointers():
         sides = state.users, state.items
         return [table.unsafe_buffer_pointer() for side in sides for table in side.stored.values()]
@@ -471,6 +569,86 @@ def test_a_score_is_the_cpus():
         wanted = score()
     got = score()
     assert (got.rmse, got.mae) == pytest.approx((wanted.rmse, wanted.mae), rel=1e-6)
+
+
+def with_interactions(world, **values):
+    """The world over interactions of its pairs, on JAX's default device."""
+    pairs = np.unique(np.stack([world.user_rows, world.item_rows], axis=1), axis=0)
+    sizes = world.ratings.user_count, world.ratings.item_count
+    weights = np.random.default_rng(3).choice([0, 0.5, 1, 2], len(pairs))
+    settings = {"objective": "interactions", "deterministic": False} | values
+    ratings = lay_out_interactions(
+        make_ratings(*pairs.T, weights, *sizes),
+        validate(TrainSettings, settings).plan(),
+        *(np.asarray(side.starts) for side in (world.users, world.items)),
+        warm_items=sizes[1],
+        threads=1,
+    )
+    return world._replace(ratings=ratings)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("writes", WRITES)
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("factors", [33, 128, 256])
+def test_one_users_visits_are_numpys_bit_for_bit(factors, codes, writes, rounding, loss):
+    # A tile has the user alone: there is one order.
+    world = make_world(factors, codes, count=60, rows=(1, 90), groups=1)
+    world = with_interactions(world.bare(), loss=loss, negatives=6)
+    ratings, zeros = world.ratings, world.ratings.zeros
+    starts = tuple(np.asarray(s).astype(np.int64) for s in ratings.strata[:2])
+    data = interactions_reference.Data(
+        *ratings.host(), starts, np.asarray(zeros.user_draws), np.asarray(zeros.item_weights),
+        float(zeros.weight[0]), loss,
+    )  # fmt: skip
+    p, q = world.p.copy(), world.q.copy()
+    pieces = cuda_reference.sweeps(1, len(starts[1]) - 1, 4, 3, 2)
+    cuda_reference.interactions(
+        data, pieces, p, q, (row_codes(world.users), row_codes(world.items)), RATES, seed=3,
+        number=2, store=writes == "store",
+        dither=stream_key(3, 2, 3) if rounding == "stochastic" else None,
+    )  # fmt: skip
+    users, items, *_ = visit(world, Execution(writes=writes), rounding=rounding)
+    np.testing.assert_array_equal(live_rows(users), p)
+    np.testing.assert_array_equal(live_rows(items), q)
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("codes", ["float16", "mixed"])
+def test_zeros_are_those_that_the_cpu_draws(codes, lookup):
+    def sums():
+        world = make_world(40, codes, count=60_000, rows=(5000, 3000)).bare()
+        world = with_interactions(world, negative_power=0.5)
+        return [np.asarray(s) for s in visit(world, Execution(lookup=lookup), sample_ratio=1.0)[2:]]
+
+    with on_cpu():
+        wanted = sums()
+    for found, cpus in zip(sums(), wanted, strict=True):
+        np.testing.assert_array_equal(found[:, 41], cpus[:, 41])
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "int8", "mascot", "mascot-int8"])
+def test_epochs_over_interactions_are_in_place_and_tell_the_host_nothing(method):
+    values = {"method": method, "factors": 40, "objective": "interactions", "deterministic": False}
+    plan = validate(TrainSettings, values | {"warmup": 0, "threshold": 0.01}).plan("gpu")
+    world = with_interactions(make_world(40, count=5000, rows=(300, 200)))
+    state = initial_state(np.asarray(world.users.starts), np.asarray(world.items.starts), plan)
+    assert_in_place_and_silent(state, world.ratings, plan)
+
+
+@pytest.mark.parametrize("method", ["fp32", "fp16", "mascot"])
+def test_lists_of_planted_interactions_are_as_good_as_the_cpus(method):
+    train, test = split(planted(users=2000, items=400))
+
+    def ndcg(backend):
+        model = MatrixFactorization(
+            objective="interactions", method=method, factors=16, epochs=30, backend=backend
+        ).fit(train)
+        return model.evaluate(tuple(test.T))["ndcg"]
+
+    assert ndcg("cuda") == pytest.approx(ndcg("cpu"), abs=0.02)
 
 
 @pytest.fixture(scope="module")

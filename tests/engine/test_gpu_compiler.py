@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mascot_jax.settings.clicks import CLICK_PRESETS
 from mascot_jax.settings.methods import METHODS
 
 pytestmark = pytest.mark.hardening
@@ -17,14 +18,37 @@ CHECKOUT = Path(__file__).parents[2]
 COMPILER = CHECKOUT / "build" / "gpu-compiler"
 
 
-@pytest.fixture(params=METHODS)
-def compiled(request):
+EARLY_EXIT = {"method": "early-exit", "rate": 0.3}
+EPOCHS = [
+    *({"method": method} for method in METHODS),
+    *({"method": method, "pruning": EARLY_EXIT} for method in ("fp32", "mascot")),
+    *(
+        {"method": name, "objective": "interactions"}
+        for name, method in METHODS.items()
+        if not method.compares
+    ),
+]
+PROJECTIONS = [
+    {"method": "mascot-int8"},
+    {"method": "fp16", "rounding": "stochastic"},
+    {"method": "int8", "rounding": "stochastic"},
+]
+
+
+def named(settings):
+    """What a test is called by: the method, and what else is set."""
+    others = [name for name in ("pruning", "objective") if name in settings]
+    return "-".join([settings["method"], *others])
+
+
+def compile_for_gpu(what, settings):
+    """What ``tests.support.gpu_compiler`` prints."""
     if not COMPILER.is_dir():
         pytest.skip("XLA's GPU compiler is not there: make build/gpu-compiler")
     path = os.pathsep.join([str(COMPILER), str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
     environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.gpu_compiler", request.param],
+        [sys.executable, "-m", "tests.support.gpu_compiler", what, json.dumps(settings)],
         env=environment | {"PYTHONPATH": path, "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"},
         capture_output=True,
         text=True,
@@ -32,6 +56,21 @@ def compiled(request):
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.fixture(params=EPOCHS, ids=named)
+def compiled(request):
+    return compile_for_gpu("epoch", request.param)
+
+
+@pytest.mark.parametrize("settings", PROJECTIONS, ids=named)
+def test_a_projection_writes_its_tables_in_place_and_asks_the_host_for_nothing(settings):
+    found = compile_for_gpu("projection", settings)
+    assert found["in_place"] >= found["tables"]
+    instructions = {name for _, name in re.findall(r" = (\S+) ([a-z-]+)\(", found["program"])}
+    assert {"infeed", "outfeed", "send", "recv"}.isdisjoint(instructions)
+    assert "f64[" not in found["program"]
+    assert 'custom_call_target="mascot_' not in found["program"]
 
 
 def test_epochs_are_in_place_and_wait_for_nothing(compiled):
@@ -47,4 +86,26 @@ def test_epochs_are_in_place_and_wait_for_nothing(compiled):
 
 def test_no_kernel_of_ours_lies_in_a_command_buffer(compiled):
     buffers = re.findall(r"^%?command_buffer.*?^}", compiled["program"], re.MULTILINE | re.DOTALL)
+    assert [buffer for buffer in buffers if "mascot_" in buffer] == []
+
+
+@pytest.mark.parametrize("preset", CLICK_PRESETS)
+def test_steps_of_click_models_are_in_place_and_sort_on_the_device(preset):
+    found = compile_for_gpu("clicks", {"preset": preset})
+    program = found["program"]
+    assert found["in_place"] >= found["tables"]
+    instructions = re.findall(r" = (\S+) ([a-z-]+)\(", program)
+    copied = [shape for shape, name in instructions if name.startswith("copy")]
+    assert [shape for shape in copied if re.match(r"(f32|u8|f16)\[(200|800|1000),", shape)] == []
+    # The steps are a loop of known length: the host need not ask the device whether to go on.
+    (loop,) = (line for line in program.splitlines() if " while(" in line)
+    assert '"known_trip_count":{"n":"16"}' in loop
+    names = {name for _, name in instructions}
+    assert {"conditional", "infeed", "outfeed", "send", "recv"}.isdisjoint(names)
+    targets = re.findall(r'custom_call_target="(\w+)"', program)
+    ours = [target for target in targets if target.startswith("mascot")]
+    assert ours == ["mascot_embedding_lookup", "mascot_embedding_update_sorted"]
+    # Where there is a GPU, it is CUB's: without one, XLA's compiler does not know its scratch.
+    assert re.search(r"\) sort\(|DeviceRadixSort", program)
+    buffers = re.findall(r"^%?command_buffer.*?^}", program, re.MULTILINE | re.DOTALL)
     assert [buffer for buffer in buffers if "mascot_" in buffer] == []

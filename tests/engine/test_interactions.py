@@ -27,14 +27,14 @@ def settings(**values):
 
 
 def laid_out(world, **values):
-    """The world over interactions of its pairs, each once, with weights of 0.5 to 2."""
+    """The world over interactions of its pairs, each once, with weights of 0 to 2."""
     plan = settings(**values).plan()
     pairs = np.unique(world.user_rows.astype(np.int64) * 1000 + world.item_rows)
     rng = np.random.default_rng(1)
     ratings = make_ratings(
         pairs // 1000,
         pairs % 1000,
-        rng.choice([0.5, 1, 2], len(pairs)),
+        rng.choice([0, 0.5, 1, 2], len(pairs)),
         world.ratings.user_count,
         world.ratings.item_count,
     )
@@ -179,6 +179,23 @@ def test_zeros_are_as_many_as_asked_uniform_and_never_met():
     np.testing.assert_allclose(by_item / free, len(zeros) / free.sum(), rtol=0.45)
     other = drawn(lay_out_interactions(ratings, plan, users, items, 300, 1), epoch=3)
     assert len(other) != len(zeros) or (other != zeros).any()
+
+
+def test_pairs_met_before_are_neither_drawn_nor_visited():
+    ratings, users, items = planted(40, 90)
+    plan = settings(negatives=8).plan()
+    met = set(zip(*(x.tolist() for x in ratings.host()[:2]), strict=True))
+    free = sorted({(user, item) for user in range(20) for item in range(90)} - met)
+    before = np.array(free[::4], np.uint32).T
+    laid, without = (
+        lay_out_interactions(ratings, plan, users, items, 90, 1, met_before)
+        for met_before in (tuple(before), None)
+    )
+    assert len(laid) == len(ratings) + before.shape[1]
+    zeros = drawn(laid)
+    assert not set(free[::4]) & set(map(tuple, zeros.tolist()))
+    # As many zeros as without them: draws make up for what is dropped.
+    assert len(zeros) == pytest.approx(len(drawn(without)), rel=0.05)
 
 
 def test_popular_items_are_drawn_more_often_if_asked():

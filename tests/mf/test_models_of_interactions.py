@@ -287,6 +287,19 @@ def test_further_interactions_teach_new_users_and_items(pairs, fitted):
     assert model.model_.confidence == fitted.model_.confidence
 
 
+def test_further_interactions_do_not_unteach_what_users_met_earlier(pairs):
+    train, further = pairs[0], pairs[1][:60]
+    taught = train[np.isin(train[:, 0], further[:, 0])]
+    before, after = {}, {}
+    for keep_seen in (True, False):
+        model = MatrixFactorization(**QUICK, epochs=80, keep_seen=keep_seen).fit(tuple(train.T))
+        before[keep_seen] = model.predict(taught).mean()
+        model.set_params(epochs=8).partial_fit(tuple(further.T))
+        after[keep_seen] = model.predict(taught).mean()
+    assert after[True] > before[True] - 0.01
+    assert after[False] < before[False] - 0.02  # draws of zeros have taken what it knew for news
+
+
 def test_a_model_of_ratings_does_not_go_on_with_interactions(pairs):
     ratings = MatrixFactorization(factors=8, epochs=1, threads=1)
     ratings.fit((*pairs[0].T, np.arange(len(pairs[0])) % 5))

@@ -223,7 +223,9 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
   const unsigned lane = threadIdx.x % fibres::kWarp ^ unsigned(mask);
   return fibres::from_bits<T>(fibres::meet_warp(fibres::to_bits(value))[lane]);
 }
+inline int __ffs(int value) { return __builtin_ffs(value); }
 inline int __ffsll(long long value) { return __builtin_ffsll(value); }
+inline int __ffs(int value) { return __builtin_ffs(value); }
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline void atomicAdd(float* address, float value) { *address += value; }
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }

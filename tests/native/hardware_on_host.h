@@ -25,6 +25,15 @@ template <int N>
 void store_words(void* row, const Words<N>& words) {
   std::memcpy(aligned(row, N * 4), words.at, sizeof words.at);
 }
+inline uint32_t load_half_word(const void* address) {
+  uint16_t value;
+  std::memcpy(&value, aligned(address, sizeof value), sizeof value);
+  return value;
+}
+inline void store_half_word(void* address, uint32_t value) {
+  const auto half = static_cast<uint16_t>(value);
+  std::memcpy(aligned(address, sizeof half), &half, sizeof half);
+}
 inline void add_floats(float* row, const Vector<4>& v) {
   aligned(row, 16);
   for (int i = 0; i < 4; ++i) row[i] += v.at[i];

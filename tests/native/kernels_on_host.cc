@@ -23,6 +23,19 @@ void update(const Pass& pass, const Training& training, const Held& held, int64_
   });
 }
 
+template <template <int> class Rounding>
+void update_to_stop(const Pass& pass, const Training& training, const Held& held, int64_t grid) {
+  with_storages(pass, [&](auto list) {
+    using List = decltype(list);
+    if constexpr (!kHas<Int8, List>) {
+      fibres::launch(static_cast<unsigned>(grid), kThreads,
+                     [&] { update_to_stop_kernel<List, Rounding, false>(pass, training, held); });
+      fibres::launch(static_cast<unsigned>(grid), kThreads,
+                     [&] { update_to_stop_kernel<List, Rounding, true>(pass, training, held); });
+    }
+  });
+}
+
 template <class A>
 void update_by_arithmetic(const Pass& pass, const Training& training, int64_t grid) {
   with_chunks(pass.shape.factors, [&](auto chunks) {
@@ -42,13 +55,17 @@ void mascot_set_schedule(int64_t seed) { fibres::schedule = static_cast<uint64_t
 
 int64_t mascot_sums_width(int64_t factors) { return sums_width(factors); }
 
+// early: rates hold two thresholds more.
 void mascot_update(const Pass* pass, const float* rates, const uint32_t* counters, float* sums,
                    int64_t held_users, int64_t held_items, int64_t store, int64_t stochastic,
-                   int64_t grid) {
-  const Training training = {rates, counters, sums, store ? Writes::kStore : Writes::kAdd};
+                   int64_t early, int64_t grid) {
+  const Training training = {rates, counters, sums, store ? Writes::kStore : Writes::kAdd,
+                             early ? rates + 5 : nullptr};
   const Held held = {static_cast<uint32_t>(held_users), static_cast<uint32_t>(held_items)};
   const auto run = [&](auto update) { update(*pass, training, held, grid); };
   stochastic ? run(update<Stochastic>) : run(update<Nearest>);
+  if (!early) return;
+  stochastic ? run(update_to_stop<Stochastic>) : run(update_to_stop<Nearest>);
 }
 
 void mascot_update_by_arithmetic(const Pass* pass, int64_t arithmetic, const float* rates,
@@ -99,6 +116,12 @@ void mascot_predict(const Pass* pass, float* predictions, int64_t grid) {
     fibres::launch(static_cast<unsigned>(grid), kThreads,
                    [&] { predict_kernel<decltype(chunks)::value>(*pass, predictions); });
   });
+}
+
+void mascot_predict_to_stop(const Pass* pass, const float* thresholds, float* predictions,
+                            uint32_t* stops, int64_t grid) {
+  fibres::launch(static_cast<unsigned>(grid), kThreads,
+                 [&] { predict_to_stop_kernel<Storages>(*pass, thresholds, predictions, stops); });
 }
 
 void mascot_write_metadata(const cuda::Side* side) {

@@ -603,8 +603,13 @@ def test_updates_that_end_early_have_no_biases_unless_they_are_refused():
 
 
 BEYOND_CUDA = [
-    ({"pruning": PruningSettings(method="project", factors=64)}, "cuda has no train.pruning"),
-    ({"pruning": PruningSettings(method="early-exit", rate=0.3)}, "cuda has no train.pruning"),
+    *(
+        (
+            {"pruning": PruningSettings(**EARLY_EXIT), **int8},
+            "cuda has train.pruning early-exit for float32 and float16 rows only",
+        )
+        for int8 in ({"method": "mascot-int8"}, {"storage": "int8-row"})
+    ),
     ({"deterministic": True}, "cuda has no train.deterministic"),
     ({"order": "group-blocks"}, "cuda has train.order shuffled and runs only"),
     ({"method": "int8", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),
@@ -635,6 +640,13 @@ def test_cuda_is_refused_for_what_it_cannot_do(values, reason):
 def test_the_back_end_is_the_wanted_one_where_any_can_do_it(backend):
     found = validate(Params, params(**{"run.backend": backend, "train.factors": 256}))
     assert backend_for(found.train, found.run) == backend
+
+
+@pytest.mark.parametrize("pruning", [PROJECT, EARLY_EXIT])
+@pytest.mark.parametrize("method", ["fp32", "mascot", "mascot-n2"])
+def test_cuda_trains_pruned(method, pruning):
+    train = TrainSettings(method=method, pruning=PruningSettings(**pruning))
+    assert backend_for(train, RunSettings(backend="cuda")) == "cuda"
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in COMPARED])
@@ -878,12 +890,15 @@ def test_what_does_not_suit_the_objective_is_refused(values, line):
     assert str(caught.value).startswith(line)
 
 
-def test_a_gpu_is_refused_for_interactions():
+def test_a_gpu_takes_interactions_but_no_order_that_it_lacks():
+    cuda, auto = (validate(RunSettings, {"backend": name}, "run") for name in ("cuda", "auto"))
     settings = validate(TrainSettings, INTERACTIONS, "train")
-    run = validate(RunSettings, {"backend": "cuda"}, "run")
-    with pytest.raises(SettingsError, match=r"cuda has no train\.objective interactions: set"):
-        backend_for(settings, run)
-    assert backend_for(settings, validate(RunSettings, {}, "run")) == "cpu"
+    assert [backend_for(settings, run) for run in (cuda, auto)] == ["cuda", "auto"]
+    assert not settings.plan("gpu").deterministic
+    fixed = validate(TrainSettings, INTERACTIONS | {"deterministic": True}, "train")
+    with pytest.raises(SettingsError, match=r"cuda has no train\.deterministic: set"):
+        backend_for(fixed, cuda)
+    assert backend_for(fixed, auto) == "cpu"
 
 
 def test_files_of_ratings_state_no_settings_of_interactions():

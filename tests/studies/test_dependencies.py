@@ -19,7 +19,7 @@ SHARED = {
 }
 DOCSTRINGS = {Path(name, "__init__.py") for name in ("studies", "studies/paper", "benchmarks")}
 FIGURES = set(STAGES) - {"data", "report"}
-GRIDS = ("factors", "half_shares", "groups", "periods", "sample_ratios")
+GRIDS = ("factors", "half_shares", "groups", "periods", "sample_ratios", "pruning")
 
 
 def params(stage):

@@ -6,10 +6,11 @@ import pytest
 from benchmarks.harness.problems import GROUPS, regrouped
 from mascot_jax.base.arrays import count_each
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.settings import PruningSettings
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.problem import prepare
 from mascot_jax.training.records import EpochRecord
-from studies.paper import fig4, fig5, fig8, table1, table2
+from studies.paper import fig4, fig5, fig8, pruning, table1, table2
 from studies.paper.core.problem import read_problem
 from studies.paper.core.quantities import difference, p_value, quantity, ratio
 from studies.paper.core.race import Outcome, Scored, Variant, race, variant_plan
@@ -172,3 +173,29 @@ def test_groups_are_those_of_the_ratings_however_often_they_are_cut(problem):
     for grouping, own in zip(again[1:3], problem[1:3], strict=True):
         for found, expected in zip(grouping, own, strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_a_projection_stands_beside_as_few_factors_from_the_start():
+    ways = [
+        PruningSettings(method="early-exit", rate=0.3, epoch=2),
+        PruningSettings(method="project", factors=8, epoch=3),
+        PruningSettings(method="project", factors=8, epoch=1),
+    ]
+    found = pruning.ways(ways, 16)
+    assert {name: method for name, (method, _) in found.items()} == {
+        "early exit, rate 0.3": "early-exit",
+        "3 epochs 16, then 8": "project",
+        "8 from the start": "uniform",
+        "1 epochs 16, then 8": "project",
+    }
+    assert found["8 from the start"][1] == {"factors": 8}
+    for name, way in zip((n for n, (m, _) in found.items() if m != "uniform"), ways, strict=True):
+        variant = Variant(name, {"method": "fp32", **found[name][1]})
+        assert variant_plan(variant, Training(factors=16, epochs=4), 0).pruning == way
+
+
+def test_the_error_of_early_exit_is_that_of_predictions_that_end_early():
+    record = EpochRecord(0, 0.1, 1.0, None, None, None, 0.9)
+    whole = Outcome((record,), [0.0], 1.0)
+    assert pruning.error_of(whole) == 0.9
+    assert pruning.error_of(whole._replace(rmse_to_stop=1.1)) == 1.1

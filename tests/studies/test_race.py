@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from benchmarks.harness.early_exit import rmse_to_stop
 from benchmarks.harness.problems import regrouped
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import DivergenceError
+from mascot_jax.settings import PruningSettings
 from mascot_jax.training.loop import train_state
 from mascot_jax.training.problem import prepare
 from studies.paper.core.problem import read_problem
@@ -14,11 +16,17 @@ from studies.paper.core.settings import Grids, Training
 from studies.paper.core.stage import Case
 
 TRAINING = Training(factors=16, epochs=4, warmup=0, threads=1, backend="cpu")
+PROJECT = {"method": "project", "factors": 8, "epoch": 2}
+EARLY_EXIT = {"method": "early-exit", "rate": 0.3, "epoch": 2}
 VARIANTS = [
     Variant("plain", {"method": "fp32"}),
     # A threshold that groups pass at their second measurement.
     Variant("mascot", {"method": "mascot", "threshold": 1e-6, "sample_ratio": 1.0}, groups=3),
     Variant("runs", {"method": "fp16", "order": "runs", "deterministic": True}),
+]
+PRUNED = [
+    Variant("project", {"method": "fp32", "pruning": PROJECT}),
+    Variant("early exit", {"method": "fp32", "pruning": EARLY_EXIT}),
 ]
 NAMES = [variant.name for variant in VARIANTS]
 
@@ -102,7 +110,12 @@ def test_a_variant_that_diverges_is_named(problem):
 @pytest.fixture
 def case(folder):
     grids = Grids(
-        factors=[16], half_shares=[0.0], groups=[1], periods=[1, 2], sample_ratios=[0.05, 1.0]
+        factors=[16],
+        half_shares=[0.0],
+        groups=[1],
+        periods=[1, 2],
+        sample_ratios=[0.05, 1.0],
+        pruning=[PruningSettings(**PROJECT)],
     )
     return Case(
         "fig0", "synthetic ml-1m", folder, 3, TRAINING.model_copy(update={"seed": 7}), grids
@@ -121,3 +134,22 @@ def test_a_case_collects_repetitions_by_variant(case):
     outcomes = case.race(VARIANTS[:1], Scored.LAST)
     rmses = [run.rmse for run in outcomes["plain"]]
     assert len(set(rmses)) == 3
+
+
+@pytest.mark.parametrize("variant", PRUNED, ids=[variant.name for variant in PRUNED])
+def test_a_pruned_variant_trains_as_it_would_alone(problem, variant):
+    outcome = race([variant], problem, TRAINING, 5, Scored.LAST)[variant.name]
+    plan, one = variant_plan(variant, TRAINING, 5), Execution(1)
+    prepared = prepare(regrouped(problem, variant.groups), plan, one)
+    records = []
+    state = train_state(prepared, one, lambda record, _: records.append(record))
+    assert outcome.rmse == records[-1].test_rmse
+    if variant.name == "project":
+        assert (outcome.visited, outcome.relative_bytes) == (0.75, 0.75)
+        assert outcome.rmse_to_stop is None
+    else:
+        shares = [1.0, *(record.visited for record in records[:3])]
+        assert outcome.visited == pytest.approx(sum(shares) / 4)
+        assert shares[1] == 1 > shares[2]
+        wanted = rmse_to_stop(state, problem.test, prepared.rule, one)
+        assert outcome.rmse_to_stop == wanted != outcome.rmse

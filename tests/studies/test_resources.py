@@ -6,25 +6,72 @@ from studies.notes import sass
 from studies.notes.resources import inspect_source
 
 HOT = [
-    f"update_kernel<4, StorageList<{storages}>, {rounding}, false>"
-    for storages in ("Float32", "Float16", "Float32, Float16")
-    for rounding in ("Nearest", "Stochastic")
+    *(
+        f"update_kernel<4, StorageList<{storages}>, {rounding}, false>"
+        for storages in ("Float32", "Float16", "Float32, Float16")
+        for rounding in ("Nearest", "Stochastic")
+    ),
+    "update_to_stop_kernel<StorageList<Float32, Float16>, Stochastic, false>",
 ]
-"""For k = 128, in an epoch that does not measure."""
+"""For k = 128, in an epoch that does not measure; and one whose updates end early, for any k."""
+
+
+HOT_AT_INTERACTIONS = [kernel.replace("update", "interact") for kernel in HOT]
+UPDATE = "const __grid_constant__ Pass, const Training, const Held"
+INTERACT = UPDATE.replace("Pass,", "Pass, const __grid_constant__ Interactions,")
+
+
+def compiled(header, kernels, parameters, folder):
+    source = folder / "hot.cu"
+    source.write_text(
+        f'#include "cuda/{header}.cuh"\nnamespace mascot::cuda {{\n'
+        + "".join(f"template __global__ void {kernel}({parameters});\n" for kernel in kernels)
+        + "}\n"
+    )
+    return inspect_source("nvcc", 90, source, folder)
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no CUDA compiler")
 def test_epochs_in_float32_and_float16_keep_everything_in_registers(tmp_path):
-    source = tmp_path / "hot.cu"
-    parameters = "(const __grid_constant__ Pass, const Training, const Held);\n"
+    kernels = compiled("kernels", HOT, UPDATE, tmp_path)
+    assert len(kernels) == len(HOT)
+    assert [k.name for k in kernels if k.stack or k.spilled] == []
+
+
+CLICKS = [
+    "lookup_kernel<Narrow::kInt4>(const __grid_constant__ Embedding, const Lookups, float*)",
+    *(
+        f"update_rows_kernel<Narrow::{storage}, 1>(const __grid_constant__ Embedding, "
+        "const SortedLookups, const float*, const float*, const uint32_t*)"
+        for storage in ("kFloat16", "kInt8", "kInt4")
+    ),
+]
+"""For rows of up to 128 components."""
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no CUDA compiler")
+def test_rows_of_clicks_stay_in_registers_of_which_there_are_enough(tmp_path):
+    source = tmp_path / "clicks.cu"
     source.write_text(
-        '#include "cuda/kernels.cuh"\nnamespace mascot::cuda {\n'
-        + "".join(f"template __global__ void {kernel}{parameters}" for kernel in HOT)
+        '#include "cuda/embedding.cuh"\nnamespace mascot::cuda {\n'
+        + "".join(f"template __global__ void {kernel};\n" for kernel in CLICKS)
         + "}\n"
     )
     kernels = inspect_source("nvcc", 90, source, tmp_path)
-    assert len(kernels) == len(HOT)
+    assert len(kernels) == len(CLICKS)
     assert [k.name for k in kernels if k.stack or k.spilled] == []
+    # Half of the warps that a multiprocessor can hold.
+    assert max(k.registers for k in kernels) <= 64
+
+
+@pytest.mark.hardening
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no CUDA compiler")
+def test_epochs_over_interactions_keep_rows_in_registers(tmp_path):
+    kernels = compiled("interactions", HOT_AT_INTERACTIONS, INTERACT, tmp_path)
+    found = [k for k in kernels if k.name.startswith("interact_kernel")]
+    assert len(found) == len(HOT_AT_INTERACTIONS)
+    assert [k.name for k in found if k.spills] == []
+    assert max(k.spilled for k in found) <= 16  # of what is planned, not of rows
 
 
 NESTED = """

@@ -124,6 +124,21 @@ def test_names_of_data_sets_and_their_folders():
             "profiles.quick.grids.half_shares: [0.5]: must contain 0.0",
         ),
         (
+            "profiles__smoke__grids__pruning__1__factors",
+            16,
+            "profiles.smoke.grids.pruning.1: train.pruning.factors: 16: must be below train.facto",
+        ),
+        (
+            "profiles__quick__grids__pruning__0__epoch",
+            None,
+            "profiles.quick.grids.pruning.0.epoch: None: must be a number here",
+        ),
+        (
+            "profiles__quick__grids__pruning__0__rate",
+            1.5,
+            "profiles.quick.grids.pruning.0.rate: 1.5: must be less than 1",
+        ),
+        (
             "profiles__quick__grids__sample_ratios",
             [0.05, 1.0, 2.0],
             "profiles.quick.grids.sample_ratios.2: 2.0: must be less than or equal to 1",

@@ -87,6 +87,9 @@ QUANTITIES = {
     "fig11": {"rows": ("seconds", "rmse")},
     "table2": {"rows": ("seconds", "rmse"), "tests": ("difference",)},
     "beyond": {"rows": ("rmse", "loss", "relative_bytes", "relative_time")},
+    "pruning": {
+        "rows": ("rmse", "loss", "relative_error", "whole_rmse", "visited", "relative_time")
+    },
 }
 IDENTITIES = {
     "table1": ("users", "items", "ratings", "sparsity"),
@@ -99,6 +102,7 @@ IDENTITIES = {
     "fig11": ("groups",),
     "table2": ("period", "sample_ratio"),
     "beyond": ("name", "settings"),
+    "pruning": ("method", "name"),
 }
 
 
@@ -141,6 +145,12 @@ def test_results_are_of_all_that_each_figure_shows(study):
     cells = [(period, ratio) for period in (1, 2) for ratio in (0.05, 1.0)]
     assert keys(rows_of(study, "table2"), "period", "sample_ratio") == cells
     assert len(rows_of(study, "beyond")) == 13
+    assert keys(rows_of(study, "pruning"), "method", "name") == [
+        ("fp32", "fp32"),
+        ("early-exit", "early exit, rate 0.3"),
+        ("project", "1 epochs 16, then 8"),
+        ("uniform", "8 from the start"),
+    ]
 
 
 def test_table_1_counts(study):
@@ -177,6 +187,13 @@ def test_bytes_are_those_of_the_storages(study):
     assert [moved[name] for name in ("fp32", "mpt", "muppet", "afp")] == [1, 1, 1, 1]
     assert (moved["half"], moved["fp16"]) == (0.5, 0.5)
     assert moved["int8"] < 0.5 <= moved["mascot"] <= 1
+
+
+def test_pruned_trainings_visit_fewer_components(study):
+    visited = {row["method"]: row["visited"]["mean"] for row in rows_of(study, "pruning")}
+    assert (visited["fp32"], visited["uniform"]) == (1, 0.5)
+    assert visited["project"] == pytest.approx((1 + 0.5 + 0.5) / EPOCHS)
+    assert 1 / EPOCHS < visited["early-exit"] < 0.9
 
 
 def test_events_tell_word_lengths(study):

@@ -48,7 +48,7 @@ def compiler():
     return found
 
 
-def compile_kernels(folder, source="kernels_on_host", include=NATIVE):
+def compile_kernels(folder, source="kernels_on_host", include=NATIVE, flags=()):
     """Compile a source of tests/native into a shared library in ``folder`` and load it."""
     library = folder / f"{source}.so"
     subprocess.run(
@@ -57,7 +57,7 @@ def compile_kernels(folder, source="kernels_on_host", include=NATIVE):
             "-Wextra", "-Werror", "-Wno-unknown-pragmas",
             # A shift too far ends the process: hosts and devices would disagree on its result.
             "-fsanitize=shift", "-fsanitize-undefined-trap-on-error",
-            "-I", NATIVE, "-I", CHECKOUT / "ffi", "-I", include,
+            "-I", NATIVE, "-I", CHECKOUT / "ffi", "-I", include, *flags,
             NATIVE / f"{source}.cc", "-o", library,
         ],
         check=True,
@@ -79,7 +79,7 @@ def call(function, *arguments):
     return function(*map(in_c, arguments))
 
 
-def _guarded(array):
+def guarded(array):
     """Copy an array to memory that ends where nothing may be read or written.
 
     A table then begins at a multiple of 64 bytes, as on a device.
@@ -102,11 +102,11 @@ class HostSide:
 
     def __init__(self, library, side, factors):
         self.kernels, self.factors = library, factors
-        self.tables = {name: _guarded(np.asarray(table)) for name, table in side.stored.items()}
-        self.starts = _guarded(np.asarray(side.starts, dtype=np.uint32))
-        self.codes = _guarded(np.asarray(side.codes, dtype=np.uint8))
+        self.tables = {name: guarded(np.asarray(table)) for name, table in side.stored.items()}
+        self.starts = guarded(np.asarray(side.starts, dtype=np.uint32))
+        self.codes = guarded(np.asarray(side.codes, dtype=np.uint8))
         self.rows = int(self.starts[-1])
-        self.metadata = _guarded(np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32))
+        self.metadata = guarded(np.full(self.rows, 0xFFFFFFFF, dtype=np.uint32))
         self.storages = by_code(side.stored)
         self.row_codes = row_codes(side)
 
@@ -185,7 +185,7 @@ class HostWorld:
         self.kernels, self.factors, self.block_size = library, factors, block_size
         self.lookup = LOOKUPS.index(lookup)
         self.user_rows, self.item_rows, self.values = (
-            _guarded(column) for column in (world.user_rows, world.item_rows, world.values)
+            guarded(column) for column in (world.user_rows, world.item_rows, world.values)
         )
         self.users = HostSide(library, world.users, factors)
         self.items = HostSide(library, world.items, factors)
@@ -203,18 +203,22 @@ class HostWorld:
 
     def update(
         self, rates, seed, epoch, sample_ratio=0.0, held=(0, 0), store=False, grid=1,
-        stochastic=False,
+        stochastic=False, end=(),
     ):  # fmt: skip
-        """Run one epoch on ``grid`` thread blocks, in place; return the sums."""
-        rates = np.array([*rates, sample_ratio, 0], dtype=np.float32)
+        """Run one epoch on ``grid`` thread blocks, in place; return the sums.
+
+        end: thresholds of an update's first component near zero.
+        """
+        rates = np.array([*rates, sample_ratio, 0, *end], dtype=np.float32)
         counters = np.array([seed, epoch], dtype=np.uint32)
         groups = len(self.users.codes), len(self.items.codes)
         width = call(self.kernels.mascot_sums_width, self.factors)
-        sums = _guarded(np.zeros((sum(groups), width), dtype=np.float32))
+        sums = guarded(np.zeros((sum(groups), width), dtype=np.float32))
         function = self.kernels.mascot_update
-        call(function, self.view, rates, counters, sums, *held, store, stochastic, grid)
+        early = len(end) == 2
+        call(function, self.view, rates, counters, sums, *held, store, stochastic, early, grid)
         parts = np.split(sums, [groups[0]])
-        return Sums(*(self._finished(np.ascontiguousarray(part), rates) for part in parts))
+        return Sums(*(self.finished(np.ascontiguousarray(part), rates) for part in parts))
 
     def update_by_arithmetic(self, arithmetic, quantiser, rates, seed, epoch, store=False, grid=1):
         """Run one epoch in another arithmetic than float32."""
@@ -224,7 +228,7 @@ class HostWorld:
         function = self.kernels.mascot_update_by_arithmetic
         call(function, self.view, code, rates, counters, store, grid)
 
-    def _finished(self, sums, rates):
+    def finished(self, sums, rates):
         out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
         call(self.kernels.mascot_finish_sums, sums, len(sums), self.factors, rates, out)
         return out
@@ -237,6 +241,14 @@ class HostWorld:
         predictions = np.full(len(self.values), np.nan, dtype=np.float32)
         call(self.kernels.mascot_predict, self.view, predictions, grid)
         return predictions
+
+    def predict_to_stop(self, end, grid=2):
+        """Return predictions that end at the first component near zero, and where that is."""
+        predictions = np.full(len(self.values), np.nan, dtype=np.float32)
+        stops = np.full(len(self.values), 0xFFFFFFFF, dtype=np.uint32)
+        end = np.array(end, dtype=np.float32)
+        call(self.kernels.mascot_predict_to_stop, self.view, end, predictions, stops, grid)
+        return predictions, stops
 
 
 def assert_factors(host, p, q):

@@ -10,8 +10,15 @@ from functools import partial
 
 import numpy as np
 
-from tests.support import reference
-from tests.support.reference import draws, fma, is_sampled, stored
+from tests.support import interactions_reference, reference
+from tests.support.reference import (
+    draws,
+    fma,
+    is_sampled,
+    permutation,
+    stored,
+    stream_key,
+)
 
 TILE, TILES, PIECE = 8, 4, 64
 FLOAT32, FLOAT16, INT8 = range(3)
@@ -161,6 +168,121 @@ def epoch(
                     writes.append((q, items[i], y, new_y, codes[1], drawn[1]))
             for table, row, before, after, code, draw in writes:
                 write(table, row, before, after, code[row], store, draw, block)
+    return details
+
+
+def sweeps(users, ranges, at_once, seed, number):
+    """Pieces (first user, range of items, users) of an epoch over interactions, in their order."""
+    groups = -(-users // at_once)
+    of_users = permutation(stream_key(seed, number, 5), groups)
+    of_ranges = permutation(stream_key(seed, number, 4), ranges)
+    pieces = []
+    for sweep, position in itertools.product(range(ranges), range(groups)):
+        place = (position + sweep * (groups // ranges + 1)) % groups
+        first = of_users[place] * at_once
+        pieces.append((first, of_ranges[(sweep + place) % ranges], min(at_once, users - first)))
+    return pieces
+
+
+def interactions(
+    data, pieces, p, q, codes, rates, *, seed, number, store, dither=None, block=32
+):  # fmt: skip
+    """One epoch over interactions by one warp, on float32 copies p [m, k] and q [n, k].
+
+    data: ``interactions_reference.Data``; pieces: in the order of visiting; otherwise as ``epoch``.
+    Returns, by the number of each visit, its user and item, the rows that it was computed from and
+    the error.
+    """
+    rates = [np.float32(r) for r in rates]
+    eta, user_reg, item_reg = rates
+    key, details = stream_key(seed, number, 8), {}
+
+    def batches(user, item_range):
+        low, high = data.starts[1][item_range : item_range + 2]
+        own = (data.users == user) & (data.items >= low) & (data.items < high)
+        turns = interactions_reference.turns(
+            data, key, user, item_range, np.flatnonzero(own).tolist()
+        )
+        parts = [turns[i : i + TILE] for i in range(0, max(len(turns), 1), TILE)]
+        return [[visit for visit in part if visit is not None] for part in parts]
+
+    for first, item_range, users in pieces:
+        low, high = data.starts[1][item_range : item_range + 2]
+        if low == high:
+            continue
+        members = range(first, first + users)
+        met = np.concatenate([codes[0][first : first + users], codes[1][low:high]])
+        v = 4 if (met == FLOAT32).any() else 8
+        # Of each tile: (user, batch, whether it is the user's last).
+        queues = [
+            [
+                (user, batch, left == 0)
+                for user in members[tile::TILES]
+                for left, batch in reversed(list(enumerate(reversed(batches(user, item_range)))))
+            ]
+            for tile in range(TILES)
+        ]
+        held = {}
+        for at in range(max(map(len, queues))):
+            current = [queue[at] for queue in queues if at < len(queue)]
+            for step in range(max(len(batch) for _, batch, _ in current)):
+                visits = [(u, batch[step]) for u, batch, _ in current if step < len(batch)]
+                for user, visit in visits:
+                    held.setdefault(user, (p[user].copy(), p[user].copy()))
+                    x, y = held[user][1], q[visit.item].copy()
+                    error = interactions_reference.error_of(data, visit, dot(x, y, v))
+                    details[visit.number] = user, visit.item, x, y, error
+                for user, visit in visits:
+                    *_, x, y, error = details[visit.number]
+                    new_x = fma(eta * error, y, fma(-(eta * user_reg), x, x))
+                    new_y = fma(eta * error, x, fma(-(eta * item_reg), y, y))
+                    drawn = draws(dither, visit.number, len(x)) if dither else (None, None)
+                    held[user] = held[user][0], new_x, drawn[0]
+                    write(q, visit.item, y, new_y, codes[1][visit.item], store, drawn[1], block)
+            for user, _, last in current:
+                if last and user in held:
+                    before, after, draw = held.pop(user)
+                    write(p, user, before, after, codes[0][user], store, draw, block)
+
+
+def epoch_to_stop(users, items, ratings, p, q, codes, rates, end, store, dither=None):
+    """One epoch whose updates end at the first component near zero, by one warp, as ``epoch``.
+
+    end: thresholds of users and items. Rows are not held: a user's is read and written for each
+    rating, as an item's is, in chunks, of which nothing is read behind the stop.
+    """
+    eta, user_reg, item_reg = (np.float32(r) for r in rates)
+    factors, details = p.shape[1], {}
+    for v, tiles in sections(users, codes[0][users], codes[1][items]):
+        for step in range(max(map(len, tiles))):
+            turns = [int(numbers[step]) for numbers in tiles if step < len(numbers)]
+            stops = {}
+            for i in turns:
+                x, y = p[users[i]], q[items[i]]
+                stops[i] = reference.stop(x, y, end)
+                seen = np.arange(factors) < stops[i]
+                x, y = np.where(seen, x, 0), np.where(seen, y, 0)
+                details[i] = x, y, np.float32(ratings[i]) - dot(x, y, v)
+            for i in turns:  # each tile then reads and writes by itself
+                x, y = p[users[i]].copy(), q[items[i]].copy()
+                seen, error = np.arange(factors) < stops[i], details[i][2]
+                new_x = fma(eta * error, y, fma(-(eta * user_reg), x, x))
+                new_y = fma(eta * error, x, fma(-(eta * item_reg), y, y))
+                drawn = draws(dither, i, factors) if dither else (None, None)
+                for table, row, before, after, code, draw in (
+                    (p, users[i], x, new_x, codes[0], drawn[0]),
+                    (q, items[i], y, new_y, codes[1], drawn[1]),
+                ):
+                    write(
+                        table,
+                        row,
+                        before,
+                        np.where(seen, after, before),
+                        code[row],
+                        store,
+                        draw,
+                        32,
+                    )
     return details
 
 

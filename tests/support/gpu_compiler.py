@@ -1,8 +1,10 @@
 """Compiles epochs for an H100 with XLA's GPU compiler, on a machine without a GPU.
 
-``python -m tests.support.gpu_compiler METHOD`` prints the bytes of the tables, those of results
-that are operands' memory, and the program. Needs ``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of
-jaxlib's version on the path (``make hardening``).
+``python -m tests.support.gpu_compiler epoch SETTINGS`` prints the bytes of the tables, those of
+results that are operands' memory, and the program; SETTINGS are those of ``train``, in JSON.
+``projection`` in place of ``epoch`` is of the projection of a table onto 64 factors, and of its
+moments; ``clicks`` of a click model's steps, by the settings of one. Needs ``jax-cuda13-pjrt`` and
+``jax-cuda13-plugin`` of jaxlib's version on the path (``make hardening``).
 """
 
 import json
@@ -10,14 +12,21 @@ import sys
 from unittest.mock import patch
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import topologies
 
+from mascot_jax.dlrm.network import initial_layers
+from mascot_jax.dlrm.steps import Batches, StepPlan, TrainingState, run_steps
+from mascot_jax.engine import projection_in_jax
+from mascot_jax.engine.embedding import NARROW, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
+from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.training import epoch
 from mascot_jax.training.initial import initial_state
+from tests.support.interactions import laid_out_for_a_gpu
 
 H100 = """
 gpu_device_info {
@@ -37,35 +46,80 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 STARTS = np.array([0, 400, 1000], np.uint32)
 
 
-def compile_epoch(method):
-    """Return an epoch's compiled program, and its state."""
+def on_h100(tree):
+    """The shapes of arrays, on an H100."""
     topology = topologies.get_topology_desc(
         platform="cuda", target_config=H100, topology="1x1x1", topology_name="h100"
     )
     sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
-    plan = validate(TrainSettings, {"method": method, "factors": 128}).plan("gpu")
-    ids = np.arange(1000)
-    state, ratings = initial_state(STARTS, STARTS, plan), make_ratings(ids, ids, ids, 1000, 1000)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
-    def on_h100(array):
-        return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+
+def world(settings):
+    """Return a plan, and a state and ratings for it."""
+    plan = validate(TrainSettings, {"factors": 128, **settings}).plan("gpu")
+    ids = np.arange(1000)
+    ratings = make_ratings(ids, ids, ids, 1000, 1000)
+    if plan.of_interactions:
+        ratings = laid_out_for_a_gpu(ids, ids, plan, STARTS, STARTS)
+    return plan, initial_state(STARTS, STARTS, plan), ratings
+
+
+def compile_epoch(settings):
+    """Return an epoch's compiled program, and its tables."""
+    plan, state, ratings = world(settings)
 
     def lower(*operands):
-        on_device = jax.tree.map(on_h100, operands[:2])
-        return jitted.lower(*on_device, *operands[2:])
+        return jitted.lower(*on_h100(operands[:2]), *operands[2:])
 
     jitted = epoch._train_epoch
     with patch.object(epoch, "_train_epoch", lower):
-        return epoch.train_epoch(state, ratings, plan, Execution()).compile(), state
+        program = epoch.train_epoch(state, ratings, plan, Execution()).compile()
+    return [program], [*state.users.stored.values(), *state.items.stored.values()]
+
+
+def compile_projection(settings):
+    """Return the compiled programs of a projection, and the tables that it writes."""
+    plan, state, ratings = world(settings)
+    key = jax.random.key(0) if plan.rounding == "stochastic" else None
+    basis = jax.ShapeDtypeStruct((plan.factors, 64), np.float32)
+    room = projection_in_jax.room_for(state.users, 64)
+    projected = projection_in_jax._project.lower(*on_h100((room, state.users, basis, key)))
+    moments = projection_in_jax._moments.lower(*on_h100((state.users, ratings.users)))
+    return [projected.compile(), moments.compile()], room.values()
+
+
+def compile_steps(settings):
+    """Return the compiled program of a click model's steps, and its tables."""
+    fields, steps, batch = 26, 16, 2048
+    settings = validate(ClickSettings, settings)
+    wide = 1000 if settings.rows_storage == "float32" else 200
+    storage = "float16" if wide == 1000 else settings.rows_storage
+    row = NARROW[storage]
+    narrow = jnp.zeros((1000 - wide, row.elements(settings.dimension)), row.dtype)
+    tables = EmbeddingTables(jnp.zeros((wide, settings.dimension)), narrow, storage)
+    batches = Batches(
+        jnp.zeros((steps, batch, fields), jnp.uint32),
+        jnp.zeros((steps, batch, 13)),
+        jnp.zeros((steps, batch), jnp.uint8),
+        jnp.zeros((steps, 2)),
+        jnp.zeros((steps, 2), jnp.uint32),
+    )
+    state = TrainingState(tables, initial_layers(settings, 13, fields), ())
+    plan = StepPlan("sgd", 7 if settings.table_bits else 0, settings.mlp_bits, Execution())
+    operands = on_h100((state, jnp.zeros(fields), batches))
+    return [run_steps.lower(*operands, plan=plan).compile()], [tables.wide, tables.narrow]
+
+
+COMPILE = {"epoch": compile_epoch, "projection": compile_projection, "clicks": compile_steps}
 
 
 def main():
-    program, state = compile_epoch(sys.argv[1])
-    tables = [*state.users.stored.values(), *state.items.stored.values()]
+    programs, tables = COMPILE[sys.argv[1]](json.loads(sys.argv[2]))
     found = {
         "tables": sum(table.nbytes for table in tables),
-        "in_place": program.memory_analysis().alias_size_in_bytes,
-        "program": program.as_text(),
+        "in_place": programs[0].memory_analysis().alias_size_in_bytes,
+        "program": "\n".join(program.as_text() for program in programs),
     }
     sys.stdout.write(json.dumps(found))
 

@@ -1,6 +1,12 @@
 """Small planted interactions, whose lists can be told good from bad."""
 
+from unittest.mock import patch
+
 import numpy as np
+
+from mascot_jax.engine import padding
+from mascot_jax.engine.interactions import lay_out_interactions
+from mascot_jax.engine.ratings import make_ratings
 
 USERS, ITEMS, KINDS = 120, 80, 4
 
@@ -24,3 +30,11 @@ def split(pairs, share=0.2):
 def same_kind(users, items):
     """Share of pairs whose user and item are of one kind."""
     return float(np.mean(np.asarray(users) % KINDS == np.asarray(items) % KINDS))
+
+
+def laid_out_for_a_gpu(users, items, plan, user_starts, item_starts):
+    """Interactions with a weight of 1, laid out as a GPU has them: in arrays of their sizes."""
+    counts = int(user_starts[-1]), int(item_starts[-1])
+    ratings = make_ratings(users, items, np.ones(len(users)), *counts)
+    with patch.object(padding, "padded_size", lambda count, _: count):
+        return lay_out_interactions(ratings, plan, user_starts, item_starts, counts[1], 1)

@@ -48,8 +48,12 @@ def sigmoid(x):
     return (np.float32(1) if x >= 0 else small) / (np.float32(1) + small)
 
 
-def visits(data, key, user, item_range, own):
-    """The visits of a user to the items of a range; own: numbers of the interactions."""
+def turns(data, key, user, item_range, own):
+    """The turns of a user with the items of a range: visits, or None where there is none.
+
+    None stands for draws that are dropped, and for interactions of weight 0.
+    own: numbers of the interactions.
+    """
     low, high = data.starts[1][item_range : item_range + 2]
     before = [0, *np.cumsum(data.item_weights.astype(np.uint64)).tolist()]
     weight = before[high] - before[low]
@@ -64,15 +68,28 @@ def visits(data, key, user, item_range, own):
         if turn >= len(own) + count:
             turn -= len(own) + count
             i = numbers.pop(0)
-            found.append(Visit(i, int(data.items[i]), 1, data.values[i]))
+            visit = Visit(i, int(data.items[i]), 1, data.values[i])
+            found.append(visit if visit.weight else None)
             continue
         drawn += 1
         draw = draw64(key, drawn)
         place = before[low] + (draw * weight >> 64)
         item = int(np.searchsorted(before, place, side="right")) - 1
-        if item not in met:
-            found.append(Visit(draw, item, 0, np.float32(data.weight)))
+        zero = Visit(draw, item, 0, np.float32(data.weight))
+        found.append(None if item in met else zero)
     return found
+
+
+def visits(data, key, user, item_range, own):
+    """The visits of a user to the items of a range."""
+    return [visit for visit in turns(data, key, user, item_range, own) if visit is not None]
+
+
+def error_of(data, visit, score):
+    """What a visit's score is short of its target, weighted."""
+    if data.loss == "logistic":
+        score = sigmoid(score)
+    return np.float32(visit.weight) * (np.float32(visit.target) - score)
 
 
 def epoch(data, blocks, p, q, codes, rates, *, seed, number, stochastic=False, block=32):
@@ -92,10 +109,7 @@ def epoch(data, blocks, p, q, codes, rates, *, seed, number, stochastic=False, b
             found = visits(data, key, user, items, own) if low < high else []
             for visit in found:
                 x, y = p[user].copy(), q[visit.item].copy()
-                score = dot(x, y)
-                if data.loss == "logistic":
-                    score = sigmoid(score)
-                e = np.float32(visit.weight) * (np.float32(visit.target) - score)
+                e = error_of(data, visit, dot(x, y))
                 p[user] = fma(eta * e, y, fma(-(eta * user_reg), x, x))
                 fresh = fma(eta * e, x, fma(-(eta * item_reg), y, y))
                 draw = None if dither is None else draws(dither, visit.number, len(x))

@@ -72,6 +72,20 @@ def test_threads_change_no_bit(method):
     assert results[0] == results[1]
 
 
+@pytest.mark.hardening
+def test_a_gpus_projection_learns_as_much(monkeypatch):
+    """What JAX does there, on this CPU."""
+    values = {"method": "fp16", "rounding": "stochastic", "deterministic": True}
+    wanted = [record.test_rmse for record, *_ in states_of(**values)[1]]
+    monkeypatch.setattr(pruning, "native", lambda _: False)
+    state, seen = states_of(**values)
+    assert (state.users.factors, state.items.factors) == (4, 4)
+    found = [record.test_rmse for record, *_ in seen]
+    assert found[:4] == wanted[:4]
+    assert found[4:] != wanted[4:]
+    np.testing.assert_allclose(found, wanted, atol=0.003)
+
+
 def test_groups_keep_their_storages_and_baselines():
     measured = {"threshold": 0.7, "sample_ratio": 1.0, "warmup": 1, "period": 2}
     _, seen = states_of(method="mascot", **measured)

@@ -1,12 +1,10 @@
 // The work on rows of embedding tables, written once for every instruction set, as
 // core/update/body.h is: included inside the namespace that defines Lanes.
-//
-// The arithmetic, which the tests' NumPy reference repeats bit for bit:
-//   sum     of a row's gradients: g1 + g2, + g3, ... in the batch's order
-//   w'      fma(-rate, sum, w), then the store's rounding
-//   levels  clip(whole(w / scale), -levels - 1, levels) * scale; w itself where scale is 0
 
+// clang-format off: each part is made of those before it
 #include "core/update/codec.h"
+#include "core/embedding/arithmetic.h"
+// clang-format on
 
 constexpr int64_t kAhead = 16;  // lookups, which are prefetched
 
@@ -23,12 +21,12 @@ MASCOT_INLINE void decode_whole(const int8_t* row, float* floats, Chunks<C> chun
 template <int C>
 MASCOT_INLINE void decode_int4(const uint8_t* row, float scale, float* floats, Chunks<C> chunks) {
   constexpr uint64_t kHalves = 0x0f0f0f0f0f0f0f0fu;
-  const Lanes step = broadcast(scale), zero = broadcast(Int4::kZero);
+  const Lanes step = broadcast(scale);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     uint64_t packed;
     std::memcpy(&packed, row + c * (kLanes / 2), sizeof packed);
     const Lanes halves = of_bytes(packed & kHalves, packed >> 4 & kHalves);
-    store_floats(floats + c * kLanes, multiply(subtract(halves, zero), step));
+    store_floats(floats + c * kLanes, of_halves(halves, step));
   });
 }
 template <int C>
@@ -47,10 +45,9 @@ MASCOT_INLINE void encode(Int4, uint8_t* row, const Table&, const float* floats,
   });
   const uint16_t scale = Int4::scale(float_of(highest(most)));
   std::memcpy(row + chunks.count() * (kLanes / 2), &scale, sizeof scale);
-  const Lanes step = broadcast(scale ? 1 / Int4::widened(scale) : 0);
+  const Lanes step = broadcast(Int4::steps_per_unit(scale));
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
-    const Words draw = shift_right<Int8::kDrawShift>(draws.chunk(c));
-    const Lanes offset = floats_of(either(both(draw, all(Int8::kDrawMask)), all(Int4::kNoDraw)));
+    const Lanes offset = random_offset(draws.chunk(c), Int4::kNoDraw);
     int8_t halves[kLanes];
     store_int8(halves, fma(load_floats(floats + c * kLanes), step, offset));
     uint64_t low, high;
@@ -117,7 +114,8 @@ class Rows {
     const float scale = embedding_.levels > 0 ? embedding_.scales[field] : 0;
     for_chunks(chunks_, [&](int64_t c) MASCOT_INLINED {
       const Lanes lanes = load_floats(row + c * kLanes);
-      store_floats(floats + c * kLanes, scale > 0 ? rounded(lanes, scale) : lanes);
+      store_floats(floats + c * kLanes,
+                   scale > 0 ? at_levels(lanes, scale, embedding_.levels) : lanes);
     });
   }
   // w <- fma(-rate, sum, w)
@@ -157,14 +155,8 @@ class Rows {
     const Lanes minus = broadcast(-rate);
     for_chunks(chunks_, [&](int64_t c) MASCOT_INLINED {
       float* to = row + c * kLanes;
-      store_floats(to, fma(minus, load_floats(sum + c * kLanes), load_floats(to)));
+      store_floats(to, stepped(load_floats(to), load_floats(sum + c * kLanes), minus));
     });
-  }
-  // The bounds come first: what is no number stays so.
-  MASCOT_INLINE Lanes rounded(const Lanes& lanes, float scale) const {
-    const Lanes step = broadcast(scale), whole = to_whole(divide(lanes, step));
-    const Lanes above = broadcast(embedding_.levels), below = broadcast(-embedding_.levels - 1);
-    return multiply(minimum(above, maximum(below, whole)), step);
   }
 
   const Embedding& embedding_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/model.h"
+#include "core/random.h"
 #include "core/storages/int4.h"
 
 namespace mascot {
@@ -46,6 +47,15 @@ struct Embedding {
   // 0: they are used as they are.
   float levels;
 };
+
+// The keys of the draws that rows are rounded by: in training, of a seed and the number of the
+// step; at the start.
+MASCOT_HD inline uint64_t rows_key(const uint32_t* counters) {
+  return stream_key(counters[0], counters[1], Stream::kRows);
+}
+MASCOT_HD inline uint64_t first_rows_key(const uint32_t* counters) {
+  return stream_key(counters[0], 0, Stream::kFirstRows);
+}
 
 struct Lookups {
   const uint32_t* rows;  // [batch, fields], each below wide_rows + narrow_rows

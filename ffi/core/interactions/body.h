@@ -1,12 +1,6 @@
 // The work on interactions, written once for every instruction set, as core/update/body.h is.
 //
-// In a corner, one user after the other, in rising order:
-//   key_u     draw64(key, u item_ranges + item_range)
-//   draws     floor(user_draws[u] W_corner / W + draw64(key_u, 0) / 2^64), in double; W: weights of
-//             items, in the corner and in all
-//   draw j    an item of the corner by draw64(key_u, j + 1), in proportion to the weights; dropped
-//             where the user has an interaction with it
-//   order     interactions in the order of their items, draws spread evenly between them
+// In a corner, one user after the other, in rising order: its visits as visits.h has them.
 // A visit of an item, all as core/update/body.h does it but the error:
 //   squared   e = w (t - p.q)
 //   logistic  e = w (t - sigmoid(p.q)); w: an interaction's value, or that of zeros; t: 1, or 0
@@ -26,94 +20,46 @@ struct Visit {
   float weight;
 };
 
-// floor(value 2^-64 n) for a uniform value: uniform below n.
-MASCOT_INLINE uint64_t below(uint64_t value, uint64_t n) {
-  __extension__ using Wide = unsigned __int128;
-  return static_cast<uint64_t>(static_cast<Wide>(value) * n >> 64);
-}
-
-// exp(x) for -80 <= x <= 0, to 2 units in the last place; in scalar operations, which every machine
-// rounds alike.
-inline float exponential(float x) {
-  const float scaled = x * 1.44269504f;
-  const float whole = std::nearbyint(scaled);
-  const float part = (scaled - whole) * 0.693147181f;
-  float sum = 1.0f / 720;
-  for (const float inverse : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f}) {
-    sum = sum * part + inverse;
-  }
-  return sum * float_of(static_cast<uint32_t>(static_cast<int>(whole) + 127) << 23);
-}
-
-inline float sigmoid(float x) {
-  const float size = std::fabs(x);
-  const float small = exponential(size < 80 ? -size : -80);
-  return (x >= 0 ? 1 : small) / (1 + small);
-}
-
 // The visits of a corner, user by user.
 class Visits {
  public:
   Visits(const Task& task, const Zeros& zeros, const Corner& corner)
-      : ratings_(*task.ratings),
-        zeros_(zeros),
-        corner_(corner),
-        before_(zeros.items_before[corner.first_item]),
-        weight_(zeros.items_before[corner.last_item] - before_),
-        end_(corner.begin) {}
+      : ratings_(*task.ratings), zeros_(zeros), corner_(corner), turns_(0, corner.begin, 0) {}
 
   // Goes on to a user; each comes after those with lower numbers.
   void begin(uint32_t user) {
-    begin_ = next_ = end_;
-    while (end_ < corner_.end && ratings_.user[end_] == user) ++end_;
-    key_ = draw64(zeros_.key, user * corner_.item_ranges + corner_.item_range);
-    const double fraction = static_cast<double>(draw64(key_, 0) >> 11) * 0x1p-53;
-    draws_ = static_cast<int64_t>(zeros_.user_draws[user] * corner_.share + fraction);
-    drawn_ = 0;
-    turn_ = draws_ / 2;
+    const int64_t begin = turns_.end();
+    int64_t end = begin;
+    while (end < corner_.end && ratings_.user[end] == user) ++end;
+    const UserDraws draws(zeros_.key, user, zeros_.user_draws[user], corner_.items);
+    key_ = draws.key;
+    turns_ = Turns(begin, end, draws.count);
   }
 
   // Writes the next of the user's visits, up to so many; returns how many: 0 where none is left.
   int64_t next(Visit* visits, int64_t most) {
     int64_t count = 0;
-    const int64_t positives = end_ - begin_, all = positives + draws_;
-    while (count < most && (next_ < end_ || drawn_ < draws_)) {
-      turn_ += positives;
-      if (turn_ >= all) {
-        turn_ -= all;
-        visits[count++] = {static_cast<uint64_t>(next_), ratings_.item[next_], 1,
-                           ratings_.rating[next_]};
-        ++next_;
+    while (count < most && !turns_.over()) {
+      const auto [met, number] = turns_.step();
+      if (met) {
+        if (ratings_.rating[number] == 0) continue;
+        visits[count++] = {static_cast<uint64_t>(number), ratings_.item[number], 1,
+                           ratings_.rating[number]};
         continue;
       }
-      const uint64_t draw = draw64(key_, static_cast<uint64_t>(++drawn_));
-      const uint32_t item = drawn_item(draw);
-      if (!has(item)) visits[count++] = {draw, item, 0, zeros_.weight};
+      const uint64_t draw = draw64(key_, static_cast<uint64_t>(number));
+      const uint32_t item = drawn_item(draw, corner_.items, zeros_.items_before);
+      if (has_met(ratings_.item, turns_.begin(), turns_.end(), item)) continue;
+      visits[count++] = {draw, item, 0, zeros_.weight};
     }
     return count;
   }
 
  private:
-  uint32_t drawn_item(uint64_t draw) const {
-    const uint64_t place = below(draw, weight_);
-    if (corner_.equal) return corner_.first_item + static_cast<uint32_t>(place);
-    const uint64_t* first = zeros_.items_before + corner_.first_item;
-    const uint64_t* last = zeros_.items_before + corner_.last_item;
-    return static_cast<uint32_t>(std::upper_bound(first, last, before_ + place) -
-                                 zeros_.items_before - 1);
-  }
-  bool has(uint32_t item) const {
-    return std::binary_search(ratings_.item + begin_, ratings_.item + end_, item);
-  }
-
   const Ratings& ratings_;
   const Zeros& zeros_;
   const Corner& corner_;
-  uint64_t before_, weight_;  // of the corner's items
-  int64_t begin_ = 0, end_;   // the user's interactions
-  int64_t next_ = 0;          // the next of them
-  int64_t draws_ = 0, drawn_ = 0;
-  int64_t turn_ = 0;  // an interaction's whenever it reaches the number of all visits
+  Turns turns_;  // of the user
   uint64_t key_ = 0;
 };
 
@@ -194,9 +140,7 @@ MASCOT_INLINE void update_visit(const Task& task, const Zeros& zeros, const Item
                                 uint32_t user, const Visit& visit, const Lines& ahead,
                                 Chunks<C> chunks, WorkingRow<C>& p) {
   auto q = items.open(task, visit.item, chunks);
-  const float product = dot(p, q, chunks);
-  const float found = zeros.loss == Loss::kSquared ? product : sigmoid(product);
-  const float error = visit.weight * (visit.target - found);
+  const float error = visit.weight * shortfall(zeros.loss, visit.target, dot(p, q, chunks));
   const auto number = static_cast<int64_t>(visit.number);
   if (__builtin_expect(draw32(task.sampling.key, visit.number) < task.sampling.threshold, 0)) {
     float *own = task.scratch->own.data(), *other = task.scratch->other.data();
@@ -207,9 +151,8 @@ MASCOT_INLINE void update_visit(const Task& task, const Zeros& zeros, const Item
     add_visit<R>(task, user, visit, task.users->groups.storages()[user],
                  Items::storage(task, visit.item), error);
   }
-  const auto [eta, user_reg, item_reg] = task.rates;
-  const Lanes step = broadcast(eta * error);
-  const Lanes user_decay = broadcast(-(eta * user_reg)), item_decay = broadcast(-(eta * item_reg));
+  const Lanes step = broadcast(task.rates.learning_rate * error);
+  const Lanes user_decay = broadcast(task.user_decay), item_decay = broadcast(task.item_decay);
   const Draws draws = Draws::of_user(task, number);
   using Q = decltype(q);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
@@ -250,10 +193,11 @@ void visit_corner(const Task& task, const Zeros& zeros, const Corner& corner, Ch
 }
 
 void update_corner(const Task& task, const Zeros& zeros, const Corner& corner) {
-  if (corner.first_item == corner.last_item) return;
+  const auto [first, last] = std::pair{corner.items.first, corner.items.last};
+  if (first == last) return;
   const Groups& groups = task.items->groups;
-  const bool uniform = groups.uniform(corner.first_item, corner.last_item - 1);
-  const Storage storage = groups.storages()[corner.first_item];
+  const bool uniform = groups.uniform(first, last - 1);
+  const Storage storage = groups.storages()[first];
   with_chunks(task.factors, [&](auto chunks) {
     with_rounding(task.dither.rounding, [&](auto rounding) {
       constexpr Rounding kR = decltype(rounding)::value;

@@ -4,12 +4,9 @@
 
 #include <cstdint>
 
-namespace mascot {
+#include "core/interactions/visits.h"
 
-enum class Loss : uint8_t {
-  kSquared,   // (target - p.q)^2
-  kLogistic,  // -log sigmoid(p.q) of an interaction, -log sigmoid(-p.q) of a zero
-};
+namespace mascot {
 
 // How zeros are drawn, and how both count.
 struct Zeros {
@@ -26,13 +23,8 @@ struct Corner {
   int64_t begin;
   int64_t end;
   uint32_t first_user;
-  uint32_t last_user;  // not part of it, as the last item
-  uint32_t first_item;
-  uint32_t last_item;
-  uint64_t item_range;  // its number, and how many there are
-  uint64_t item_ranges;
-  double share;  // of all items' weights
-  bool equal;    // every item's weight is 1
+  uint32_t last_user;  // not part of it
+  DrawnRange items;
 };
 
 }  // namespace mascot

@@ -32,6 +32,7 @@ struct Int4 {
   MASCOT_HD static float widened(uint16_t scale) {
     return float_of(static_cast<uint32_t>(scale) << 16);
   }
+  MASCOT_HD static float steps_per_unit(uint16_t scale) { return scale ? 1 / widened(scale) : 0; }
 };
 
 // The same numbers, and -8, without a scale in the row: a table has one.

@@ -59,9 +59,8 @@ template <class P, class Q, int C, class UserGradient, class ItemGradient>
 MASCOT_INLINE void step_in_full(const Task& task, float step_size, const Ahead& ahead,
                                 Chunks<C> chunks, P& p, Q& q, const UserGradient& of_user,
                                 const ItemGradient& of_item) {
-  const auto [eta, user_reg, item_reg] = task.rates;
   const Lanes step = broadcast(step_size);
-  const Lanes user_decay = broadcast(-(eta * user_reg)), item_decay = broadcast(-(eta * item_reg));
+  const Lanes user_decay = broadcast(task.user_decay), item_decay = broadcast(task.item_decay);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     ahead.fetch(c);
     const Lanes x = p[c], y = q[c];

@@ -18,6 +18,7 @@
 #include "core/update/rows.h"
 #include "core/update/sample.h"
 #include "core/update/walk.h"
+#include "core/update/held.h"
 #include "core/update/arithmetic.h"
 #include "core/update/early_exit.h"
 #include "core/update/projection.h"
@@ -29,9 +30,8 @@ MASCOT_INLINE void update_rating(const Task& task, int64_t i, uint8_t plan, cons
                                  Chunks<C> chunks, P& p, Q& q) {
   const float error = task.ratings->rating[i] - dot(p, q, chunks);
   if (__builtin_expect(plan & kSampled, 0)) sample(task, i, plan, error, p, q, chunks);
-  const auto [eta, user_reg, item_reg] = task.rates;
-  const Lanes step = broadcast(eta * error);
-  const Lanes user_decay = broadcast(-(eta * user_reg)), item_decay = broadcast(-(eta * item_reg));
+  const Lanes step = broadcast(task.rates.learning_rate * error);
+  const Lanes user_decay = broadcast(task.user_decay), item_decay = broadcast(task.item_decay);
   const Draws draws = Draws::of_user(task, i);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     ahead.fetch_chunk<P, Q>(c);
@@ -114,6 +114,9 @@ MASCOT_INLINE void update_lists(const Task& task, Block block, Chunks<C> chunks)
       with_storage(item_storage(list.pair), [&](auto s) {
         using S = decltype(s);
         using Items = ItemRow<S, S::kRounds ? rounding.value : Rounding::kNearest>;
+        if constexpr (std::is_same_v<U, Whole> && kHeld<C> && !S::kScaled) {
+          if (update_held_users<S, rounding.value>(task, list, chunks)) return;
+        }
         if (user_storage(list.pair) == kCode<Float32>) {
           update_each<U, Items>(task, list, chunks);
         } else {

@@ -1,5 +1,7 @@
 // Part of body.h: rows of any storage to and from FP32.
 
+#include "core/lanes/random_offset.h"
+
 constexpr int64_t kCacheLine = 64;
 
 // ---- chunks
@@ -79,6 +81,16 @@ void with_rounding(Rounding rounding, const Body& body) {
   return rounding == Rounding::kNearest ? body(Nearest{}) : body(Stochastic{});
 }
 
+// Factors of the first chunks. They are read: from memory, a broadcast is part of the
+// multiplication; that of a constant takes two instructions.
+constexpr int64_t kFactors = 16;
+constexpr std::array<uint32_t, kFactors> dither_factors() {
+  std::array<uint32_t, kFactors> factors = {};
+  for (int64_t c = 0; c < kFactors; ++c) factors[c] = dither_factor(c);
+  return factors;
+}
+constexpr std::array<uint32_t, kFactors> kDitherFactors = dither_factors();
+
 // The draws of a row's store (dither.h), sixteen at a time.
 class Draws {
  public:
@@ -96,15 +108,20 @@ class Draws {
     const Words lanes = words(static_cast<uint32_t>(draw), kDitherStep);
     return {fold(multiply(fold(lanes), all(static_cast<uint32_t>(draw >> 32) | 1)))};
   }
-  MASCOT_INLINE Words chunk(int64_t c) const { return multiply(words_, all(dither_factor(c))); }
+  MASCOT_INLINE Words chunk(int64_t c) const {
+    return multiply(words_, all(c < kFactors ? factors_[c] : dither_factor(c)));
+  }
 
  private:
-  MASCOT_INLINE Draws(Words words) : words_(words) {}
+  MASCOT_INLINE Draws(Words words) : words_(words) {
+    __asm__("" : "+r"(factors_));  // or the compiler would see constants
+  }
   MASCOT_INLINE static Words of_rating(const Task& task, int64_t i) {
     return of(draw64(task.dither.key, static_cast<uint64_t>(i))).words_;
   }
 
   Words words_;
+  const uint32_t* factors_ = kDitherFactors.data();
 };
 
 // ---- rows; floats: [chunks * kLanes]
@@ -174,8 +191,7 @@ MASCOT_INLINE void encode_blocks(int8_t* row, float* scales, const float* floats
     for (const int64_t next = std::min(c + scale_chunks, end); c < next; ++c) {
       Lanes offset = broadcast(Int8::kHalfStep);
       if constexpr (R == Rounding::kStochastic) {
-        const Words draw = shift_right<Int8::kDrawShift>(draws.chunk(c));
-        offset = floats_of(either(both(draw, all(Int8::kDrawMask)), all(Int8::kNoDraw)));
+        offset = random_offset(draws.chunk(c), Int8::kNoDraw);
       }
       store_int8(row + c * kLanes, fma(load_floats(floats + c * kLanes), step, offset));
     }

@@ -75,10 +75,8 @@ struct ToTheStop {
     if (__builtin_expect(plan & kSampled, 0)) {
       sample(task, i, plan, error, CutOff<P>{p, stop}, CutOff<Q>{q, stop}, chunks);
     }
-    const auto [eta, user_reg, item_reg] = task.rates;
-    const Lanes step = broadcast(eta * error);
-    const Lanes user_decay = broadcast(-(eta * user_reg));
-    const Lanes item_decay = broadcast(-(eta * item_reg));
+    const Lanes step = broadcast(task.rates.learning_rate * error);
+    const Lanes user_decay = broadcast(task.user_decay), item_decay = broadcast(task.item_decay);
     const Draws draws = Draws::of_user(task, i);
     for (int64_t c = 0; c < stop.chunks; ++c) {
       if (c > 0) ahead.template fetch_chunk<P, Q>(c);

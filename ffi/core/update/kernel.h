@@ -8,11 +8,6 @@
 #include "core/model.h"
 #include "core/sums.h"
 
-// A call in the loop over ratings costs more than its work.
-// Lambdas take the attribute without `inline`.
-#define MASCOT_INLINED __attribute__((always_inline))
-#define MASCOT_INLINE inline MASCOT_INLINED
-
 namespace mascot {
 
 // How rows of fewer than 32 bits are stored.
@@ -101,6 +96,8 @@ struct Task {
   const Side* items;
   int64_t factors;
   Rates rates;
+  float user_decay;  // -(eta lambda_P): what an update adds of a user's row to itself
+  float item_decay;  // -(eta lambda_Q)
   Sampling sampling;
   Dither dither;
   Computation computation;

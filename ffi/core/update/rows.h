@@ -39,6 +39,7 @@ class StoredRow {
  public:
   using Element = typename S::Element;
   static constexpr int64_t kLineChunks = kCacheLine / (kLanes * sizeof(Element));
+  static constexpr bool kWhereItLies = true;
   MASCOT_INLINE StoredRow(Element* data, Chunks<C> chunks) : data_(data) {
     if constexpr (kHeld<C>) {
       for_chunks(chunks,
@@ -64,6 +65,7 @@ template <int C>
 class WorkingRow {
  public:
   static constexpr int64_t kLineChunks = 1;  // at least, whatever it is a copy of
+  static constexpr bool kWhereItLies = false;
 
   MASCOT_INLINE WorkingRow(const Side& side, Storage storage, uint32_t row, RowBuffer& buffer,
                            Chunks<C> chunks)
@@ -126,7 +128,7 @@ struct ItemRow<Int8, R> {
   MASCOT_INLINE static auto open(const Task& task, uint32_t row, Chunks<C> chunks) {
     float* floats = task.scratch->item.data();
     decode(Int8{}, data(task, row), task.items->table(kCode<Int8>), floats, chunks);
-    return StoredRow<Float32, Rounding::kNearest, C>{floats, chunks};
+    return Copy<C>{{floats, chunks}};
   }
   template <int C>
   MASCOT_INLINE static void close(const Task& task, int64_t i, Chunks<C> chunks) {
@@ -135,6 +137,10 @@ struct ItemRow<Int8, R> {
   }
 
  private:
+  template <int C>
+  struct Copy : StoredRow<Float32, Rounding::kNearest, C> {
+    static constexpr bool kWhereItLies = false;
+  };
   MASCOT_INLINE static int8_t* data(const Task& task, uint32_t row) {
     return static_cast<int8_t*>(task.items->row(kCode<Int8>, row));
   }
@@ -176,6 +182,18 @@ class Lines {
   MASCOT_INLINE void fetch(int64_t c) const {
     __builtin_prefetch(begin_ + std::min(c * kCacheLine, last_), 1);
   }
+  // Asks for line c, which there is.
+  MASCOT_INLINE void fetch_line(int64_t c) const { __builtin_prefetch(begin_ + c * kCacheLine, 1); }
+  // Asks for the line that begins with chunk c in a row like Row.
+  template <class Row>
+  MASCOT_INLINE void fetch_chunk(int64_t c) const {
+    if (c % Row::kLineChunks != 0) return;
+    if constexpr (Row::kWhereItLies) {
+      fetch_line(c / Row::kLineChunks);
+    } else {
+      fetch(c);
+    }
+  }
 
  private:
   const char* begin_;
@@ -215,7 +233,7 @@ struct Ahead {
   // Asks for the lines that begin with chunk c in rows like P and Q.
   template <class P, class Q>
   MASCOT_INLINE void fetch_chunk(int64_t c) const {
-    if (c % P::kLineChunks == 0) user.fetch(c / P::kLineChunks);
-    if (c % Q::kLineChunks == 0) item.fetch(c / Q::kLineChunks);
+    user.fetch_chunk<P>(c);
+    item.fetch_chunk<Q>(c);
   }
 };

@@ -9,14 +9,18 @@ compiled then.
 from __future__ import annotations
 
 import enum
+import statistics
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from benchmarks.harness.early_exit import rmse_to_stop
 from benchmarks.harness.problems import regrouped
 from mascot_jax.engine.devices import execution_of
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import DivergenceError
+from mascot_jax.errors import DivergenceError, PruningWarning
 from mascot_jax.settings import TrainPlan, TrainSettings, validate
 from mascot_jax.tables.traffic import Traffic, relative_bytes
 from mascot_jax.training.loop import begin, train_state
@@ -61,6 +65,11 @@ class Outcome(NamedTuple):
     """Of each epoch: the share of its row visits that were not to the method's first storage."""
     relative_bytes: float
     """That row visits of the whole training moved, to those of float32."""
+    visited: float = 1.0
+    """Share of a row's components that updates visited, of those that it began with."""
+    rmse_to_stop: float | None = None
+    """After the last epoch, of predictions that end early, too; None if updates never do, or
+    nothing was scored."""
 
     @property
     def seconds(self) -> float:
@@ -149,17 +158,20 @@ def _line_up(
         if key not in laid_out:
             laid_out[key] = prepare(own, plan, execution)
         prepared = laid_out[key]._replace(plan=plan, users=own.users, items=own.items)
-        runners.append(_Runner(variant, prepared, execution))
+        runners.append(_Runner(variant, prepared, own.test, execution))
     return runners
 
 
 class _Runner:
     """One variant on its way."""
 
-    def __init__(self, variant: Variant, prepared: Prepared, execution: Execution) -> None:
+    def __init__(
+        self, variant: Variant, prepared: Prepared, test: Triples | None, execution: Execution
+    ) -> None:
         self.variant = variant
-        self._prepared, self._execution = prepared, execution
+        self._prepared, self._test, self._execution = prepared, test, execution
         self._records: list[EpochRecord] = []
+        self._scored = False  # after the last epoch so far
         self._state = self._begin()
 
     @property
@@ -168,20 +180,33 @@ class _Runner:
         return len(self._records) + 1 == self._prepared.plan.epochs
 
     def warm_up(self, scored: Scored) -> None:
-        """Have everything compiled, on a state that is thrown away."""
-        self._train(Progress(self._begin()), scored is not Scored.NEVER)
+        """Have everything compiled, on a state that is thrown away.
+
+        Of a training that is pruned, an epoch before that and one after it.
+        """
+        prepared, plan = self._prepared, self._prepared.plan
+        if plan.pruning is not None:
+            at_once = plan.pruning.model_copy(update={"epoch": 1})
+            prepared = prepared._replace(plan=plan.model_copy(update={"pruning": at_once}))
+        progress = Progress(self._begin())
+        for _ in range(1 if plan.pruning is None else 2):
+            state, record = self._train(prepared, progress, scored is not Scored.NEVER)
+            progress = Progress(state, (*progress.records, record))
 
     def step(self, scored: bool) -> None:
         """Train for an epoch."""
         start = Progress(self._state, tuple(self._records))
-        self._state, record = self._train(start, scored)
+        self._state, record = self._train(self._prepared, start, scored)
+        self._scored = scored
         self._records.append(record)
 
     def _begin(self) -> TrainState:
         state, change = begin(self._prepared).state, self.variant.begin
         return state if change is None else change(state, self._execution)
 
-    def _train(self, start: Progress, scored: bool) -> tuple[TrainState, EpochRecord]:
+    def _train(
+        self, prepared: Prepared, start: Progress, scored: bool
+    ) -> tuple[TrainState, EpochRecord]:
         """Have ``train_state`` go on for one epoch."""
         records: list[EpochRecord] = []
 
@@ -189,9 +214,11 @@ class _Runner:
             records.append(record)
             return True
 
-        prepared = self._prepared if scored else self._prepared._replace(test=None)
+        prepared = prepared if scored else prepared._replace(test=None)
         try:
-            state = train_state(prepared, self._execution, stop, start=start)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PruningWarning)  # ``visited`` says it
+                state = train_state(prepared, self._execution, stop, start=start)
         except DivergenceError as error:
             raise DivergenceError(f"variant {self.variant.name}: {error}") from error
         return state, records[0]
@@ -204,8 +231,22 @@ class _Runner:
         traffic, switched = Traffic(*visits, storages), []
         for record in self._records:
             codes = record.users.codes, record.items.codes
-            traffic.add_epoch(*codes)
+            traffic.add_epoch(*codes, prepared.plan.pruned_to(record.epoch))
             moved = [v[c != storages[0].code].sum() for v, c in zip(visits, codes, strict=True)]
             switched.append(float(sum(moved) / sum(v.sum() for v in visits)))
         to_float32 = relative_bytes(traffic.shares, prepared.plan.factors)
-        return Outcome(tuple(self._records), switched, to_float32)
+        to_stop = None
+        if self._scored and self._test is not None:
+            to_stop = rmse_to_stop(self._state, self._test, prepared.rule, self._execution)
+        return Outcome(tuple(self._records), switched, to_float32, self._visited, to_stop)
+
+    @property
+    def _visited(self) -> float:
+        """``Outcome.visited``; a record's share is that of the epoch after it."""
+        plan, shares = self._prepared.plan, [record.visited for record in self._records]
+        return statistics.fmean(
+            (plan.pruned_to(epoch) or plan.factors)
+            / plan.factors
+            * (1.0 if share is None else share)
+            for epoch, share in enumerate([1.0, *shares[:-1]])
+        )

@@ -7,16 +7,20 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
+from mascot_jax.errors import SettingsError
 from mascot_jax.settings import (
     Backend,
     Comparators,
     DataSettings,
     Finite,
+    PruningSettings,
     RunSettings,
     Seed,
     Settings,
     SplitSettings,
+    TrainSettings,
     together,
+    validate,
 )
 from pipeline.common.stage import read_settings
 
@@ -113,6 +117,8 @@ class Grids(Settings):
         _containing(CHOSEN[1], NAIVE[1]),
     ]
     """Gamma of Table II [0.01, 0.05, 0.1, 0.2, 0.5, 1]."""
+    pruning: Annotated[list[PruningSettings], _Values, _Distinct]
+    """Ways to prune a training, as train.pruning of the pipeline's params.yaml."""
 
 
 class Profile(Settings):
@@ -157,6 +163,20 @@ class Study(Settings):
                 raise together(
                     f"profiles.{name}.sets: {', '.join(names)}: must be different data sets"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _trainings_can_be_pruned(self) -> Study:
+        for name, profile in self.profiles.items():
+            values = {"factors": profile.train.factors, "epochs": profile.train.epochs}
+            for i, pruning in enumerate(profile.grids.pruning):
+                where = f"profiles.{name}.grids.pruning.{i}"
+                if pruning.epoch is None:
+                    raise together(f"{where}.epoch: None: must be a number here")
+                try:
+                    validate(TrainSettings, values | {"pruning": pruning.model_dump()})
+                except SettingsError as error:
+                    raise together(f"{where}: {error}") from error
         return self
 
     @model_validator(mode="after")

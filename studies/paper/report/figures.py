@@ -48,6 +48,7 @@ CHARTS: Final = {
     "fig11": Chart("fig11", "data", ("seconds", "rmse"), "groups"),
     "table2": Chart("table2", "period", ("relative_time",), "sample_ratio"),
     "pareto": Chart("beyond", "name", ("loss",), "relative_bytes", front=True),
+    "pruning": Chart("pruning", "name", ("loss",), "relative_time", front=True),
 }
 """By the names of their files."""
 

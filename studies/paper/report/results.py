@@ -166,6 +166,11 @@ SHOWN: Final = {
         itemgetter("tests"),
     ),
     "beyond": Shown("beyond", ("name",), ("rmse", "loss", "relative_bytes", "relative_time")),
+    "pruning": Shown(
+        "pruning",
+        ("method", "name"),
+        ("rmse", "loss", "relative_error", "whole_rmse", "visited", "relative_time"),
+    ),
 }
 """By the names of the tables in ``report.md``; and what figures alone show."""
 

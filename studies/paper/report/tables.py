@@ -17,6 +17,8 @@ TITLES: Final = {
     "seconds": "Seconds", "relative_time": "Relative time", "over_n1": "Time to N1's",
     "rmse": "Test RMSE", "loss": "RMSE less FP32's", "relative_bytes": "Relative bytes",
     "gradient": "Gradient", "last": "Gradient, last epoch", "switched": "Precision",
+    "relative_error": "RMSE over FP32's", "whole_rmse": "RMSE with all components",
+    "visited": "Components visited",
     "difference": "Difference", "p_value": "p", "significant": "Significant",
 }  # fmt: skip
 """Of columns and axes."""
@@ -28,11 +30,13 @@ NAMES: Final = {
     "fp32 runs": "FP32 in runs", "fp16 stochastic": "FP16 stochastic",
     "fp16 stochastic in runs": "FP16 stochastic in runs",
     "mascot with lost-update": "MASCOT with lost-update",
+    "early-exit": "Early exit", "project": "Projection", "uniform": "Fewer from the start",
 }  # fmt: skip
 """Of methods, as the paper has them, where it does."""
 
 _FORMATS: Final = {
     "rmse": ".4f", "loss": "+.4f", "relative_time": ".3f", "relative_bytes": ".3f",
+    "whole_rmse": ".4f", "relative_error": ".3f", "visited": ".3f",
     "over_n1": ".3f", "sparsity": ".2%", "half_share": ".0%", "sample_ratio": ".0%",
     "p_value": ".4f", "users": ",", "items": ",", "ratings": ",",
 }  # fmt: skip
