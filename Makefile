@@ -35,6 +35,7 @@ hardening: $(VENV)/.lint build/gpu-compiler
 	.ci/sanitize
 	.ci/aarch64
 	python -m benchmarks.kills --kills 200
+	python -m benchmarks.shared_kills --kills 20
 	python -m tests.fuzz --inputs 10000
 
 # The same in short, for every change.

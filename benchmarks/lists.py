@@ -62,8 +62,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--leave-one-out", action="store_true")
     options = parser.parse_args()
-    ways = {name: WAYS[name] for name in options.models if _is_there(name)}
-    figures = _sampled if options.leave_one_out else _full
+    ways = {name: WAYS[name] for name in options.models if is_there(name, WAYS[name])}
+    figures = _sampled if options.leave_one_out else score_lists
     tables = []
     for path in options.data:
         rows: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
@@ -71,7 +71,7 @@ def main() -> None:
             split = read_split(path, seed, one=options.leave_one_out)
             for name, way in ways.items():
                 cpu = time.process_time()
-                seconds, factors = timed(partial(way.train, split.train, options.threads))
+                seconds, factors = timed(partial(way.train, split.train, options.threads, seed))
                 took = {"seconds": seconds, "cpu_seconds": time.process_time() - cpu}
                 rows[name].append(took | figures(split, factors, seed))
                 _print(path.stem, seed, name, rows[name][-1])
@@ -88,8 +88,9 @@ def main() -> None:
     write_result(options.json, result)
 
 
-def _is_there(name: str) -> bool:
-    package = WAYS[name].package
+def is_there(name: str, way: Way) -> bool:
+    """Return whether a way's package is installed; say so if it is not."""
+    package = way.package
     there = package is None or bool(installed([package]))
     if not there:
         sys.stdout.write(f"left out: {name}: {package} is not installed (pip install '.[peers]')\n")
@@ -122,7 +123,7 @@ def read_split(path: Path, seed: int, *, one: bool) -> Split:
     )
 
 
-def _full(split: Split, factors: Factors, _: int) -> dict[str, float]:
+def score_lists(split: Split, factors: Factors, _: int = 0) -> dict[str, float]:
     """Return the figures of lists of all items."""
     train = split.train
     lists = top_n(

@@ -6,6 +6,7 @@ turn: their CPU seconds, and what an epoch sends. Nothing goes through a network
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from typing import Any, Final
@@ -38,39 +39,59 @@ def main() -> None:
     parser.add_argument("--shape", default="netflix")
     parser.add_argument("--factors", type=int, default=128)
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--rotations", type=int, nargs="+", default=[0, 2], help="0: null")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     jax.config.update("jax_num_cpu_devices", max(args.workers))
     problem = make_workload(args.shape, most=args.ratings)
     records = []
-    for name, values in METHODS.items():
-        plan = {"factors": args.factors, "deterministic": True, "epochs": 100} | values
-        records += _compare(name, problem, TrainSettings(**plan), args.workers, args.rounds)
+    for name in args.methods:
+        plan = {"factors": args.factors, "deterministic": True, "epochs": 100} | METHODS[name]
+        kinds = list(itertools.product(args.rotations, [0, *args.workers]))
+        records += _compare(name, problem, plan, kinds, args.rounds)
     write_result(args.json, {"hardware": describe_hardware(), "results": records})
 
 
 def _compare(
-    name: str, problem: Problem, settings: TrainSettings, counts: list[int], rounds: int
+    name: str,
+    problem: Problem,
+    plan: dict[str, Any],
+    kinds: list[tuple[int, int]],
+    rounds: int,
 ) -> list[dict[str, Any]]:
-    """Return what a method's epochs take alone and shared, and print it."""
-    seconds: dict[int, list[float]] = {count: [] for count in (0, *counts)}
+    """Return what a method's epochs take alone and shared, and print it.
+
+    ``kinds`` are pairs of rotations and of workers; of these 0 is alone. The first one is what all
+    are compared with.
+    """
+    seconds: dict[tuple[int, int], list[float]] = {kind: [] for kind in kinds}
     with computing_on(jax.local_devices(backend="cpu")[0]):
-        runs = {count: _Run(problem, settings, count) for count in seconds}
-        for count, counted in in_turn(list(runs), rounds):
-            spent = runs[count].epoch()
+        runs = {
+            (rotations, count): _Run(
+                problem, TrainSettings(**plan, rotations=rotations or None), count
+            )
+            for rotations, count in kinds
+        }
+        for kind, counted in in_turn(list(runs), rounds):
+            spent = runs[kind].epoch()
             if counted:
-                seconds[count].append(spent)
+                seconds[kind].append(spent)
+    alone = statistics.median(seconds[kinds[0]])
     records = []
-    for count in counts:
-        ratio = statistics.median(seconds[count]) / statistics.median(seconds[0])
-        traffic = runs[count].traffic
-        records.append({"method": name, "workers": count, "cpu": ratio, **traffic._asdict()})
-        print(
-            f"{name}, {count} workers: {ratio:.2f} of the CPU time alone; an epoch sends "
-            f"{traffic.sent / 1e6:.1f} MB for {traffic.moved / 1e6:.1f} MB that move, "
-            f"{traffic.moved / traffic.table:.1f} times what travels",
-            flush=True,
-        )
+    for rotations, count in kinds:
+        ratio = statistics.median(seconds[rotations, count]) / alone
+        record = {"method": name, "rotations": rotations, "workers": count, "cpu": ratio}
+        line = f"{name}, rotations {rotations or 'null'}, {count or 'no'} workers: CPU {ratio:.2f}"
+        if count:
+            traffic = runs[rotations, count].traffic
+            record |= traffic._asdict()
+            line += (
+                f"; an epoch sends {traffic.sent / 1e6:.1f} MB for {traffic.moved / 1e6:.1f} MB "
+                f"that move, {traffic.moved / traffic.table:.1f} times what travels"
+            )
+        records.append(record)
+        print(line, flush=True)
     return records
 
 

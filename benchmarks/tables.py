@@ -10,6 +10,7 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -223,14 +224,37 @@ def _time_to_rmse(results: Path) -> str:
     return _markdown(["", "best RMSE", "epochs to the goal", "seconds"], lines)
 
 
+def _time_to_ndcg(results: Path) -> str:
+    result = _read(results, "time-to-ndcg-ml-1m")
+    lines = [
+        [
+            row["name"],
+            _settings(row["settings"]),
+            f"{row['ndcg']:.4f}",
+            f"{row['seconds']:.2f}",
+            f"{row['cpu_seconds']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    machine = f"{result['hardware']['processor']}, {result['threads']} threads"
+    head = ["", "settings", "NDCG@10", "seconds", "seconds of CPU"]
+    return f"{machine}.\n\n{_markdown(head, lines)}"
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    """Return settings in short, without what all ways have in common."""
+    common = ("objective", "confidence")
+    return ", ".join(f"{name}={value:g}" for name, value in settings.items() if name not in common)
+
+
 def _lists(results: Path) -> str:
     head = ["NDCG@10", "coverage", "seconds of CPU"]
     return _of_models(_read(results, "lists"), head, ("ndcg", "coverage"))
 
 
-def _lists_leave_one_out(results: Path) -> str:
+def _lists_leave_one_out(results: Path, name: str = "lists-leave-one-out") -> str:
     head = ["HR@10", "NDCG@10", "seconds of CPU"]
-    return _of_models(_read(results, "lists-leave-one-out"), head, ("hit_rate", "ndcg"))
+    return _of_models(_read(results, name), head, ("hit_rate", "ndcg"))
 
 
 def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
@@ -243,7 +267,8 @@ def _of_models(result: Result, head: Line, figures: Sequence[str]) -> str:
     hardware = result["hardware"]
     machine = f"{hardware['processor']}, {result['threads']} threads"
     count = len(result["seeds"])
-    splits = f"means over {count} splits" if count > 1 else "one split"
+    what = "seeds" if result["leave_one_out"] else "splits"
+    splits = f"means over {count} {what}" if count > 1 else f"one {what[:-1]}"
     return f"{machine}; {splits}.\n\n{_markdown(['', *head], lines)}"
 
 
@@ -257,8 +282,12 @@ TABLES: Final[Mapping[str, Callable[[Path], str]]] = MappingProxyType(
         "factors": _factors,
         "peers": _peers,
         "time-to-rmse": _time_to_rmse,
+        "time-to-ndcg": _time_to_ndcg,
         "lists": _lists,
         "lists-leave-one-out": _lists_leave_one_out,
+        "lists-leave-one-out-seeds": partial(
+            _lists_leave_one_out, name="lists-leave-one-out-seeds"
+        ),
     }
 )
 

@@ -35,24 +35,24 @@ class Factors(NamedTuple):
 class Way(NamedTuple):
     """A way to train."""
 
-    train: Callable[[Interactions, int], Factors]
-    """Of interactions and threads."""
+    train: Callable[[Interactions, int, int], Factors]
+    """Of interactions, threads and a seed."""
     settings: Mapping[str, Any] = MappingProxyType({})
     """What differs from the defaults."""
     package: str | None = None
     """Package that it needs, of the extra ``peers``."""
 
 
-def _popularity(ratings: Interactions, _: int) -> Factors:
+def _popularity(ratings: Interactions, *_: int) -> Factors:
     counts = np.bincount(ratings.items, minlength=ratings.item_count).astype(np.float32)
     sizes = ratings.user_count, ratings.item_count
     users, items = (np.zeros((size, 1), np.float32) for size in sizes)
     return Factors(users, items, counts)
 
 
-def _ours(ratings: Interactions, threads: int, **settings: Any) -> Factors:
+def _ours(ratings: Interactions, threads: int, seed: int, **settings: Any) -> Factors:
     popularity = settings.pop("popularity", 0.0)
-    model = MatrixFactorization(threads=threads, keep_seen=False, **settings)
+    model = MatrixFactorization(threads=threads, seed=seed, keep_seen=False, **settings)
     model.fit((ratings.users, ratings.items, ratings.values))
     users = np.zeros((ratings.user_count, model.user_factors_.shape[1]), np.float32)
     items = np.zeros((ratings.item_count, model.item_factors_.shape[1]), np.float32)
@@ -66,9 +66,13 @@ def _ours(ratings: Interactions, threads: int, **settings: Any) -> Factors:
 
 
 def _peer(
-    train: Callable[..., tuple[Any, Any]], ratings: Interactions, threads: int, **settings: Any
+    train: Callable[..., tuple[Any, Any]],
+    ratings: Interactions,
+    threads: int,
+    seed: int,
+    **settings: Any,
 ) -> Factors:
-    users, items = train(ratings, threads, **settings)
+    users, items = train(ratings, threads, seed, **settings)
     return Factors(users, items, np.zeros(ratings.item_count, np.float32))
 
 
@@ -76,7 +80,8 @@ def _way(train: Callable[..., Factors], package: str | None = None, **settings: 
     return Way(partial(train, **settings), MappingProxyType(settings), package)
 
 
-def _als(**settings: Any) -> Way:
+def als(**settings: Any) -> Way:
+    """Return implicit's alternating least squares."""
     return _way(partial(_peer, train_als), "implicit", **settings)
 
 
@@ -84,24 +89,28 @@ def _bpr(**settings: Any) -> Way:
     return _way(partial(_peer, train_bpr), "implicit", **settings)
 
 
-def _interactions(**settings: Any) -> Way:
+def interactions(**settings: Any) -> Way:
+    """Return this library's training from interactions."""
     return _way(_ours, objective="interactions", confidence="equal", **settings)
 
 
+TUNED_ALS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"factors": 128, "regularization": 60.0, "alpha": 4.0}
+)
+"""The best with 128 factors of 30 choices of factors, regularisation and weight, on split 0 of
+MovieLens 1M (docs/ranking.md)."""
 _STOCHASTIC: Final[Mapping[str, Any]] = {"method": "fp16", "rounding": "stochastic"}
 
 WAYS: Final[Mapping[str, Way]] = MappingProxyType(
     {
         "popularity": Way(_popularity),
         "implicit BPR": _bpr(),
-        "implicit ALS": _als(),
-        "implicit ALS, tuned": _als(factors=128, regularization=60.0, alpha=4.0),
+        "implicit ALS": als(),
+        "implicit ALS, tuned": als(**TUNED_ALS),
         "ratings, the default": _way(_ours),
         "ratings, popularity=1": _way(_ours, popularity=1.0),
-        "interactions, fp32": _interactions(method="fp32"),
-        "interactions, fp16 stochastic": _interactions(**_STOCHASTIC),
-        "interactions, mascot-int8": _interactions(method="mascot-int8"),
+        "interactions, fp32": interactions(method="fp32"),
+        "interactions, fp16 stochastic": interactions(**_STOCHASTIC),
+        "interactions, mascot-int8": interactions(method="mascot-int8"),
     }
 )
-"""ALS is tuned on split 0 of MovieLens 1M: the best with 128 factors of 30 choices of factors,
-regularisation and weight (docs/ranking.md)."""

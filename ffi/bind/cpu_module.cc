@@ -11,6 +11,7 @@
 #include "bind/direct.h"
 #include "bind/module.h"
 #include "core/epoch.h"
+#include "core/rotations.h"
 
 namespace nb = nanobind;
 
@@ -33,12 +34,14 @@ nb::dict build_info() {
 
 using List = nb::ndarray<uint32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-void draw_list(int64_t user_ranges, int64_t item_ranges, uint32_t seed, uint32_t epoch, List out) {
+void draw_list(int64_t user_ranges, int64_t item_ranges, int64_t rotations, bool users_stay,
+               uint32_t seed, uint32_t epoch, List out) {
   if (user_ranges < 1 || item_ranges < 1 || out.shape(1) != 2 ||
       static_cast<int64_t>(out.shape(0)) != user_ranges * item_ranges) {
     throw nb::value_error("the list must be [user ranges * item ranges, 2]");
   }
-  const auto list = mascot::draw_list(user_ranges, item_ranges, seed, epoch);
+  if (rotations < 0) throw nb::value_error("rotations must not be negative");
+  const auto list = draw_rotations(user_ranges, item_ranges, rotations, users_stay, seed, epoch);
   std::memcpy(out.data(), list.data(), list.size() * sizeof(RangePair));
 }
 

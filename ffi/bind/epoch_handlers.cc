@@ -77,12 +77,15 @@ Strata decode_strata(const U32& user_ranges, const U32& item_ranges, const U32& 
   return strata;
 }
 
-// The list of blocks to visit.
-std::vector<RangePair> decode_list(const U32& list, const Strata& strata) {
+// The blocks to visit: a span of a list.
+std::vector<RangePair> decode_list(const U32& list, const U32& span, const Strata& strata) {
   require(list.dimensions().size() == 2 && list.dimensions()[1] == 2,
           "turns must be [t, 2]: pairs of a user range and an item range");
+  require(span.element_count() == 2 && span.typed_data()[0] <= span.typed_data()[1] &&
+              span.typed_data()[1] <= list.dimensions()[0],
+          "span must be two places in the list of turns");
   std::vector<RangePair> pairs;
-  for (int64_t i = 0; i < list.dimensions()[0]; ++i) {
+  for (int64_t i = span.typed_data()[0]; i < span.typed_data()[1]; ++i) {
     const uint32_t user = list.typed_data()[2 * i], item = list.typed_data()[2 * i + 1];
     require(user < strata.user_ranges && item < strata.item_ranges,
             "turns: there is no such range");
@@ -125,8 +128,8 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
                         U32 item_ranges, U32 strata, ffi::RemainingArgs, Sums user_sums,
                         Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
                         int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
-                        std::string_view rounding, std::string_view arithmetic,
-                        bool conflict_free) {
+                        std::string_view rounding, std::string_view arithmetic, bool conflict_free,
+                        int64_t rotations) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
     mascot::Epoch work =
@@ -134,6 +137,8 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
                      rates, counters, tables, row, user_tables, block_size, execution,
                      decode_rounding(rounding), decode_arithmetic(arithmetic));
     work.strata = decode_strata(user_ranges, item_ranges, strata, counters, conflict_free, work);
+    require(rotations >= 0, "rotations must not be negative");
+    work.strata.rotations = rotations;
     check_and_run(kernel, work, user_sums, item_sums);
   });
 }
@@ -187,7 +192,7 @@ void require_words(int64_t rows, int64_t columns, const uint32_t* ranges, int64_
 
 ffi::Error turns(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes, U32 item_starts,
                  U8 item_codes, F32 rates, U32 counters, U32 user_ranges, U32 item_ranges,
-                 U32 strata, U32 numbers, U32 list, ffi::RemainingArgs, Words user_sums,
+                 U32 strata, U32 numbers, U32 list, U32 span, ffi::RemainingArgs, Words user_sums,
                  Words item_sums, ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
                  int64_t block_size, ExecutionAttribute execution, std::string_view rounding,
                  std::string_view arithmetic) {
@@ -202,7 +207,7 @@ ffi::Error turns(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
     require(static_cast<int64_t>(numbers.element_count()) >= work.strata.blocks(),
             "there must be a number for each block");
     work.strata.numbers = numbers.typed_data();
-    const std::vector<RangePair> pairs = decode_list(list, work.strata);
+    const std::vector<RangePair> pairs = decode_list(list, span, work.strata);
     require_words(user_sums->dimensions()[0], user_sums->dimensions()[1], work.strata.user_starts,
                   work.strata.user_ranges, work.users.groups, row.factors);
     require_words(item_sums->dimensions()[0], item_sums->dimensions()[1], work.strata.item_starts,

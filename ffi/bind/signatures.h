@@ -190,10 +190,11 @@ inline auto epoch_signature() { return epoch_of(pass_operands()); }
 // epoch_signature over ratings that are laid out in strata: on the CPU only.
 inline auto strata_epoch_signature() {
   return epoch_of(pass_operands()
-                      .Arg<U32>()    // user_ranges [user ranges + 1]: rows
-                      .Arg<U32>()    // item_ranges [item ranges + 1]
-                      .Arg<U32>())   // strata [user ranges * item ranges]: where each block begins
-      .Attr<bool>("conflict_free");  // no two threads at a time in one range
+                      .Arg<U32>()   // user_ranges [user ranges + 1]: rows
+                      .Arg<U32>()   // item_ranges [item ranges + 1]
+                      .Arg<U32>())  // strata [user ranges * item ranges]: where each block begins
+      .Attr<bool>("conflict_free")  // no two threads at a time in one range
+      .Attr<int64_t>("rotations");  // of their order (core/rotations.h); 0: none
 }
 
 // strata_epoch_signature over interactions, sorted by user and item within each block, whose
@@ -220,6 +221,7 @@ inline auto turns_signature() {
       .Arg<U32>()                      // numbers [user ranges * item ranges]: each block's first,
                                        // in all of the training
       .Arg<U32>()                      // turns [t, 2]: user range, item range
+      .Arg<U32>()                      // span [2]: the first turn to visit, and the one behind
       .RemainingArgs()                 // user sums, item sums, tables: aliased to the results
       .Ret<ffi::BufferR2<ffi::U32>>()  // user_sums [ranges' user groups or more, words]
       .Ret<ffi::BufferR2<ffi::U32>>()  // item_sums

@@ -8,6 +8,7 @@
 
 #include "core/parallel.h"
 #include "core/random.h"
+#include "core/rotations.h"
 
 namespace mascot {
 namespace {
@@ -236,7 +237,10 @@ void run_list(const Kernel& kernel, const Epoch& epoch, const RangePair* list, i
 
 SumParts run_conflict_free(const Kernel& kernel, const Epoch& epoch) {
   const Strata& strata = epoch.strata;
-  const auto list = draw_list(strata.user_ranges, strata.item_ranges, epoch.seed, epoch.number);
+  const uint32_t users = strata.user_starts[strata.user_ranges];
+  const uint32_t items = strata.item_starts[strata.item_ranges];
+  const auto list = draw_rotations(strata.user_ranges, strata.item_ranges, strata.rotations,
+                                   users >= items, epoch.seed, epoch.number);
   SumParts sums = empty_sums(epoch);
   run_list(kernel, epoch, list.data(), static_cast<int64_t>(list.size()), sums);
   return sums;

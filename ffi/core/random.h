@@ -24,6 +24,7 @@ enum class Stream : uint64_t {
   kFirstRows = 8,
   kRows = 9,
   kProjection = 10,  // of projected rows (projection.h)
+  kTiles = 11,       // of ranges that travel (rotations.h)
 };
 
 MASCOT_HD inline uint64_t mix64(uint64_t z) {

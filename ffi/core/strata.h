@@ -26,6 +26,7 @@ struct Strata {
   // [user_ranges * item_ranges]: the number of each block's first rating in all of the training,
   // where this process holds only some of it; null: its place here.
   const uint32_t* numbers = nullptr;
+  int64_t rotations = 0;  // of the order in which blocks are visited (rotations.h); 0: draw_list's
 
   int64_t blocks() const { return user_ranges * item_ranges; }
 };

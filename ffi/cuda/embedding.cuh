@@ -230,8 +230,9 @@ struct Writer<Narrow::kInt4> {
   template <int H>
   static __device__ void write(uint8_t* row, const Tile& tile, const Quads<H>& quads, uint64_t draw,
                                bool active) {
-    const uint16_t scale = Int4::scale(float_of(largest_in_row(tile, quads)));
-    const float steps = Int4::steps_per_unit(scale);
+    const float largest = float_of(largest_in_row(tile, quads));
+    const uint16_t scale = Int4::scale(largest, draw);
+    const float steps = Int4::steps_per_unit(largest);
     const QuadDraws draws(tile, draw);
 #pragma unroll
     for (int c = 0; c < H; ++c) {

@@ -58,7 +58,8 @@ class Encoder:
     numbers : Numbers
         How numbers are transformed.
     facts : dict
-        What is needed to read other files alike: ``name`` of the data set, and ``columns``.
+        What is needed to read other files alike: ``name`` of the data set, ``columns``, and
+        ``header``, the header line of a file whose columns are given by position.
     """
 
     schema: Schema
@@ -184,8 +185,8 @@ def encode_parts(
     places = _places(raw.schema, count_fields)
     ids, counts, seen = _count(raw, part_of, min_count, most_rows)
     numbers = _fit_numbers(raw, part_of, transform, counts, places)
-    name = {key: raw.facts[key] for key in ("name", "columns") if key in raw.facts}
-    encoder = Encoder(raw.schema, ids, counts, numbers, name)
+    facts = {key: raw.facts[key] for key in ("name", "columns", "header") if key in raw.facts}
+    encoder = Encoder(raw.schema, ids, counts, numbers, facts)
     data, probabilities = _encode_each(raw, part_of, encoder)
     _check_labels(raw, data["train"])
     return Parts(encoder, data, probabilities, _report(encoder, data, seen))

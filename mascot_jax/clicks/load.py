@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import polars as pl
 
 from mascot_jax.clicks.formats.table import Table
 from mascot_jax.clicks.planted import generate
-from mascot_jax.clicks.raw import Schema, write_raw
+from mascot_jax.clicks.raw import write_raw
 from mascot_jax.clicks.sets import CLICK_SETS, ClickSet
 from mascot_jax.data.archive import Member, Members
 from mascot_jax.data.fetch import fetch
@@ -50,23 +51,26 @@ def load_clicks(settings: ClickDataSettings, path: Path) -> int:
     if settings.source != STANDARD_INPUT:
         source = fetch(click_set, settings.source, settings.digest)
     wanted = settings.columns.model_dump()
-    facts = {
+    facts: dict[str, Any] = {
         "name": click_set.name,
         "source": settings.source or click_set.url,
         "terms": click_set.terms,
         "columns": wanted,
     }
-    with read_rows(click_set, source, settings.columns, labelled=True) as (schema, frames):
+    with read_rows(click_set, source, settings.columns, labelled=True) as table:
+        schema = table.schema
         if click_set.name == "file":  # as found: a file to predict for may have them elsewhere
             wanted |= {"dense": list(schema.dense), "categories": list(schema.categories)}
-        return write_raw(path, schema, frames, facts)
+        if table.header:
+            facts["header"] = list(table.header)
+        return write_raw(path, schema, table.frames(), facts)
 
 
 @contextmanager
 def read_rows(
     click_set: ClickSet, place: str | Path, columns: ClickColumns, *, labelled: bool | None
-) -> Iterator[tuple[Schema, Iterator[pl.DataFrame]]]:
-    """Yield the columns of a place, and an iterator over the rows of its files.
+) -> Iterator[Table]:
+    """Yield the table of a place, whose rows are those of all its files, and are read once.
 
     Parameters
     ----------
@@ -83,7 +87,7 @@ def read_rows(
     Raises
     ------
     DataError
-        There is no such file, or it cannot be read; the iterator raises it for a malformed row.
+        There is no such file, or it cannot be read; the rows raise it for a malformed one.
     """
     if str(place) != STANDARD_INPUT and not split_place(place)[0].exists():
         raise DataError(f"{place}: there is no such file")
@@ -92,8 +96,7 @@ def read_rows(
             raise DataError(f"{place}: name the archive itself: it is read as a whole")
         with as_file(Path(place)) as path:
             member = Member(path.name, str(place), path, "*")
-            table = click_set.open_member(member, columns, labelled)
-            yield table.schema, table.frames()
+            yield click_set.open_member(member, columns, labelled)
         return
     with open_tables(place, click_set.wanted) as tables, ExitStack() as opened:
         chosen = _chosen(click_set, tables)
@@ -110,7 +113,7 @@ def read_rows(
                     _check_part(part, table, member, first)
                     yield from part.frames()
 
-        yield table.schema, rows()
+        yield replace(table, frames=rows)
 
 
 def _check_part(part: Table, table: Table, member: Member, first: Member) -> None:

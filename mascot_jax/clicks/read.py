@@ -17,7 +17,7 @@ from mascot_jax.clicks.formats.columns import find_places
 from mascot_jax.clicks.formats.typed import check_kinds, names_of, typed_frame
 from mascot_jax.clicks.load import load_clicks, read_rows
 from mascot_jax.clicks.raw import RawClicks, open_raw
-from mascot_jax.clicks.sets import CLICK_SETS
+from mascot_jax.clicks.sets import CLICK_SETS, file_like
 from mascot_jax.clicks.split import divide
 from mascot_jax.data.place import STANDARD_INPUT, split_place
 from mascot_jax.errors import DataError, SettingsError
@@ -141,15 +141,17 @@ def encode_like(
             )
         return encoder.encode(_raw_of_frame(data, columns, labelled=labelled).frames())
     click_set = CLICK_SETS["criteo" if name == "planted" else name]
-    with read_rows(click_set, os.fspath(data), columns, labelled=labelled) as (schema, frames):
-        found = (len(schema.dense), len(schema.categories))
+    if encoder.facts.get("header"):
+        click_set = file_like(encoder.facts["header"])
+    with read_rows(click_set, os.fspath(data), columns, labelled=labelled) as table:
+        found = (len(table.schema.dense), len(table.schema.categories))
         wanted = (len(encoder.schema.dense), len(encoder.schema.categories))
         if found != wanted:
             raise DataError(
                 f"{data}: has {found[0]} columns of numbers and {found[1]} of ids, the model "
                 f"{wanted[0]} and {wanted[1]}"
             )
-        return encoder.encode(frames)
+        return encoder.encode(table.frames())
 
 
 def _raw_of_frame(data: Any, columns: ClickColumns, *, labelled: bool | None = True) -> RawClicks:

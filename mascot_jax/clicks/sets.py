@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal
 
 import polars as pl
@@ -100,11 +101,19 @@ def _open_avazu(member: Member, _: ClickColumns, labelled: bool | None) -> Table
     return Table(schema, table.labelled, frames)
 
 
-def _open_file(member: Member, columns: ClickColumns, labelled: bool | None) -> Table:
+def _open_file(
+    member: Member, columns: ClickColumns, labelled: bool | None, header: tuple[str, ...] = ()
+) -> Table:
     if is_parquet(member.path):
         return open_parquet(member, columns, labelled=labelled)
-    form = TextFormat(columns, Rules(positive=columns.positive))
+    form = TextFormat(columns, Rules(positive=columns.positive), header=header)
     return open_text(member, form, labelled=labelled)
+
+
+def file_like(header: Sequence[str]) -> ClickSet:
+    """Return the data set ``file``, of files that may repeat a header line which is known."""
+    known = partial(_open_file, header=tuple(header))
+    return replace(CLICK_SETS["file"], open_member=known)
 
 
 def _open_libfm(member: Member, _: ClickColumns, __: bool | None) -> Table:

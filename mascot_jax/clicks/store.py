@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,31 +59,52 @@ def read_part(folder: PathLike, name: str) -> ClickData:
     DataError
         A file is damaged, or of another encoding than the encoder in the folder.
     """
-    folder = Path(folder)
-    path = _part(folder, name)
-    columns, facts = read_tensors(path, _PART)
-    if facts.get("encoder") != stated_digest(folder / ENCODER, _ENCODER):
-        raise DataError(
-            f"{path}: was encoded by another encoder than {folder / ENCODER}: encode the data again"
-        )
-    tensors, about = read_tensors(folder / ENCODER, _ENCODER)
+    return read_parts(folder, name)[0]
+
+
+def read_parts(folder: PathLike, *names: str) -> list[ClickData]:
+    """Read several parts, as `read_part` does; the file of the encoder is read once.
+
+    The parts share their counts.
+    """
+    return [data for data, _ in _read_parts(Path(folder), names)]
+
+
+def read_with_probabilities(
+    folder: PathLike, name: str
+) -> tuple[ClickData, NDArray[np.float32] | None]:
+    """Read a part, and the planted probability of each label; None if it is not known."""
+    return _read_parts(Path(folder), [name])[0]
+
+
+def _read_parts(
+    folder: Path, names: Sequence[str]
+) -> list[tuple[ClickData, NDArray[np.float32] | None]]:
+    encoder = folder / ENCODER
+    found = []
     try:
-        counts = _counts(tensors, about)
-        return ClickData(
-            columns["labels"],
-            columns["dense"],
-            columns["categories"],
-            tuple(map(len, counts)),
-            counts,
-        )
+        counts = _counts(*read_tensors(encoder, _ENCODER))
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged: {error}: encode the data again") from error
-
-
-def read_probabilities(folder: PathLike, name: str) -> NDArray[np.float32] | None:
-    """Return the planted probability of each label of a part; None if it is not known."""
-    columns, _ = read_tensors(_part(Path(folder), name), _PART)
-    return columns.get("probability")
+        raise DataError(f"{encoder}: damaged: {error}: encode the data again") from error
+    digest = stated_digest(encoder, _ENCODER)
+    for path in (_part(folder, name) for name in names):
+        columns, facts = read_tensors(path, _PART)
+        if facts.get("encoder") != digest:
+            raise DataError(
+                f"{path}: was encoded by another encoder than {encoder}: encode the data again"
+            )
+        try:
+            data = ClickData(
+                columns["labels"],
+                columns["dense"],
+                columns["categories"],
+                tuple(map(len, counts)),
+                counts,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: damaged: {error}: encode the data again") from error
+        found.append((data, columns.get("probability")))
+    return found
 
 
 def read_encoder(folder: PathLike) -> Encoder:
@@ -153,7 +174,10 @@ def encoder_from_tensors(tensors: Mapping[str, Any], facts: Mapping[str, Any]) -
     for found, held in zip(ids, counts, strict=True):
         if len(held) != found.len() + 1 or found.n_unique() != found.len():
             raise ValueError("ids are not those of the counts, or repeat")
-    return Encoder(schema, ids, counts, Numbers(transform, mean, std, places), facts["facts"])
+    about = dict(facts["facts"])
+    if not all(isinstance(name, str) for name in about.get("header", [])):
+        raise ValueError("the header line is no text")
+    return Encoder(schema, ids, counts, Numbers(transform, mean, std, places), about)
 
 
 def _part(folder: Path, name: str) -> Path:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.engine.padding import LEAST_RATINGS, pad, places
 from mascot_jax.engine.ratings import Ratings, Strata, extent_of
+from mascot_jax.engine.turns import tiled
 from mascot_jax.errors import SettingsError
 
 USERS, ITEMS = 0, 1
@@ -67,6 +68,8 @@ class Division:
         rows. The other one's travel.
     owner
         int64 ``(ranges that stay,)``: the worker that keeps each.
+    rotations
+        Of the order of the blocks (``Ratings.rotations``).
     """
 
     workers: int
@@ -74,6 +77,7 @@ class Division:
     begin: NDArray[np.int64]
     stays: int
     owner: NDArray[np.int64]
+    rotations: int = 0
 
     @property
     def travels(self) -> int:
@@ -189,8 +193,12 @@ def divide(
             f"distributed: {workers} processes are more than there are ranges of rows ({most}) "
             "to share out: start no more processes than that"
         )
-    owner = share_out(rows * counts.sum() + counts * rows.sum(), workers)
-    return Division(workers, sides, begin.astype(np.int64), stays, owner)
+    owner = (
+        share_tiles(rows, workers)
+        if ratings.rotations
+        else share_out(rows * counts.sum() + counts * rows.sum(), workers)
+    )
+    return Division(workers, sides, begin.astype(np.int64), stays, owner, ratings.rotations)
 
 
 def _host(*arrays: NDArray[np.uint32]) -> list[NDArray[np.int64]]:
@@ -203,4 +211,16 @@ def share_out(costs: NDArray[np.int64], workers: int) -> NDArray[np.int64]:
     for number in np.argsort(-costs, kind="stable").tolist():
         owner[number] = load.index(min(load))
         load[owner[number]] += int(costs[number])
+    return owner
+
+
+def share_tiles(rows: NDArray[np.int64], workers: int) -> NDArray[np.int64]:
+    """Return a worker for each range, int64 ``(ranges,)``, given their rows: tiles in a row.
+
+    Tiles are alike (``engine.turns.tiled``), and so are the shares of them.
+    """
+    owner = np.zeros(len(rows), dtype=np.int64)
+    order = tiled(len(rows))
+    order = order[rows[order] > 0]
+    owner[order] = np.arange(len(order)) * workers // len(order)
     return owner

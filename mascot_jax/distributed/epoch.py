@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mascot_jax.distributed.steps import receiver, sender
 from mascot_jax.distributed.workers import AXIS
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings
@@ -27,16 +28,16 @@ class Share(NamedTuple):
 
 
 class Course(NamedTuple):
-    """What all workers know of an epoch: ``rounds.Rounds``, and where ranges and groups start."""
+    """What all workers know of an epoch: ``steps.Steps``, and where ranges and groups start."""
 
     turns: jax.Array
+    begin: jax.Array
     moves: jax.Array
-    last: jax.Array
+    used: jax.Array
+    """int32 ``()``."""
     chunks: jax.Array
-    """int32 ``(R, workers - 1)``: chunks that each worker sends after each round to the next one,
-    to the one after that, and so on."""
-    last_chunks: jax.Array
-    """int32 ``(workers - 1,)``, after the last round."""
+    """int32 ``(R, workers - 1)``: chunks that each worker sends after each step at a distance of 1,
+    of 2, and so on (``steps.receiver``)."""
     numbers: jax.Array
     """uint32 ``(U I,)``: number of each block's first rating, in all of the training."""
     ranges: tuple[jax.Array, jax.Array]
@@ -56,7 +57,7 @@ class Sizes(NamedTuple):
     chunk: int
     """Bytes that are sent at a time."""
     room: int
-    """Bytes that one worker may send another between two rounds: a multiple of a chunk."""
+    """Bytes that one worker may send another after a step: a multiple of a chunk."""
 
 
 def visit(
@@ -81,24 +82,22 @@ def visit(
     travels = 1 - sizes.stays
     run = partial(run_turns, rounding=rounding, arithmetic=arithmetic, execution=execution)
 
-    def exchange(state: _Visited, moves: jax.Array, chunks: jax.Array) -> _Visited:
-        tables, sums = [state.users, state.items], list(state.sums)
+    def step(number: jax.Array, state: _Visited) -> _Visited:
+        span = jax.lax.dynamic_slice(course.begin, (number,), (2,))
+        users, items, pair = run(
+            ratings, *state, rates, counters, course.numbers, course.turns, span
+        )
+        tables, sums = [users, items], list(pair)
+        moves, chunks = course.moves[number], course.chunks[number]
         tables[travels], sums[travels] = _exchange(
             tables[travels], sums[travels], course.ranges[travels], moves, chunks, share, sizes
         )
         return _Visited(tables[0], tables[1], (sums[0], sums[1]))
 
-    def one_round(state: _Visited, step: tuple[jax.Array, ...]) -> tuple[_Visited, None]:
-        turns, moves, chunks = step
-        state = _Visited(*run(ratings, *state, rates, counters, course.numbers, turns))
-        return exchange(state, moves, chunks), None
-
     held = list(sizes.parts)
     held[sizes.stays] = share.parts.shape[0]
     sums = no_sums(held[0], users.factors), no_sums(held[1], items.factors)
-    state = _Visited(users, items, sums)
-    state, _ = jax.lax.scan(one_round, state, (course.turns, course.moves, course.chunks))
-    state = exchange(state, course.last, course.last_chunks)
+    state: _Visited = jax.lax.fori_loop(0, course.used, step, _Visited(users, items, sums))
     whole = list(state.sums)
     whole[sizes.stays] = _of_all(state.sums[sizes.stays], share, sizes)
     user_sums, item_sums = (
@@ -111,7 +110,7 @@ def visit(
 
 
 class _Visited(NamedTuple):
-    """What changes from round to round."""
+    """What changes from step to step."""
 
     users: Table
     items: Table
@@ -127,25 +126,23 @@ def _exchange(
     share: Share,
     sizes: Sizes,
 ) -> tuple[Table, jax.Array]:
-    """Send what moves to the next worker, then to the one after that, and so on.
+    """Send what moves to the worker at a distance of 1, then of 2, and so on.
 
     All workers send as many chunks at a time, and no more than the largest parcel of them takes:
-    what leaves a worker differs from round to round.
+    what leaves a worker differs from step to step.
     """
     for distance in range(1, sizes.workers):
-        to = (share.worker + distance) % sizes.workers
-        sender = (share.worker + sizes.workers - distance) % sizes.workers
-        pair = jnp.stack([share.worker, to])
+        pair = jnp.stack([share.worker, receiver(share.worker, distance, sizes.workers)])
         table, parcel = pack(table, ranges, moves, pair, sums, size=sizes.room)
         parcel = _pass_on(parcel, chunks[distance - 1], distance, sizes)
-        pair = jnp.stack([sender, share.worker])
+        pair = jnp.stack([sender(share.worker, distance, sizes.workers), share.worker])
         table, sums = unpack(table, ranges, moves, pair, sums, parcel)
     return table, sums
 
 
 def _pass_on(parcel: jax.Array, chunks: jax.Array, distance: int, sizes: Sizes) -> jax.Array:
-    """Return the parcel of the worker at that distance before, as far as so many chunks go."""
-    pairs = [(w, (w + distance) % sizes.workers) for w in range(sizes.workers)]
+    """Return the parcel of the sender at a distance, as far as so many chunks go."""
+    pairs = [(w, receiver(w, distance, sizes.workers)) for w in range(sizes.workers)]
 
     def pass_chunk(number: jax.Array, parcel: jax.Array) -> jax.Array:
         begin = number * sizes.chunk

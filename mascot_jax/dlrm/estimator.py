@@ -71,7 +71,7 @@ class ClickModel(Parameters):
     storage: str | None = None
     """Storage of table rows: ``float32``, ``float16``, ``int8-row``, ``int4-row``; None: the
     preset's."""
-    min_visits_float: int | None = 30
+    min_visits_float: int | None = 50
     """Rows with so many visits in the training data or more are in float32; None: none."""
     mlp_bits: int | None = None
     """4 or 8: bits that weights of layers are rounded to when they are used; None: not rounded."""

@@ -2,7 +2,8 @@
 
 Rounded numbers are multiples of a scale that all workers share, the mean of their own: the largest
 magnitude in an output channel, or in the rows of a field, over 127 or 7. So shared, whole numbers
-can be added up; a worker whose own scale is larger cuts off.
+can be added up; a worker whose own scale is larger cuts off. Workers send their own in bfloat16,
+and numbers of rows in few bits (``row_bits``).
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import jax
 import jax.numpy as jnp
 
 from mascot_jax.dlrm.network import Layers
+from mascot_jax.dlrm.row_bits import RowBits
 from mascot_jax.engine.embedding import coalesce
 from mascot_jax.engine.kernels import Execution
 
 AXIS: Final = "workers"
 _LEVELS: Final = {"int8": 127, "int4": 7}
+_NUMBER_BYTES: Final = 4
+_SCALE_BYTES: Final = 2
 
 
 class Exchange(NamedTuple):
@@ -28,6 +32,8 @@ class Exchange(NamedTuple):
     """``float32``, ``int8`` or ``int4``."""
     compensation: str
     """``none``, ``local`` or ``paper``: what a worker adds to its next gradients of layers."""
+    row_bits: RowBits
+    """How numbers of rows are sent with rounded gradients."""
 
 
 def exchange_layers(
@@ -91,9 +97,11 @@ def exchange_rows(
         Of the kernel that sums.
     """
     workers = jax.lax.axis_size(AXIS)
-    every_row = jax.lax.all_gather(rows, AXIS, tiled=True)
     if exchange.gradients == "float32":
+        every_row = jax.lax.all_gather(rows, AXIS, tiled=True)
         return every_row, jax.lax.all_gather(gradients, AXIS, tiled=True) / workers
+    packed = jax.lax.all_gather(exchange.row_bits.pack(rows), AXIS)
+    each_row = jax.vmap(lambda one: exchange.row_bits.unpack(one, len(rows)))(packed)
     levels = _LEVELS[exchange.gradients]
     sums = coalesce(rows, gradients, execution=execution)
     scale = _shared(jnp.abs(sums).max((0, 2))[None, :, None], levels)
@@ -104,11 +112,12 @@ def exchange_rows(
     every = jax.lax.all_gather(pack(exchange.gradients, whole), AXIS)
     total = jax.vmap(lambda one: unpack(exchange.gradients, one, whole.shape))(every)
     dequantised = total.reshape(-1, *whole.shape[1:]).astype(jnp.float32) * scale
-    return every_row, dequantised / workers
+    return each_row.reshape(-1, rows.shape[1]), dequantised / workers
 
 
 def _shared(largest: jax.Array, levels: int) -> jax.Array:
-    mean = jax.lax.pmean(largest, AXIS)
+    every = jax.lax.all_gather(largest.astype(jnp.bfloat16), AXIS)
+    mean = every.astype(jnp.float32).mean(0)
     scale: jax.Array = jnp.where(mean > 0, mean, jnp.float32(1)) / jnp.float32(levels)
     return scale
 
@@ -140,11 +149,12 @@ def sent_bytes(exchange: Exchange, layers: Layers, lookups: tuple[int, int], dim
     kind = exchange.gradients
     batch, fields = lookups
     count = batch * fields
-    total = 4 * count + _payload(kind, count * dimension) + (0 if kind == "float32" else 4 * fields)
-    for leaf in jax.tree.leaves(layers):
-        scales = 0 if kind == "float32" else leaf.shape[1] if leaf.ndim == 2 else 1
-        total += _payload(kind, leaf.size) + 4 * scales
-    return total
+    leaves = jax.tree.leaves(layers)
+    total = _payload(kind, count * dimension) + sum(_payload(kind, leaf.size) for leaf in leaves)
+    if kind == "float32":
+        return total + _NUMBER_BYTES * count
+    scales = fields + sum(leaf.shape[1] if leaf.ndim == 2 else 1 for leaf in leaves)
+    return total + exchange.row_bits.nbytes(batch) + _SCALE_BYTES * scales
 
 
 def _payload(kind: str, count: int) -> int:

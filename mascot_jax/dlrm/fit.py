@@ -72,7 +72,8 @@ class Training:
         self._execution = execution
         levels = 2 ** (settings.table_bits - 1) - 1 if settings.table_bits else 0
         self._plan = StepPlan(settings.mlp_optimizer, levels, settings.mlp_bits, execution)
-        self._runner: Runner = Workers(settings, platform) if settings.workers > 1 else Alone()
+        shared = settings.workers > 1
+        self._runner: Runner = Workers(settings, self._tiers, platform) if shared else Alone()
 
     def run(
         self, on_epoch: OnEpoch, checkpoints: ClickCheckpoints | None, *, resume: bool
@@ -182,7 +183,7 @@ class Training:
         tables, tiers, scales = state.tables, self._tiers, self._scales(state, self._plan)
         if self._plan.levels == 7:
             tables = pack(tables, tiers, scales)
-            tiers = Tiers.of([np.zeros(rows, np.bool_) for rows in tiers.cardinalities])
+            tiers = Tiers.first(tiers.cardinalities, [0] * tiers.fields)
         return ClickNetwork(
             self._settings,
             tiers,

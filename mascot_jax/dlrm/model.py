@@ -23,7 +23,8 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import DataError
 from mascot_jax.settings.clicks import ClickSettings
 
-PREDICTED_AT_A_TIME: Final = 4096
+PREDICTED_AT_A_TIME: Final = 1024
+"""Impressions that are predicted at a time: with the paper's layers, some megabytes."""
 
 
 @dataclass(frozen=True, eq=False)

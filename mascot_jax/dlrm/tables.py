@@ -18,7 +18,7 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.tables import uninitialised
 from mascot_jax.settings.clicks import ClickSettings
 
-AT_A_TIME = 1 << 16
+AT_A_TIME = 1 << 14
 """Rows that are made or converted at a time."""
 NO_NARROW_ROWS = "float16"
 """Storage of the narrow rows where there are none."""
@@ -27,10 +27,10 @@ NO_NARROW_ROWS = "float16"
 def tiers_of(settings: ClickSettings, data: ClickData) -> Tiers:
     """Return which rows are in float32: all, or those that training visits often enough."""
     if settings.rows_storage == "float32":
-        return Tiers.of([np.ones(rows, np.bool_) for rows in data.cardinalities])
+        return Tiers.first(data.cardinalities, data.cardinalities)
     least = settings.min_visits_float
     if least is None:
-        return Tiers.of([np.zeros(rows, np.bool_) for rows in data.cardinalities])
+        return Tiers.first(data.cardinalities, [0] * data.fields)
     masks = [counts >= least for counts in data.counts]
     for mask in masks:
         # The shared row is visited by all new ids; and so, sorted ids need nothing to tell tiers.
@@ -55,10 +55,12 @@ def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) 
         counters = jnp.array([settings.seed, first], jnp.uint32)
         rows = jnp.asarray(values)
         narrow = store(narrow, rows, counters, storage=storage, execution=execution)
+        narrow.block_until_ready()
 
     def write_wide(values: NDArray[np.float32], first: int) -> None:
         nonlocal wide
         wide = _overwrite(wide, jnp.asarray(values), jnp.uint32(first))
+        wide.block_until_ready()
 
     wides = _Blocks(tiers.wide_rows, settings.dimension, write_wide)
     narrows = _Blocks(narrow_rows, settings.dimension, write_narrow)
@@ -76,7 +78,8 @@ def _overwrite(table: jax.Array, rows: jax.Array, first: jax.Array) -> jax.Array
 class _Blocks:
     """Rows gathered into blocks of one size, so that one compiled program writes them.
 
-    ``write`` is called with rows and the number of the first.
+    ``write`` is called with rows and the number of the first, and is done with the rows when it
+    returns: what waited to be written would be held, too.
     """
 
     def __init__(
@@ -95,8 +98,7 @@ class _Blocks:
             self._filled += count
             rows = rows[count:]
             if self._filled in (len(self._block), self._left):
-                # JAX may still read what it was given.
-                self._write(self._block[: self._filled].copy(), self._first)
+                self._write(self._block[: self._filled], self._first)
                 self._first += self._filled
                 self._left -= self._filled
                 self._filled = 0
@@ -118,14 +120,30 @@ def _random_rows(
 def field_scales(wide: jax.Array, *, rows: tuple[int, ...], levels: int) -> jax.Array:
     """Return float32 ``(f,)``: the largest magnitude in each field's table / ``levels``.
 
-    ``rows`` are those of each field, one field's after the other's.
+    ``rows`` are those of each field, one field's after the other's. The table is read block by
+    block, so that no more is held at a time.
     """
-    of_rows = jnp.abs(wide).max(1)  # slices of the table itself would be copies
-    largest, start = [], 0
-    for count in rows:
-        largest.append(jax.lax.slice_in_dim(of_rows, start, start + count).max())
+    size = min(AT_A_TIME, sum(rows))
+    fields, firsts, ends, start = list[int](), list[int](), list[int](), 0
+    for field, count in enumerate(rows):
+        blocks = range(start, start + count, size)
+        fields += [field] * len(blocks)
+        firsts += blocks
+        ends += [min(first + size, start + count) for first in blocks]
         start += count
-    scales: jax.Array = jnp.stack(largest) / jnp.float32(levels)
+    starts = [min(first, start - size) for first in firsts]  # a last block begins before its rows
+
+    def add(largest: jax.Array, block: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        field, start, first, end = block
+        values = jax.lax.dynamic_slice_in_dim(wide, start, size)
+        number = start + jax.lax.iota(jnp.uint32, size)
+        own = (number >= first) & (number < end)
+        of_block = jnp.where(own[:, None], jnp.abs(values), jnp.float32(0)).max()
+        return largest.at[field].max(of_block), None
+
+    of_blocks = tuple(jnp.array(each, jnp.uint32) for each in (fields, starts, firsts, ends))
+    largest, _ = jax.lax.scan(add, jnp.zeros(len(rows), jnp.float32), of_blocks)
+    scales: jax.Array = largest / jnp.float32(levels)
     return scales
 
 

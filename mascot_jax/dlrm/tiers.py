@@ -50,6 +50,11 @@ class Tiers:
         )
         return cls(tuple(len(mask) for mask in masks), words, wide)
 
+    @classmethod
+    def first(cls, cardinalities: Sequence[int], wide: Sequence[int]) -> Tiers:
+        """Return the tiers of fields whose first rows, so many of each, are wide."""
+        return cls(tuple(cardinalities), (_NO_WORDS,) * len(cardinalities), tuple(wide))
+
     @property
     def fields(self) -> int:
         """Number of fields."""

@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from mascot_jax.dlrm.batches import HostBatches
 from mascot_jax.dlrm.exchange import AXIS, Exchange, exchange_layers, exchange_rows, sent_bytes
 from mascot_jax.dlrm.network import Layers
+from mascot_jax.dlrm.row_bits import RowBits
 from mascot_jax.dlrm.steps import (
     Batches,
     StepPlan,
@@ -23,6 +24,7 @@ from mascot_jax.dlrm.steps import (
     loss_of,
     run_steps,
 )
+from mascot_jax.dlrm.tiers import Tiers
 from mascot_jax.engine.embedding import look_up, update
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings.clicks import ClickSettings
@@ -128,7 +130,7 @@ class Workers:
         If there are fewer devices.
     """
 
-    def __init__(self, settings: ClickSettings, platform: str = "cpu") -> None:
+    def __init__(self, settings: ClickSettings, tiers: Tiers, platform: str = "cpu") -> None:
         devices = jax.devices(platform)
         if len(devices) < settings.workers and platform != "cpu":
             raise SettingsError(
@@ -143,7 +145,8 @@ class Workers:
             )
         self._mesh = Mesh(np.array(devices[: settings.workers]), (AXIS,))
         self._settings = settings
-        self._exchange = Exchange(settings.gradients, settings.compensation)
+        bits = RowBits.of(tiers)
+        self._exchange = Exchange(settings.gradients, settings.compensation, bits)
 
     def start(self, state: TrainingState) -> SharedState:
         """Return the state, with residuals of 0."""

@@ -201,10 +201,21 @@ def run_epoch(
         sums,
         rounding=rounding,
         arithmetic=arithmetic,
-        **({} if ratings.strata is None else {"conflict_free": ratings.conflict_free}),
-        **({} if ratings.zeros is None else {"loss": ratings.zeros.loss}),
+        **_visiting(ratings),
     )
     return *renewed(users, items, arrays), user_sums, item_sums
+
+
+def _visiting(ratings: Ratings) -> dict[str, str | bool | np.int64]:
+    """Return the FFI attributes of ``_epoch_target`` that say how blocks are visited."""
+    found: dict[str, str | bool | np.int64] = {}
+    if ratings.strata is not None:
+        found["conflict_free"] = ratings.conflict_free
+    if ratings.zeros is not None:
+        found["loss"] = ratings.zeros.loss
+    elif ratings.strata is not None:
+        found["rotations"] = np.int64(ratings.rotations)
+    return found
 
 
 def _epoch_target(ratings: Ratings) -> str:
@@ -295,7 +306,7 @@ def _walk(
     counters: jax.Array,
     execution: Execution,
     results: Sequence[jax.ShapeDtypeStruct],
-    **attributes: str | bool,
+    **attributes: str | bool | np.int64,
 ) -> list[jax.Array]:
     """Call a target that visits the ratings.
 

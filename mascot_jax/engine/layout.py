@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import jax
@@ -65,11 +66,12 @@ def lay_out(
     ratings
         Ratings in their seeded order. Those on the host go to JAX's default device.
     plan
-        ``order``, ``deterministic`` and ``seed`` are used. ``shuffled`` keeps the seeded order.
-        ``runs`` puts up to 8 ratings of a user together and distributes these runs at random.
-        ``group-blocks`` makes a block for each pair of a user group and an item group. If
+        ``order``, ``deterministic``, ``rotations`` and ``seed`` are used. ``shuffled`` keeps the
+        seeded order. ``runs`` puts up to 8 ratings of a user together and distributes these runs at
+        random. ``group-blocks`` makes a block for each pair of a user group and an item group. If
         ``deterministic``, ``shuffled`` and ``runs`` first divide ratings into blocks by ranges of
-        users and items, and apply within a block.
+        users and items, and apply within a block. With ``rotations`` ranges differ less in their
+        numbers of rows.
     user_starts, item_starts
         uint32 ``(g + 1,)``: first row of each group, then the number of rows.
     threads
@@ -99,12 +101,13 @@ def lay_out(
     if plan.order == "group-blocks":
         starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
     else:
-        ranges = MOST_RANGES if blocks else 1
-        rows = ratings.host()
-        starts = (
-            range_starts(rows[0], ratings.user_count, ranges),
-            range_starts(rows[1], ratings.item_count, ranges),
+        starts_of = partial(
+            range_starts,
+            most=MOST_RANGES if blocks else 1,
+            rows_too=plan.rotations is not None,
         )
+        rows = ratings.host()
+        starts = starts_of(rows[0], ratings.user_count), starts_of(rows[1], ratings.item_count)
     longest_run = LONGEST_RUN if plan.order == "runs" else 0
     return in_strata(ratings, plan, starts, threads, longest_run=longest_run, blocks=blocks)
 
@@ -143,12 +146,14 @@ def in_strata(
         strata=strata,
         order=plan.order,
         conflict_free=plan.deterministic,
+        rotations=plan.rotations or 0,
     )
 
 
 def is_laid_out(ratings: Ratings, plan: TrainPlan) -> bool:
     """Return whether ratings are laid out as ``lay_out`` does for this plan."""
-    return (ratings.order, ratings.conflict_free) == (plan.order, plan.deterministic)
+    wanted = plan.order, plan.deterministic, plan.rotations or 0
+    return (ratings.order, ratings.conflict_free, ratings.rotations) == wanted
 
 
 def _with_columns(
@@ -184,7 +189,9 @@ def _check_platform(platform: str, plan: TrainPlan) -> None:
         )
 
 
-def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArray[np.int64]:
+def range_starts(
+    rows: ArrayLike, count: int, most: int = MOST_RANGES, *, rows_too: bool = False
+) -> NDArray[np.int64]:
     """Divide a table's rows into contiguous ranges with about equally many ratings.
 
     Parameters
@@ -195,6 +202,9 @@ def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArra
         Number of rows.
     most
         Number of ranges; fewer if there are fewer rows.
+    rows_too
+        Whether rows count as well, all together a quarter as much as all ratings: then ranges also
+        have less unequal numbers of rows, about five times the mean at most.
 
     Returns
     -------
@@ -202,14 +212,18 @@ def range_starts(rows: ArrayLike, count: int, most: int = MOST_RANGES) -> NDArra
         ``(ranges + 1,)``: the first row of each range, from 0, then ``count``. A range is empty
         where one row has more ratings than a range should.
     """
-    return divided(count_each(np.asarray(rows), count), most)
+    return divided(count_each(np.asarray(rows), count), most, rows_too=rows_too)
 
 
-def divided(visits: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def divided(visits: NDArray[np.int64], most: int, *, rows_too: bool = False) -> NDArray[np.int64]:
     """Divide rows with so many visits ``(rows,)`` as ``range_starts`` does."""
     count = len(visits)
     ranges = min(most, count)
-    range_of = (np.cumsum(visits) - visits) * ranges // int(visits.sum())
+    before, total = np.cumsum(visits) - visits, int(visits.sum())
+    if rows_too:  # both in parts of 2^24, rounded up: products have 64 bits
+        ratings, rows = -((-before << 24) // total), -((-np.arange(count) << 24) // count)
+        before, total = 4 * ratings + rows, 5 << 24
+    range_of = before * ranges // total
     starts: NDArray[np.int64] = np.searchsorted(range_of, np.arange(ranges + 1))
     starts[-1] = count
     return starts

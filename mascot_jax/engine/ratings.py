@@ -59,7 +59,7 @@ class Zeros:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["users", "items", "ratings", "strata", "extent", "zeros"],
-    meta_fields=["user_count", "item_count", "order", "conflict_free", "block_size"],
+    meta_fields=["user_count", "item_count", "order", "conflict_free", "rotations", "block_size"],
 )
 @dataclasses.dataclass(frozen=True)
 class Ratings:
@@ -84,6 +84,9 @@ class Ratings:
     """Order (``train.order``) that the ratings are laid out in; ``shuffled`` is as they came."""
     conflict_free: bool = False
     """Whether blocks are visited so that no two threads ever work on the same row."""
+    rotations: int = 0
+    """Of conflict-free blocks: in how many rotations (``train.rotations``) an epoch visits them; 0:
+    in an order without any."""
     extent: jax.Array | None = None
     """uint32 ``(4,)``: how much of the arrays is used, if they are longer (``engine.padding``): the
     number of ratings in two words, the lower one first, and of user and item ranges. None: all."""

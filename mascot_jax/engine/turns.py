@@ -29,15 +29,37 @@ _STATISTICS_WORDS: Final = 6
 """Words of the statistics of a group's sums, behind those of the gradient (ffi/core/sums.h)."""
 
 
-def draw_list(user_ranges: int, item_ranges: int, seed: int, epoch: int) -> NDArray[np.uint32]:
+TILES: Final = 8
+"""Tiles of a list with rotations (ffi/core/rotations.h)."""
+
+
+def draw_list(
+    user_ranges: int,
+    item_ranges: int,
+    seed: int,
+    epoch: int,
+    *,
+    rotations: int = 0,
+    users_stay: bool = True,
+) -> NDArray[np.uint32]:
     """Return the blocks of an epoch in their order, uint32 ``(U I, 2)``: user and item range.
 
-    They come in rounds: as many blocks as the side with fewer ranges has, no two of which share a
-    range.
+    They come in rounds of blocks that share no range: in each, every range of the side with fewer
+    meets another one of the side with more. With ``rotations``, ranges of one side, the users' if
+    ``users_stay``, are kept by workers, and those of the other side seldom go from one worker to
+    another if each keeps ranges that follow each other in ``tiled``.
     """
     blocks = np.empty((user_ranges * item_ranges, 2), dtype=np.uint32)
-    mascot_ffi.draw_list(user_ranges, item_ranges, seed, epoch, blocks)
+    mascot_ffi.draw_list(user_ranges, item_ranges, rotations, users_stay, seed, epoch, blocks)
     return blocks
+
+
+def tiled(ranges: int) -> NDArray[np.int64]:
+    """Return the ranges of the side that stays by tile, int64 ``(ranges,)``."""
+    octet, place = np.divmod(np.arange(ranges), TILES)
+    tile = np.where(octet % 2 == 0, place, TILES - 1 - place)
+    order: NDArray[np.int64] = np.argsort(tile, kind="stable")
+    return order
 
 
 def no_sums(parts: int, factors: int) -> jax.Array:
@@ -84,6 +106,7 @@ def run_turns(
     counters: jax.Array,
     numbers: jax.Array,
     turns: jax.Array,
+    span: jax.Array,
     *,
     rounding: str,
     arithmetic: str,
@@ -104,6 +127,8 @@ def run_turns(
     turns
         uint32 ``(t, 2)``: user and item range of each block to visit. Of blocks that share a range,
         the earlier one in the list comes first.
+    span
+        uint32 ``(2,)``: the first of these turns to take, and the one behind the last.
     """
     assert ratings.strata is not None
     operands: list[Any] = [
@@ -115,6 +140,7 @@ def run_turns(
         *ratings.strata,
         numbers,
         turns,
+        span,
     ]
     count = len(users.stored)
     user_sums, item_sums, *arrays = _call(

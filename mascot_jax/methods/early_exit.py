@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
@@ -10,6 +12,8 @@ from mascot_jax.methods.method import Done, Operands
 from mascot_jax.tables.table import Table
 
 
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
 class EarlyExit:
     """Passes the thresholds of both tables, float32 ``(2,)``, to the kernel; zeros end nothing."""
 
@@ -24,6 +28,3 @@ class EarlyExit:
     def update(self, memory: Memory, done: Done) -> tuple[Memory, Done]:
         """Change nothing: thresholds are found once (``methods.pruning``)."""
         return memory, done
-
-
-jax.tree_util.register_static(EarlyExit)

@@ -115,6 +115,9 @@ class MatrixFactorization(Parameters, Fitted):
     """First epoch that is measured, counted from 0."""
     order: str = "runs"
     """How an epoch visits ratings: ``shuffled``, ``runs`` of one user, or ``group-blocks``."""
+    rotations: int | None = None
+    """For a training that processes share: ranges of rows go round them so many times in an epoch;
+    2 send a tenth of what None does (docs/scale.md)."""
     pruning: dict[str, Any] | None = None
     """Compute less from some epoch on, such as ``{"method": "project", "factors": 64}``: train
     with all ``factors`` for a quarter of the epochs (``"epoch"`` sets how many), then with 64."""

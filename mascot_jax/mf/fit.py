@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -22,7 +23,13 @@ from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.interactions import Pairs
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
-from mascot_jax.errors import DivergenceError, ProcessError, SettingsError
+from mascot_jax.errors import (
+    DivergenceError,
+    ProcessError,
+    RatingsWarning,
+    SettingsError,
+    UnsavableIdsWarning,
+)
 from mascot_jax.ids.file import warn_unsavable
 from mascot_jax.ids.table import IdTable, index_ids
 from mascot_jax.mf.advice import warn_of_confidences, warn_of_ratings
@@ -120,7 +127,7 @@ def fit_ratings(
     if earlier is not None:
         settings = _fitting(earlier, settings, extend=extend)
     known = earlier if extend else None
-    with computing_on(device):
+    with computing_on(device), _warned_once(workers):
         table = _Table(ratings, known, settings.seed, merge=settings.of_interactions)
         confidence = settings.confidence or INTERACTION_DEFAULTS["confidence"]
         if settings.of_interactions and confidence == "values":
@@ -182,6 +189,18 @@ def fit_ratings(
         seen = seen_items(ratings.users, ratings.items, *ids, known)
         model = dataclasses.replace(model, seen=seen)
     return model
+
+
+@contextmanager
+def _warned_once(workers: Workers | None) -> Iterator[None]:
+    """Leave warnings, which all processes would give alike, to the first one."""
+    if workers is None or workers.leads:
+        yield
+        return
+    with warnings.catch_warnings():
+        for category in (RatingsWarning, UnsavableIdsWarning):
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def _fitting(earlier: Model, settings: TrainSettings, *, extend: bool) -> TrainSettings:

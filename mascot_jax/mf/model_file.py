@@ -31,9 +31,9 @@ from mascot_jax.tables.rows import Rows
 FORMAT: Final = Format("model", "mascot", 6, ModelFileError)
 """Version 2 added biases and ``epochs_trained``; 3 ids, counts, seen items and the wanted groups; 4
 removed how the training ran; 5 added units, the share of biases, lift, damping and biases to
-compare with; 6 interactions, and pruning. Files of older versions can be read. A model of ratings
-without pruning is written as version 5, and one without any of what that added as version 4: its
-bytes do not change."""
+compare with; 6 interactions, pruning, and rotations. Files of older versions can be read. A model
+of ratings without the latter two is written as version 5, and one without any of what that added as
+version 4: its bytes do not change."""
 _OF_RATINGS: Final = FORMAT._replace(version=5)
 _IN_OWN_UNITS: Final = FORMAT._replace(version=4)
 _GROUND: Final[dict[str, Any]] = {
@@ -44,6 +44,8 @@ _GROUND: Final[dict[str, Any]] = {
     "decided": [],
 }
 """What factors stand on in files before version 5."""
+_ADDED: Final = {"pruning", "rotations"}
+"""Settings of version 6, besides those of interactions; left out where they are null."""
 _HOW_IT_RAN: Final = ("backend", "threads", "checkpoint_every")
 """Settings of how the training ran, in files before version 4."""
 
@@ -63,11 +65,9 @@ def save_model(model: Model, path: Place) -> str:
         tensors |= {f"seen.{key}": value for key, value in model.seen._asdict().items()}
     if model.baseline is not None:
         tensors |= {f"{side}.baseline": bias for side, bias in model.baseline._asdict().items()}
-    pruned = model.settings.pruning is not None
+    unused = {name for name in _ADDED if getattr(model.settings, name) is None}
     facts = {
-        "settings": without_interactions(
-            model.settings.model_dump(mode="json", exclude=set() if pruned else {"pruning"})
-        ),
+        "settings": without_interactions(model.settings.model_dump(mode="json", exclude=unused)),
         "mean_rating": model.mean_rating,
         "low": model.low,
         "high": model.high,
@@ -84,7 +84,7 @@ def save_model(model: Model, path: Place) -> str:
     if model.settings.of_interactions:
         facts |= ground | {"confidence": model.confidence}
         return write_tensors(path, FORMAT, tensors, facts)
-    if pruned:
+    if unused != _ADDED:
         return write_tensors(path, FORMAT, tensors, facts | ground)
     if model.baseline is None and ground == _GROUND:
         return write_tensors(path, _IN_OWN_UNITS, tensors, facts)

@@ -71,7 +71,7 @@ class ClickSettings(Settings):
     has an order of its own."""
     storage: EmbeddingStorage | None = None
     """Storage of the rows of tables; null: the preset's."""
-    min_visits_float: Annotated[int, Field(ge=0)] | None = 30
+    min_visits_float: Annotated[int, Field(ge=0)] | None = 50
     """Rows with so many visits in the training data or more are stored in float32; null: none."""
     mlp_bits: Literal[4, 8] | None = None
     """Bits that the layers' weights are rounded to in the forward pass, with a scale for each

@@ -22,6 +22,11 @@ REG: Final = 0.057
 """Regularisation of interactions in units of the uncertainty, and its limit: with more, factors
 take many epochs to leave 0."""
 MOST_REG: Final = 0.035
+RATE: Final = 0.08
+"""Step size of interactions, and its limit: in units of the uncertainty in between, so that factors
+of rows with few visits leave the scores of popularity in time."""
+MOST_RATE: Final = 0.12
+RATE_OF_UNCERTAINTY: Final = 0.15
 LIFT_WITHOUT_BIASES: Final = 3.2
 """Factors that are to do without biases learn best from ratings as far above 0 as stars are."""
 
@@ -68,7 +73,9 @@ def strength_of_interactions(uncertainty: float, loss: str | None) -> Strength:
     ``loss`` is ``train.loss``; gradients of ``logistic`` are smaller.
     """
     reg = min(MOST_REG, REG * max(uncertainty, LEAST_UNCERTAINTY))
-    rate = 0.2 if loss == "logistic" else 0.08
+    rate = 0.2
+    if loss != "logistic":
+        rate = min(MOST_RATE, max(RATE, RATE_OF_UNCERTAINTY * uncertainty))
     return Strength(learning_rate=rate, user_reg=reg, item_reg=reg, lift=0.0, bias_share=1.0)
 
 

@@ -22,6 +22,8 @@ from mascot_jax.tables.storage import STORAGES, WHOLE_ROW, Storage, promotions
 
 FEW_RATINGS: Final = 20
 """Ratings / (users + items), below which the recipe ``paper`` fits biases if that is left open."""
+MOST_ROTATIONS: Final = 8
+"""With more, ranges would move as often as without any."""
 MOST_HELD_FACTORS_ON_CUDA: Final = 256
 """Factors that a tile's registers can hold; a block's largest magnitude needs all of them."""
 
@@ -103,6 +105,10 @@ class TrainSettings(InteractionSettings):
     deterministic: bool | None = None
     """CPU only: give the same bits on every run and for every number of threads. Null: true on a
     CPU, false on a GPU."""
+    rotations: Annotated[int, Field(ge=1, le=MOST_ROTATIONS)] | None = None
+    """For trainings that processes share: ranges of rows go round the processes so many times in an
+    epoch, a deterministic training's; 2 send a tenth of what null does and are as accurate. Null:
+    an order without regard to what is sent."""
     pruning: PruningSettings | None = None
     """Compute less from some epoch on; null: never."""
     comparators: Comparators = Comparators()
@@ -164,6 +170,23 @@ class TrainSettings(InteractionSettings):
                 raise together(
                     f"train.{name}: {getattr(self, name)!r}: with train.objective interactions, "
                     f"{name} {why}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _rotations_are_of_blocks(self) -> TrainSettings:
+        if self.rotations is None:
+            return self
+        refused = {
+            "deterministic": (self.deterministic is False, "leave it null, or set true"),
+            "objective": (self.of_interactions, "set ratings"),
+            "order": (self.order == "group-blocks", "choose runs or shuffled"),
+        }
+        for name, (wrong, remedy) in refused.items():
+            if wrong:
+                raise together(
+                    f"train.{name}: {getattr(self, name)!r}: train.rotations orders the blocks of "
+                    f"a deterministic training on ratings: {remedy}, or leave train.rotations null"
                 )
         return self
 
@@ -242,6 +265,8 @@ class TrainSettings(InteractionSettings):
         """Why a GPU cannot train with these settings; None if it can."""
         if self.deterministic:
             return "cuda has no train.deterministic"
+        if self.rotations is not None:
+            return "cuda has no train.rotations"
         if self.order == "group-blocks":
             return "cuda has train.order shuffled and runs only"
         method = METHODS[self.method]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import jax
 import jax.extend
@@ -26,6 +26,9 @@ from mascot_jax.tables.table import Table
 SCALE: Final = 0.01
 """Standard deviation of the initial factors."""
 
+USUAL_FACTORS: Final = 128
+"""For which ``SCALE`` suits interactions."""
+
 VISITS: Final = 64
 """Visits to a row, over all epochs, that take half of its lift at the start (docs/recipes.md)."""
 
@@ -37,6 +40,13 @@ ROWS_AT_A_TIME: Final = 16_384
 """Limits the memory of random numbers while a table is filled: 16 MiB at k = 128."""
 
 
+class Heads(NamedTuple):
+    """What is added to all factors of each row; float32 ``(rows,)``."""
+
+    users: NDArray[np.float32]
+    items: NDArray[np.float32]
+
+
 def initial_state(
     user_starts: NDArray[np.uint32],
     item_starts: NDArray[np.uint32],
@@ -44,10 +54,12 @@ def initial_state(
     *,
     lift: float = 0.0,
     visits: Sequence[NDArray[np.int64]] = (),
+    heads: Heads | None = None,
 ) -> TrainState:
     """Return random factors, rounded to the plan's first storage, which every group is in.
 
-    ``bell`` draws them, with a standard deviation of 0.01.
+    ``bell`` draws them, with a standard deviation of 0.01; of interactions with k factors, of 0.01
+    sqrt(128 / k): rows are equally large, and leave what they begin with equally soon.
 
     Parameters
     ----------
@@ -60,6 +72,8 @@ def initial_state(
         visited begin with it.
     visits
         With a lift, int64 ``(g,)`` of users and of items: training ratings of each group.
+    heads
+        Instead of a lift: what is added to the random factors of each row.
 
     Raises
     ------
@@ -67,13 +81,13 @@ def initial_state(
         If starts are not 0 first, then ascending.
     """
     user_key, item_key = jax.random.split(jax.random.key(plan.seed))
-    heads: list[NDArray[np.float32] | None] = [None, None]
     if lift:
         root = math.sqrt(lift / plan.factors)
         pairs = zip((user_starts, item_starts), visits, strict=True)
-        heads = [_head_start(*pair, plan.epochs, root) for pair in pairs]
-    users = _initial_table(user_starts, user_key, plan, "users", heads[0])
-    items = _initial_table(item_starts, item_key, plan, "items", heads[1])
+        heads = Heads(*(_head_start(*pair, plan.epochs, root) for pair in pairs))
+    of_users, of_items = heads or (None, None)
+    users = _initial_table(user_starts, user_key, plan, "users", of_users)
+    items = _initial_table(item_starts, item_key, plan, "items", of_items)
     return TrainState(
         users, items, jnp.uint32(0), jnp.uint32(plan.seed), memories(plan, users, items)
     )
@@ -113,7 +127,10 @@ def _initial_table(
     stored = {s.name: allocate(size, plan.factors, s) for s in (first, *others)}
     if head is not None:
         head = np.pad(head, (0, size - rows))
-    stored[first.name] = _fill(stored[first.name], key, np.uint32(rows), head, plan.factors, first)
+    scale = np.float32(math.sqrt(USUAL_FACTORS / plan.factors) if plan.of_interactions else 1.0)
+    stored[first.name] = _fill(
+        stored[first.name], key, np.uint32(rows), scale, head, plan.factors, first
+    )
     return Table(plan.factors, dict(sorted(stored.items())), *group_arrays(starts, codes))
 
 
@@ -122,6 +139,7 @@ def _fill(
     table: jax.Array,
     key: jax.Array,
     rows: jax.Array,
+    scale: jax.Array,
     head: jax.Array | None,
     factors: int,
     storage: Storage,
@@ -129,7 +147,8 @@ def _fill(
     """Write random factors and zero padding into the first ``rows`` rows of a table.
 
     ``table`` is ``(places, stride)``, ``rows`` uint32 ``()``. Rows behind them may be written too.
-    ``head`` is float32 ``(places,)``: what is added to all factors of a row.
+    ``scale`` is float32 ``()``, of the random factors; ``head`` is float32 ``(places,)``: what is
+    added to all factors of a row.
     """
     places, stride = table.shape
     most = min(ROWS_AT_A_TIME, places)  # written at a time
@@ -138,7 +157,7 @@ def _fill(
     def fill_chunk(i: jax.Array, table: jax.Array) -> jax.Array:
         # The last chunk is moved back to fit, over rows that an earlier one wrote.
         first = jnp.minimum(i * chunk, rows - chunk)
-        drawn = bell(jax.random.fold_in(key, i), (most, factors), chunk)
+        drawn = bell(jax.random.fold_in(key, i), (most, factors), chunk) * scale
         if head is not None:
             drawn += jax.lax.dynamic_slice(head, (first,), (most,))[:, None]
         stored = encode(storage, drawn)

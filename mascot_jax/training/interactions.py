@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.engine.interactions import Pairs, lay_out_interactions
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import Ratings, Triples
+from mascot_jax.engine.ratings import Ratings, Triples, Zeros
 from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import Grouping
+from mascot_jax.training.initial import Heads
 
 GRID: Final = 2.0**-20
 """Logarithms are multiples of it."""
@@ -120,10 +122,13 @@ def _share_of_each(counts: NDArray[np.int64], side: str) -> NDArray[np.float64]:
 
 
 class Weighted(NamedTuple):
-    """Interactions laid out on the device, and the mean that their confidences are units of."""
+    """Interactions laid out on the device, with what a training begins from."""
 
     ratings: Ratings
     mean: float
+    """That confidences are units of."""
+    heads: Heads | None
+    """That rows begin with; None: with none."""
 
 
 def weighted(
@@ -165,7 +170,42 @@ def weighted(
     laid_out = lay_out_interactions(
         own, plan, users.starts, items.starts, items.warm_rows, execution.threads, met_before
     )
-    return Weighted(laid_out, mean)
+    assert laid_out.zeros is not None
+    heads = popular(own, laid_out.zeros, plan.factors) if plan.loss == "squared" else None
+    return Weighted(laid_out, mean, heads)
+
+
+def popular(interactions: Ratings, zeros: Zeros, factors: int) -> Heads:
+    """Return heads whose products are the best scores of items that are the same for all users.
+
+    Such a score is the mean target of an item's visits in an epoch, weighted, its zeros in
+    expectation. It ranks items by how popular they are: rows of which little is known stay there.
+
+    Parameters
+    ----------
+    interactions
+        With weights for values, on the host.
+    zeros
+        What an epoch draws beside them.
+    factors
+        Components of a row.
+    """
+    users, items, weights = interactions.host()
+    count = interactions.item_count
+    draws = np.asarray(zeros.user_draws)[: interactions.user_count].astype(np.float64)
+    shares = np.asarray(zeros.item_weights)[:count].astype(np.float64)
+    shares *= float(zeros.weight[0]) / max(float(shares.sum()), 1.0)
+    dropped = np.bincount(items, draws[users], count)
+    missed = shares * np.maximum(draws.sum() - dropped, 0)  # below 0 by rounding
+    met = np.bincount(items, weights, count)
+    visits = met + missed
+    scores = met / np.where(visits > 0, visits, 1)
+    # Both sides have the same squares, summed over all visits, as regularised factors do.
+    size = np.sqrt(np.sqrt((visits * scores * scores).sum() / max(float(visits.sum()), 1e-30)))
+    root = math.sqrt(factors)
+    of_items = scores / (max(float(size), 1e-30) * root)
+    of_users = np.full(interactions.user_count, size / root)
+    return Heads(of_users.astype(np.float32), of_items.astype(np.float32))
 
 
 def limited(weights: NDArray[np.float64]) -> NDArray[np.float32]:

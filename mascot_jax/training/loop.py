@@ -38,11 +38,11 @@ OnEpoch = Callable[[EpochRecord, TrainState], bool | None]
 
 
 def begin(prepared: Prepared) -> Progress:
-    """Return the progress before the first epoch: factors drawn from the seed."""
+    """Return the progress before the first epoch: factors drawn from the seed, and their heads."""
     visits = prepared.users.visits, prepared.items.visits
     starts = prepared.users.starts, prepared.items.starts
-    lift = prepared.rule.lift
-    return Progress(initial_state(*starts, prepared.plan, lift=lift, visits=visits))
+    lift, heads = prepared.rule.lift, prepared.heads
+    return Progress(initial_state(*starts, prepared.plan, lift=lift, visits=visits, heads=heads))
 
 
 def train_state(

@@ -29,6 +29,7 @@ from mascot_jax.settings.strength import (
 from mascot_jax.settings.train import FEW_RATINGS
 from mascot_jax.settings.validation import LARGEST_FLOAT32
 from mascot_jax.tables.groups import Grouping
+from mascot_jax.training.initial import Heads
 from mascot_jax.training.interactions import weighted
 from mascot_jax.training.lists import HeldOutLists
 from mascot_jax.training.scoring import HeldOut, score_baselines
@@ -189,6 +190,8 @@ class Prepared(NamedTuple):
     validation_lists: HeldOutLists | None = None
     """Of interactions: lists to score after each epoch, instead of ``validation``."""
     test_lists: HeldOutLists | None = None
+    heads: Heads | None = None
+    """Of interactions: what rows begin with."""
     ndcg_of_popularity: float | None = None
     """Of interactions: NDCG of the most popular items on those held out for validation."""
 
@@ -317,6 +320,7 @@ def _prepare_interactions(
         None,
         None,
         confidence=found.mean,
+        heads=found.heads,
         validation_lists=validation,
         test_lists=lists(problem.test, problem.ratings.host()),
         ndcg_of_popularity=None if validation is None else validation.score_popular(popular),

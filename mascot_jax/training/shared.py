@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.distributed.division import Division, divide
 from mascot_jax.distributed.epoch import Course, Share, Sizes
-from mascot_jax.distributed.rounds import Rounds, rounds_of, traffic_of
+from mascot_jax.distributed.steps import Steps, steps_of, traffic_of
 from mascot_jax.distributed.tables import gathered, spread
 from mascot_jax.distributed.workers import Workers, others_alive
 from mascot_jax.engine.kernels import Execution
@@ -34,6 +34,8 @@ LEAST_BYTES: Final = 4096
 """Least room for what a worker sends another."""
 MOST_BYTES: Final = 1 << 18
 """Most bytes of a chunk: larger ones hold more that need not be sent, smaller ones take longer."""
+LEAST_CHUNKS: Final = 16
+"""In all of the room."""
 
 
 def refuse(plan: TrainPlan) -> None:
@@ -146,10 +148,10 @@ class SharedTraining:
 
     def epoch(self, state: TrainState) -> tuple[TrainState, EpochReport]:
         """Train for an epoch, and wait until it is done; the state is donated."""
-        rounds = rounds_of(self._division, self._plan.seed, int(state.epoch))
+        steps = steps_of(self._division, self._plan.seed, int(state.epoch))
         scalars, fixed = operands_of(self._plan, self._execution)
         travelling = (state.users, state.items)[self._division.travels]
-        course, sizes = self._course(rounds, travelling)
+        course, sizes = self._course(steps, travelling)
         with others_alive():
             new, report = shared_epoch(
                 state,
@@ -188,23 +190,23 @@ class SharedTraining:
         with others_alive():
             return held_out.total(sums).rmse
 
-    def _course(self, rounds: Rounds, table: Table) -> tuple[Course, Sizes]:
+    def _course(self, steps: Steps, table: Table) -> tuple[Course, Sizes]:
         """Return an epoch's operands, and what it is compiled for: the room only ever grows."""
         division = self._division
         side = division.sides[division.travels]
         codes = np.asarray(table.codes)[: side.rows.shape[1]]
         bytes_of_range = parcel_bytes(codes, side.rows, side.parts, table)
-        sent = traffic_of(rounds, bytes_of_range, division.workers)
+        sent = traffic_of(steps, bytes_of_range, division.workers)
         needed = int(sent.max(initial=0))
         if needed > self._room:
             self._room = padded_size(needed + needed // 8, LEAST_BYTES)
-            self._room += -self._room % min(self._room, MOST_BYTES)
-        chunk = min(max(self._room, 1), MOST_BYTES)
+            self._room += -self._room % _chunk_of(self._room)
+        chunk = _chunk_of(self._room)
         chunks = -(-sent.max(axis=1) // chunk)
         self.traffic = Traffic(
             int(bytes_of_range.sum()), int(sent.sum()), int(chunks.sum()) * chunk * division.workers
         )
-        operands = (*rounds, *(part.astype(np.int32) for part in (chunks[:-1], chunks[-1])))
+        operands = (*steps[:3], np.int32(steps.used), chunks.astype(np.int32))
         users, items = (int(side.parts.sum()) for side in division.sides)
         sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room)
         return Course(*self._workers.same(operands), *self._constant), sizes
@@ -226,6 +228,11 @@ class SharedTraining:
 
         made: Pairs = self._workers.each(pairs)
         return made
+
+
+def _chunk_of(room: int) -> int:
+    """Return the bytes of a chunk."""
+    return min(max(room // LEAST_CHUNKS, 1), MOST_BYTES)
 
 
 def _share(division: Division, worker: int) -> Share:

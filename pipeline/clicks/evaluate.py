@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mascot_jax.base.click_metrics import best_metrics, log_loss_of_mean
-from mascot_jax.clicks.store import read_part, read_probabilities
+from mascot_jax.clicks.store import read_with_probabilities
 from mascot_jax.dlrm.estimator import ClickModel
 from mascot_jax.errors import DataError
 from mascot_jax.settings.click_params import ClickParams
@@ -13,7 +13,7 @@ from pipeline.common import paths
 
 def evaluate(params: ClickParams) -> None:
     """Score the model on the rows that only this stage sees."""
-    data = read_part(entry.ENCODED, "test")
+    data, probability = read_with_probabilities(entry.ENCODED, "test")
     if not len(data):
         raise DataError("encode.test: there are no test rows to evaluate on: raise it")
     model = ClickModel.load(entry.MODEL)
@@ -23,7 +23,6 @@ def evaluate(params: ClickParams) -> None:
         "rows": len(data),
         "log_loss_of_mean": log_loss_of_mean(data.labels),
     }
-    probability = read_probabilities(entry.ENCODED, "test")
     if probability is not None:
         metrics |= best_metrics(data.labels, probability)
     paths.write_json(entry.METRICS, metrics)

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mascot_jax.clicks.data import ClickData
-from mascot_jax.clicks.store import read_encoder, read_part
+from mascot_jax.clicks.store import read_encoder, read_parts
 from mascot_jax.dlrm.estimator import ClickModel
 from mascot_jax.dlrm.workers import offer_devices
 from mascot_jax.errors import CheckpointError
@@ -24,7 +24,7 @@ VARYING = ("seconds", "impressions_per_second")
 def train(params: ClickParams) -> None:
     """Train, scoring the validation rows after each epoch."""
     offer_devices(params.train.workers)
-    parts = [read_part(entry.ENCODED, name) for name in ("train", "validation")]
+    parts = read_parts(entry.ENCODED, "train", "validation")
     model = ClickModel(**params.train.model_dump(), **params.run.model_dump())
     try:
         _fit(model, *parts)
@@ -32,6 +32,7 @@ def train(params: ClickParams) -> None:
         sys.stderr.write(f"{error}\ntraining starts from the beginning\n")
         entry.CHECKPOINT.unlink()
         _fit(model, *parts)
+    # Read again, for its ids: during training these would take more memory than tables in INT4.
     model.save(entry.MODEL, read_encoder(entry.ENCODED))
     epochs = [
         {name: value for name, value in record.items() if name not in VARYING}

@@ -31,12 +31,10 @@ def main() -> None:
     parser.add_argument("file", help="rows in Criteo's layout")
     with read_rows(
         CLICK_SETS["criteo"], parser.parse_args().file, ClickColumns(), labelled=True
-    ) as (
-        schema,
-        frames,
-    ):
-        rows = pl.concat(list(frames))
-    columns = [rows[category_name(place)].fill_null("") for place in range(len(schema.categories))]
+    ) as table:
+        rows = pl.concat(list(table.frames()))
+    fields = range(len(table.schema.categories))
+    columns = [rows[category_name(place)].fill_null("") for place in fields]
     found = [
         fit(column.n_unique(), rows.height, size)
         for column, size in zip(columns, KAGGLE_SIZES, strict=True)

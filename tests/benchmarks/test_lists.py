@@ -23,7 +23,7 @@ def split(request, tmp_path):
 
 
 def measure(one, split, factors):
-    return (lists._sampled if one else lists._full)(split, factors, 0)
+    return (lists._sampled if one else lists.score_lists)(split, factors, 0)
 
 
 @pytest.mark.parametrize("popularity", [0.0, 1.0])
@@ -38,19 +38,19 @@ def test_figures_are_those_of_evaluate(split, popularity, monkeypatch):
     expected = model.evaluate(test, top_n=3, sampled=100, popularity=popularity)
     settings = QUICK | {"biases": True, "popularity": popularity}
     threads = settings.pop("threads")
-    factors = WAYS["ratings, the default"].train.func(train, threads, **settings)
+    factors = WAYS["ratings, the default"].train.func(train, threads, 0, **settings)
     found = measure(one, split, factors)
     name = "sampled_ndcg" if one else "ndcg"
     assert found["ndcg"] == pytest.approx(expected[name], abs=1e-6)
     other = "hit_rate" if one else "recall"
     assert found[other] == pytest.approx(expected[f"sampled_{other}" if one else other], abs=1e-6)
-    popular = measure(one, split, WAYS["popularity"].train(train, 1))
+    popular = measure(one, split, WAYS["popularity"].train(train, 1, 0))
     assert popular["ndcg"] == pytest.approx(expected[f"{name}_of_popularity"], abs=1e-6)
 
 
 def test_peers_that_are_not_there_are_left_out(monkeypatch, capsys):
     monkeypatch.setattr(lists, "installed", lambda names: [])
-    assert [name for name in WAYS if lists._is_there(name)] == [
+    assert [name for name, way in WAYS.items() if lists.is_there(name, way)] == [
         name for name, way in WAYS.items() if way.package is None
     ]
     assert "left out: implicit ALS: implicit is not installed" in capsys.readouterr().out

@@ -93,10 +93,13 @@ def test_lists_have_a_line_for_each_model_of_each_data_set(tmp_path):
     row |= {"seconds": 3, "cpu_seconds": 1}
     made = {"seeds": [0, 1, 2], "threads": 2, "hardware": {"processor": "P"}}
     made["tables"] = [{"data": name, "rows": [row]} for name in ("ml-1m", "ml-100k")]
-    for name in ("lists", "lists-leave-one-out"):
+    for name in ("lists", "lists-leave-one-out", "lists-leave-one-out-seeds"):
+        made["leave_one_out"] = name != "lists"
         (tmp_path / f"{name}.json").write_text(json.dumps(made))
     first, *_, last = TABLES["lists"](tmp_path).splitlines()
     assert first == "P, 2 threads; means over 3 splits."
     assert last == "| ml-100k: popularity | 0.2044 | 0.0188 | 1.0 |"
-    *_, before, _ = TABLES["lists-leave-one-out"](tmp_path).splitlines()
-    assert before == "| ml-1m: popularity | 0.5000 | 0.2044 | 1.0 |"
+    for name in ("lists-leave-one-out", "lists-leave-one-out-seeds"):
+        first, *_, before, _ = TABLES[name](tmp_path).splitlines()
+        assert first == "P, 2 threads; means over 3 seeds."
+        assert before == "| ml-1m: popularity | 0.5000 | 0.2044 | 1.0 |"

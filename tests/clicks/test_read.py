@@ -45,6 +45,41 @@ def test_other_rows_need_no_columns_to_be_named(tmp_path):
         encode_like(encoder, FRAME.drop("site"), labelled=True)
 
 
+HEADER, ROWS = "clicked,site,ad\n", ["1,a,x", "0,b,y", "1,a,x", "0,b,y"]
+PLACES = {"label": "0", "categories": ["1..2"], "min_count": 1, "validation": 0.0, "test": 0.0}
+
+
+def test_a_header_line_over_columns_by_position_is_no_row_to_predict_for(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(HEADER + "\n".join(ROWS))
+    encoder = read_clicks(path, **PLACES).encoder
+    assert encoder.facts["header"] == ["clicked", "site", "ad"]
+    expected = [[1, 1], [2, 2], [1, 1], [2, 2]]
+    for given in (HEADER, ""):
+        path.write_text(given + "\n".join(ROWS))
+        assert encode_like(encoder, path, labelled=None).categories.tolist() == expected
+    # Names of the columns that are used are enough, and others are a row.
+    path.write_text("was it,site,ad\n" + "\n".join(ROWS))
+    assert encode_like(encoder, path, labelled=None).categories.tolist() == expected
+    path.write_text("clicked,site,advert\n" + "\n".join(ROWS))
+    assert len(encode_like(encoder, path, labelled=None)) == 5
+
+
+def test_every_part_may_have_the_header_line(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"rows-{number}.csv").write_text(HEADER + "\n".join(ROWS))
+    encoder = read_clicks(tmp_path, **PLACES).encoder
+    assert len(encode_like(encoder, tmp_path, labelled=None)) == 8
+
+
+def test_without_a_header_line_no_row_is_taken_for_one(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(ROWS))
+    encoder = read_clicks(path, **PLACES).encoder
+    assert "header" not in encoder.facts
+    assert len(encode_like(encoder, path, labelled=None)) == 4
+
+
 def test_criteos_rows_are_encoded_alike_with_and_without_labels(tmp_path):
     (tmp_path / "train.txt").write_bytes(criteo_lines(40))
     parts = read_clicks(tmp_path / "train.txt", name="criteo", test=0.0, min_count=1)

@@ -9,7 +9,13 @@ from mascot_jax.clicks import store
 from mascot_jax.clicks.encoder import encode_parts
 from mascot_jax.clicks.planted import generate
 from mascot_jax.clicks.split import divide
-from mascot_jax.clicks.store import read_encoder, read_part, read_probabilities, write_parts
+from mascot_jax.clicks.store import (
+    read_encoder,
+    read_part,
+    read_parts,
+    read_with_probabilities,
+    write_parts,
+)
 from mascot_jax.errors import DataError
 from mascot_jax.settings import ClickDataSettings
 
@@ -32,7 +38,24 @@ def test_what_was_written_is_read(folder, parts):
         assert found.cardinalities == data.cardinalities
         for column in ("labels", "dense", "categories"):
             np.testing.assert_array_equal(getattr(found, column), getattr(data, column))
-        np.testing.assert_array_equal(read_probabilities(folder, name), parts.probabilities[name])
+        same, probability = read_with_probabilities(folder, name)
+        np.testing.assert_array_equal(same.categories, data.categories)
+        np.testing.assert_array_equal(probability, parts.probabilities[name])
+
+
+def test_parts_that_are_read_together_read_the_encoder_once(folder, parts, monkeypatch):
+    opened = []
+
+    def read(path, form):
+        opened.append(path.name)
+        return read_tensors(path, form)
+
+    monkeypatch.setattr(store, "read_tensors", read)
+    train, validation = read_parts(folder, "train", "validation")
+    assert opened == ["encoder.safetensors", "train.safetensors", "validation.safetensors"]
+    assert train.counts is validation.counts
+    np.testing.assert_array_equal(train.labels, parts.data["train"].labels)
+    np.testing.assert_array_equal(validation.labels, parts.data["validation"].labels)
 
 
 def test_a_read_encoder_encodes_alike(folder, parts):
@@ -101,6 +124,7 @@ ALTERED = {
     "infinite": ("numbers.mean", lambda mean: mean + np.inf, "is not finite"),
     "transform": ("transform", lambda _: "square", "'square' is no transform"),
     "fields": ("count_fields", lambda _: [26], "26 is not a whole number from 0 to 25"),
+    "header": ("facts", lambda facts: facts | {"header": [1, 2]}, "the header line is no text"),
     "more fields": ("categories", lambda names: [*names, "C27"], "26.counts"),
 }
 

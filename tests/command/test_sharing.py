@@ -77,6 +77,45 @@ def test_a_signal_to_one_stops_all_and_another_number_goes_on(made, tmp_path, ma
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "whole"]
 
 
+SHORT = ("--factors", "8", "--epochs", "4", "--threads", "1")
+MEASURED = ("--warmup", "0", "--period", "1", "--sample-ratio", "0.5", "--threshold", "0.01")
+
+
+@pytest.mark.hardening
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--method", "fp32", "--order", "shuffled"),
+        ("--method", "fp16", "--rotations", "2"),
+        ("--method", "mascot", *MEASURED),
+        ("--method", "mascot-int8", *MEASURED, "--rotations", "2"),
+    ],
+    ids=lambda options: f"{options[1]}, {options[-2]}",
+)
+def test_four_processes_leave_the_bytes_of_one(made, tmp_path, mascot, options):
+    argv = ("train", made / "ratings.csv", *SHORT, *options, "-o")
+    assert mascot(*argv, tmp_path / "alone")[0] == 0
+    for count in (2, 3, 4):
+        processes = start(count, *argv, tmp_path / f"by {count}")
+        said = [process.communicate(timeout=100) for process in processes]
+        assert [process.returncode for process in processes] == [0] * count, said
+    assert len({digest(path) for path in tmp_path.iterdir()}) == 1
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.hardening
+def test_only_the_first_process_warns(made, tmp_path):
+    ratings = tmp_path / "alike.csv"
+    lines = (made / "ratings.csv").read_text().splitlines()
+    rows = [[*line.split(",")[:2], "3", *line.split(",")[3:]] for line in lines[1:]]
+    ratings.write_text("\n".join([lines[0], *map(",".join, rows)]))
+    processes = start(3, "train", ratings, "-o", tmp_path / "model", *SHORT)
+    said = [process.communicate(timeout=100)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3, said
+    assert ["ratings are 3: such values" in text for text in said] == [True, False, False]
+    assert not any("mascot:" in text for text in said[1:])
+
+
 @pytest.mark.hardening
 def test_killed_at_any_moment_and_resumed_by_any_number(made, tmp_path, mascot):
     ratings, whole, model = made / "ratings.csv", tmp_path / "whole", tmp_path / "model"

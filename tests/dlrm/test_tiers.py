@@ -35,3 +35,11 @@ def test_numbers_are_those_of_wide_rows_and_then_of_the_others(rows):
 def test_it_takes_a_fifth_of_a_byte_a_row_and_nothing_where_wide_rows_are_the_first():
     assert tiers([True] * 1000, [False] * 500, [True] * 9 + [False] * 900).nbytes == 0
     assert tiers([True, False] * 6400).nbytes == 12800 / 64 * (8 + 4)
+
+
+def test_first_rows_need_no_masks():
+    found, expected = Tiers.first((5, 3), (2, 0)), tiers([1, 1, 0, 0, 0], [0, 0, 0])
+    assert (found.cardinalities, found.wide) == (expected.cardinalities, expected.wide)
+    rows = np.array([[0, 2], [1, 0], [4, 1]], np.uint32)
+    np.testing.assert_array_equal(found.numbers(rows), expected.numbers(rows))
+    assert found.nbytes == 0

@@ -27,6 +27,7 @@ from mascot_jax.dlrm.exchange import (
     unpack,
 )
 from mascot_jax.dlrm.network import initial_layers
+from mascot_jax.dlrm.row_bits import RowBits
 from mascot_jax.dlrm.steps import StepPlan, TrainingState, optimizer_of
 from mascot_jax.dlrm.tables import initial_tables, tiers_of
 from mascot_jax.dlrm.workers import Alone, Workers
@@ -35,6 +36,8 @@ from mascot_jax.settings.clicks import ClickSettings
 from tests.support.planted_clicks import planted
 
 FOUR = 4
+BITS = RowBits((5, 4, 300), (3, 2, 1))
+NUMBERS = [[0, 3, 5], [6, 8, 10], [7, 9, 308]]  # some of the rows of these fields
 OWN, SHARED = PartitionSpec(AXIS), PartitionSpec()
 
 
@@ -59,7 +62,8 @@ def exchanged_layers(kind, compensation):
 
     def worker(gradients, residual):
         one = partial(jax.tree.map, lambda x: x[0])
-        mean, kept = exchange_layers(Exchange(kind, compensation), one(gradients), one(residual))
+        how = Exchange(kind, compensation, BITS)
+        mean, kept = exchange_layers(how, one(gradients), one(residual))
         return mean, jax.tree.map(lambda x: x[None], kept)
 
     gradients, before = layers_of_workers(rng), layers_of_workers(rng)
@@ -75,7 +79,7 @@ def layers():
     for kind, levels in (("int8", 127), ("int4", 7)):
         for gradient, applied, kept, _ in exchanged_layers(kind, "none"):
             assert not kept.any()
-            step = np.abs(gradient).max(1).mean(0) / levels
+            step = np.abs(gradient).max(1).mean(0) / levels * 1.01  # scales are sent in bfloat16
             close = np.abs(applied - gradient.mean(0)) <= step
             assert close.mean() > 0.5  # a worker whose own scale is larger cuts off
         for _, applied, kept, wanted in exchanged_layers(kind, "local"):
@@ -89,15 +93,16 @@ def layers():
 def rows():
     """Sums of equal rows' gradients arrive, rounded within a step."""
     rng = np.random.default_rng(1)
-    numbers = np.tile(np.arange(6, dtype=np.uint32)[:, None], (FOUR, 3)) // 2  # each row twice
+    numbers = np.tile(np.repeat(np.array(NUMBERS, np.uint32), 2, 0), (FOUR, 1))  # each row twice
     values = normal(rng, FOUR * 6, 3, 16)
     keys = jax.random.split(jax.random.key(0), FOUR)
     exact = values.reshape(FOUR, 3, 2, 3, 16).sum(2)
-    largest = np.abs(exact).max((1, 3)).mean(0)[None, None, :, None]
+    largest = np.abs(exact).max((1, 3)).astype(jnp.bfloat16).astype(np.float32)
+    largest = largest.mean(0)[None, None, :, None]
     for kind, most in (("float32", 1e-6), ("int8", 0.51 / 127), ("int4", 1.01 / 7)):
 
         def worker(rows, values, keys, kind=kind):
-            how = Exchange(kind, "local")
+            how = Exchange(kind, "local", BITS)
             return exchange_rows(how, rows, values, keys[0], Execution())
 
         every, found = together(worker, numbers, values, keys, out=SHARED)
@@ -115,13 +120,15 @@ def sizes():
         np.testing.assert_array_equal(unpack(kind, sent, (3, 5)), whole)
         assert sent.nbytes == size
     one = {"top": [{"weight": np.zeros((6, 5)), "bias": np.zeros(5)}]}
-    ids, scales, rows = 4 * 6 * 3, 4 * 3 + 4 * 5 + 4, 6 * 3 * 16
+    bits, scales, rows = 3 + 2 + 9, 2 * (3 + 5 + 1), 6 * 3 * 16
+    ids = -(-6 * bits // 8)
     for kind, expected in (
-        ("float32", ids + 4 * (rows + 30 + 5)),
+        ("float32", 4 * (6 * 3 + rows + 30 + 5)),
         ("int8", ids + rows + 30 + 5 + scales),
         ("int4", ids + rows // 2 + 15 + 3 + scales),
     ):
-        assert sent_bytes(Exchange(kind, "none"), one, (6, 3), 16) == expected
+        assert sent_bytes(Exchange(kind, "none", BITS), one, (6, 3), 16) == expected
+    assert BITS.pack(jnp.zeros((6, 3), jnp.uint32)).nbytes == ids
 
 
 def steps():
@@ -133,7 +140,7 @@ def steps():
     tiers = tiers_of(settings, train)
     plan = StepPlan("sgd", 0, None, Execution())
     found = []
-    for runner in (Alone(), Workers(settings)):
+    for runner in (Alone(), Workers(settings, tiers)):
         layers = initial_layers(settings, 2, 4)
         begun = TrainingState(
             initial_tables(settings, tiers, Execution()), layers, optimizer_of("sgd").init(layers)

@@ -9,7 +9,7 @@ import pytest
 
 from mascot_jax.engine import kernels, layout
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.layout import LONGEST_RUN, range_starts
+from mascot_jax.engine.layout import LONGEST_RUN, divided, range_starts
 from mascot_jax.engine.ratings import Ratings, Strata, make_ratings
 from mascot_jax.errors import BackendError, DataError, SettingsError
 from mascot_jax.settings import RunSettings, TrainSettings, validate
@@ -308,6 +308,19 @@ def test_ranges_have_about_equally_many_ratings_and_tile_the_rows():
     one_hot = np.concatenate([np.zeros(900, np.uint32), np.arange(1, 101, dtype=np.uint32)])
     starts = range_starts(one_hot, 101)
     assert (starts[0], starts[1], starts[-1]) == (0, 1, 101)
+
+
+def test_ranges_of_rotations_differ_less_in_rows_too():
+    rng = np.random.default_rng(0)
+    rows = (5000 * rng.random(100_000) ** 6).astype(np.uint32)
+    starts = range_starts(rows, 6000, rows_too=True)
+    assert (starts[0], starts[-1], len(starts)) == (0, 6000, 65)
+    assert np.diff(range_starts(rows, 6000)).max() / (6000 / 64) > 10
+    assert np.diff(starts).max() / (6000 / 64) < 5.1
+    visits = np.diff(np.searchsorted(np.sort(rows), starts))
+    assert visits[19:].max() / (100_000 / 64) < 1.3
+    most = np.full(10, 2**28)
+    assert divided(most, 64, rows_too=True).tolist() == [*range(11)]  # products have 64 bits
 
 
 @pytest.mark.parametrize("method", ["fp32", "fp16", "mascot", "mascot-n2"])

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mascot_jax.engine import kernels, turns
 from mascot_jax.engine.turns import EVERYONE, draw_list, no_sums
@@ -26,15 +28,42 @@ def test_the_list_is_the_order_of_blocks(ranges):
     assert (pairs[:, 0] * ranges[1] + pairs[:, 1]).tolist() == expected
 
 
-def test_a_list_of_another_size_is_refused():
+@pytest.mark.parametrize("rotations", [1, 2, 3, 8])
+@pytest.mark.parametrize("ranges", [(64, 64), (21, 64), (64, 5), (3, 9)])
+def test_a_list_of_rotations_is_that_of_plain_python(ranges, rotations):
+    for users_stay in (True, False):
+        pairs = draw_list(*ranges, 3, 2, rotations=rotations, users_stay=users_stay)
+        stay, travel = ranges if users_stay else ranges[::-1]
+        found = reference.rotations_list(3, 2, stay, travel, rotations)
+        expected = found if users_stay else [pair[::-1] for pair in found]
+        assert pairs.tolist() == [list(pair) for pair in expected]
+
+
+@given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 8), st.booleans(), st.integers(0, 99))
+def test_a_list_of_rotations_has_every_block_once_in_rounds(users, items, rotations, stay, epoch):
+    pairs = draw_list(users, items, 7, epoch, rotations=rotations, users_stay=stay)
+    assert len(pairs) == users * items
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    if min(users, items) == 64:  # rounds without gaps
+        for side in (0, 1):
+            assert (np.sort(pairs[:, side].reshape(64, 64), axis=1) == np.arange(64)).all()
+
+
+def test_lists_of_rotations_differ_from_epoch_to_epoch():
+    lists = [draw_list(64, 64, 7, epoch, rotations=2).tobytes() for epoch in range(4)]
+    assert len(set(lists)) == 4
+
+
+@pytest.mark.parametrize(("arguments", "rows"), [((3, 4, 0), 11), ((3, 4, -1), 12)])
+def test_a_list_that_cannot_be_is_refused(arguments, rows):
     import mascot_ffi
 
-    with pytest.raises(ValueError, match="must be"):
-        mascot_ffi.draw_list(3, 4, 0, 0, np.empty((11, 2), dtype=np.uint32))
+    with pytest.raises(ValueError, match="must"):
+        mascot_ffi.draw_list(*arguments, True, 0, 0, np.empty((rows, 2), dtype=np.uint32))
 
 
-def world_and_ranges(order="runs"):
-    world = laid_out(make_world(33, "all", count=2000, rows=(150, 90)), order=order)
+def world_and_ranges(**values):
+    world = laid_out(make_world(33, "all", count=2000, rows=(150, 90)), order="runs", **values)
     strata = host_strata(world.ratings)
     exact = [jnp.asarray(x.astype(np.uint32)) for x in strata]
     return world._replace(ratings=replace(world.ratings, strata=type(strata)(*exact))), strata
@@ -47,30 +76,36 @@ def parts(starts, table):
 
 
 @partial(jax.jit, donate_argnames=("users", "items", "sums"), static_argnames="rounding")
-def some(ratings, users, items, sums, rates, counters, numbers, pairs, rounding):
+def some(ratings, users, items, sums, rates, counters, numbers, pairs, span, rounding):
     return turns.run_turns(
-        ratings, users, items, sums, rates, counters, numbers, pairs,
+        ratings, users, items, sums, rates, counters, numbers, pairs, span,
         rounding=rounding, arithmetic="float32", execution=ONE,
     )  # fmt: skip
 
 
+def span(begin, end):
+    return jnp.array([begin, end], dtype=jnp.uint32)
+
+
+@pytest.mark.parametrize("rotations", [None, 2])
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
-def test_a_list_in_pieces_is_an_epoch_bit_for_bit(rounding):
+def test_a_list_in_pieces_is_an_epoch_bit_for_bit(rounding, rotations):
     expected = whole_epoch(
-        world_and_ranges()[0], seed=3, number=2, sample_ratio=0.3, rounding=rounding
-    )
-    world, strata = world_and_ranges()
+        world_and_ranges(rotations=rotations)[0],
+        seed=3, number=2, sample_ratio=0.3, rounding=rounding,
+    )  # fmt: skip
+    world, strata = world_and_ranges(rotations=rotations)
     users, items = world.users, world.items
     sums = (
         no_sums(parts(strata.user_starts, users), 33),
         no_sums(parts(strata.item_starts, items), 33),
     )
     rates = jnp.array([*RATES, 0.3, 0], dtype=jnp.float32)
-    pairs = draw_list(*shape(world.ratings), 3, 2)
-    for piece in np.split(pairs, [1000, 1001]):
+    pairs = jnp.asarray(draw_list(*shape(world.ratings), 3, 2, rotations=rotations or 0))
+    for piece in (span(0, 1000), span(1000, 1001), span(1001, len(pairs))):
         users, items, sums = some(
             world.ratings, users, items, sums, rates, jnp.array([3, 2], dtype=jnp.uint32),
-            world.ratings.strata.begin, jnp.asarray(piece), rounding,
+            world.ratings.strata.begin, pairs, piece, rounding,
         )  # fmt: skip
     for got, wanted in zip((users, items), expected, strict=False):
         np.testing.assert_array_equal(live_rows(got), live_rows(wanted))
@@ -119,7 +154,7 @@ def test_a_rating_keeps_its_draws_wherever_it_lies():
         )  # fmt: skip
         users, items, sums = some(
             ratings, made.users, made.items, sums, rates, jnp.array([3, 2], dtype=jnp.uint32),
-            whole.ratings.strata.begin, jnp.asarray(mine), "stochastic",
+            whole.ratings.strata.begin, jnp.asarray(mine), span(0, len(mine)), "stochastic",
         )  # fmt: skip
         results.append([live_rows(users), live_rows(items), *map(np.asarray, sums)])
     for got, wanted in zip(*results, strict=True):
@@ -181,9 +216,15 @@ def test_sums_of_too_few_groups_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "words"), [([[0, 99]], "no such range"), ([[0, 1, 2]], r"must be \[t, 2\]")]
+    ("pairs", "places", "words"),
+    [
+        ([[0, 99]], (0, 1), "no such range"),
+        ([[0, 1, 2]], (0, 1), r"must be \[t, 2\]"),
+        ([[0, 1]], (0, 2), "two places in the list"),
+        ([[0, 1]], (1, 0), "two places in the list"),
+    ],
 )
-def test_bad_lists_are_refused(pairs, words):
+def test_bad_lists_are_refused(pairs, places, words):
     world, strata = world_and_ranges()
     sums = (
         no_sums(parts(strata.user_starts, world.users), 33),
@@ -194,7 +235,7 @@ def test_bad_lists_are_refused(pairs, words):
             some(
                 world.ratings, world.users, world.items, sums, jnp.zeros(5),
                 jnp.zeros(2, dtype=jnp.uint32), world.ratings.strata.begin,
-                jnp.array(pairs, dtype=jnp.uint32), "nearest",
+                jnp.array(pairs, dtype=jnp.uint32), span(*places), "nearest",
             )
         )  # fmt: skip
 

@@ -33,9 +33,9 @@ def _target(name: str, data_set: str, columns: ClickColumns, change: Mutation, *
     def read(path: Path) -> object:
         size = path.stat().st_size
         clicks_text.PIECE_BYTES = 2**20 if size % 16 else 1 + size % 97
-        with read_rows(CLICK_SETS[data_set], path, columns, labelled=True) as (schema, frames):
-            rows = pl.concat(list(frames))
-        assert set(schema.types) < set(rows.columns)
+        with read_rows(CLICK_SETS[data_set], path, columns, labelled=True) as table:
+            rows = pl.concat(list(table.frames()))
+        assert set(table.schema.types) < set(rows.columns)
         assert rows["label"].is_in([0, 1]).all()
         assert all(rows[name].is_finite().all() for name in rows.columns if "dense" in name)
         return rows

@@ -506,6 +506,20 @@ def test_a_pruned_model_is_used_and_trained_further_as_it_is(frame, tmp_path):
     assert narrow.user_factors_.shape[1] == 5
 
 
+def test_rotations_are_kept_and_have_the_same_bits_for_every_number_of_threads(frame, tmp_path):
+    one, two = (
+        MatrixFactorization(**SMALL | {"rotations": 2, "threads": threads}).fit(frame)
+        for threads in (1, 2)
+    )
+    again = MatrixFactorization.load(saved_path(one, tmp_path / "model"))
+    np.testing.assert_array_equal(again.user_factors_, two.user_factors_)
+    assert again.rotations == 2
+    plain = MatrixFactorization(**SMALL).fit(frame)
+    assert (plain.user_factors_ != one.user_factors_).any()
+    assert b"rotations" not in saved_path(plain, tmp_path / "plain").read_bytes()
+    assert -one.score(frame) < 0.5 * frame.rating.std()
+
+
 def test_interactions_go_on_with_fewer_factors():
     """The same bits for every number of threads."""
     rng = np.random.default_rng(0)

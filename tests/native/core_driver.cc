@@ -27,6 +27,7 @@
 #include "core/layout.h"
 #include "core/projection.h"
 #include "core/random.h"
+#include "core/rotations.h"
 #include "core/tables.h"
 #include "tests/native/embedding_checks.h"
 
@@ -485,7 +486,8 @@ class Share {
 };
 
 // An epoch by two workers, who send each other ranges of items, leaves the bits of one.
-void check_shares(Case c, const World& world, const Kernel* kernel, int threads) {
+void check_shares(Case c, const World& world, const Kernel* kernel, int threads,
+                  int64_t rotations) {
   c.kernel = kernel;
   const uint32_t number = 1;
   Tables users(c, kUsers, 10), items(c, kItems, 11);
@@ -509,14 +511,15 @@ void check_shares(Case c, const World& world, const Kernel* kernel, int threads)
                        c.rounding,
                        c.computation,
                        {world.user_starts.data(), world.item_starts.data(), world.begin.data(),
-                        user_ranges, item_ranges, true}};
+                        user_ranges, item_ranges, true, nullptr, rotations}};
   const auto width = static_cast<std::size_t>(c.factors + kStatistics);
   std::vector<float> expected_users(static_cast<std::size_t>(epoch.users.groups.size()) * width);
   std::vector<float> expected_items(static_cast<std::size_t>(epoch.items.groups.size()) * width);
   run_epoch(*kernel, epoch, expected_users.data(), expected_items.data());
 
   std::vector<int64_t> at(static_cast<std::size_t>(item_ranges), -1);  // -1: in both
-  for (const RangePair block : draw_list(user_ranges, item_ranges, 7, number)) {
+  for (const RangePair block :
+       draw_rotations(user_ranges, item_ranges, rotations, kUsers >= kItems, 7, number)) {
     const uint32_t worker = Share::owner(block.user_range);
     if (at[block.item_range] == 1 - worker) {
       shares[1 - worker].send(world, block.item_range, shares[worker]);
@@ -751,7 +754,9 @@ int main(int count, char** words) {
                             rounding, strata,  deterministic, sample_ratio};
             check(c, world, kernels);
             if (deterministic) {
-              for (const Kernel* kernel : kernels) check_shares(c, world, kernel, 2);
+              for (const Kernel* kernel : kernels) {
+                for (const int64_t rotations : {0, 2}) check_shares(c, world, kernel, 2, rotations);
+              }
             }
             ++cases;
           }

@@ -1,4 +1,5 @@
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ INTEGERS = {  # lowest and highest allowed
     "train.period": (1, 1_000_000),
     "train.warmup": (0, 1_000_000),
     "train.patience": (1, 1_000_000),
+    "train.rotations": (1, 8),
     "train.comparators.muppet.window": (2, 1000),
     "train.seed": (0, BIG - 1),
     "run.threads": (1, 4096),
@@ -119,6 +121,7 @@ NULLABLE = (
         "data.ratings",
         "train.deterministic",
         "train.patience",
+        "train.rotations",
         "train.biases",
         "run.threads",
         "run.checkpoint_every",
@@ -422,7 +425,7 @@ def test_a_plan_leaves_nothing_open_but_numbers_that_nobody_uses(method):
     plan = TrainSettings(method=method, biases=None).plan()
     switching = {"criterion", "threshold", "period", "sample_ratio", "warmup"}
     unused = switching if plan.unit is Unit.NONE else set()
-    nothing = unused | {"patience", "pruning"}
+    nothing = unused | {"patience", "pruning", "rotations"}
     assert {name for name, value in plan if value is None} == nothing | set(INTERACTION_DEFAULTS)
     if not METHODS[method].compares:
         plan = TrainSettings(method=method, biases=None, objective="interactions").plan()
@@ -457,6 +460,24 @@ def test_methods_to_compare_with_keep_their_storage_and_rounding(method):
         ):
             validate(TrainSettings, {"method": method, name: value})
     validate(TrainSettings, {"method": method, "storage": own, "rounding": "nearest"})
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"rotations": 0}, "train.rotations: 0: must be greater than or equal to 1"),
+        ({"rotations": 9}, "train.rotations: 9: must be less than or equal to 8"),
+        ({"deterministic": False}, "train.deterministic: False: train.rotations orders"),
+        ({"objective": "interactions"}, "train.objective: 'interactions': train.rotations orders"),
+        (
+            {"order": "group-blocks"},
+            "blocks of a deterministic training on ratings: choose",
+        ),
+    ],
+)
+def test_rotations_are_of_the_blocks_of_a_deterministic_training(values, line):
+    with pytest.raises(SettingsError, match=re.escape(line)):
+        validate(TrainSettings, {"rotations": 2} | values, "train")
 
 
 PROJECT = {"method": "project", "factors": 64}
@@ -611,6 +632,7 @@ BEYOND_CUDA = [
         for int8 in ({"method": "mascot-int8"}, {"storage": "int8-row"})
     ),
     ({"deterministic": True}, "cuda has no train.deterministic"),
+    ({"rotations": 2}, "cuda has no train.rotations"),
     ({"order": "group-blocks"}, "cuda has train.order shuffled and runs only"),
     ({"method": "int8", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),
     ({"storage": "int8-row", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),

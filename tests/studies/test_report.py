@@ -22,6 +22,7 @@ BESIDE = sorted(path for path in RECORDED.parent.iterdir() if path != RECORDED)
 FIGURES = sorted({shown.figure for shown in SHOWN.values()})
 TABLES = (
     "table1", "fig7", "fig4", "fig5", "fig8", "fig9", "fig10", "table2", "tests", "fig11", "beyond",
+    "pruning",
 )  # fmt: skip
 """In the order of the page."""
 
@@ -250,14 +251,14 @@ def test_a_folder_of_nothing_is_refused(tmp_path):
 
 def test_the_page_needs_nothing_but_its_pictures(page):
     images = [attributes for tag, attributes in page.elements if tag == "img"]
-    assert len(images) == len(CHARTS) == 10
+    assert len(images) == len(CHARTS) == 11
     for image in images:
         assert (RECORDED / "report" / image["src"]).is_file()
         assert len(image["alt"]) > 40
     tags = [tag for tag, _ in page.elements]
     assert not set(tags) & {"script", "link", "iframe", "object", "a", "svg"}
     assert all("://" not in (v or "") for _, each in page.elements for v in each.values())
-    assert (tags.count("h1"), tags.count("h2"), tags.count("table")) == (1, 10, len(TABLES))
+    assert (tags.count("h1"), tags.count("h2"), tags.count("table")) == (1, 11, len(TABLES))
     assert all(each["scope"] == "col" for tag, each in page.elements if tag == "th")
     before = [tags[place - 2 : place] for place, tag in enumerate(tags) if tag == "table"]
     assert before == [["p", "strong"]] * len(TABLES)  # its caption

@@ -25,9 +25,8 @@ def read(path, name, labelled=True, **columns):
     """Names of the columns, and all rows of a file, as one frame."""
     import polars as pl
 
-    with read_rows(CLICK_SETS[name], path, ClickColumns(**columns), labelled=labelled) as found:
-        schema, frames = found
-        return schema, pl.concat(list(frames))
+    with read_rows(CLICK_SETS[name], path, ClickColumns(**columns), labelled=labelled) as table:
+        return table.schema, pl.concat(list(table.frames()))
 
 
 def load(folder, **settings):

@@ -11,25 +11,27 @@ from tests.support.reference import (
     fma,
     int8_rounded,
     stream_key,
+    word,
 )
 
 FIRST_ROWS, ROWS = 8, 9
 WHOLE = 1 << 20
 
 
-def int4_scale(largest):
-    """1/7 of the largest magnitude, as bfloat16 rounded up; 0 below 2^-100."""
+def int4_scale(largest, draw):
+    """1/7 of the largest magnitude, as bfloat16 rounded stochastically; 0 below 2^-100."""
     if largest < np.float32(2.0**-100):
         return np.float32(0)
     bits = int((np.float32(largest) / np.float32(7)).view(np.uint32))
     finite = bits & 0x7F800000 != 0x7F800000
-    return np.uint32((bits + (0xFFFF if finite else 0)) & 0xFFFF0000).view(np.float32)
+    return np.uint32((bits + (int(draw) >> 16 if finite else 0)) & 0xFFFF0000).view(np.float32)
 
 
-def int4_rounded(values, draw):
+def int4_rounded(values, draw, scale_draw):
     """float32 values [d] as whole numbers [d] from -7 to 7 and their scale."""
-    scale = int4_scale(np.abs(values).max())
-    step = np.float32(1) / scale if scale else np.float32(0)
+    largest = np.abs(values).max()
+    scale = int4_scale(largest, scale_draw)
+    step = np.float32(7) / largest if scale else np.float32(0)
     offset = (136 + (draw >> 16 & 0xFFF8 | 4) * 2.0**-16).astype(np.float32)
     return (np.floor(fma(values, step, offset)) - 136).astype(np.int8), scale
 
@@ -52,7 +54,7 @@ def encoded(values, storage, key, number):
     if storage == "int8-row":
         whole, scales = int8_rounded(values, WHOLE, draw)
         return np.concatenate([whole, scales.view(np.int8)])
-    return packed(*int4_rounded(values, draw))
+    return packed(*int4_rounded(values, draw, word(key, number, 16)))
 
 
 def decoded(row, storage, scale=None):

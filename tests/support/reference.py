@@ -117,6 +117,47 @@ def strata_order(seed, epoch, begins, count, shape):
     return blocks
 
 
+def draw64(key, number):
+    return mix64((key + (number + 1) * GAMMA) & MASK)
+
+
+def halves(key, first, count):
+    """Steps ``first`` and those behind it, one half before the other, and so on within them."""
+    if count == 1:
+        return [first]
+    middle = first + count // 2
+    low, high = (halves(key, begin, count // 2) for begin in (first, middle))
+    return high + low if draw32(key, middle) & 1 else low + high
+
+
+def rotations_list(seed, epoch, stay, travel, rotations):
+    """Pairs of a range that stays and one that travels, of so many, in the order of rotations."""
+    keys = [stream_key(seed, epoch, stream) for stream in (4, 5, 6)]
+    key = stream_key(seed, epoch, 11)
+    fixed = {}  # (tile, place) -> range
+    for r in range(stay):
+        fixed[r % 8 if r // 8 % 2 == 0 else 7 - r % 8, r // 8] = r
+    places = -(-max(stay, travel) // 8)
+    drawn = {}
+    for octet in range(-(-travel // 8)):
+        for tile, at in enumerate(permutation(draw64(draw64(key, 0), octet), 8)):
+            drawn[tile, octet] = octet * 8 + at
+    steps = halves(draw64(key, 1), 0, 8)
+    found = []
+    for rotation in range(rotations):
+        for step in steps if rotation % 2 == 0 else steps[::-1]:
+            ends = (places * part // rotations for part in (rotation, rotation + 1))
+            for number in range(*ends):
+                for tile in range(8):
+                    a, b, shifts = (permutation(draw64(k, 8 * step + tile), places) for k in keys)
+                    for i in range(places):
+                        one = fixed.get((tile, a[i]))
+                        other = drawn.get((tile ^ step, b[(i + shifts[number]) % places]), travel)
+                        if one is not None and other < travel:
+                            found.append((one, other))
+    return found
+
+
 def is_sampled(seed, epoch, number, ratio):
     return draw32(stream_key(seed, epoch, 2), number) < int(float(np.float32(ratio)) * 2**32)
 
@@ -132,6 +173,14 @@ def draws(key, number, factors):
     chunks = (chunks ^ chunks >> 15) * np.uint32(0x85EBCA6B) | np.uint32(1)
     user = np.multiply.outer(chunks, words).ravel()[:factors]
     return user, user << 13
+
+
+def word(key, number, lane):
+    """The uint32 word of one lane of a draw."""
+    seed = mix64((key + (number + 1) * GAMMA) & MASK)
+    low = ((seed & 0xFFFFFFFF) + lane * 0x9E3779B9) & 0xFFFFFFFF
+    product = (low ^ low >> 16) * (seed >> 32 | 1) & 0xFFFFFFFF
+    return product ^ product >> 16
 
 
 def dithered(values, draw):

@@ -32,6 +32,8 @@ CASES = {
     "mascot": {"method": "mascot", **MEASURING},
     "mascot-int8": {"method": "mascot-int8", **STOCHASTIC, **MEASURING, "threshold": 0.01},
     "mpt": {"method": "mpt"},
+    "rotations": {"method": "fp16", **STOCHASTIC, "rotations": 2},
+    "mascot, rotations": {"method": "mascot", **MEASURING, "rotations": 3},
     "tuned": {
         "method": "fp16",
         "recipe": "tuned",

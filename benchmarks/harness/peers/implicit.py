@@ -28,22 +28,22 @@ def implicit_epochs(problem: Problem, factors: int, threads: int) -> Callable[[i
     return train
 
 
-def train_als(ratings: Any, threads: int, **settings: Any) -> tuple[Any, Any]:
+def train_als(ratings: Any, threads: int, seed: int, **settings: Any) -> tuple[Any, Any]:
     """Return the factors of users and items by alternating least squares."""
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(num_threads=threads, random_state=0, **settings)
+        model = AlternatingLeastSquares(num_threads=threads, random_state=seed, **settings)
         model.fit(_matrix(ratings), show_progress=False)
     return model.user_factors, model.item_factors
 
 
-def train_bpr(ratings: Any, threads: int, **settings: Any) -> tuple[Any, Any]:
+def train_bpr(ratings: Any, threads: int, seed: int, **settings: Any) -> tuple[Any, Any]:
     """Return the factors of users and items by Bayesian personalised ranking; biases are a part."""
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    model = BayesianPersonalizedRanking(num_threads=threads, random_state=0, **settings)
+    model = BayesianPersonalizedRanking(num_threads=threads, random_state=seed, **settings)
     model.fit(_matrix(ratings), show_progress=False)
     return model.user_factors, model.item_factors
 

@@ -35,17 +35,18 @@ MASCOT_INLINE void decode(Int4, const uint8_t* row, const Table&, float* floats,
   std::memcpy(&scale, row + chunks.count() * (kLanes / 2), sizeof scale);
   decode_int4(row, Int4::widened(scale), floats, chunks);
 }
-template <Rounding R, int C>
-MASCOT_INLINE void encode(Int4, uint8_t* row, const Table&, const float* floats, const Draws& draws,
-                          Chunks<C> chunks) {
-  static_assert(R == Rounding::kStochastic);
+template <int C>
+MASCOT_INLINE void encode_int4(uint8_t* row, const float* floats, uint64_t draw_of_row,
+                               Chunks<C> chunks) {
   Words most = all(0);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     most = maximum(most, magnitude_bits(load_floats(floats + c * kLanes)));
   });
-  const uint16_t scale = Int4::scale(float_of(highest(most)));
+  const float largest = float_of(highest(most));
+  const uint16_t scale = Int4::scale(largest, draw_of_row);
   std::memcpy(row + chunks.count() * (kLanes / 2), &scale, sizeof scale);
-  const Lanes step = broadcast(Int4::steps_per_unit(scale));
+  const Lanes step = broadcast(Int4::steps_per_unit(largest));
+  const Draws draws = Draws::of(draw_of_row);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     const Lanes offset = random_offset(draws.chunk(c), Int4::kNoDraw);
     int8_t halves[kLanes];
@@ -128,7 +129,9 @@ class Rows {
     write(narrow(number), floats, draw64(key, number));
   }
   MASCOT_INLINE void write(uint8_t* row, const float* floats, uint64_t draw) const {
-    if constexpr (!std::is_same_v<S, Int4Table>) {  // which is never written
+    if constexpr (std::is_same_v<S, Int4>) {
+      encode_int4(row, floats, draw, chunks_);
+    } else if constexpr (!std::is_same_v<S, Int4Table>) {  // which is never written
       encode<Rounding::kStochastic>(S{}, reinterpret_cast<typename S::Element*>(row), table_,
                                     floats, Draws::of(draw), chunks_);
     }

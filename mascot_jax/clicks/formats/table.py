@@ -22,8 +22,11 @@ class Table:
         Whether it has labels.
     frames : callable
         Returns an iterator over its rows, which raises a DataError for a malformed one.
+    header : tuple of str
+        Fields of the header line of text whose columns are given by position; empty: it has none.
     """
 
     schema: Schema
     labelled: bool
     frames: Callable[[], Iterator[pl.DataFrame]]
+    header: tuple[str, ...] = ()

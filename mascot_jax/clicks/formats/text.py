@@ -46,11 +46,15 @@ class TextFormat:
     names : tuple of str
         Names of the columns of a file without a header line; empty: the first line has them, or
         none.
+    header : tuple of str
+        Header line of the rows that made an encoder, if they had one and their columns are given by
+        position: where a first line repeats it, it is no row.
     """
 
     columns: ClickColumns
     rules: Rules = field(default_factory=Rules)
     names: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class _Layout:
 
     separator: str
     header: bool
+    names: tuple[str, ...]
+    """The header's, if columns are given by position."""
     width: int
     places: Places
     rules: Rules
@@ -88,7 +94,8 @@ def open_text(member: Member, form: TextFormat, *, labelled: bool | None) -> Tab
     """
     layout = _layout_of(member, form, labelled)
     places = layout.places
-    return Table(places.schema, places.label is not None, partial(_frames, member, layout))
+    labelled = places.label is not None
+    return Table(places.schema, labelled, partial(_frames, member, layout), layout.names)
 
 
 def _layout_of(member: Member, form: TextFormat, labelled: bool | None) -> _Layout:
@@ -127,9 +134,11 @@ def _layout(
 ) -> _Layout:
     there, header = _names(label, names, form, labelled)
     places = find_places(label, form.columns, there, labelled=labelled)
+    fields: tuple[str, ...] = ()
     if not form.names and by_position(form.columns):
-        header = _is_header(names, places, form.rules)
-    return _Layout(separator, header, len(names), places, form.rules)
+        header = _is_header(names, places, form)
+        fields = tuple(names) if header else ()
+    return _Layout(separator, header, fields, len(names), places, form.rules)
 
 
 def _names(
@@ -150,14 +159,17 @@ def _names(
     return form.names, False
 
 
-def _is_header(names: list[str], places: Places, rules: Rules) -> bool:
+def _is_header(names: list[str], places: Places, form: TextFormat) -> bool:
     """Return whether a first row names columns that are given by position.
 
     Where it might be a row of data, it is one: none may be lost.
     """
     if places.label is not None:
-        return rules.label_problem(names[places.label]) is not None
-    return any(rules.number_problem(names[at], "") is not None for at in places.dense.values())
+        return form.rules.label_problem(names[places.label]) is not None
+    wanted = [*places.dense.values(), *places.categories.values()]
+    if max(wanted) < len(form.header) and all(names[at] == form.header[at] for at in wanted):
+        return True
+    return any(form.rules.number_problem(names[at], "") is not None for at in places.dense.values())
 
 
 def _frames(member: Member, layout: _Layout) -> Iterator[pl.DataFrame]:
