@@ -10,9 +10,8 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.tables.storage import STORAGES
-from mascot_jax.training.initial import initial_state
 from mascot_jax.training.lists import HeldOutLists
-from mascot_jax.training.loop import train_state
+from mascot_jax.training.loop import begin, train_state
 from mascot_jax.training.schedule import learning_rates
 from tests.support import cuda_reference, interactions_reference
 from tests.support.cuda_interactions import (
@@ -212,7 +211,7 @@ def test_many_tiles_at_once_learn_lists_as_good_as_the_cpus(every, method):
     settings = {"objective": "interactions", "method": method, "factors": 16, "epochs": 60}
     prepared_here = prepared(ratings, *starts, validate(TrainSettings, settings))
     plan = prepared_here.plan
-    state = initial_state(*(s.astype(np.uint32) for s in starts), plan)
+    state = begin(prepared_here).state
     case = case_of(prepared_here.ratings, state.users, state.items)
     host = HostInteractions(every, case, 16, at_once=4)
     for epoch, rate in enumerate(learning_rates(plan)):  # by 32 tiles, for 120 users
