@@ -209,7 +209,7 @@ def test_rows_visited_often_keep_no_more_noise_than_their_steps_bring(storage):
     rows, visits, size = 64, 400, np.float32(1e-4)
     rng = np.random.default_rng(6)
     values = rng.standard_normal((rows, 16)).astype(np.float32)
-    # Steps to and fro, as of rows that have converged.
+    # Steps back and forth, as of rows that have converged.
     signs = np.sign(rng.standard_normal((visits // 2, rows, 1, 16))).astype(np.float32)
     steps = jnp.asarray(np.concatenate([signs, -signs]) * size)
     numbers = jnp.arange(rows, dtype=jnp.uint32)[:, None]
