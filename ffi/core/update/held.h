@@ -24,7 +24,7 @@ struct HeldRow {
 template <class P, class Q, Rounding R, int C>
 void update_held(const Task& task, const List& shared, Chunks<C> chunks) {
   const List list = shared;
-  int64_t user = -1, item = -1;
+  int64_t user = -1;
   HeldRow<P, R, C> p;
   HeldRow<Q, R, C> q, last;     // last: of the visit before
   Draws draws = Draws::none();  // of the visit before
@@ -37,42 +37,44 @@ void update_held(const Task& task, const List& shared, Chunks<C> chunks) {
   const auto store_item_chunk = [&](int64_t c) MASCOT_INLINED {
     last.store_chunk(c, Draws::of_item(draws.chunk(c)));
   };
-  for (const uint32_t* visit = list.begin; visit < list.end; ++visit) {
-    const uint32_t place = *visit;
-    const int64_t i = list.first + place;
-    if ((visit - list.begin) % kTouchedAtOnce == 0) list.touch(visit + kPrefetchDistance + 1);
-    const Ahead ahead = list.rows(visit + kPrefetchDistance);
-    if (__builtin_expect(list.item[place] == item, 0)) {
-      for_chunks(chunks, store_item_chunk);
-      last.data = static_cast<typename Q::Element*>(nowhere);
-    }
-    if (list.user[place] != user) {
-      store_user();
-      user = list.user[place];
-      p.load_from(task.users->row(kCode<P>, list.user[place]), chunks);
-    }
-    item = list.item[place];
-    q.load_from(task.items->row(kCode<Q>, list.item[place]), chunks);
-    const float error = task.ratings->rating[i] - dot(p.lanes, q.lanes, chunks);
-    for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
-      ahead.fetch_chunk<StoredRow<P, R, C>, StoredRow<Q, R, C>>(c);
-      store_item_chunk(c);
-    });
-    if (__builtin_expect(list.plan[place] & kSampled, 0)) {
-      sample(task, i, list.plan[place], error, p.lanes, q.lanes, chunks);
-    }
-    const Lanes step = broadcast(task.rates.learning_rate * error);
-    const Lanes user_decay = broadcast(task.user_decay), item_decay = broadcast(task.item_decay);
-    draws = Draws::of_user(task, i);
-    last.data = q.data;
-    for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
-      const Lanes x = p.lanes[c], y = q.lanes[c];
-      p.lanes[c] = fma(step, y, fma(user_decay, x, x));
-      last.lanes[c] = fma(step, x, fma(item_decay, y, y));
-    });
+  for (const uint32_t* visit = list.begin; visit < list.end;) {
+    uint32_t item;
+    do {
+      const uint32_t place = *visit;
+      const int64_t i = list.first + place;
+      if ((visit - list.begin) % kTouchedAtOnce == 0) list.touch(visit + kPrefetchDistance + 1);
+      const Ahead ahead = list.rows(visit + kPrefetchDistance);
+      if (list.user[place] != user) {
+        store_user();
+        user = list.user[place];
+        p.load_from(task.users->row(kCode<P>, list.user[place]), chunks);
+      }
+      item = list.item[place];
+      q.load_from(task.items->row(kCode<Q>, list.item[place]), chunks);
+      const float error = task.ratings->rating[i] - dot(p.lanes, q.lanes, chunks);
+      for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
+        ahead.fetch_chunk<StoredRow<P, R, C>, StoredRow<Q, R, C>>(c);
+        store_item_chunk(c);
+      });
+      if (__builtin_expect(list.plan[place] & kSampled, 0)) {
+        sample(task, i, list.plan[place], error, p.lanes, q.lanes, chunks);
+      }
+      const Lanes step = broadcast(task.rates.learning_rate * error);
+      const Lanes user_decay = broadcast(task.user_decay), item_decay = broadcast(task.item_decay);
+      draws = Draws::of_user(task, i);
+      last.data = q.data;
+      for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
+        const Lanes x = p.lanes[c], y = q.lanes[c];
+        p.lanes[c] = fma(step, y, fma(user_decay, x, x));
+        last.lanes[c] = fma(step, x, fma(item_decay, y, y));
+      });
+      ++visit;
+    } while (visit < list.end && list.item[*visit] != item);
+    // The next visit is of the same item, and reads its row.
+    for_chunks(chunks, store_item_chunk);
+    last.data = static_cast<typename Q::Element*>(nowhere);
   }
   store_user();
-  for_chunks(chunks, store_item_chunk);
 }
 
 // Does a list whose users' rows are rounded, but not scaled; returns whether they are.
