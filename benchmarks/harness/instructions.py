@@ -114,7 +114,7 @@ def _build(folder: Path) -> Path:
     flags = (*FLAGS, "-w", "-I", str(ROOT / "ffi"))
 
     def compile_one(source: Path) -> str:
-        made = str(folder / f"{source.stem}.o")
+        made = str(folder / f"{source.parent.name}_{source.stem}.o")
         _output(_compiler(), *flags, "-c", str(source), "-o", made)
         return made
 
