@@ -158,8 +158,10 @@ class ClickModel(Parameters):
                 identity = fingerprint(settings, train, validation)
                 checkpoints = ClickCheckpoints(checkpoint, run.checkpoint_every, identity)
             self.model_, self.history_ = training.run(after_epoch, checkpoints, resume=resume)
-        if interruption.signal is not None:  # now that the model is kept
-            signal.raise_signal(interruption.signal)
+            # The others have stopped with the one that got it.
+            stopped_by = training.largest(interruption.signal or 0)
+        if stopped_by:  # now that the model is kept
+            signal.raise_signal(stopped_by)
         return self
 
     def predict_proba(self, data: ClickData) -> NDArray[np.float64]:

@@ -102,13 +102,17 @@ class Training:
         for epoch in range(len(history), self._settings.epochs):
             state, record = self._epoch(state, epoch)
             history.append(record)
-            stop = runner.any(bool(on_epoch(dict(record))))
+            stop = bool(self.largest(int(bool(on_epoch(dict(record))))))
             last = stop or epoch + 1 == self._settings.epochs
             if checkpoints and checkpoints.due(len(history), last=last):
                 checkpoints.save(runner.host(state), history)
             if last:
                 break
         return self._deployed(runner.training(state), training_bytes, len(history)), history
+
+    def largest(self, value: int) -> int:
+        """Return the largest value, int32, of any process; all wait for each other here."""
+        return self._runner.largest(value)
 
     def _start(self) -> TrainingState:
         layers = initial_layers(self._settings, self._dense, self._train.fields)

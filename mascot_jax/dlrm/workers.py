@@ -56,8 +56,8 @@ class Runner(Protocol):
     def host(self, state: Any) -> Any:
         """Return what a checkpoint holds: arrays that this process can read."""
 
-    def any(self, stop: bool) -> bool:
-        """Return whether any process is to stop; all wait for each other here."""
+    def largest(self, value: int) -> int:
+        """Return the largest value, int32, of any process; all wait for each other here."""
 
     def sent_bytes(self, state: Any, fields: int) -> int:
         """Return the bytes that a worker hands over in a step."""
@@ -91,9 +91,9 @@ class Alone:
         """Return the state itself."""
         return state
 
-    def any(self, stop: bool) -> bool:
-        """Return whether to stop."""
-        return stop
+    def largest(self, value: int) -> int:
+        """Return the value."""
+        return value
 
     def sent_bytes(self, state: TrainingState, fields: int) -> int:
         """Return 0."""
@@ -190,11 +190,11 @@ class Workers:
             residual = multihost_utils.process_allgather(residual, tiled=True)
         return SharedState(self.training(state), residual)
 
-    def any(self, stop: bool) -> bool:
-        """Return whether any process is to stop; all wait for each other here."""
+    def largest(self, value: int) -> int:
+        """Return the largest value, int32, of any process; all wait for each other here."""
         if jax.process_count() == 1:
-            return stop
-        return bool(multihost_utils.process_allgather(np.array(stop)).any())
+            return value
+        return int(multihost_utils.process_allgather(np.int32(value)).max())
 
     def sent_bytes(self, state: SharedState, fields: int) -> int:
         """Return the bytes that a worker hands over in a step."""

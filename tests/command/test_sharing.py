@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.harness.processes import free_port
 from mascot_jax import MatrixFactorization
 from mascot_jax.distributed import join
 from mascot_jax.errors import ProcessError
@@ -31,12 +32,6 @@ ratings = np.stack([rng.integers(0, n, 2000) for n in (60, 40, 6)], axis=1)
 model = MatrixFactorization(factors=8, epochs=3, distributed=True, threads=1)
 print(float(model.fit(tuple(ratings.T)).user_factors_.sum()))
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def start(count, *argv):

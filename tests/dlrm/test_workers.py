@@ -2,13 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.processes import free_port
 from mascot_jax import ClickModel
 from mascot_jax.errors import SettingsError
 from tests.support.planted_clicks import planted
@@ -55,13 +55,20 @@ def test_rounded_gradients_train_and_resume_to_the_same_bytes(tmp_path):
     assert name.read_bytes() == name.with_name("process-0-resumed").read_bytes()
 
 
+def join(task, folder):
+    """What two processes print that do a task together."""
+    arguments = f"join-{task}", folder, json.dumps(INT4), f"127.0.0.1:{free_port()}"
+    return end(*(begin(*arguments, number) for number in (0, 1)))
+
+
+@pytest.mark.hardening
+def test_a_signal_to_one_process_ends_all(tmp_path):
+    assert join("interrupted", tmp_path) == [{"epochs": 1}, {"epochs": 1}]
+
+
 @pytest.mark.hardening
 def test_processes_are_workers_too(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    arguments = "join", tmp_path, json.dumps(INT4), address
-    found = end(*(begin(*arguments, number) for number in (0, 1)))
+    found = join("train", tmp_path)
     assert found[0]["auc"] == found[1]["auc"] > 0.6
     files = [path.read_bytes() for path in sorted(tmp_path.glob("process-*"))]
     assert len(files) == 4

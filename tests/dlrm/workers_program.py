@@ -2,10 +2,12 @@
 
 python workers_program.py layers,rows,sizes,steps
 python workers_program.py train FOLDER SETTINGS
-python workers_program.py join FOLDER SETTINGS ADDRESS PROCESS
+python workers_program.py interrupted FOLDER SETTINGS
+python workers_program.py join-TASK FOLDER SETTINGS ADDRESS PROCESS
 """
 
 import json
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -177,15 +179,29 @@ def train(folder, settings):
     print(json.dumps({"history": model.history_, **model.evaluate(held_out)}))
 
 
+def interrupted(_, settings):
+    """Train until the first process gets a signal; print the epochs before all stopped."""
+    model = ClickModel(bottom=(8,), top=(8,), batch_size=40, epochs=3, **json.loads(settings))
+
+    def signal_first(_):
+        if jax.process_index() == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        model.fit(planted(2000)[0], on_epoch=signal_first)
+    except KeyboardInterrupt:
+        print(json.dumps({"epochs": len(model.history_)}))
+
+
 if __name__ == "__main__":
     task, *rest = sys.argv[1:]
-    if task == "join":
+    if task.startswith("join-"):
         *rest, address, process = rest
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(address, num_processes=2, process_id=int(process))
-        task = "train"
+        task = task.removeprefix("join-")
     else:
         jax.config.update("jax_num_cpu_devices", FOUR)
-    tasks = {f.__name__: f for f in (layers, rows, sizes, steps, train)}
+    tasks = {f.__name__: f for f in (layers, rows, sizes, steps, train, interrupted)}
     for name in task.split(","):
         tasks[name](*rest)
