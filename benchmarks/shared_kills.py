@@ -39,6 +39,8 @@ SETTINGS: Final = (
 MOST_PROCESSES: Final = 4
 STUCK: Final = 120
 """Seconds in which the others must end: they wait for a minute for one that does not start."""
+WHOLE: Final = 1200
+"""Seconds in which a training must end that nobody kills."""
 
 
 def main() -> None:
@@ -54,8 +56,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, tqdm(total=args.kills, disable=None) as bar:
         folder = Path(name)
         _write_ratings(folder / "ratings.csv")
-        [whole] = _start(1, folder / "ratings.csv", folder / "whole")
-        whole.communicate()
+        whole = _start(1, folder / "ratings.csv", folder / "whole")
+        _end_all(whole, WHOLE)
         expected = (folder / "whole").read_bytes()
         while found["kills"] < args.kills:
             place = folder / str(found["trainings"])
@@ -65,7 +67,7 @@ def main() -> None:
             found["different_models"] += (place / "model").read_bytes() != expected
             found["leftovers"] += len(list(place.iterdir())) - 1
     print(", ".join(f"{value} {name.replace('_', ' ')}" for name, value in found.items()))
-    print(f"the others ended {max(seconds):.1f} s after a kill at the latest")
+    print(f"the others ended {max(seconds, default=0.0):.1f} s after a kill at the latest")
     result = {"ratings": RATINGS, "hardware": describe_hardware(), **found, "seconds": seconds}
     write_result(args.json, result)
     wrong = ("wrong_ends", "corrupt_files", "different_models", "leftovers")
@@ -94,13 +96,16 @@ def _until_through(
             _wait_at_random(processes[0], rng)
             rng.choice(processes).kill()
         begun = time.monotonic()
-        codes = [_end_of(process, STUCK if killed else None) for process in processes]
+        if not killed:
+            _end_all(processes, WHOLE)
+            return seconds
+        codes = [_end_of(process, STUCK) for process in processes]
         if codes == [0] * count:
             return seconds
-        found["wrong_ends"] += not killed or any(code in (0, None) for code in codes)
+        found["wrong_ends"] += any(code in (0, None) for code in codes)
         seconds.append(time.monotonic() - begun)
-        found["kills"] += killed
-        bar.update(killed)
+        found["kills"] += 1
+        bar.update()
         try:
             if checkpoint.exists():
                 read_tensors(checkpoint, FORMAT)
@@ -119,7 +124,14 @@ def _wait_at_random(first: subprocess.Popen[str], rng: random.Random) -> None:
     time.sleep(rng.uniform(0, took))
 
 
-def _end_of(process: subprocess.Popen[str], seconds: float | None) -> int | None:
+def _end_all(processes: list[subprocess.Popen[str]], seconds: float) -> None:
+    """Wait for processes that nobody killed; raise SystemExit if one fails or hangs."""
+    codes = [_end_of(process, seconds) for process in processes]
+    if any(codes) or None in codes:
+        raise SystemExit(f"a training that nobody killed ended with {codes}: None hung")
+
+
+def _end_of(process: subprocess.Popen[str], seconds: float) -> int | None:
     """Return a process's exit code; None if it had to be ended after so many seconds."""
     try:
         process.communicate(timeout=seconds)
