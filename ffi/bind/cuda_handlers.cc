@@ -171,7 +171,6 @@ cuda::Interactions decode_interactions(const cuda::Pass& pass, const U32& user_r
           "strata must have one block for each pair of ranges");
   require(size(user_draws) == pass.users.rows, "user_draws must have one element per user");
   require(size(item_weights) == pass.items.rows, "item_weights must have one element per item");
-  require(size(zero_weight) == 1, "zero_weight must be one number");
   return {user_ranges.typed_data(),
           item_ranges.typed_data(),
           strata.typed_data(),
@@ -200,8 +199,7 @@ ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts
                                   {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
                                   user_tables, block_size, execution);
     require_trainable(pass);
-    require(decode_arithmetic(arithmetic) == Arithmetic::kFloat32,
-            "interactions need the arithmetic float32");
+    require_interactions(decode_arithmetic(arithmetic), rates, zero_weight);
     require(!conflict_free, "a GPU lets threads meet: conflict_free must be false");
     cuda::Interactions work = decode_interactions(pass, user_ranges, item_ranges, strata,
                                                   user_draws, item_weights, zero_weight, loss);
@@ -283,9 +281,7 @@ ffi::Error predict_to_stop(U32 users, U32 items, U32 user_starts, U8 user_codes,
   return guarded_on_device(context, [&](const auto& get_stream) {
     const Ratings ids = decode_ids(users, items);
     require_predictions(predictions, ids);
-    require(static_cast<int64_t>(stops->element_count()) == ids.count,
-            "stops must be as many as users");
-    require(thresholds.element_count() == 2, "there must be 2 thresholds");
+    require_stops(stops, thresholds, ids);
     cuda::Pass pass = decode_pass(ids, {user_starts, user_codes}, {item_starts, item_codes}, args,
                                   row, user_tables, block_size, execution);
     const cudaStream_t stream = get_stream();

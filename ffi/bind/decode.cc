@@ -193,6 +193,20 @@ void require_predictions(ffi::Result<ffi::BufferR1<ffi::F32>> predictions, const
           "predictions must be as many as users");
 }
 
+void require_stops(ffi::Result<ffi::BufferR1<ffi::U32>> stops,
+                   const ffi::Buffer<ffi::F32>& thresholds, const Ratings& ids) {
+  require(static_cast<int64_t>(stops->element_count()) == ids.count,
+          "stops must be as many as users");
+  require(thresholds.element_count() == 2, "there must be 2 thresholds");
+}
+
+void require_interactions(Arithmetic arithmetic, const ffi::Buffer<ffi::F32>& rates,
+                          const ffi::Buffer<ffi::F32>& zero_weight) {
+  require(arithmetic == Arithmetic::kFloat32, "interactions need the arithmetic float32");
+  require(rates.element_count() == kRates, "rates must hold 5 values");
+  require(zero_weight.element_count() == 1, "zero_weight must be one number");
+}
+
 ffi::Error guarded(const std::function<void()>& body) {
   try {
     body();

@@ -95,6 +95,10 @@ Choice decode_choice(std::string_view value, const char* name,
 void require_block_size(int64_t block_size);
 void require_sums(ffi::Result<ffi::BufferR2<ffi::F32>> sums, int64_t groups, int64_t factors);
 void require_predictions(ffi::Result<ffi::BufferR1<ffi::F32>> predictions, const Ratings& ids);
+void require_stops(ffi::Result<ffi::BufferR1<ffi::U32>> stops,
+                   const ffi::Buffer<ffi::F32>& thresholds, const Ratings& ids);
+void require_interactions(Arithmetic arithmetic, const ffi::Buffer<ffi::F32>& rates,
+                          const ffi::Buffer<ffi::F32>& zero_weight);
 
 // Runs a handler's body; what it throws becomes the error that JAX reports.
 ffi::Error guarded(const std::function<void()>& body);

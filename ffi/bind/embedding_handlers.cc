@@ -1,6 +1,7 @@
 // XLA FFI handlers of embedding tables on the CPU. Rows are checked, too.
 #include <algorithm>
 
+#include "bind/cpu_decode.h"
 #include "bind/cpu_handlers.h"
 #include "bind/embedding_decode.h"
 #include "bind/signatures.h"
@@ -9,12 +10,9 @@
 namespace mascot::bind {
 namespace {
 
-const EmbeddingKernel& decode_kernel(const ExecutionAttribute& execution) {
-  const EmbeddingKernel* kernel = find_embedding_kernel(execution.instruction_set);
-  require(kernel != nullptr, "instruction set '" + std::string(execution.instruction_set) +
-                                 "' is unknown or not supported here");
-  require(execution.threads > 0, "threads must be at least 1");
-  return *kernel;
+const EmbeddingKernel& decode_embedding_kernel(const ExecutionAttribute& execution) {
+  decode_threads(execution);
+  return *find_embedding_kernel(decode_kernel(execution).name);
 }
 
 Lookups decode_lookups(const LookedUp& rows, const Embedding& embedding) {
@@ -38,7 +36,7 @@ ffi::Error lookup(LookedUp rows, Vector scales, Matrix wide, ffi::AnyBuffer narr
         decode_scaled(wide, narrow, storage, scales, levels, rows.dimensions()[1]);
     const Lookups lookups = decode_lookups(rows, embedding);
     require_values(*values, lookups.batch, lookups.fields, embedding.dimension);
-    run_lookup(decode_kernel(execution), embedding, lookups, execution.threads,
+    run_lookup(decode_embedding_kernel(execution), embedding, lookups, execution.threads,
                values->typed_data());
   });
 }
@@ -52,7 +50,7 @@ ffi::Error update(LookedUp rows, Values gradients, ffi::BufferR0<ffi::F32> rate,
     const Lookups lookups = decode_lookups(rows, embedding);
     require_values(gradients, lookups.batch, lookups.fields, embedding.dimension);
     require_counters(counters);
-    run_update(decode_kernel(execution), embedding, lookups, execution.threads,
+    run_update(decode_embedding_kernel(execution), embedding, lookups, execution.threads,
                gradients.typed_data(), *rate.typed_data(), rows_key(counters.typed_data()));
   });
 }
@@ -65,7 +63,7 @@ ffi::Error coalesce(LookedUp rows, Values gradients, ffi::Result<Values> sums,
     for (const Values& values : {gradients, *sums}) {
       require_values(values, lookups.batch, lookups.fields, dimension);
     }
-    run_coalesce(decode_kernel(execution), lookups, dimension, execution.threads,
+    run_coalesce(decode_embedding_kernel(execution), lookups, dimension, execution.threads,
                  gradients.typed_data(), sums->typed_data());
   });
 }
@@ -81,8 +79,8 @@ ffi::Error store(Matrix values, Counters counters, ffi::AnyBuffer,
     require(first + count <= rows, "rows " + std::to_string(first) + " to " +
                                        std::to_string(first + count) +
                                        " are beyond the table, which has " + std::to_string(rows));
-    decode_kernel(execution).store(embedding, first, count, values.typed_data(),
-                                   first_rows_key(counters.typed_data()));
+    decode_embedding_kernel(execution).store(embedding, first, count, values.typed_data(),
+                                             first_rows_key(counters.typed_data()));
   });
 }
 

@@ -151,7 +151,6 @@ Drawing decode_drawing(const F32& user_draws, const U32& item_weights, const F32
   require(draws >= rows(work.users), "user_draws must have one element per user");
   require(static_cast<int64_t>(item_weights.element_count()) >= rows(work.items),
           "item_weights must have one element per item");
-  require(zero_weight.element_count() == 1, "zero_weight must be one number");
   const float* first = user_draws.typed_data();
   require(std::all_of(first, first + draws, [](float x) { return x >= 0 && x < kMostDraws; }),
           "user_draws must lie in [0, 2^40)");
@@ -172,8 +171,7 @@ ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts
         decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
                      rates, counters, tables, row, user_tables, block_size, execution,
                      decode_rounding(rounding), decode_arithmetic(arithmetic));
-    require(work.computation.arithmetic == Arithmetic::kFloat32,
-            "interactions need the arithmetic float32");
+    require_interactions(work.computation.arithmetic, rates, zero_weight);
     work.strata = decode_strata(user_ranges, item_ranges, strata, counters, conflict_free, work);
     const Drawing drawing = decode_drawing(user_draws, item_weights, zero_weight, loss, work);
     clear_sums(user_sums, work.users, work.factors);

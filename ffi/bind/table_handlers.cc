@@ -86,9 +86,7 @@ ffi::Error predict_to_stop(U32 users, U32 items, U32 user_starts, U8 user_codes,
     mascot::Epoch work =
         decode_predictions(users, items, {user_starts, user_codes}, {item_starts, item_codes}, args,
                            predictions, row, user_tables, block_size, execution);
-    require(static_cast<int64_t>(stops->element_count()) == work.ratings.count,
-            "stops must be as many as users");
-    require(thresholds.element_count() == 2, "there must be 2 thresholds");
+    require_stops(stops, thresholds, work.ratings);
     work.computation.thresholds = decode_thresholds(thresholds.typed_data());
     run_predict_to_stop(decode_kernel(execution), work, predictions->typed_data(),
                         stops->typed_data());

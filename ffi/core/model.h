@@ -74,6 +74,12 @@ struct Rates {
   float item_reg;
 };
 
+// Magnitudes below which a component of a user's or an item's row ends an update; 0 ends none.
+struct Thresholds {
+  float user = 0;
+  float item = 0;
+};
+
 struct Sampling {
   uint64_t key;
   uint64_t threshold;  // of 2^32: a rating is sampled if its draw is below; 0 samples none

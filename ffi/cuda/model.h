@@ -51,12 +51,6 @@ struct Pass {
   Lookup lookup;
 };
 
-// Magnitudes below which a component of a user's or an item's row ends an update; 0 ends none.
-struct Thresholds {
-  float user;
-  float item;
-};
-
 // What training needs besides. Sums are rows of sums_width floats: the users' groups, then the
 // items'.
 struct Training {

@@ -93,9 +93,8 @@ void update_runs(const Task& task, const List& shared, Chunks<C> chunks) {
     while (end < list.end && list.user[*end] == user) ++end;
     const auto in_place = [&](auto s) MASCOT_INLINED {
       using S = decltype(s);
-      constexpr bool kWhereItLies = S::kRounds && !S::kScaled;
-      if constexpr (kWhereItLies) update_in_place<U, S, R, Items>(task, list, visit, chunks);
-      return kWhereItLies;
+      if constexpr (kRoundsEach<S>) update_in_place<U, S, R, Items>(task, list, visit, chunks);
+      return kRoundsEach<S>;
     };
     if (end == visit + 1 && with_storage(storage, in_place)) {
       ++visit;

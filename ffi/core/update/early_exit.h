@@ -3,7 +3,8 @@
 //
 //   stop      the first component c with |p_c| < T_P or |q_c| < T_Q
 //   p.q       as in FP32, over the components before it
-//   p', q'    as in FP32, of the components before it; the others stay as they are
+//   p', q'    as in FP32, of the components before it; the others stay as they are, but that int8
+//   rounds them
 
 // The components of a chunk: how many are left from each on, and their numbers.
 alignas(kCacheLine) constexpr float kLeft[kLanes] = {16, 15, 14, 13, 12, 11, 10, 9,

@@ -82,8 +82,7 @@ template <class Q, Rounding R, int C>
 MASCOT_INLINE bool update_held_users(const Task& task, const List& list, Chunks<C> chunks) {
   return with_storage(user_storage(list.pair), [&](auto s) MASCOT_INLINED {
     using P = decltype(s);
-    constexpr bool kHere = P::kRounds && !P::kScaled;
-    if constexpr (kHere) update_held<P, Q, R>(task, list, chunks);
-    return kHere;
+    if constexpr (kRoundsEach<P>) update_held<P, Q, R>(task, list, chunks);
+    return kRoundsEach<P>;
   });
 }

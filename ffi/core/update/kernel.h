@@ -16,12 +16,6 @@ struct Dither {
   uint64_t key = 0;  // of stochastic rounding's draws
 };
 
-// Magnitudes below which a component of a user's or an item's row ends an update; 0 ends none.
-struct Thresholds {
-  float user = 0;
-  float item = 0;
-};
-
 // What updates are computed in.
 struct Computation {
   Arithmetic arithmetic = Arithmetic::kFloat32;

@@ -33,6 +33,10 @@ MASCOT_INLINE Floats as_floats(const Side& side, Storage storage, uint32_t row, 
 template <int C>
 constexpr bool kHeld = C > 0 && C <= kHeldChunks;
 
+// Rows that are rounded, each component by itself.
+template <class S>
+constexpr bool kRoundsEach = S::kRounds && !S::kScaled;
+
 // A row in storage S, as it lies. Each chunk is set once.
 template <class S, Rounding R, int C>
 class StoredRow {
