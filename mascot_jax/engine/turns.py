@@ -44,10 +44,10 @@ def draw_list(
 ) -> NDArray[np.uint32]:
     """Return the blocks of an epoch in their order, uint32 ``(U I, 2)``: user and item range.
 
-    They come in rounds of blocks that share no range: in each, every range of the side with fewer
-    meets another one of the side with more. With ``rotations``, ranges of one side, the users' if
-    ``users_stay``, are kept by workers, and those of the other side seldom go from one worker to
-    another if each keeps ranges that follow each other in ``tiled``.
+    They come in rounds of blocks that share no range. Without ``rotations``, every range of the
+    side with fewer meets another one of the side with more in each. With them, ranges of one side,
+    the users' if ``users_stay``, are kept by workers, and those of the other side seldom go from
+    one worker to another if each keeps ranges that follow each other in ``tiled``.
     """
     blocks = np.empty((user_ranges * item_ranges, 2), dtype=np.uint32)
     mascot_ffi.draw_list(user_ranges, item_ranges, rotations, users_stay, seed, epoch, blocks)

@@ -24,10 +24,11 @@ def warm_state(
 ) -> TrainState:
     """Return a state in which known rows have the earlier model's factors.
 
-    Other rows have the random factors of a new training. Epochs, and so step sizes, start from 0
-    again. If the method promotes groups, a group begins in the most precise storage that any of its
-    known rows was in, so that nothing is lost, but in none less precise than the method's first;
-    errors are measured anew. Other methods store every row in their only storage.
+    Other rows have the random factors of a new training, without heads. Epochs, and so step
+    sizes, start from 0 again. If the method promotes groups, a group begins in the most precise
+    storage that any of its known rows was in, so that nothing is lost, but in none less precise
+    than the method's first; errors are measured anew. Other methods store every row in their
+    only storage.
 
     Parameters
     ----------

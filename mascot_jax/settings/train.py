@@ -157,21 +157,25 @@ class TrainSettings(InteractionSettings):
         if not self.of_interactions:
             return self
         refused = {
-            "recipe": (self.recipe == "paper", "is of ratings: leave it null, or set tuned"),
-            "biases": (bool(self.biases), "are of ratings: leave it null, or set false"),
+            "recipe": (self.recipe == "paper", "recipe is of ratings: leave it null, or set tuned"),
+            "biases": (bool(self.biases), "biases are of ratings: leave it null, or set false"),
             "method": (
                 METHODS[self.method].compares,
-                "computes updates from ratings only: choose fp32, fp16, mascot, int8 or "
+                "method computes updates from ratings only: choose fp32, fp16, mascot, int8 or "
                 "mascot-int8",
             ),
         }
-        for name, (wrong, why) in refused.items():
-            if wrong:
-                raise together(
-                    f"train.{name}: {getattr(self, name)!r}: with train.objective interactions, "
-                    f"{name} {why}"
-                )
+        self._refuse("with train.objective interactions, ", refused)
         return self
+
+    def _refuse(
+        self, because: str, refused: Mapping[str, tuple[bool, str]], otherwise: str = ""
+    ) -> None:
+        """Refuse the first setting whose value is wrong, with the reason and a remedy."""
+        for name, (wrong, remedy) in refused.items():
+            if wrong:
+                value = getattr(self, name)
+                raise together(f"train.{name}: {value!r}: {because}{remedy}{otherwise}")
 
     @model_validator(mode="after")
     def _rotations_are_of_blocks(self) -> TrainSettings:
@@ -182,12 +186,11 @@ class TrainSettings(InteractionSettings):
             "objective": (self.of_interactions, "set ratings"),
             "order": (self.order == "group-blocks", "choose runs or shuffled"),
         }
-        for name, (wrong, remedy) in refused.items():
-            if wrong:
-                raise together(
-                    f"train.{name}: {getattr(self, name)!r}: train.rotations orders the blocks of "
-                    f"a deterministic training on ratings: {remedy}, or leave train.rotations null"
-                )
+        self._refuse(
+            "train.rotations orders the blocks of a deterministic training on ratings: ",
+            refused,
+            ", or leave train.rotations null",
+        )
         return self
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ def merged(interactions: Triples) -> Triples:
 def summed(
     users: NDArray[np.uint32], items: NDArray[np.uint32], values: NDArray[np.float32]
 ) -> Triples:
-    """Do the same for interactions that are sorted by user and item."""
+    """Return each pair once, with the sum of its values, of interactions sorted by both."""
     first = np.append(True, (users[1:] != users[:-1]) | (items[1:] != items[:-1]))
     if first.all():
         return users, items, values
@@ -128,7 +128,7 @@ class Weighted(NamedTuple):
     mean: float
     """That confidences are units of."""
     heads: Heads | None
-    """That rows begin with; None: with none."""
+    """That rows of a new training begin with; None: with none."""
 
 
 def weighted(
@@ -161,6 +161,7 @@ def weighted(
     rows, columns, values = ratings.host()
     check_values(values)
     assert plan.confidence is not None
+    begins_anew = mean is None
     confidence, mean = confidences(values, plan.confidence, mean)
     of_user = balance(count_each(rows, ratings.user_count), "users")
     of_item = balance(count_each(columns, ratings.item_count), "items")
@@ -171,7 +172,8 @@ def weighted(
         own, plan, users.starts, items.starts, items.warm_rows, execution.threads, met_before
     )
     assert laid_out.zeros is not None
-    heads = popular(own, laid_out.zeros, plan.factors) if plan.loss == "squared" else None
+    has_heads = begins_anew and plan.loss == "squared"
+    heads = popular(own, laid_out.zeros, plan.factors) if has_heads else None
     return Weighted(laid_out, mean, heads)
 
 

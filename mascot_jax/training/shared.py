@@ -200,7 +200,6 @@ class SharedTraining:
         needed = int(sent.max(initial=0))
         if needed > self._room:
             self._room = padded_size(needed + needed // 8, LEAST_BYTES)
-            self._room += -self._room % _chunk_of(self._room)
         chunk = _chunk_of(self._room)
         chunks = -(-sent.max(axis=1) // chunk)
         self.traffic = Traffic(
@@ -231,7 +230,7 @@ class SharedTraining:
 
 
 def _chunk_of(room: int) -> int:
-    """Return the bytes of a chunk."""
+    """Return the bytes of a chunk, of which ``padded_size`` gives multiples."""
     return min(max(room // LEAST_CHUNKS, 1), MOST_BYTES)
 
 

@@ -8,12 +8,10 @@ at a time.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
@@ -22,12 +20,11 @@ import numpy as np
 
 from benchmarks.harness.intervals import mean_interval
 from mascot_jax import MatrixFactorization
-from mascot_jax.data import read_ratings
 from mascot_jax.engine import interactions as draws
-from mascot_jax.engine.cores import usable_cores
 from mascot_jax.model_selection import train_test_split
 from mascot_jax.settings import strength
 from mascot_jax.training import interactions as weights
+from studies.notes.interactions import read_options
 
 HELD_OUT: Final = 0.1
 
@@ -71,16 +68,7 @@ WAYS: Final[Mapping[str, Way]] = {
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="ml-1m.zip, ml-100k.zip")
-    parser.add_argument("--share", type=float, default=1.0, help="of the ratings, to be thinned")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--splits", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=usable_cores())
-    options = parser.parse_args()
-    ratings = read_ratings(options.data)
-    if options.share < 1:
-        ratings, _ = train_test_split(ratings, test_size=1 - options.share, seed=0)
+    options, ratings = read_options(__doc__, WAYS)
     parts = [_parts(ratings, seed) for seed in range(options.splits)]
     default: list[float] = []
     for name in dict.fromkeys(("default", *options.ways)):

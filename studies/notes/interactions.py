@@ -37,18 +37,24 @@ WAYS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def main() -> None:
-    """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def read_options(description: str | None, ways: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the options of a program that tries ways on splits, and the ratings to split."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="ml-1m.zip, ml-100k.zip")
     parser.add_argument("--share", type=float, default=1.0, help="of the ratings, to be thinned")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--ways", nargs="+", choices=ways, default=list(ways))
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--threads", type=int, default=usable_cores())
     options = parser.parse_args()
     ratings = read_ratings(options.data)
     if options.share < 1:
         ratings, _ = train_test_split(ratings, test_size=1 - options.share, seed=0)
+    return options, ratings
+
+
+def main() -> None:
+    """Run the program."""
+    options, ratings = read_options(__doc__, WAYS)
     for name in options.ways:
         _print(
             name,

@@ -65,7 +65,7 @@ class Kernel(NamedTuple):
     @property
     def factors(self) -> int | None:
         """The largest k it is for; None if any, or if it works on tables of click models."""
-        chunks = re.match(r"(?:update|arithmetic|stream|predict)_kernel<(\d+)", self.name)
+        chunks = re.match(r"(?:update|interact|arithmetic|stream|predict)_kernel<(\d+)", self.name)
         if chunks is None or int(chunks.group(1)) == GENERIC:
             return None
         return int(chunks.group(1)) * FACTORS_PER_CHUNK

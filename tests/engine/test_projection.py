@@ -105,18 +105,21 @@ def test_rows_weigh_as_much_as_they_have_ratings(uneven):
     np.testing.assert_array_equal(basis_of(other, 8), basis_of(uneven, 8))
 
 
-def test_places_behind_the_ratings_do_not_count(uneven):
-    """Arrays on a CPU are longer than what they hold."""
-    ratings = uneven.ratings
-    padded = dataclasses.replace(
+def padded(world):
+    """The same with arrays that are longer than what they hold."""
+    ratings = world.ratings
+    longer = dataclasses.replace(
         ratings,
         users=np.append(ratings.users, np.zeros(500, np.uint32)),
         items=np.append(ratings.items, np.zeros(500, np.uint32)),
         ratings=np.append(ratings.ratings, np.zeros(500, np.float32)),
         extent=jnp.array([4000, 0, 0, 0], jnp.uint32),
     )
-    wanted = basis_of(uneven, 8)
-    np.testing.assert_array_equal(basis_of(uneven._replace(ratings=padded), 8), wanted)
+    return world._replace(ratings=longer)
+
+
+def test_places_behind_the_ratings_do_not_count(uneven):
+    np.testing.assert_array_equal(basis_of(padded(uneven), 8), basis_of(uneven, 8))
 
 
 def reference_rows(rows, basis, codes, rounding, first, block):

@@ -9,7 +9,14 @@ import pytest
 from mascot_jax.engine import projection, projection_in_jax
 from mascot_jax.engine.codec import decode, encode
 from mascot_jax.tables.storage import STORAGES
-from tests.engine.test_projection import COUNTERS, axes_of, basis_of, moments, uneven  # noqa: F401
+from tests.engine.test_projection import (
+    COUNTERS,
+    axes_of,
+    basis_of,
+    moments,
+    padded,
+    uneven,  # noqa: F401
+)
 from tests.support import reference
 from tests.support.worlds import ONE, UNSCALED, live_rows, make_table, make_world, row_codes
 
@@ -61,16 +68,8 @@ def test_the_basis_spans_the_principal_axes_of_any_storages(request, parts):
 
 @pytest.mark.hardening
 def test_places_behind_the_ratings_do_not_count(uneven):  # noqa: F811
-    ratings = uneven.ratings
-    padded = dataclasses.replace(
-        ratings,
-        users=np.append(ratings.users, np.zeros(500, np.uint32)),
-        items=np.append(ratings.items, np.zeros(500, np.uint32)),
-        ratings=np.append(ratings.ratings, np.zeros(500, np.float32)),
-        extent=jnp.array([4000, 0, 0, 0], jnp.uint32),
-    )
     wanted = basis_in_jax(uneven, 8)
-    np.testing.assert_array_equal(basis_in_jax(uneven._replace(ratings=padded), 8), wanted)
+    np.testing.assert_array_equal(basis_in_jax(padded(uneven), 8), wanted)
 
 
 @pytest.mark.hardening
