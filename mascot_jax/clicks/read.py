@@ -63,7 +63,7 @@ def read_clicks(data: Any, *, name: str = "file", **settings: Any) -> Parts:
     if data is not None and name == "planted":
         raise SettingsError(f"name: {name!r}: is generated: leave data None, or name its kind")
     if data is not None and not isinstance(data, str | os.PathLike):
-        if name in CLICK_SETS:
+        if name != "file":
             raise SettingsError(f"name: {name!r}: is read from a path; a data frame is a 'file'")
         return encode_raw(_raw_of_frame(data, validate(ClickColumns, columns, "columns")), how)
     source = None if data is None else os.fspath(data)
