@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from mascot_jax.base.files import atomic_write
 from mascot_jax.data.split import report, split_ratings
 from mascot_jax.data.store import write_split
@@ -20,7 +18,7 @@ def split(params: Params) -> None:
 def split_folder(folder: paths.DataFolder, settings: SplitSettings) -> None:
     """Divide the ratings of the data set in ``folder`` into folds."""
     facts = paths.read_json(folder.facts)
-    result = split_ratings(pl.read_parquet(folder.raw), settings)
+    result = split_ratings(folder.raw, settings)
     folder.split.parent.mkdir(parents=True, exist_ok=True)
     write_split(
         folder.split,

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.base.arrays import parts
+from mascot_jax.base.arrays import parts, smallest
 
 Floats = NDArray[np.float32]
 
@@ -114,8 +114,7 @@ def around(units: Units) -> Spread:
 def _bounds(ratings: Floats) -> tuple[float, float]:
     """Return the lowest and the highest rating that is not wild."""
     tail = min(max(1, len(ratings) // TAIL), (len(ratings) - 1) // 2)
-    ends = np.partition(ratings, [tail, len(ratings) - 1 - tail])
-    usual = float(ends[tail]), float(ends[len(ratings) - 1 - tail])
+    usual = smallest(ratings, [tail, len(ratings) - 1 - tail])
     reach = REACH * (usual[1] - usual[0])
     if not reach:
         return float(ratings.min()), float(ratings.max())

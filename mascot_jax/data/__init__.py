@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mascot_jax.data.load import load_ratings
-    from mascot_jax.data.read import read_ratings
+    from mascot_jax.data.read import open_ratings, read_ratings
 
-__all__ = ["load_ratings", "read_ratings"]
+__all__ = ["load_ratings", "open_ratings", "read_ratings"]
 
-_MODULES = {"load_ratings": "mascot_jax.data.load", "read_ratings": "mascot_jax.data.read"}
+_MODULES = {
+    "load_ratings": "mascot_jax.data.load",
+    "open_ratings": "mascot_jax.data.read",
+    "read_ratings": "mascot_jax.data.read",
+}
 
 if not TYPE_CHECKING:  # so that type checkers find names that are wrong
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
 from mascot_jax.data.formats.columns import RATINGS
-from mascot_jax.data.formats.own import read_own
+from mascot_jax.data.formats.own import open_own, read_own
+from mascot_jax.data.pieces import RatingsInPieces
 from mascot_jax.data.place import STANDARD_INPUT, split_place
-from mascot_jax.data.sets import DATA_SETS
+from mascot_jax.data.sets import DATA_SETS, DataSet
 from mascot_jax.errors import DataError
 from mascot_jax.settings import Columns
 from mascot_jax.settings.naming import renamed
@@ -50,11 +53,8 @@ def read_ratings(
         There is no such file, a column is missing, or a row is malformed.
     """
     columns = Columns(user=user, item=item, rating=rating, separator=separator)
-    try:
+    with _in_own_words():
         return read_table(os.fspath(path), columns)
-    except DataError as error:
-        error.args = (renamed(str(error), str),)
-        raise
 
 
 def read_table(
@@ -78,16 +78,75 @@ def read_table(
     pairs_will_do : bool
         Whether a file may have two columns, of users and items; there are no ratings then.
     """
+    known = _known(place, columns)
+    if known:
+        return known.reader(split_place(place)[0], columns, keys).select(keys)
+    frame = read_own(place, columns, keys, pairs_will_do=pairs_will_do)
+    return frame.select(key for key in keys if key in frame.columns)
+
+
+@contextmanager
+def open_ratings(
+    path: str | os.PathLike[str],
+    *,
+    user: str = "user",
+    item: str = "item",
+    rating: str = "rating",
+    separator: str | None = None,
+) -> Iterator[RatingsInPieces]:
+    """Yield ratings of a file that memory does not hold, for ``MatrixFactorization.fit``.
+
+    They are read piece by piece, once here for the ids, and again wherever they are used inside of
+    the block. The archive of a data set known by name is held in memory.
+
+    Parameters
+    ----------
+    path, user, item, rating, separator
+        As for ``read_ratings``.
+
+    Raises
+    ------
+    DataError
+        As in ``read_ratings``.
+    """
+    columns = Columns(user=user, item=item, rating=rating, separator=separator)
+    with _in_own_words(), open_table(os.fspath(path), columns) as ratings:
+        yield ratings
+
+
+@contextmanager
+def _in_own_words() -> Iterator[None]:
+    """Make errors name columns as arguments, not as ``params.yaml``."""
+    try:
+        yield
+    except DataError as error:
+        error.args = (renamed(str(error), str),)
+        raise
+
+
+@contextmanager
+def open_table(place: str, columns: Columns) -> Iterator[RatingsInPieces]:
+    """Yield what `read_table` reads, without holding it; of a known data set's archive, all of it.
+
+    Files that archives and pipes are unpacked into last as long as the block.
+    """
+    known = _known(place, columns)
+    if known:
+        frame = known.reader(split_place(place)[0], columns, RATINGS).select(RATINGS)
+        yield RatingsInPieces(lambda: iter([frame]))
+        return
+    with open_own(place, columns) as pieces:
+        yield RatingsInPieces(pieces)
+
+
+def _known(place: str, columns: Columns) -> DataSet | None:
+    """Return the data set known by the name of a place, which must exist; None if there is none."""
     source, member = split_place(place)
     if place != STANDARD_INPUT and not source.exists():
         raise DataError(f"{place}: there is no such file")
-    known = None
-    if member is None and columns == type(columns)() and _may_be_known(source):
-        known = DATA_SETS.get(source.stem.lower())
-    if known:
-        return known.reader(source, columns, keys).select(keys)
-    frame = read_own(place, columns, keys, pairs_will_do=pairs_will_do)
-    return frame.select(key for key in keys if key in frame.columns)
+    if member is not None or columns != type(columns)() or not _may_be_known(source):
+        return None
+    return DATA_SETS.get(source.stem.lower())
 
 
 def _may_be_known(source: Path) -> bool:

@@ -8,16 +8,21 @@ different folds; ``report`` counts them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow.parquet as pq
 
-from mascot_jax.base.arrays import count_each, parts, random_order
+from mascot_jax.base.arrays import AT_A_TIME, count_each, gather, parts, random_order
+from mascot_jax.data.formats.parquet import batches
+from mascot_jax.data.pieces import DistinctIds
 from mascot_jax.errors import DataError, SettingsError
-from mascot_jax.ids.column import Column
+from mascot_jax.ids.column import StreamedColumn
 from mascot_jax.ids.table import index_ids
 from mascot_jax.settings import SplitSettings
 
@@ -54,14 +59,15 @@ class Split:
     count: int
 
 
-def split_ratings(raw_frame: pl.DataFrame, settings: SplitSettings) -> Split:
-    """Index, shuffle and divide the ratings of a frame.
+def split_ratings(raw: pl.DataFrame | Path, settings: SplitSettings) -> Split:
+    """Index, shuffle and divide ratings, in 24 bytes of memory a rating or less.
 
     Parameters
     ----------
-    raw_frame
-        Columns ``user``, ``item`` (Int64 or String), ``rating`` (Float32), and ``test`` (Boolean)
-        if the data set has its own test ratings; no nulls.
+    raw
+        A frame, or the path of a Parquet file, which is read piece by piece. Columns ``user``,
+        ``item`` (Int64 or String), ``rating`` (Float32), and ``test`` (Boolean) if the data set has
+        its own test ratings; no nulls.
     settings
         Number of folds, and seed of the order.
 
@@ -78,21 +84,46 @@ def split_ratings(raw_frame: pl.DataFrame, settings: SplitSettings) -> Split:
     DataError
         ``test`` is true of all ratings, or of none.
     """
-    has_test = "test" in raw_frame.columns
-    _check_count(settings.count, raw_frame.height, has_test)
-    order = random_order(raw_frame.height, settings.seed)
+    size, names = _shape(raw)
+    has_test = "test" in names
+    _check_count(settings.count, size, has_test)
+    order = random_order(size, settings.seed)
     if has_test:
-        fold = _own_folds(raw_frame["test"])[order]
+        fold = _own_folds(_column(raw, "test", np.dtype(np.bool_)))[order]
     else:
-        fold = np.resize(np.arange(settings.count, dtype=np.uint8), raw_frame.height)
+        fold = np.resize(np.arange(settings.count, dtype=np.uint8), size)
     # One column at a time, so that only one unshuffled copy is in memory.
-    user_ids, index = _index_ids(raw_frame["user"])
-    user = index[order]
-    item_ids, index = _index_ids(raw_frame["item"])
-    item = index[order]
-    del index
-    rating = raw_frame["rating"].cast(pl.Float32).to_numpy()[order]
+    user_ids, user = _index_ids(raw, "user", order)
+    item_ids, item = _index_ids(raw, "item", order)
+    rating = gather(_column(raw, "rating", np.dtype(np.float32)), order)
     return Split(user, item, rating, fold, user_ids, item_ids, settings.count)
+
+
+def _shape(raw: pl.DataFrame | Path) -> tuple[int, list[str]]:
+    """Return the number of rows, and the names of the columns."""
+    if isinstance(raw, pl.DataFrame):
+        return raw.height, raw.columns
+    with pq.ParquetFile(raw) as file:
+        return file.metadata.num_rows, file.schema_arrow.names
+
+
+def _pieces(raw: pl.DataFrame | Path, name: str) -> Iterator[pl.Series]:
+    """Yield a column, some rows at a time."""
+    if isinstance(raw, pl.DataFrame):
+        for piece in raw.select(name).iter_slices(AT_A_TIME):
+            yield piece[name]
+        return
+    with pq.ParquetFile(raw) as file:
+        for batch in batches(file, [name]):
+            yield pl.Series(name, batch[name])
+
+
+def _column(raw: pl.DataFrame | Path, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    column, at = np.empty(_shape(raw)[0], dtype=dtype), 0
+    for piece in _pieces(raw, name):
+        column[at : at + len(piece)] = piece.to_numpy()
+        at += len(piece)
+    return column
 
 
 def _check_count(count: int, ratings: int, has_test: bool) -> None:
@@ -113,8 +144,7 @@ def _check_count(count: int, ratings: int, has_test: bool) -> None:
         )
 
 
-def _own_folds(test: pl.Series) -> npt.NDArray[np.uint8]:
-    flags = test.to_numpy()
+def _own_folds(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     if flags.all() or not flags.any():
         missing = "training" if flags.any() else "test"
         raise DataError(
@@ -124,14 +154,30 @@ def _own_folds(test: pl.Series) -> npt.NDArray[np.uint8]:
     return np.where(flags, np.uint8(0), np.uint8(TRAIN_ONLY))
 
 
-def _index_ids(column: pl.Series) -> tuple[pl.Series, Indices]:
-    """Return the distinct ids, ascending, and the index of each entry's id among them."""
-    if column.dtype == pl.String:
-        ids = column.unique().sort()
-        return ids, column.cast(pl.Enum(ids)).to_physical().cast(pl.UInt32).to_numpy()
-    values = column.cast(pl.Int64).to_numpy()
-    table, index = index_ids(Column(column.name, len(values), values.__getitem__))
-    return pl.Series(column.name, table.values), index
+def _index_ids(
+    raw: pl.DataFrame | Path, name: str, order: npt.NDArray[np.integer[Any]]
+) -> tuple[pl.Series, Indices]:
+    """Return the distinct ids, ascending, and each row's index among them, in an order of rows."""
+    if next(_pieces(raw, name)).dtype == pl.String:
+        ids, index = _index_text(raw, name)
+        return ids, gather(index, order)
+    column = StreamedColumn(
+        name, _shape(raw)[0], lambda: (p.cast(pl.Int64).to_numpy() for p in _pieces(raw, name))
+    )
+    table, index = index_ids(column)
+    return pl.Series(name, table.values), gather(index, order)
+
+
+def _index_text(raw: pl.DataFrame | Path, name: str) -> tuple[pl.Series, Indices]:
+    found = DistinctIds()
+    for piece in _pieces(raw, name):
+        found.add(piece)
+    ids = found.series.sort()
+    places, index, at = pl.Enum(ids), np.empty(_shape(raw)[0], dtype=np.uint32), 0
+    for piece in _pieces(raw, name):
+        index[at : at + len(piece)] = piece.cast(places).to_physical().to_numpy()
+        at += len(piece)
+    return ids, index
 
 
 def report(split: Split) -> dict[str, Any]:
@@ -201,7 +247,10 @@ def _count_duplicates(split: Split) -> dict[str, int]:
     keys *= np.uint64(split.item_ids.len())
     keys += split.item
     keys.sort()
-    repeats = keys[1:] == keys[:-1]
-    surplus = int(np.count_nonzero(repeats))
-    continued = int(np.count_nonzero(repeats[1:] & repeats[:-1]))
+    surplus = continued = 0
+    for part in parts(keys.size):
+        here = keys[part.start : part.stop + 2]  # each with the two behind it
+        repeats = here[1:] == here[:-1]
+        surplus += int(np.count_nonzero(repeats[: part.stop - part.start]))
+        continued += int(np.count_nonzero(repeats[1:] & repeats[:-1]))
     return {"pairs": surplus - continued, "surplus_ratings": surplus}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
+from mascot_jax.base.arrays import aligned_zeros
 from mascot_jax.base.files import atomic_write
 from mascot_jax.base.json_text import as_count, as_number, parse_json
 from mascot_jax.data.chunks import ColumnFile, open_columns
@@ -27,6 +28,8 @@ Indices = npt.NDArray[np.uint32]
 Ratings = npt.NDArray[np.float32]
 Folds = npt.NDArray[np.uint8]
 PathLike = str | os.PathLike[str]
+Columns = tuple[Indices, Indices, Ratings]
+"""Users, items and ratings, equally long."""
 
 _KEY = "mascot_split"
 _VERSION = 1
@@ -38,6 +41,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "rating": np.dtype("<f4"),
     "fold": np.dtype("u1"),
 }
+_COLUMNS = ("user", "item", "rating")
 _FACTS: dict[str, Callable[[object], Any]] = {
     "ratings": partial(as_count, low=1, high=_MOST_RATINGS),
     "user_count": partial(as_count, low=1, high=_MOST_RATINGS),
@@ -171,8 +175,25 @@ def read_facts(path: PathLike) -> SplitFacts:
     return _read_facts(open_columns(path))
 
 
-def read_fold(path: PathLike, fold: int) -> FoldRatings:
-    """Read one fold, with peak memory of 13 bytes per rating: 12 of the result, 1 of the fold.
+def size_of_fold(path: PathLike, fold: int) -> int:
+    """Return the number of a fold's training ratings; errors are those of ``read_fold``."""
+    source = open_columns(path)
+    facts = _read_facts(source)
+    return facts.ratings - _count_tested(source, facts, fold)
+
+
+def read_fold(path: PathLike, fold: int, into: Columns | None = None) -> FoldRatings:
+    """Read one fold, with peak memory of 12 bytes per rating: those of the result.
+
+    Parameters
+    ----------
+    path
+        The split.
+    fold
+        The fold that tests.
+    into
+        Arrays of ``size_of_fold`` entries, uint32, uint32 and float32, for users, items and ratings
+        to train on; they need not be in memory. None: new ones.
 
     Raises
     ------
@@ -183,17 +204,15 @@ def read_fold(path: PathLike, fold: int) -> FoldRatings:
     """
     source = open_columns(path)
     facts = _read_facts(source)
-    test = _read_test_mask(source, facts, fold)
-    train_user, test_user = _divide(source, "user", test, facts.user_count)
-    train_item, test_item = _divide(source, "item", test, facts.item_count)
-    train_rating, test_rating = _divide(source, "rating", test)
+    tested = _count_tested(source, facts, fold)
+    train = into or _in_memory(facts.ratings - tested)
+    test = _in_memory(tested)
+    limits = facts.user_count, facts.item_count, None
+    for name, limit, *columns in zip(_COLUMNS, limits, train, test, strict=True):
+        _divide(source, name, fold, limit, *columns)
     return FoldRatings(
-        train_user=train_user,
-        train_item=train_item,
-        train_rating=train_rating,
-        test_user=test_user,
-        test_item=test_item,
-        test_rating=test_rating,
+        *train,
+        *test,
         user_count=facts.user_count,
         item_count=facts.item_count,
         low=facts.low,
@@ -219,9 +238,9 @@ def count_training_ratings(
     """
     source = open_columns(path)
     facts = _read_facts(source)
-    test = _read_test_mask(source, facts, fold)
-    users = _count(source, "user", test, facts.user_count)
-    return users, _count(source, "item", test, facts.item_count)
+    _check_fold(source, facts, fold)
+    users = _count(source, "user", fold, facts.user_count)
+    return users, _count(source, "item", fold, facts.item_count)
 
 
 def _read_facts(source: ColumnFile) -> SplitFacts:
@@ -259,45 +278,59 @@ def _check_dense(facts: SplitFacts) -> None:
             raise ValueError(f"{name} is {getattr(facts, name)}, with {facts.ratings} ratings")
 
 
-def _read_test_mask(source: ColumnFile, facts: SplitFacts, fold: int) -> npt.NDArray[np.bool_]:
+def _in_memory(count: int) -> Columns:
+    dtypes = (_DTYPES[name] for name in _COLUMNS)
+    users, items, ratings = (aligned_zeros((count,), dtype) for dtype in dtypes)
+    return users, items, ratings
+
+
+def _check_fold(source: ColumnFile, facts: SplitFacts, fold: int) -> None:
     if not 0 <= fold < facts.count:
         raise SettingsError(
             f"fold {fold} does not exist: {source.path} was split into {facts.count}; choose "
             f"folds from 0 to {facts.count - 1}, or change split.count"
         )
-    test = np.empty(facts.ratings, dtype=np.bool_)
-    for start, folds in source.chunks("fold"):
-        np.equal(folds, fold, out=test[start : start + folds.size])
-    return test
+
+
+def _count_tested(source: ColumnFile, facts: SplitFacts, fold: int) -> int:
+    _check_fold(source, facts, fold)
+    return sum(int(np.count_nonzero(folds == fold)) for _, folds in source.chunks("fold"))
+
+
+def _tested(
+    source: ColumnFile, name: str, fold: int
+) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]:
+    """Yield the chunks of a column, and which of their values the fold tests."""
+    columns = source.chunks(name), source.chunks("fold")
+    for (_, values), (_, folds) in zip(*columns, strict=True):
+        yield values, folds == fold
 
 
 def _divide(
-    source: ColumnFile, name: str, test: npt.NDArray[np.bool_], limit: int | None = None
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Read a column and return its training and test values."""
-    tested = int(np.count_nonzero(test))
-    train = np.empty(test.size - tested, dtype=_DTYPES[name])
-    held_out = np.empty(tested, dtype=_DTYPES[name])
+    source: ColumnFile,
+    name: str,
+    fold: int,
+    limit: int | None,
+    train: npt.NDArray[Any],
+    test: npt.NDArray[Any],
+) -> None:
+    """Write the training and the test values of a column to arrays of their numbers."""
     at_train = at_test = 0
-    for start, values in source.chunks(name):
+    for values, tested in _tested(source, name, fold):
         _check_indices(source, name, values, limit)
-        chosen = test[start : start + values.size]
-        size = int(np.count_nonzero(chosen))
-        held_out[at_test : at_test + size] = values[chosen]
+        size = int(np.count_nonzero(tested))
+        test[at_test : at_test + size] = values[tested]
         at_test += size
         size = values.size - size
-        train[at_train : at_train + size] = values[~chosen]
+        train[at_train : at_train + size] = values[~tested]
         at_train += size
-    return train, held_out
 
 
-def _count(
-    source: ColumnFile, name: str, test: npt.NDArray[np.bool_], size: int
-) -> npt.NDArray[np.int64]:
+def _count(source: ColumnFile, name: str, fold: int, size: int) -> npt.NDArray[np.int64]:
     counts = np.zeros(size, dtype=np.int64)
-    for start, values in source.chunks(name):
+    for values, tested in _tested(source, name, fold):
         _check_indices(source, name, values, size)
-        counts += np.bincount(values[~test[start : start + values.size]], minlength=size)
+        counts += np.bincount(values[~tested], minlength=size)
     return counts
 
 

@@ -36,3 +36,27 @@ class Column:
         """Yield slices of up to ``ROWS_AT_A_TIME`` rows, in order, each with its values."""
         for part in parts(self.size, ROWS_AT_A_TIME):
             yield part, self.read(part)
+
+
+@dataclass(frozen=True)
+class StreamedColumn:
+    """A column that is read from its beginning only, as often as needed.
+
+    Attributes
+    ----------
+    name, size
+        As of ``Column``.
+    pieces
+        Yields the rows as arrays ``(rows,)`` of any dtype.
+    """
+
+    name: str
+    size: int
+    pieces: Callable[[], Iterator[NDArray[Any]]]
+
+    def parts(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield slices of rows, in order, each with its values."""
+        first = 0
+        for values in self.pieces():
+            yield slice(first, first + len(values)), values
+            first += len(values)

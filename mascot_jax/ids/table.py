@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.errors import DataError
-from mascot_jax.ids.column import Column
+from mascot_jax.ids.column import Column, StreamedColumn
 from mascot_jax.ids.kinds import (
     BYTES,
     DATETIME,
@@ -130,7 +130,21 @@ class IdTable:
         return lookup
 
 
-def index_ids(column: Column, *known: IdTable) -> tuple[IdTable, NDArray[np.uint32]]:
+def table_of(column: Column | StreamedColumn, *known: IdTable) -> IdTable:
+    """Return the table of a column's ids, as ``index_ids`` does."""
+    table = _table_of(column)
+    for other in known:
+        if len(other) and other.kind not in (table.kind, OBJECT):
+            raise _mismatch(column.name, table, other)
+    table = _merged([table, *filter(len, known)])
+    if len(table) > 1 << 32:
+        raise DataError(f"{column.name}: {len(table)} different ids: at most 2^32 are possible")
+    return table
+
+
+def index_ids(
+    column: Column | StreamedColumn, *known: IdTable
+) -> tuple[IdTable, NDArray[np.uint32]]:
     """Make the table of a column's ids, and return it with the index of each row's id.
 
     Parameters
@@ -151,13 +165,7 @@ def index_ids(column: Column, *known: IdTable) -> tuple[IdTable, NDArray[np.uint
         An id is missing (None, NaN, NaT) or not hashable (the message names its row); the ids are
         of another kind than the known ones; or there are more than 2^32 ids.
     """
-    table = _table_of(column)
-    for other in known:
-        if len(other) and other.kind not in (table.kind, OBJECT):
-            raise _mismatch(column.name, table, other)
-    table = _merged([table, *filter(len, known)])
-    if len(table) > 1 << 32:
-        raise DataError(f"{column.name}: {len(table)} different ids: at most 2^32 are possible")
+    table = table_of(column, *known)
     indices = np.empty(column.size, dtype=np.uint32)
     for part, ids in column.parts():
         indices[part] = table.encode(ids, column.name)
@@ -171,7 +179,7 @@ def _mismatch(name: str, found: IdTable, known: IdTable) -> DataError:
     )
 
 
-def _table_of(column: Column) -> IdTable:
+def _table_of(column: Column | StreamedColumn) -> IdTable:
     """Return the table of a column's distinct ids."""
     bounds = _integer_range(column)
     if bounds is None or bounds[1] - bounds[0] >= max(LARGEST_LOOKUP, column.size):
@@ -184,7 +192,7 @@ def _table_of(column: Column) -> IdTable:
     return IdTable(INTEGER, np.flatnonzero(present).astype(dtype) + dtype.type(low))
 
 
-def _integer_range(column: Column) -> tuple[int, int] | None:
+def _integer_range(column: Column | StreamedColumn) -> tuple[int, int] | None:
     """Return the lowest and the highest id of an integer column; None for other columns."""
     bounds: list[int] = []
     for _, ids in column.parts():

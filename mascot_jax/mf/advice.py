@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.arrays import smallest, where
 from mascot_jax.base.metrics import Baselines
 from mascot_jax.base.units import Spread
 from mascot_jax.base.warn import warn_caller
@@ -38,12 +39,12 @@ def warn_of_ratings(values: NDArray[np.float32], spread: Spread | None, *, fresh
     elif fresh and _as_counts(values):
         advice.append(
             f"ratings go from {values.min():g} to {values.max():g}, half of them up to "
-            f"{np.median(values):g}: they are spread like counts, and a few high ones decide the "
+            f"{_median(values):g}: they are spread like counts, and a few high ones decide the "
             "result; for lists of what users may like, train with the objective interactions and "
             "the confidence log1p, or, to predict such values, on numpy.log1p(ratings)"
         )
-    elif spread is not None and spread.wild(values).any():
-        advice.append(_of_wild(values, spread))
+    elif spread is not None and (rows := _wild(values, spread)).size:
+        advice.append(_of_wild(values, rows, spread))
     for text in advice:
         warn_caller(text, RatingsWarning)
 
@@ -53,7 +54,7 @@ def warn_of_confidences(values: NDArray[np.float32]) -> None:
     if _as_counts(values):
         warn_caller(
             f"values of interactions go from {values.min():g} to {values.max():g}, half of them up "
-            f"to {np.median(values):g}: as confidences, a few high ones decide the result; set "
+            f"to {_median(values):g}: as confidences, a few high ones decide the result; set "
             "confidence to log1p",
             RatingsWarning,
         )
@@ -63,12 +64,21 @@ def _as_counts(values: NDArray[np.float32]) -> bool:
     """Return whether ratings have no negative values and a long tail of high ones."""
     if values.min() < 0:
         return False
-    median = float(np.median(values))
+    median = _median(values)
     return float(values.mean(dtype=np.float64)) > _SKEWED * median and median > 0
 
 
-def _of_wild(values: NDArray[np.float32], spread: Spread) -> str:
-    wild = np.flatnonzero(spread.wild(values))
+def _median(values: NDArray[np.float32]) -> float:
+    """Return the median, without a copy of the values."""
+    low, high = smallest(values, [(len(values) - 1) // 2, len(values) // 2])
+    return (low + high) / 2
+
+
+def _wild(values: NDArray[np.float32], spread: Spread) -> NDArray[np.int64]:
+    return where(len(values), lambda part: spread.wild(values[part]))
+
+
+def _of_wild(values: NDArray[np.float32], wild: NDArray[np.int64], spread: Spread) -> str:
     row, usual = int(wild[0]), f"{spread.low:g} to {spread.high:g}"
     more = f"; there are {len(wild) - 1} more beyond {usual}" if len(wild) > 1 else ""
     return (

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mascot_jax.base.arrays import where
 from mascot_jax.base.biases import fit_biases
 from mascot_jax.base.units import measure_spread
 from mascot_jax.engine.ratings import Triples
@@ -65,7 +66,7 @@ def _squared_covariance(ratings: Triples) -> float:
 def _block(ratings: Triples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return residuals after biases of the first rows, and 1 where there is a rating, else 0."""
     users, items, values = ratings
-    chosen = (users < USERS) & (items < ITEMS)
+    chosen = where(len(users), lambda part: (users[part] < USERS) & (items[part] < ITEMS))
     users, items, values = users[chosen], items[chosen], values[chosen]
     residuals, rated = np.zeros((2, USERS, ITEMS), dtype=np.float32)
     if len(values):

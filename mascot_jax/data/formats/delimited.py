@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterator
 from pathlib import PurePath
 
 import polars as pl
@@ -55,7 +56,17 @@ def read_delimited(
     columns: Columns,
     keys: tuple[str, ...] = RATINGS,
 ) -> pl.DataFrame:
-    """Read a delimited file.
+    """Read a delimited file; of ``read_delimited_pieces``, all pieces in one frame."""
+    return stack(list(read_delimited_pieces(member, dialect, columns, keys)))
+
+
+def read_delimited_pieces(
+    member: Member,
+    dialect: Dialect | None,
+    columns: Columns,
+    keys: tuple[str, ...] = RATINGS,
+) -> Iterator[pl.DataFrame]:
+    """Read a delimited file, piece by piece.
 
     Parameters
     ----------
@@ -68,11 +79,11 @@ def read_delimited(
     keys : tuple of str
         The columns to read: ``user``, ``item`` and, of ratings, ``rating``, perhaps ``time``.
 
-    Returns
-    -------
+    Yields
+    ------
     polars.DataFrame, shape (ratings, columns)
-        ``user`` and ``item`` (Int64 or String), ``rating`` (Float32) and ``time`` (String), in file
-        order.
+        ``user`` and ``item`` (Int64 or String, as the piece allows), ``rating`` (Float32) and
+        ``time`` (String), in file order.
 
     Raises
     ------
@@ -81,15 +92,15 @@ def read_delimited(
     """
     layout = _layout_of(member, dialect, columns, keys)
     quoted = layout.dialect.separator not in ("::", BLANKS)
-    frames = []
+    found = False
     for piece in read_pieces(member, quoted_after=layout.dialect.separator if quoted else None):
         if layout.header and piece.line == 1:
             piece = Piece(piece.data.split(b"\n", 1)[1], 2)
         if piece.data:
-            frames.append(_read_piece(member, piece, layout))
-    if not frames:
+            yield _read_piece(member, piece, layout)
+            found = True
+    if not found:
         raise DataError(f"{member.label}: only a header line, no ratings")
-    return stack(frames)
 
 
 def check_columns(member: Member, columns: Columns, keys: tuple[str, ...]) -> None:

@@ -43,8 +43,10 @@ def check_kinds(label: str, wanted: Mapping[str, str], schema: pl.Schema) -> Non
             )
 
 
-def usable_columns(label: str, frame: pl.DataFrame) -> pl.DataFrame:
+def usable_columns(label: str, frame: pl.DataFrame, first: int = 0) -> pl.DataFrame:
     """Return ids as Int64 if all are integers, otherwise as String, and ratings as Float32.
+
+    ``first`` is the number of the frame's first row in the file, from 0.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def usable_columns(label: str, frame: pl.DataFrame) -> pl.DataFrame:
         if name in frame.columns
     )
     frame = pl.DataFrame([*ids, *others])
-    _check_rows(label, frame)
+    _check_rows(label, frame, first)
     return frame.with_columns(
         narrow_ids(frame[name]) for name in ("user", "item") if frame.schema[name] == pl.String
     )
@@ -75,7 +77,7 @@ def _as_id(ids: pl.Series) -> pl.Series:
     return ids.cast(pl.String)
 
 
-def _check_rows(label: str, frame: pl.DataFrame) -> None:
+def _check_rows(label: str, frame: pl.DataFrame, first: int) -> None:
     rules = {
         "user": pl.col("user").is_null() | (pl.col("user").cast(pl.String) == ""),
         "item": pl.col("item").is_null() | (pl.col("item").cast(pl.String) == ""),
@@ -88,6 +90,6 @@ def _check_rows(label: str, frame: pl.DataFrame) -> None:
         if rows.len():
             row = rows[0]
             raise DataError(
-                f"{label}, row {row + 1}: {name} is {frame[name][row]!r}; "
+                f"{label}, row {first + row + 1}: {name} is {frame[name][row]!r}; "
                 + ("a rating is a finite number" if name == "rating" else "an id is not empty")
             )

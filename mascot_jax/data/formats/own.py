@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from glob import escape
 from pathlib import Path, PurePosixPath
@@ -15,9 +15,9 @@ from mascot_jax.data.archive import Member, Members, open_members
 from mascot_jax.data.formats import numpy_file
 from mascot_jax.data.formats.columns import PAIRS, RATINGS
 from mascot_jax.data.formats.delimited import check_columns as check_text
-from mascot_jax.data.formats.delimited import read_delimited
+from mascot_jax.data.formats.delimited import read_delimited, read_delimited_pieces
 from mascot_jax.data.formats.parquet import check_columns as check_parquet
-from mascot_jax.data.formats.parquet import is_parquet, read_parquet
+from mascot_jax.data.formats.parquet import is_parquet, read_parquet, read_parquet_pieces
 from mascot_jax.data.formats.values import stack
 from mascot_jax.data.place import STANDARD_INPUT, as_file, split_place
 from mascot_jax.data.unpack import COMPRESSIONS, kind_of
@@ -75,6 +75,24 @@ def read_own(
             keys = PAIRS
         chosen = _chosen(tables.source, candidates, columns, keys)
         return stack([_read(member, columns, keys) for member in chosen])
+
+
+@contextmanager
+def open_own(place: str | Path, columns: Columns) -> Iterator[Callable[[], Iterator[pl.DataFrame]]]:
+    """Yield a function that reads the ratings of `read_own` piece by piece, each time anew.
+
+    Ids of a piece are Int64 if they can be, even where those of another piece are String.
+    """
+    with open_tables(place) as tables, ExitStack() as opened:
+        candidates = [opened.enter_context(unpacked(member, tables)) for member in tables.found]
+        chosen = _chosen(tables.source, candidates, columns, RATINGS)
+
+        def pieces() -> Iterator[pl.DataFrame]:
+            for member in chosen:
+                read = _format(member, read_parquet_pieces, _read_whole, _read_text_pieces)
+                yield from read(member, columns, RATINGS)
+
+        yield pieces
 
 
 @contextmanager
@@ -221,6 +239,16 @@ def _is_of_pairs(member: Member, columns: Columns) -> bool:
 def _read(member: Member, columns: Columns, keys: tuple[str, ...]) -> pl.DataFrame:
     read = _format(member, read_parquet, numpy_file.read_npz, _read_text)
     return read(member, columns, keys)
+
+
+def _read_whole(member: Member, columns: Columns, keys: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+    yield numpy_file.read_npz(member, columns, keys)
+
+
+def _read_text_pieces(
+    member: Member, columns: Columns, keys: tuple[str, ...]
+) -> Iterator[pl.DataFrame]:
+    return read_delimited_pieces(member, None, columns, keys)
 
 
 def _read_text(member: Member, columns: Columns, keys: tuple[str, ...]) -> pl.DataFrame:
