@@ -131,11 +131,10 @@ def _grid() -> Iterator[dict[str, Any]]:
 def _validation(fold: Problem) -> tuple[Problem, Triples]:
     """Return a fold without the last tenth of its training ratings, and that tenth."""
     ratings = fold.ratings
-    numbers = np.arange(len(ratings))
     first = len(ratings) - round(HELD_OUT * len(ratings))
-    return fold._replace(ratings=ratings.where(numbers < first)), ratings.where(
-        numbers >= first
-    ).host()
+    users, items, values = ratings.host()
+    rest = ratings.without(first, np.ones(len(ratings) - first, dtype=np.bool_))
+    return fold._replace(ratings=rest), (users[first:], items[first:], values[first:])
 
 
 def _test(fold: Problem) -> Triples:

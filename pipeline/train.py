@@ -14,9 +14,10 @@ import sys
 import polars as pl
 from tqdm import tqdm
 
-from mascot_jax.data.store import count_training_ratings, read_fold
+from mascot_jax.data.store import count_training_ratings, read_fold, size_of_fold
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.scratch import Scratch, ScratchFolder
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import CheckpointError
 from mascot_jax.ids.table import index_ids
@@ -24,9 +25,10 @@ from mascot_jax.ids.values import as_column
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.mf.train import train_model
-from mascot_jax.settings import Params, TrainSettings, backend_for
+from mascot_jax.settings import Params, backend_for
 from mascot_jax.tables.groups import load_groupings
 from mascot_jax.training.checkpoint import Checkpoints
+from mascot_jax.training.epoch_bar import WritingBar
 from mascot_jax.training.fingerprint import fingerprint
 from mascot_jax.training.interactions import merged
 from mascot_jax.training.problem import Prepared, Problem, make_problem, prepare
@@ -41,12 +43,13 @@ from pipeline.epoch_log import EpochLog
 def train(params: Params, fold: int) -> None:
     """Train on all folds but one, logging the error on that fold after each epoch."""
     device = choose_device(backend_for(params.train, params.run))
-    with computing_on(device):
-        problem = _read(fold, params.train).judged(params.train)
+    with computing_on(device), WritingBar(show=None) as bar:
+        problem = _read(fold, params, bar).judged(params.train)
         plan = problem.plan(params.train, device.platform)
         execution = execution_of(plan, params.run)
         prepared = prepare(problem, plan, execution)
         del problem  # ``prepared`` holds its ratings in another order
+        bar.close()
         checkpoints = _checkpoints(fold, prepared, params.run.checkpoint_every)
         model, times = _train(fold, prepared, execution, checkpoints)
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +79,13 @@ def _with_ids(model: Model, params: Params, fold: int) -> Model:
     )
 
 
-def _read(fold: int, settings: TrainSettings) -> Problem:
-    data = read_fold(paths.SPLIT, fold)
+def _read(fold: int, params: Params, bar: WritingBar) -> Problem:
+    settings, scratch = params.train, None
+    if params.run.scratch is not None:
+        folder = ScratchFolder(params.run.scratch, bar.note)
+        scratch = Scratch(folder, size_of_fold(paths.SPLIT, fold))
+        folder.expected = 2 * scratch.size  # laid out, it is written twice
+    data = read_fold(paths.SPLIT, fold, None if scratch is None else scratch.ratings())
     train = data.train_user, data.train_item, data.train_rating
     return make_problem(
         merged(train) if settings.of_interactions else train,
@@ -85,6 +93,8 @@ def _read(fold: int, settings: TrainSettings) -> Problem:
         test=(data.test_user, data.test_item, data.test_rating),
         low=data.low,
         high=data.high,
+        scratch=scratch,
+        expendable=not settings.of_interactions,
     )
 
 

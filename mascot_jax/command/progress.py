@@ -136,6 +136,10 @@ class Display:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
 
+    def note_written(self, written: int, expected: int) -> None:
+        """Show how much of the ratings has been prepared on disk."""
+        self._bar.note_written(written, expected)
+
     def add(self, record: EpochRecord) -> None:
         """Show a finished epoch."""
         self._records[record.epoch] = record

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -18,6 +19,8 @@ from mascot_jax.settings import Columns, TimedColumns, TrainSettings
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from mascot_jax.data.pieces import RatingsInPieces
 
 WRITTEN: Final = (".csv", ".tsv", ".parquet")
 _SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
@@ -69,9 +72,26 @@ def read_values(args: argparse.Namespace, place: str, settings: TrainSettings) -
     return frame.with_columns(pl.lit(1, dtype=pl.Float32).alias("rating"))
 
 
+@contextmanager
+def open_ratings(args: argparse.Namespace, place: str) -> Iterator[RatingsInPieces]:
+    """Yield the ratings of ``read_ratings``, to be read piece by piece inside of the block."""
+    need_polars()
+    from mascot_jax.data.read import open_table
+
+    with _pairs_pointed_out(), open_table(place, _columns(args, Columns)) as ratings:
+        yield ratings
+
+
 def _read_ratings_of(args: argparse.Namespace, place: str) -> pl.DataFrame:
-    try:
+    with _pairs_pointed_out():
         return read_ratings(args, place)
+
+
+@contextmanager
+def _pairs_pointed_out() -> Iterator[None]:
+    """Add to an error of a file of pairs that these will do for interactions."""
+    try:
+        yield
     except MissingColumnError as error:
         if error.key == "rating" and error.columns == len(PAIRS):
             error.args = (
@@ -99,10 +119,13 @@ def _read(
     need_polars()
     from mascot_jax.data.read import read_table
 
-    kind = TimedColumns if "time" in keys else Columns
-    given = {name: getattr(args, name, None) for name in kind.model_fields}
-    columns = kind(**{name: value for name, value in given.items() if value is not None})
+    columns = _columns(args, TimedColumns if "time" in keys else Columns)
     return read_table(place, columns, keys, pairs_will_do=pairs_will_do)
+
+
+def _columns(args: argparse.Namespace, kind: type[Columns]) -> Columns:
+    given = {name: getattr(args, name, None) for name in kind.model_fields}
+    return kind(**{name: value for name, value in given.items() if value is not None})
 
 
 def read_lines(path: str) -> list[str]:

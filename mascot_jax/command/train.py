@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +13,7 @@ from mascot_jax.command.options import checked_settings, train_settings
 from mascot_jax.command.output import print_json, warn, warnings_as_messages
 from mascot_jax.command.progress import Display
 from mascot_jax.command.sharing import sharing
-from mascot_jax.command.tables import check_output, read_values
+from mascot_jax.command.tables import check_output, open_ratings, read_values
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import (
@@ -23,10 +25,10 @@ from mascot_jax.errors import (
 )
 from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.fit import fit_ratings
-from mascot_jax.mf.interactions import Interactions, read_interactions
+from mascot_jax.mf.interactions import Interactions, Source, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
-from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
+from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, backend_for
 from mascot_jax.training.checkpoint import CheckpointWarning
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import deferred_signals
@@ -52,14 +54,27 @@ def _train(
     if leads:
         check_output(args.output, read=[args.ratings])
         _check_nothing_is_lost(args, checkpoint)
-    ratings = read_interactions(read_values(args, args.ratings, settings))
-    display = Display(ratings.ratings.size, settings, as_json=args.json, quiet=not leads)
-    model, signal = _fit(
-        ratings, settings, groups, how, display, checkpoint, workers, resume=args.resume
-    )
+    with _read(args, settings, how) as ratings:
+        display = Display(ratings.size, settings, as_json=args.json, quiet=not leads)
+        model, signal = _fit(
+            ratings, settings, groups, how, display, checkpoint, workers, resume=args.resume
+        )
     if leads:
-        _finish(args, settings, model, ratings.ratings.size, display, checkpoint, signal)
+        _finish(args, settings, model, ratings.size, display, checkpoint, signal)
     return 128 + signal if signal else 0
+
+
+@contextmanager
+def _read(
+    args: argparse.Namespace, settings: TrainSettings, how: RunSettings
+) -> Iterator[Interactions | Source]:
+    """Yield the ratings; for a training on disk, without holding them."""
+    if how.scratch is None:
+        yield read_interactions(read_values(args, args.ratings, settings))
+        return
+    backend_for(settings, how)  # refuses what cannot be done on disk, before the file is read
+    with open_ratings(args, args.ratings) as ratings:
+        yield ratings
 
 
 def _finish(
@@ -109,7 +124,7 @@ def _check_nothing_is_lost(args: argparse.Namespace, checkpoint: Path) -> None:
 
 
 def _fit(
-    ratings: Interactions,
+    ratings: Interactions | Source,
     settings: TrainSettings,
     groups: RegroupSettings,
     how: RunSettings,
@@ -135,6 +150,7 @@ def _fit(
             on_epoch=on_epoch,
             checkpoint=checkpoint,
             resume=resume,
+            on_write=display.note_written,
             workers=workers,
         )
     signal = interruption.signal or 0

@@ -145,6 +145,7 @@ class Division:
             item_count=0,
             strata=strata,
             extent=extent_of(int(counts.sum()), [len(side) for side in self.sides]),
+            scratch=None,
         )
 
     def _counts_of(self, worker: int) -> NDArray[np.int64]:

@@ -13,10 +13,11 @@ from functools import partial
 from typing import Any, Final
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mascot_jax.base.arrays import count_each
+from mascot_jax.base.arrays import aligned_zeros, count_each, gather, parts
 from mascot_jax.engine import kernels
 from mascot_jax.engine.padding import (
     LEAST_GROUPS,
@@ -27,6 +28,7 @@ from mascot_jax.engine.padding import (
     places,
 )
 from mascot_jax.engine.ratings import Ratings, Strata, extent_of
+from mascot_jax.engine.scratch import DIVIDED_AT_A_TIME, RATINGS, InMemory, Scratch, divide
 from mascot_jax.errors import BackendError, DataError
 from mascot_jax.settings import TrainPlan
 
@@ -134,7 +136,7 @@ def in_strata(
     blocks
         Whether epochs visit the ratings block by block.
     """
-    columns, begin = _sort(ratings, plan, *starts, threads, longest_run)
+    columns, begin, scratch = _sort(ratings, plan, *starts, threads, longest_run)
     strata = None
     if blocks:
         users, items = (pad_starts(side, ratings.platform) for side in starts)
@@ -147,6 +149,7 @@ def in_strata(
         order=plan.order,
         conflict_free=plan.deterministic,
         rotations=plan.rotations or 0,
+        scratch=scratch,
     )
 
 
@@ -171,6 +174,7 @@ def _with_columns(
         ratings=values,
         extent=extent_of(count, ranges),
         block_size=kernels.block_size(count),
+        expendable=False,
         **layout,
     )
 
@@ -236,12 +240,22 @@ def _sort(
     item_starts: NDArray[np.int64],
     threads: int,
     longest_run: int,
-) -> tuple[list[jax.Array], jax.Array]:
+) -> tuple[Sequence[Any], jax.Array, Scratch | None]:
     """Sort by pair of ranges and, unless ``longest_run`` is 0, into runs, on the CPU.
 
-    Return the three columns on the ratings' device, and uint32 ``(user ranges x item ranges,)``:
-    the number of each block's first rating.
+    Return the three columns on the ratings' device, or in a file as the ratings are; uint32 ``(user
+    ranges x item ranges,)``: the number of each block's first rating; and that file.
     """
+    in_place = ratings.expendable and len(ratings) > COPIED
+    if ratings.scratch is not None or (in_place and 1 < len(user_starts) - 1 <= MOST_RANGES):
+        counts, range_of = _by_range(ratings, user_starts)
+        store = _divided(ratings, counts, range_of)
+        starts = int(user_starts[-1]), item_starts
+        begin = _sort_each(store, counts, plan, *starts, threads, longest_run)
+        begin = pad(begin, _most_blocks(user_starts, item_starts, ratings.platform))
+        if isinstance(store, Scratch):
+            return store.columns(), jnp.asarray(begin), store
+        return *jax.device_put((ratings.host(), begin), ratings.device), None
     item_ranges = len(item_starts) - 1
     blocks = (len(user_starts) - 1) * item_ranges
     host = jax.local_devices(backend="cpu")[0]
@@ -262,7 +276,84 @@ def _sort(
         least_sweeps=LEAST_SWEEPS,
         threads=threads,
     )
-    return jax.device_put((columns, begin), ratings.device)  # type: ignore[no-any-return]
+    return *jax.device_put((columns, begin), ratings.device), None
+
+
+def _by_range(
+    ratings: Ratings, user_starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the number of ratings of each range of users, and the range of each user."""
+    users, ranges = ratings.host()[0], len(user_starts) - 1
+    range_of = np.repeat(np.arange(ranges, dtype=np.uint8), np.diff(user_starts))
+    counts = np.zeros(ranges, dtype=np.int64)
+    for part in parts(len(users)):
+        counts += np.bincount(range_of[users[part]], minlength=ranges)
+    return counts, range_of
+
+
+def _divided(
+    ratings: Ratings, counts: NDArray[np.int64], range_of: NDArray[np.uint8]
+) -> Scratch | InMemory:
+    """Sort ratings by range of users, where they keep their order; in a new file, or in place.
+
+    In memory a column at a time goes to its new order, so that only one is there twice.
+    """
+    users, *_ = columns = ratings.host()
+    slices = parts(len(users), DIVIDED_AT_A_TIME)
+    if ratings.scratch is not None:
+        file = Scratch(ratings.scratch.folder, len(users))
+        rows = ((range_of[users[p]], tuple(column[p] for column in columns)) for p in slices)
+        divide(rows, counts, file)
+        return file
+    order = np.empty(len(users), dtype=np.uint32)
+    numbers = ((range_of[users[p]], (np.arange(p.start, p.stop, dtype=np.uint32),)) for p in slices)
+    divide(numbers, counts, InMemory(order))
+    for column in columns:
+        column[:] = gather(column, order)
+    return InMemory(*columns)
+
+
+def _sort_each(
+    store: Scratch | InMemory,
+    counts: NDArray[np.int64],
+    plan: TrainPlan,
+    users: int,
+    item_starts: NDArray[np.int64],
+    threads: int,
+    longest_run: int,
+) -> NDArray[np.uint32]:
+    """Sort the ratings of each range of users as ``_sort`` does all at once.
+
+    ``counts`` is int64 ``(ranges,)``: how many there are. Return the number of each block's first.
+    """
+    first = np.cumsum(counts) - counts
+    host = jax.local_devices(backend="cpu")[0]
+    size = places(int(counts.max()), LEAST_RATINGS, "cpu")
+    columns = [aligned_zeros((size,), dtype) for dtype in RATINGS]
+    one_range, blocks = np.array([0, users]), len(item_starts) - 1
+    user_part = _parts(np.zeros(1, dtype=np.int64), one_range)
+    item_part = _parts(np.arange(blocks), item_starts)
+    begin = np.empty((len(counts), blocks), dtype=np.uint32)
+    for a, (start, count) in enumerate(zip(first.tolist(), counts.tolist(), strict=True)):
+        for number, column in enumerate(columns):
+            store.read(number, start, column[:count])
+        *found, numbers = kernels.lay_out(
+            *jax.device_put(columns, host),
+            user_part,
+            item_part,
+            np.uint32(plan.seed),
+            count=np.uint32(count),
+            blocks=np.uint32(blocks),
+            places=size,
+            block_places=_most_blocks(one_range, item_starts, "cpu"),
+            longest_run=longest_run,
+            least_sweeps=LEAST_SWEEPS,
+            threads=threads,
+        )
+        for number, values in enumerate(found):
+            store.write(number, start, np.asarray(values)[:count])
+        begin[a] = np.asarray(numbers)[:blocks] + np.uint32(start)
+    return begin.reshape(-1)
 
 
 def _parts(parts: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.uint32]:

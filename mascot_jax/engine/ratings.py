@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
 from mascot_jax.engine.padding import default_device
+from mascot_jax.engine.scratch import Scratch
 from mascot_jax.errors import DataError
 
 Triples = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float32]]
@@ -59,7 +60,10 @@ class Zeros:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["users", "items", "ratings", "strata", "extent", "zeros"],
-    meta_fields=["user_count", "item_count", "order", "conflict_free", "rotations", "block_size"],
+    meta_fields=[
+        *("user_count", "item_count", "order", "conflict_free", "rotations", "block_size"),
+        *("scratch", "expendable"),
+    ],
 )
 @dataclasses.dataclass(frozen=True)
 class Ratings:
@@ -95,6 +99,12 @@ class Ratings:
     zeros: Zeros | None = None
     """Of interactions, which are in strata, and sorted by user and item within each block; their
     values are weights. None for ratings."""
+    scratch: Scratch | None = None
+    """File that the three arrays are memory maps of; None if they are in memory. Steps that change
+    ratings then do it in the file."""
+    expendable: bool = False
+    """Whether steps that change ratings in memory may overwrite the arrays: then nobody else may
+    need them."""
 
     def __len__(self) -> int:
         if self.extent is None:
@@ -108,6 +118,10 @@ class Ratings:
         columns = self.users, self.items, self.ratings
         users, items, ratings = (np.asarray(column)[used] for column in columns)
         return users, items, ratings
+
+    @property
+    def _in_place(self) -> bool:
+        return self.expendable or self.scratch is not None
 
     def free(self) -> None:
         """Free the memory of the ratings on a device, which cannot be used any more."""
@@ -128,12 +142,32 @@ class Ratings:
             return next(iter(self.users.devices()))
         return default_device()
 
-    def where(self, chosen: NDArray[np.bool_]) -> Ratings:
-        """Return the chosen ratings, on the host and not laid out."""
-        users, items, ratings = self.host()
-        return Ratings(
-            users[chosen], items[chosen], ratings[chosen], self.user_count, self.item_count
-        )
+    def without(self, first: int, left_out: NDArray[np.bool_]) -> Ratings:
+        """Return ratings without some of those from number ``first`` on, not laid out.
+
+        ``left_out`` is bool ``(n - first,)``.
+        """
+        kept = first + int(np.count_nonzero(~left_out))
+        columns = []
+        for column in self.host():
+            rest = column[first:][~left_out]
+            if not self._in_place:
+                columns.append(np.concatenate([column[:first], rest]))
+                continue
+            column[first:kept] = rest
+            columns.append(column[:kept])
+        users, items, ratings = columns
+        counts = self.user_count, self.item_count
+        fewer = Ratings(users, items, ratings, *counts)
+        return dataclasses.replace(fewer, scratch=self.scratch, expendable=self.expendable)
+
+    def with_values(self, new: Callable[[slice], NDArray[np.float32]]) -> Ratings:
+        """Return ratings on the host with other values, which ``new`` returns part by part."""
+        values = self.host()[2]
+        changed = values if self._in_place else np.empty_like(values)
+        for part in parts(len(values)):
+            changed[part] = new(part)
+        return dataclasses.replace(self, ratings=changed)
 
 
 def extent_of(count: int, ranges: Sequence[int] = (0, 0)) -> jax.Array:
@@ -189,9 +223,12 @@ def _checked(
     _check_rows(items, item_count, "item")
     with np.errstate(over="ignore"):
         values = ratings.astype(np.float32, copy=False)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise DataError(f"rating number {bad[0]} is {ratings[bad[0]]}: must be finite as a float32")
+    for part in parts(len(values)):
+        bad = part.start + np.flatnonzero(~np.isfinite(values[part]))
+        if bad.size:
+            raise DataError(
+                f"rating number {bad[0]} is {ratings[bad[0]]}: must be finite as a float32"
+            )
     users, items = users.astype(np.uint32, copy=False), items.astype(np.uint32, copy=False)
     return Ratings(users, items, values, user_count, item_count)
 

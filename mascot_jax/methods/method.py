@@ -39,7 +39,8 @@ class Done(NamedTuple):
     number: jax.Array
     """uint32 ``()``: the epoch, counted from 0."""
     seed: jax.Array
-    ratings: Ratings
+    ratings: Ratings | None
+    """None if they are on disk."""
     regs: tuple[jax.Array, jax.Array]
     """float32 ``()`` each: regularisation of users and of items."""
     execution: Execution

@@ -200,6 +200,7 @@ def sample_gradients(done: Done) -> Gradients:
     """
     key = jax.random.fold_in(jax.random.key(done.seed), done.number)
     ratings = done.ratings
+    assert ratings is not None  # settings.run refuses these methods for ratings on disk
     drawn = jax.random.bits(key, (SAMPLED,), jnp.uint32) % kernels.extent(ratings)[0]
     p, q = (
         table.stored[FLOAT32.name][jnp.asarray(rows)[drawn], : table.factors]

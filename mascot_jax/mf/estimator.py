@@ -15,7 +15,7 @@ from mascot_jax.engine.state import TrainState
 from mascot_jax.errors import DataError, MascotError
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.fitted import Fitted
-from mascot_jax.mf.interactions import Interactions, read_interactions
+from mascot_jax.mf.interactions import Interactions, Source, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
@@ -131,6 +131,8 @@ class MatrixFactorization(Parameters, Fitted):
     """On a GPU: ``add`` loses no update of a row that other threads write too; ``store`` may."""
     checkpoint_every: int | None = 10
     """Epochs between checkpoints, if ``fit`` is given a file for them."""
+    scratch: str | os.PathLike[str] | None = None
+    """Folder on a fast disk for ratings that memory does not hold; on a CPU (docs/scale.md)."""
     seed: int = 0
     """Seed of initial factors, order of visiting and samples."""
     user_groups: int = 100
@@ -182,9 +184,10 @@ class MatrixFactorization(Parameters, Fitted):
             Three arrays (users, items, ratings); or a SciPy sparse matrix, users x items, whose
             numbers of rows and columns with a rating are the ids and whose stored entries,
             including zeros, are the ratings; or a data frame (pandas, polars, pyarrow or another
-            that narwhals supports). If a user rates an item twice, both ratings count. Of
-            interactions, two arrays (users, items), or a data frame of these columns, will do, and
-            the values of a user and an item are added up.
+            that narwhals supports). With ``scratch`` also what ``mascot_jax.data.open_ratings``
+            yields, which memory need not hold. If a user rates an item twice, both ratings count.
+            Of interactions, two arrays (users, items), or a data frame of these columns, will do,
+            and the values of a user and an item are added up.
         y
             The ratings ``(n,)``, if ``ratings`` holds only pairs, as scikit-learn's tools give
             them: a data frame of users and items, or an array ``(n, 2)``.
@@ -227,7 +230,11 @@ class MatrixFactorization(Parameters, Fitted):
         if not isinstance(earlier, Model | None):
             raise DataError(f"init: {init!r}: must be a model, or an estimator that has one")
         implicit = self.objective == "interactions"
-        found = read_interactions(ratings, y, **columns, implicit=implicit)
+        found: Interactions | Source
+        if isinstance(ratings, Source) and y is None:
+            found = ratings
+        else:
+            found = read_interactions(ratings, y, **columns, implicit=implicit)
         keep = {"checkpoint": checkpoint, "resume": resume}
         return self._train(found, callbacks, earlier, extend=False, verbose=verbose, **keep)
 
@@ -268,7 +275,7 @@ class MatrixFactorization(Parameters, Fitted):
 
     def _train(
         self,
-        ratings: Interactions,
+        ratings: Interactions | Source,
         callbacks: Iterable[Callable[[Record], object]],
         earlier: Model | None,
         *,
@@ -282,7 +289,7 @@ class MatrixFactorization(Parameters, Fitted):
             interruption = stack.enter_context(deferred_signals())
             settings, groups, run = self._settings()
             workers = initialised() if self.distributed else None
-            bar = EpochBar(ratings.ratings.size, settings, show=verbose)
+            bar = EpochBar(ratings.size, settings, show=verbose)
             stack.enter_context(bar)
 
             def on_epoch(record: EpochRecord, _: TrainState) -> bool:
@@ -300,6 +307,7 @@ class MatrixFactorization(Parameters, Fitted):
                 earlier=earlier,
                 extend=extend,
                 on_epoch=on_epoch,
+                on_write=bar.note_written,
                 workers=workers,
                 **keep,
             )

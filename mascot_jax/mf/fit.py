@@ -22,8 +22,10 @@ from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.interactions import Pairs
 from mascot_jax.engine.ratings import Triples
+from mascot_jax.engine.scratch import Scratch, ScratchFolder
 from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import (
+    DataError,
     DivergenceError,
     ProcessError,
     RatingsWarning,
@@ -33,8 +35,9 @@ from mascot_jax.errors import (
 from mascot_jax.ids.file import warn_unsavable
 from mascot_jax.ids.table import IdTable, index_ids
 from mascot_jax.mf.advice import warn_of_confidences, warn_of_ratings
-from mascot_jax.mf.interactions import Interactions
+from mascot_jax.mf.interactions import Interactions, Source
 from mascot_jax.mf.model import Model, ModelSide
+from mascot_jax.mf.on_disk import TableOnDisk
 from mascot_jax.mf.seen import seen_before, seen_items
 from mascot_jax.mf.train import train_model
 from mascot_jax.mf.warm_start import warm_state
@@ -62,7 +65,7 @@ USUAL_RATING: Final = 5.0
 
 
 def fit_ratings(
-    ratings: Interactions,
+    ratings: Interactions | Source,
     settings: TrainSettings,
     groups: RegroupSettings,
     run: RunSettings,
@@ -74,6 +77,7 @@ def fit_ratings(
     on_epoch: OnEpoch | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    on_write: Callable[[int, int], None] | None = None,
     workers: Workers | None = None,
 ) -> Model:
     """Train a model on ratings, whose row order does not matter.
@@ -84,7 +88,7 @@ def fit_ratings(
     Parameters
     ----------
     ratings
-        Result of ``read_interactions``.
+        Result of ``read_interactions``; with ``run.scratch`` also another source.
     settings, groups, run
         How to train, to group and to run.
     keep_seen
@@ -99,6 +103,9 @@ def fit_ratings(
         Called before the first epoch with what is trained on.
     on_epoch
         As for ``training.loop.train_state``.
+    on_write
+        Called after each write to ``run.scratch`` with the bytes written so far, and those of all
+        such writes before the first epoch.
     checkpoint
         File for the progress, every ``run.checkpoint_every`` epochs and when training ends; if that
         is None, nothing is written. The caller removes the file once the model is saved.
@@ -128,7 +135,8 @@ def fit_ratings(
         settings = _fitting(earlier, settings, extend=extend)
     known = earlier if extend else None
     with computing_on(device), _warned_once(workers):
-        table = _Table(ratings, known, settings.seed, merge=settings.of_interactions)
+        folder = None if run.scratch is None else ScratchFolder(run.scratch, on_write)
+        table = _indexed(ratings, known, settings, folder, keep_seen=keep_seen)
         confidence = settings.confidence or INTERACTION_DEFAULTS["confidence"]
         if settings.of_interactions and confidence == "values":
             warn_of_confidences(table.ratings)
@@ -139,7 +147,10 @@ def fit_ratings(
         if known is not None:
             ground = _continued(known, users, items, table.ratings)
         met_before = _met_before(table, users, items, known) if settings.of_interactions else None
-        problem = _problem(table.release(), users, items, known)._replace(met_before=met_before)
+        scratch = table.scratch
+        expendable = not settings.of_interactions
+        problem = _problem(table.release(), users, items, known, scratch, expendable=expendable)
+        problem = problem._replace(met_before=met_before)
         problem = problem.judged(settings)
         plan = problem.plan(settings, device.platform)
         if workers is not None:
@@ -147,11 +158,13 @@ def fit_ratings(
         execution = execution_of(plan, run)
         prepared = prepare(problem, plan, execution, ground, compared=True)
         if not settings.of_interactions:
-            warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
+            warn_of_ratings(table.given, prepared.spread, fresh=earlier is None)
         if on_start is not None:
             on_start(prepared)
         jax.block_until_ready(prepared.ratings)
-        del problem  # its ratings are in ``prepared`` now, in another order
+        del problem, scratch  # the ratings are in ``prepared`` now, in another order
+        seen = table.seen
+        del table
         start = None if earlier is None else _warm(earlier, users, items, plan)
         keep = _Keep(checkpoint, run.checkpoint_every, resume, workers)
         checkpoints, start = keep.checkpoints(prepared, start)
@@ -185,10 +198,35 @@ def fit_ratings(
         damping=prepared.damping,
         baseline=None if model.biases is not None else prepared.baseline,
     )
+    del prepared
+    jax.device_put(0)  # JAX lets go of the ratings' memory at its next call
     if keep_seen:
-        seen = seen_items(ratings.users, ratings.items, *ids, known)
-        model = dataclasses.replace(model, seen=seen)
+        pairs = seen_items(ratings.users, ratings.items, *ids, known) if seen is None else seen
+        model = dataclasses.replace(model, seen=pairs)
     return model
+
+
+def _indexed(
+    ratings: Interactions | Source,
+    known: Model | None,
+    settings: TrainSettings,
+    folder: ScratchFolder | None,
+    *,
+    keep_seen: bool,
+) -> _Table | TableOnDisk:
+    """Return the indexed ratings, in a file if there is a folder for it, else in memory."""
+    if folder is not None:
+        if known is not None:
+            raise SettingsError(
+                "run.scratch: partial_fit holds the new ratings in memory: set run.scratch to None"
+            )
+        return TableOnDisk(ratings, settings.seed, folder, keep_seen=keep_seen)
+    if not isinstance(ratings, Interactions):
+        raise DataError(
+            "ratings that are read piece by piece are trained on where a disk holds them: set "
+            "run.scratch to a folder"
+        )
+    return _Table(ratings, known, settings.seed, merge=settings.of_interactions)
 
 
 @contextmanager
@@ -239,6 +277,11 @@ class _Table:
     Attributes are replaced one at a time, so that at most one column is in memory twice.
     """
 
+    scratch = None
+    """They are in memory."""
+    seen = None
+    """Not found yet."""
+
     def __init__(
         self, ratings: Interactions, known: Model | None, seed: int, *, merge: bool
     ) -> None:
@@ -248,6 +291,7 @@ class _Table:
         self.item_ids, self.items = index_ids(ratings.items, *items)
         warn_unsavable(self.user_ids, "user")
         warn_unsavable(self.item_ids, "item")
+        self._source = ratings
         self.ratings = ratings.values()
         # Sort ratings by their bits: any fixed order will do.
         order = sort_by(self.users, self.items, self.ratings.view(np.uint32))
@@ -263,6 +307,11 @@ class _Table:
         self.items = gather(self.items, order)
         self.ratings = gather(self.ratings, order)
 
+    @property
+    def given(self) -> NDArray[np.float32]:
+        """The ratings in their original order."""
+        return self._source.values()
+
     def release(self) -> Triples:
         """Return the columns, and drop them here."""
         columns = self.users, self.items, self.ratings
@@ -270,14 +319,25 @@ class _Table:
         return columns
 
 
-def _problem(columns: Triples, users: _Side, items: _Side, known: Model | None) -> Problem:
-    problem = make_problem(columns, users.grouping, items.grouping)
+def _problem(
+    columns: Triples,
+    users: _Side,
+    items: _Side,
+    known: Model | None,
+    scratch: Scratch | None,
+    *,
+    expendable: bool,
+) -> Problem:
+    sides = users.grouping, items.grouping
+    problem = make_problem(columns, *sides, scratch=scratch, expendable=expendable)
     if known is None:
         return problem
     return problem._replace(low=min(problem.low, known.low), high=max(problem.high, known.high))
 
 
-def _met_before(table: _Table, users: _Side, items: _Side, known: Model | None) -> Pairs | None:
+def _met_before(
+    table: _Table | TableOnDisk, users: _Side, items: _Side, known: Model | None
+) -> Pairs | None:
     """Return the rows of what the users have met besides, if the model to extend has kept it."""
     if known is None or known.seen is None:
         return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from numbers import Real
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import narwhals as nw
 import numpy as np
@@ -23,12 +23,49 @@ _PAIRS: Final = (
 )
 
 
+@runtime_checkable
+class Source(Protocol):
+    """Ratings that are read some rows at a time, as often as needed."""
+
+    @property
+    def users(self) -> Column:
+        """Every id of a user, at least once."""
+
+    @property
+    def items(self) -> Column:
+        """Every id of an item, at least once."""
+
+    @property
+    def size(self) -> int:
+        """Number of ratings, at least 1."""
+
+    def parts(self) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]]:
+        """Yield ids of users, ids of items and ratings, in the same order each time."""
+
+
 class Interactions(NamedTuple):
     """Ratings as given: a column of users, one of items and one of ratings, equally long."""
 
     users: Column
     items: Column
     ratings: Column
+
+    @property
+    def size(self) -> int:
+        """Number of ratings."""
+        return self.ratings.size
+
+    def parts(self) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]]:
+        """Yield ids of users, ids of items and ratings, some rows at a time.
+
+        Raises
+        ------
+        DataError
+            As in ``values``.
+        """
+        columns = (column.parts() for column in self)
+        for (part, users), (_, items), (_, numbers) in zip(*columns, strict=True):
+            yield users, items, as_ratings(numbers, self.ratings.name, part.start)
 
     def values(self) -> NDArray[np.float32]:
         """Return the ratings, float32 ``(n,)``.

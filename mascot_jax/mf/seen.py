@@ -34,11 +34,14 @@ def seen_items(
         before = len(known.seen.items)
         pairs = np.append(_known_pairs(known, user_ids, item_ids), pairs)
     for (part, own), (_, other) in zip(users.parts(), items.parts(), strict=True):
-        pairs[before + part.start : before + part.stop] = _packed(
+        pairs[before + part.start : before + part.stop] = packed(
             user_ids.encode(own, users.name), item_ids.encode(other, items.name)
         )
     pairs.sort()  # in place: the pairs are as large as the ratings
-    return _in_rows(pairs, len(user_ids))
+    seen = SeenItems(len(user_ids), len(pairs))
+    for part in parts(len(pairs)):
+        seen.add(pairs[part])
+    return seen.pairs()
 
 
 def seen_before(
@@ -68,7 +71,7 @@ def seen_before(
     present = np.zeros(len(user_ids), dtype=np.bool_)
     present[users] = True
     before = before[present[(before >> np.uint64(32)).astype(np.int64)]]
-    before = np.setdiff1d(before, _packed(users, items))
+    before = np.setdiff1d(before, packed(users, items))
     return (before >> np.uint64(32)).astype(np.uint32), before.astype(np.uint32)
 
 
@@ -77,24 +80,40 @@ def _known_pairs(known: Model, user_ids: IdTable, item_ids: IdTable) -> NDArray[
     assert known.seen is not None
     users = user_ids.encode(known.users.id_table.values, "user")
     items = item_ids.encode(known.items.id_table.values, "item")
-    return _packed(np.repeat(users, np.diff(known.seen.starts)), items[known.seen.items])
+    return packed(np.repeat(users, np.diff(known.seen.starts)), items[known.seen.items])
 
 
-def _packed(users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
+def packed(users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
     """Pack pairs into numbers whose order is by user, then by item."""
     return users.astype(np.uint64) << np.uint64(32) | items.astype(np.uint64)
 
 
-def _in_rows(pairs: NDArray[np.uint64], users: int) -> Pairs:
-    """Return sorted pairs in compressed rows, without duplicates."""
-    lengths = np.zeros(users, dtype=np.int64)
-    items = np.empty(len(pairs), dtype=np.uint32)
-    kept = 0
-    for part in parts(len(pairs)):
-        new = pairs[part]
-        different = new[1:] != new[:-1]
-        new = new[np.append(part.start == 0 or new[0] != pairs[part.start - 1], different)]
-        lengths += np.bincount((new >> np.uint64(32)).astype(np.int64), minlength=users)
-        items[kept : kept + len(new)] = new & np.uint64(0xFFFF_FFFF)
-        kept += len(new)
-    return Pairs(np.append(0, np.cumsum(lengths)), items[:kept])
+class SeenItems:
+    """Takes sorted pairs, and returns them in compressed rows, without duplicates.
+
+    Parameters
+    ----------
+    users
+        Number of users.
+    most
+        Most pairs that will be added.
+    """
+
+    def __init__(self, users: int, most: int) -> None:
+        self._lengths = np.zeros(users, dtype=np.int64)
+        self._items = np.empty(most, dtype=np.uint32)
+        self._kept = 0
+        self._last = np.full(1, 2**64 - 1, dtype=np.uint64)  # no pair
+
+    def add(self, pairs: NDArray[np.uint64]) -> None:
+        """Add ``packed`` pairs, at least one, none of which is before those of the last call."""
+        new = pairs[np.append(pairs[:1] != self._last, pairs[1:] != pairs[:-1])]
+        users = (new >> np.uint64(32)).astype(np.int64)
+        self._lengths += np.bincount(users, minlength=len(self._lengths))
+        self._items[self._kept : self._kept + len(new)] = new & np.uint64(0xFFFF_FFFF)
+        self._kept += len(new)
+        self._last = pairs[-1:].copy()
+
+    def pairs(self) -> Pairs:
+        """Return the items of each user."""
+        return Pairs(np.append(0, np.cumsum(self._lengths)), self._items[: self._kept])

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mascot_jax.settings.run import RunSettings
+from mascot_jax.settings.run import AnyRunSettings
 from mascot_jax.settings.validation import Finite, Seed, Settings, together
 from mascot_jax.tables.storage import LANES
 
@@ -121,7 +121,7 @@ class ClickSettings(Settings):
         return CLICK_PRESETS[self.preset].table_bits
 
 
-class ClickRunSettings(RunSettings):
+class ClickRunSettings(AnyRunSettings):
     """How a training of a click model runs; changes no result."""
 
     checkpoint_every: Annotated[int, Field(ge=1, le=100_000)] | None = 1

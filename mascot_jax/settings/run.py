@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings.train import TrainSettings
@@ -13,8 +14,12 @@ from mascot_jax.settings.validation import Settings
 Backend = Literal["auto", "cpu", "cuda"]
 
 
-class RunSettings(Settings):
-    """How a training runs (``run``)."""
+def _as_text(path: Any) -> Any:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+class AnyRunSettings(Settings):
+    """How a training of any model runs."""
 
     backend: Backend = "auto"
     """Where to train; ``auto`` takes a GPU if it supports the other settings, else the CPU."""
@@ -25,10 +30,43 @@ class RunSettings(Settings):
     interrupted training goes on from the last one. The model is the same."""
 
 
+class RunSettings(AnyRunSettings):
+    """How a training runs (``run``)."""
+
+    scratch: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)] | None = None
+    """CPU only: folder on a fast disk for ratings that memory does not hold; epochs read them
+    there. They take up to 40 bytes a rating, and 12 during epochs. The model is the same."""
+
+
+_NEVER_ON_DISK: Final = {
+    "objective": ("interactions",),
+    "order": ("group-blocks",),
+    "method": ("muppet", "afp"),
+    "deterministic": (False,),
+}
+"""Settings of ``train`` that need all ratings in memory."""
+
+
 def conflict(train: TrainSettings, run: RunSettings) -> str | None:
-    """Return a line on what of ``train`` the chosen back end cannot do; None if it can do all."""
+    """Return a line on what of ``train`` cannot be run so; None if all can."""
+    if run.scratch is not None:
+        return _conflict_on_disk(train, run)
     if run.backend == "cuda" and train.beyond_cuda:
         return f"run.backend: 'cuda': {train.beyond_cuda}: set run.backend to cpu or auto"
+    return None
+
+
+def _conflict_on_disk(train: TrainSettings, run: RunSettings) -> str | None:
+    """Return a line on what cannot be done with ratings on disk; None if all can."""
+    remedy = "set it otherwise, or run.scratch to null"
+    if run.backend == "cuda":
+        return f"run.backend: 'cuda': a GPU trains on ratings in memory only: {remedy}"
+    for name, values in _NEVER_ON_DISK.items():
+        value = getattr(train, name)
+        if value in values:
+            return f"train.{name}: {value!r}: needs all ratings in memory: {remedy}"
+    if train.pruning is not None:
+        return f"train.pruning: {train.pruning.method}: needs all ratings in memory: {remedy}"
     return None
 
 
@@ -43,4 +81,4 @@ def backend_for(train: TrainSettings, run: RunSettings) -> Backend:
     line = conflict(train, run)
     if line is not None:
         raise SettingsError(line)
-    return "cpu" if train.beyond_cuda else run.backend
+    return "cpu" if train.beyond_cuda or run.scratch is not None else run.backend

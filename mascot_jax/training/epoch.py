@@ -29,6 +29,10 @@ LEAST_EPOCHS: Final = 64
 """Trainings of so many epochs or fewer run one program."""
 
 
+Visited = tuple[Table, Table, jax.Array, jax.Array]
+"""Tables of users and of items after an epoch's visits, and the sums of their groups."""
+
+
 class EpochReport(NamedTuple):
     """Findings of an epoch."""
 
@@ -134,27 +138,50 @@ def advance(
     scalars: Scalars,
     methods: dict[str, Method],
     fixed: Fixed,
-    visit: Callable[..., tuple[Table, Table, jax.Array, jax.Array]] = kernels.run_epoch,
+    visit: Callable[..., Visited] = kernels.run_epoch,
 ) -> tuple[TrainState, EpochReport]:
     """Return the state after an epoch, as a function that JAX can trace.
 
     ``visit`` has the parameters and results of ``kernels.run_epoch``.
     """
-    rate = jnp.asarray(scalars.learning_rates)[state.epoch]  # clamped to the last epoch's
-    operands = Operands(jnp.float32(0), jnp.float32(0))
-    for name, method in methods.items():
-        operands = method.operands(state.methods[name], state.epoch, operands)
-    regs = jnp.asarray(scalars.user_reg), jnp.asarray(scalars.item_reg)
-    users, items, *sums = visit(
+    visited = visit(
         ratings,
         state.users,
         state.items,
-        _rates(rate, regs, operands),
-        jnp.stack([state.seed, state.epoch]),
+        *operands_of_visits(state, scalars, methods),
         rounding=fixed.rounding,
         arithmetic=fixed.arithmetic,
         execution=fixed.execution,
     )
+    return settle(state, ratings, visited, scalars, methods, fixed)
+
+
+def operands_of_visits(
+    state: TrainState, scalars: Scalars, methods: dict[str, Method]
+) -> tuple[jax.Array, jax.Array]:
+    """Return the rates and counters of ``kernels.run_epoch`` for a state's next epoch."""
+    operands = Operands(jnp.float32(0), jnp.float32(0))
+    for name, method in methods.items():
+        operands = method.operands(state.methods[name], state.epoch, operands)
+    rates = _rates(_rate(state, scalars), _regs(scalars), operands)
+    return rates, jnp.stack([state.seed, state.epoch])
+
+
+def settle(
+    state: TrainState,
+    ratings: Ratings | None,
+    visited: Visited,
+    scalars: Scalars,
+    methods: dict[str, Method],
+    fixed: Fixed,
+) -> tuple[TrainState, EpochReport]:
+    """Return the state after an epoch whose ratings are visited: methods do their part.
+
+    Of ``state``, the tables are those before the epoch and not looked at. ``ratings`` are None if
+    they are on disk.
+    """
+    users, items, *sums = visited
+    regs = _regs(scalars)
     done = Done(
         state.epoch, state.seed, ratings, regs, fixed.execution, users, items, (sums[0], sums[1])
     )
@@ -166,7 +193,17 @@ def advance(
         kernels.check_finite(table, execution=fixed.execution) for table in (done.users, done.items)
     ]
     new = TrainState(done.users, done.items, state.epoch + jnp.uint32(1), state.seed, memories)
+    rate = _rate(state, scalars)
     return new, EpochReport(rate, finite[0], finite[1], done.judged, done.word_length)
+
+
+def _rate(state: TrainState, scalars: Scalars) -> jax.Array:
+    rate: jax.Array = jnp.asarray(scalars.learning_rates)[state.epoch]  # clamped to the last one's
+    return rate
+
+
+def _regs(scalars: Scalars) -> tuple[jax.Array, jax.Array]:
+    return jnp.asarray(scalars.user_reg), jnp.asarray(scalars.item_reg)
 
 
 _train_epoch = partial(jax.jit, static_argnames="fixed", donate_argnames="state")(advance)

@@ -3,10 +3,46 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from mascot_jax.settings import TrainSettings
 from mascot_jax.training.records import EpochRecord
+
+
+class WritingBar:
+    """Bar of how much of the ratings has been prepared on disk; a context manager.
+
+    Parameters
+    ----------
+    show
+        As of ``EpochBar``. Nothing is shown before the first call.
+    """
+
+    def __init__(self, *, show: bool | None) -> None:
+        self._disable = None if show is None else not show
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def note(self, written: int, expected: int) -> None:
+        """Show so many bytes of those that will be written."""
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            shown = {"unit": "B", "unit_scale": True, "disable": self._disable}
+            self._bar = tqdm(total=expected, desc="preparing", leave=False, **shown)
+        self._bar.update(written - self._bar.n)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 class EpochBar:
@@ -29,6 +65,7 @@ class EpochBar:
         self._epochs = settings.epochs
         self._disable = None if show is None else not show
         self._begun = False
+        self._writing = WritingBar(show=show)
 
     def __enter__(self) -> Self:
         from tqdm.auto import tqdm  # slow to import; a notebook's bar, where there is one
@@ -39,7 +76,12 @@ class EpochBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        self._writing.close()
         self._bar.close()
+
+    def note_written(self, written: int, expected: int) -> None:
+        """Show how much of the ratings has been prepared on disk, in bytes."""
+        self._writing.note(written, expected)
 
     def speed(self, record: EpochRecord) -> float:
         """Return the updates a second of an epoch."""
@@ -47,6 +89,7 @@ class EpochBar:
 
     def add(self, record: EpochRecord) -> None:
         """Show a finished epoch."""
+        self._writing.close()
         if not self._begun:  # the bar starts after epochs that a checkpoint holds
             self._bar.initial = self._bar.n = self._bar.last_print_n = record.epoch
             self._begun = True

@@ -25,6 +25,7 @@ from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.early_stopping import EarlyStopping
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.lists import HeldOutLists
+from mascot_jax.training.on_disk import OnDisk
 from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 from mascot_jax.training.runner import Alone, Runner
@@ -90,9 +91,7 @@ def train_state(
     """
     progress, epochs = start or begin(prepared), prepared.plan.epochs
     records = list(progress.records)
-    runner: Runner = Alone(prepared, execution)
-    if workers is not None:
-        runner = SharedTraining(prepared, execution, workers)
+    runner = _runner(prepared, execution, workers)
     progress = _held(progress, runner.begin)
     state = progress.state
     stopping = _early_stopping(prepared.plan.patience, progress)
@@ -121,6 +120,14 @@ def train_state(
                 if runner.leads:
                     checkpoints.save(whole)
     return runner.whole(state if stopping is None or stopping.best is None else stopping.best)
+
+
+def _runner(prepared: Prepared, execution: Execution, workers: Workers | None) -> Runner:
+    if workers is not None:
+        return SharedTraining(prepared, execution, workers)
+    if prepared.ratings.scratch is not None:
+        return OnDisk(prepared, execution)
+    return Alone(prepared, execution)
 
 
 def _held(progress: Progress, held: Callable[[TrainState], TrainState]) -> Progress:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from mascot_jax.base.arrays import count_each, parts
+from mascot_jax.base.arrays import count_each, mean_of, where
 from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping, choose_damping, fit_biases
 from mascot_jax.base.biases import SWEEPS as ALL_SWEEPS
 from mascot_jax.base.metrics import Baselines
@@ -17,6 +17,7 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
 from mascot_jax.engine.ratings import Ratings, Triples, relabelled_ratings
+from mascot_jax.engine.scratch import Scratch
 from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan, TrainSettings
 from mascot_jax.settings.strength import (
@@ -107,6 +108,8 @@ def make_problem(
     test: Triples | None = None,
     low: float | None = None,
     high: float | None = None,
+    scratch: Scratch | None = None,
+    expendable: bool = False,
 ) -> Problem:
     """Replace indices by the rows of their groups.
 
@@ -115,6 +118,11 @@ def make_problem(
     train
         Indices and ratings. Indices are overwritten, so that large data need no second copy; do not
         write to any of the arrays afterwards.
+    scratch
+        File that these three are memory maps of. Preparing the problem overwrites them: it can be
+        done once.
+    expendable
+        Whether the same goes for arrays in memory: then there is never a second copy of them all.
     users, items
         Groups.
     test
@@ -129,6 +137,7 @@ def make_problem(
     """
     user_row_of, item_row_of = users.row_of, items.row_of
     ratings = relabelled_ratings(*train, user_row_of, item_row_of)
+    ratings = dataclasses.replace(ratings, scratch=scratch, expendable=expendable)
     _, _, values = ratings.host()
     return Problem(
         ratings,
@@ -247,10 +256,10 @@ def _prepare_ratings(
     mean = ground.mean_rating
     if mean is None:
         values = ratings.host()[2]
-        values = values if spread is None else spread.cut(values)
-        mean = float(values.mean(dtype=np.float64))
+        cut = (lambda part: values[part]) if spread is None else (lambda p: spread.cut(values[p]))
+        mean = mean_of(len(values), cut)
     if spread is not None:
-        ratings = dataclasses.replace(ratings, ratings=spread.for_training(ratings.host()[2]))
+        ratings = _normal(ratings, spread)
     rule = ColdRule(
         mean,
         users.warm_rows,
@@ -345,24 +354,29 @@ def _ground(plan: TrainPlan, decided: Strength, spread: Spread) -> Ground:
     return Ground(spread.units, decided.bias_share, lift, mean)
 
 
+def _normal(ratings: Ratings, spread: Spread) -> Ratings:
+    values = ratings.host()[2]
+    return ratings.with_values(lambda part: spread.for_training(values[part]))
+
+
 def _hold_out(ratings: Ratings, share: float) -> tuple[Ratings, Triples]:
     """Split off the last share of the ratings, a random sample as their order is random.
 
     Ratings whose user or item has no earlier rating stay, so that every warm row is trained.
     """
-    users, items, _ = ratings.host()
+    users, items, values = ratings.host()
     first = _first_held_out(len(ratings), share)
-    chosen = np.zeros(len(ratings), dtype=np.bool_)
-    chosen[first:] = True
+    chosen = np.ones(len(ratings) - first, dtype=np.bool_)
     for rows, count in ((users, ratings.user_count), (items, ratings.item_count)):
-        seen = np.bincount(rows[:first], minlength=count) > 0
-        chosen[first:] &= seen[rows[first:]]
+        seen = count_each(rows[:first], count) > 0
+        chosen &= seen[rows[first:]]
     if not chosen.any():
         raise DataError(
             f"train.validation: {share}: leaves no rating of {len(ratings)} to validate on whose "
             "user and item have others to train on: choose another share, or 0"
         )
-    return ratings.where(~chosen), ratings.where(chosen).host()
+    held_out = users[first:][chosen], items[first:][chosen], values[first:][chosen]
+    return ratings.without(first, chosen), held_out
 
 
 def _first_held_out(ratings: int, share: float) -> int:
@@ -373,7 +387,7 @@ def _damping(ratings: Ratings, rule: ColdRule) -> Damping:
     users, items, values = ratings.host()
     every = max(1, len(values) // ENOUGH_FOR_DAMPING)
     if every > 1:  # all ratings of every so manieth user
-        chosen = users % np.uint32(every) == 0
+        chosen = where(len(values), lambda part: users[part] % np.uint32(every) == 0)
         users, items, values = users[chosen], items[chosen], values[chosen]
     counts = ratings.user_count, ratings.item_count
     return choose_damping(users, items, values, *counts, mean=rule.mean)
@@ -396,7 +410,4 @@ def _biases(ratings: Ratings, rule: ColdRule, damping: Damping, known: Biases | 
 def _remainder(ratings: Ratings, rule: ColdRule) -> Ratings:
     """Return normal ratings less what the rule predicts without factors."""
     users, items, values = ratings.host()
-    remainder = np.empty_like(values)
-    for part in parts(len(values)):
-        remainder[part] = values[part] - rule.offset(users[part], items[part])
-    return dataclasses.replace(ratings, ratings=remainder)
+    return ratings.with_values(lambda part: values[part] - rule.offset(users[part], items[part]))

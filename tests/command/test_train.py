@@ -378,3 +378,16 @@ def test_tables_are_read_with_their_own_names(made):
     frame = tables.read_ratings(args, str(made / "orders.parquet"))
     assert frame.columns == ["user", "item", "rating"]
     assert np.isin(frame["user"].to_numpy(), np.arange(1, USERS + 1)).all()
+
+
+def test_ratings_on_disk_make_the_same_model(made, tmp_path, mascot, mascot_json):
+    here, there = tmp_path / "here", tmp_path / "there"
+    scratch = ("--scratch", tmp_path / "scratch")
+    *_, first = mascot_json("train", made / "ratings.csv", "-o", here, *SMALL)
+    *_, second = mascot_json("train", made / "ratings.csv", "-o", there, *SMALL, *scratch)
+    assert here.read_bytes() == there.read_bytes()
+    assert (first["sha256"], first["ratings"]) == (second["sha256"], second["ratings"])
+    assert list((tmp_path / "scratch").iterdir()) == []
+    code, _, err = mascot("train", made / "none.csv", "-o", there, "--no-deterministic", *scratch)
+    assert code == 2
+    assert "--deterministic: False: needs all ratings in memory" in err

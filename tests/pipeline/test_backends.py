@@ -51,3 +51,12 @@ def test_a_model_of_a_gpu_is_scored_without_one(workspace):
     assert after["settings"]["deterministic"] is False
     for name in ("rmse", "mae", "ratings", "cold_ratings"):
         assert after[name] == before[name]
+
+
+def test_ratings_on_disk_train_the_same_model(workspace, tmp_path):
+    before = workspace.path(MODEL).read_bytes()
+    workspace.set(run__scratch=str(tmp_path / "scratch"))
+    done = workspace.stage("train", 0)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert workspace.path(MODEL).read_bytes() == before
+    assert list((tmp_path / "scratch").iterdir()) == []

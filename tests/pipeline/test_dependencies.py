@@ -101,8 +101,9 @@ def test_a_stage_depends_on_no_code_that_is_gone():
 
 
 def test_training_depends_on_every_parameter_that_counts():
-    """Checkpoints change no result: how often they are written must not train again."""
-    named = {f"run.{name}" for name in RunSettings.model_fields} - {"run.checkpoint_every"}
+    """Checkpoints, and where ratings lie, change no result: they must not train again."""
+    of_no_effect = {"run.checkpoint_every", "run.scratch"}
+    named = {f"run.{name}" for name in RunSettings.model_fields} - of_no_effect
     assert set(STAGES["train"]["params"]) == {"regroup", "train"} | named
 
 

@@ -93,6 +93,7 @@ TEXTS = {
     "train.order",
     "train.criterion",
     "run.backend",
+    "run.scratch",
 }
 FLAGS = {"evaluate.clip", "train.deterministic", "train.biases"}
 FROM_METHOD = {
@@ -125,6 +126,7 @@ NULLABLE = (
         "train.biases",
         "run.threads",
         "run.checkpoint_every",
+        "run.scratch",
         "evaluate.top_n",
         "evaluate.relevant",
         "evaluate.sampled",

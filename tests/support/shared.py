@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import tempfile
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.devices import computing_on
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.scratch import Scratch, ScratchFolder
 from mascot_jax.engine.tables import to_host
 from mascot_jax.settings import TrainSettings
 from mascot_jax.tables.groups import regroup
@@ -54,17 +56,23 @@ def ratings(users, items, count, seed=0):
     return u, i, (p[u] * q[i]).sum(axis=1, dtype=np.float32)
 
 
-def problem(users, items, count):
-    """A problem with test ratings."""
+def problem(users, items, count, scratch=None, *, expendable=False):
+    """A problem with test ratings; the others in a file if there is a folder for it."""
     train, test = ratings(users, items, count), ratings(users, items, 1000, seed=1)
     sizes = users, items
     counts = [np.bincount(x, minlength=n) for x, n in zip(train[:2], sizes, strict=True)]
-    return make_problem(train, *(regroup(count, 12) for count in counts), test=test)
+    groups = [regroup(count, 12) for count in counts]
+    if scratch is None:
+        return make_problem(train, *groups, test=test, expendable=expendable)
+    file = Scratch(ScratchFolder(scratch), count)
+    for number, column in enumerate(train):
+        file.write(number, 0, column)
+    return make_problem(file.ratings(), *groups, test=test, scratch=file)
 
 
-def prepared(case, shape, threads=2):
+def prepared(case, shape, threads=2, scratch=None, *, expendable=False):
     """A small training of 3 epochs."""
-    made = problem(*SHAPES[shape])
+    made = problem(*SHAPES[shape], scratch, expendable=expendable)
     values = {"factors": 20, "epochs": 3, "deterministic": True} | CASES[case]
     return prepare(made, made.plan(TrainSettings(**values), "cpu"), Execution(threads))
 
@@ -74,12 +82,12 @@ def workers_of(count):
     return Workers(tuple(jax.devices("cpu")[:count])) if count else None
 
 
-def digest(case, shape, count):
+def digest(case, shape, count, scratch=None):
     """Train; return a digest of all that is left, and how many groups changed storage."""
     records = []
     with computing_on(jax.local_devices(backend="cpu")[0]):
         state = train_state(
-            prepared(case, shape),
+            prepared(case, shape, scratch=scratch),
             Execution(2),
             lambda record, _: records.append(record),
             workers=workers_of(count),
@@ -125,10 +133,12 @@ def main():
     parser.add_argument("--workers", type=int, nargs="+", required=True)
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES))
+    parser.add_argument("--on-disk", type=int, nargs="+", default=())
     args = parser.parse_args()
     for case, shape, count in itertools.product(args.cases, args.shapes, args.workers):
         if count <= min(SHAPES[shape][:2]):
-            found = digest(case, shape, count)
+            with tempfile.TemporaryDirectory() as folder:
+                found = digest(case, shape, count, folder if count in args.on_disk else None)
             print(json.dumps({"case": case, "shape": shape, "workers": count} | found), flush=True)
     print(json.dumps({"in_place": stays_in_place("mascot", max(args.workers))}))
 

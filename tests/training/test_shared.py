@@ -46,7 +46,7 @@ def assert_one_digest(found, expected):
 def test_two_and_three_workers_leave_the_bits_of_one():
     found, last = trainings(
         "--workers", "0", "2", "3", "--cases", "mascot-int8", "tuned", "mascot, rotations",
-        "--shapes", "more users", devices=3,
+        "--shapes", "more users", "--on-disk", "3", devices=3,
     )  # fmt: skip
     assert len(found) == 9
     assert_one_digest(found, {3})
