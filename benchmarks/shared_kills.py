@@ -26,9 +26,8 @@ from tqdm import tqdm
 
 from benchmarks.harness.processes import free_port
 from benchmarks.harness.program import make_parser, write_result
-from mascot_jax.base.tensor_file import stated_facts
 from mascot_jax.errors import MascotError
-from mascot_jax.training.checkpoint import FORMAT, load_checkpoint
+from mascot_jax.training.checkpoint import load_checkpoint
 from mascot_jax.training.checkpoint_parts import folder_of
 from pipeline.common.hardware import describe_hardware
 
@@ -114,7 +113,7 @@ def _until_through(
         found["kills"] += 1
         bar.update()
         found["corrupt_files"] += not _is_whole(checkpoint)
-        found["kills_between_parts_and_file"] += bool(_parts(checkpoint) - _named(checkpoint))
+        found["kills_between_parts_and_file"] += _has_newer_parts(checkpoint)
 
 
 def _wait_at_random(first: subprocess.Popen[str], rng: random.Random) -> None:
@@ -141,11 +140,11 @@ def _parts(checkpoint: Path) -> set[str]:
     return set()
 
 
-def _named(checkpoint: Path) -> set[str]:
-    """Return the names of the parts that the checkpoint's file names."""
-    if not checkpoint.exists():
-        return set()
-    return {name for name, _ in stated_facts(checkpoint, FORMAT).get("parts", ())}
+def _has_newer_parts(checkpoint: Path) -> bool:
+    """Return whether there are parts that are newer than the file, which does not name them."""
+    since = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    found = [(folder_of(checkpoint) / name).stat() for name in _parts(checkpoint)]
+    return any(part.st_size and part.st_mtime_ns > since for part in found)
 
 
 def _is_whole(checkpoint: Path) -> bool:

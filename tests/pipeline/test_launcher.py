@@ -85,6 +85,7 @@ def test_dvc_repro_leaves_the_lock_file_of_one_process(workspace, tmp_path, monk
     monkeypatch.setenv(VARIABLE, launcher(2))
     said = shared.dvc("repro")
     assert {"train@0", "train@1"} <= set(stages_run(said))
+    assert shared.json("timings.json")["threads"] == 2 * max(1, usable_cores() // 2)
     assert lock(shared) == lock(workspace)
     assert outputs(shared).keys() == {
         shared.root / path.relative_to(workspace.root) for path in outputs(workspace)
