@@ -28,7 +28,7 @@ from mascot_jax.base.tensor_file import (
     write_tensors,
 )
 from mascot_jax.distributed.workers import Workers
-from mascot_jax.errors import CheckpointError, ProcessError
+from mascot_jax.errors import CheckpointError, ProcessError, printable
 from mascot_jax.tables.groups import check_groups
 from mascot_jax.tables.rows import Rows
 from mascot_jax.tables.storage import STORAGES, Storage
@@ -138,8 +138,10 @@ def _remedy(path: Path) -> str:
 
 
 def _place(path: Path, name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{printable(name, 40)} is no name of a part")
     place = folder_of(path) / name
-    if not _NAME.fullmatch(name) or not place.is_file():
+    if not place.is_file():
         raise CheckpointError(f"{path}: its part {place} is missing: {_remedy(path)}")
     return place
 
