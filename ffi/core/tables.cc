@@ -85,6 +85,9 @@ void advise_huge_pages(void* data, int64_t bytes) {
 
 void promote(const Kernel& kernel, const Side& from, const Groups& to, int64_t factors,
              int threads) {
+  bool changes = false;
+  for (int64_t g = 0; g < to.size(); ++g) changes |= from.groups.storage(g) != to.storage(g);
+  if (!changes) return;  // most epochs: no threads for nothing
   for_row_ranges(to, threads, [&](const RowRange& range) {
     const Storage before = from.groups.storage(range.group), after = to.storage(range.group);
     if (before != after) kernel.convert(from, before, after, factors, range.begin, range.end);

@@ -19,31 +19,79 @@ struct Sampled {
   float reg;
 };
 
-// The squared norm of what the store of a rating's update would change, as if that were stored by
-// itself: on the row as it lies in memory, which in a run is the one that the run began with.
+// The new row of a sampled rating, chunk by chunk, from the row as it lies in memory: in a run,
+// that is the one that the run began with.
+struct Renewed {
+  Lanes step;
+  Lanes decay;
+  Floats other;
+
+  MASCOT_INLINE Lanes operator()(int64_t c, const Lanes& own) const {
+    return fma(step, other[c], fma(decay, own, own));
+  }
+};
+
+MASCOT_INLINE Lanes add_square_of_difference(const Lanes& a, const Lanes& b, const Lanes& total) {
+  const Lanes difference = subtract(a, b);
+  return fma(difference, difference, total);
+}
+
+// Of a row that is rounded whole: its scales take all components of a block.
 template <Rounding R>
-float lost_by_store(const Task& task, const Sampled& sampled, Floats other, const Draws& draws) {
-  if (sampled.storage == kCode<Float32>) return 0;
+float lost_by_store_of_scaled(const Task& task, const Sampled& sampled, const Renewed& renewed,
+                              const Draws& draws) {
   const Chunks<0> chunks{chunk_count(task.factors)};
   const Table& table = sampled.side.table(sampled.storage);
-  const float rate = task.rates.learning_rate;
-  const Lanes step = broadcast(rate * sampled.error), decay = broadcast(-(rate * sampled.reg));
   float *stored = task.scratch->stored.data(), *computed = task.scratch->computed.data();
   decode(sampled.side.row(sampled.storage, sampled.row), table, sampled.storage, stored, chunks);
   for (int64_t c = 0; c < chunks.count(); ++c) {
-    const Lanes own = load_floats(stored + c * kLanes);
-    store_floats(computed + c * kLanes, fma(step, other[c], fma(decay, own, own)));
+    store_floats(computed + c * kLanes, renewed(c, load_floats(stored + c * kLanes)));
   }
   void* encoded = task.scratch->encoded.data();
   encode<R>(encoded, table, sampled.storage, computed, draws, chunks);
   decode(encoded, table, sampled.storage, stored, chunks);
   Lanes lost = broadcast(0);
   for (int64_t c = 0; c < chunks.count(); ++c) {
-    const Lanes change =
-        subtract(load_floats(stored + c * kLanes), load_floats(computed + c * kLanes));
-    lost = fma(change, change, lost);
+    lost = add_square_of_difference(load_floats(stored + c * kLanes),
+                                    load_floats(computed + c * kLanes), lost);
   }
   return sum(lost);
+}
+
+// Of a row in storage S, in one pass.
+template <class S, Rounding R>
+MASCOT_INLINE float lost_by_store_of(const Task& task, const Sampled& sampled,
+                                     const Renewed& renewed, const Draws& draws) {
+  using Element = typename S::Element;
+  const auto* row = static_cast<const Element*>(sampled.side.row(kCode<S>, sampled.row));
+  void* const scratch = task.scratch->encoded.data();
+  auto* encoded = static_cast<Element*>(scratch);
+  Lanes lost = broadcast(0);
+  for (int64_t c = 0; c < chunk_count(task.factors); ++c) {
+    const Lanes computed = renewed(c, load(S{}, row + c * kLanes));
+    store<R>(S{}, encoded, computed, draws.chunk(c));
+    lost = add_square_of_difference(load(S{}, encoded), computed, lost);
+  }
+  return sum(lost);
+}
+
+// The squared norm of what the store of a rating's update would change, as if that were stored by
+// itself.
+template <Rounding R>
+float lost_by_store(const Task& task, const Sampled& sampled, Floats other, const Draws& draws) {
+  const float rate = task.rates.learning_rate;
+  const Renewed renewed = {broadcast(rate * sampled.error), broadcast(-(rate * sampled.reg)),
+                           other};
+  return with_storage(sampled.storage, [&](auto s) MASCOT_INLINED {
+    using S = decltype(s);
+    if constexpr (!S::kRounds) {
+      return 0.0f;
+    } else if constexpr (S::kScaled) {
+      return lost_by_store_of_scaled<R>(task, sampled, renewed, draws);
+    } else {
+      return lost_by_store_of<S, R>(task, sampled, renewed, draws);
+    }
+  });
 }
 
 // One row's part in its group's sums (lines 9-11 of Algorithm 1): own is the row, other the
