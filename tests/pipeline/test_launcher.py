@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 
+import jax
 import pytest
 from ruamel.yaml import YAML
 
+from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.cores import usable_cores
 from mascot_jax.errors import SettingsError
 from pipeline.common.launcher import VARIABLE, hand_over
+from pipeline.common.stage import read_params
+from pipeline.train import _train_fold
 from tests.pipeline.test_resume import CHECKPOINT, outputs, remove_outputs
 from tests.pipeline.workspace import CHECKOUT, assert_refused, stages_run
 
@@ -32,6 +36,19 @@ def lock(workspace):
     return found
 
 
+def test_a_shared_stage_leaves_the_outputs_of_one_process(workspace, monkeypatch):
+    """By one worker, in this process; by two processes below."""
+    workspace.set(run__checkpoint_every=5)
+    before = outputs(workspace)
+    remove_outputs(workspace)
+    monkeypatch.chdir(workspace.root)
+    workers = Workers((jax.local_devices(backend="cpu")[0],))
+    assert _train_fold(read_params(), 0, workers) == 0
+    assert outputs(workspace) == before
+    assert list(workspace.path("checkpoints").iterdir()) == []
+
+
+@pytest.mark.hardening
 def test_two_processes_leave_the_outputs_of_one(workspace, monkeypatch):
     before = outputs(workspace)
     remove_outputs(workspace)
