@@ -17,7 +17,6 @@ constexpr int64_t kMostGroups = 65536;
 constexpr ffi::DataType element_type(std::string_view storage) {
   if (storage == "float32") return ffi::F32;
   if (storage == "float16") return ffi::F16;
-  if (storage == "bfloat16") return ffi::BF16;
   if (storage == "int8") return ffi::S8;
   return ffi::DataType::INVALID;
 }

@@ -12,7 +12,10 @@ namespace {
 
 const EmbeddingKernel& decode_embedding_kernel(const ExecutionAttribute& execution) {
   decode_threads(execution);
-  return *find_embedding_kernel(decode_kernel(execution).name);
+  const std::string name = decode_kernel(execution).name;
+  const EmbeddingKernel* kernel = find_embedding_kernel(name);
+  require(kernel != nullptr, name + " has no kernels of embedding tables");
+  return *kernel;
 }
 
 Lookups decode_lookups(const LookedUp& rows, const Embedding& embedding) {

@@ -1,4 +1,4 @@
-// What each FFI target takes and gives: the contract with mascot_jax.engine.kernels, the same on
+// What each FFI target takes and gives: the contract with mascot_jax.engine, the same on
 // every back end. Tables updated in place are results aliased to operands.
 #pragma once
 
@@ -164,8 +164,8 @@ inline auto pass_operands() {
       .Arg<U8>()    // user_codes [user groups]
       .Arg<U32>()   // item_starts [item groups + 1]
       .Arg<U8>()    // item_codes [item groups]
-      .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser; on the CPU
-                    // also, or not: user_threshold, item_threshold
+      .Arg<F32>()   // rates: learning_rate, user_reg, item_reg, sample_ratio, quantiser; and, or
+                    // not: user_threshold, item_threshold
       .Arg<U32>();  // counters: Counter
 }
 

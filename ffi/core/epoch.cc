@@ -180,11 +180,9 @@ std::deque<GroupSums> sums_of_ranges(const uint32_t* starts, int64_t ranges, con
   return sums;
 }
 
-bool samples(const Epoch& epoch) { return make_task(epoch).sampling.threshold != 0; }
-
 // Of both sides, before the first rating; none if the epoch samples nothing.
 SumParts empty_sums(const Epoch& epoch) {
-  if (!samples(epoch)) return {};
+  if (make_task(epoch).sampling.threshold == 0) return {};
   const Strata& strata = epoch.strata;
   return {
       sums_of_ranges(strata.user_starts, strata.user_ranges, epoch.users.groups, epoch.factors),

@@ -1,5 +1,5 @@
 // Laying ratings out, once per training, for the order that its epochs visit them in
-// (mascot_jax.training.layout): into blocks, and within these into runs of one user.
+// (mascot_jax.engine.layout): into blocks, and within these into runs of one user.
 #pragma once
 
 #include <cstdint>

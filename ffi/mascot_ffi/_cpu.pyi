@@ -12,6 +12,15 @@ class BuildInfo(TypedDict):
 def registrations() -> dict[str, object]: ...
 def build_info() -> BuildInfo: ...
 def write_mixed_axes(moments: NDArray[np.float64], basis: NDArray[np.float32]) -> None: ...
+def draw_list(
+    user_ranges: int,
+    item_ranges: int,
+    rotations: int,
+    users_stay: bool,
+    seed: int,
+    epoch: int,
+    out: NDArray[np.uint32],
+) -> None: ...
 
 class Predictor:
     def __init__(

@@ -170,7 +170,7 @@ def encode_parts(
     Parameters
     ----------
     raw : RawClicks
-        The rows, which are read three times.
+        The rows, which are read two to four times, as the transform asks for.
     part_of : uint8 [rows]
         Part of each row, as a place in `PARTS`.
     min_count, most_rows, transform, count_fields

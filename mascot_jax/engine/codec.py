@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import jax
 import jax.numpy as jnp
 
 from mascot_jax.tables.storage import Storage, padded
+
+_SMALLEST_BLOCK: Final = 2.0**-100
+"""Blocks of an int8 row whose components are all smaller become zeros (``ffi/core/storages``)."""
 
 
 def encode(storage: Storage, values: jax.Array, draws: jax.Array | None = None) -> jax.Array:
@@ -48,7 +53,8 @@ def decode(storage: Storage, rows: jax.Array, factors: int) -> jax.Array:
 def _encode_scaled(storage: Storage, values: jax.Array, draws: jax.Array | None) -> jax.Array:
     """Encode blocks of components with one scale each.
 
-    Rounding to nearest, it is bit for bit what the native codec does.
+    Rounding to nearest, it does what the native codec does but for values that are halfway between
+    two steps, or within float32's precision of that: those go to the even one here, up there.
     """
     rows, factors = values.shape
     width, scales = padded(factors), storage.scales(factors)
@@ -59,9 +65,11 @@ def _encode_scaled(storage: Storage, values: jax.Array, draws: jax.Array | None)
         return array.reshape(rows, scales, block)
 
     blocks = in_blocks(values)
-    bits = jax.lax.bitcast_convert_type(jnp.abs(blocks).max(axis=2) / 127, jnp.uint32)
+    largest = jnp.abs(blocks).max(axis=2)
+    bits = jax.lax.bitcast_convert_type(largest / 127, jnp.uint32)
     # 17 significant bits: encoding a decoded row again gives the same scale.
     scale = jax.lax.bitcast_convert_type((bits + 0x40) & ~jnp.uint32(0x7F), jnp.float32)
+    scale = jnp.where(largest < _SMALLEST_BLOCK, jnp.float32(0), scale)
     steps = blocks * jnp.where(scale > 0, 1 / scale, jnp.float32(0))[:, :, None]
     if draws is None:
         whole = jnp.rint(steps)

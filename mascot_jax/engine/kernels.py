@@ -51,8 +51,8 @@ class Execution(NamedTuple):
     writes: str = "add"
     """CUDA only: how to write a row that other threads write too.
 
-    ``add`` adds the change atomically, so that no update is lost. ``store`` overwrites the row, as
-    the paper does.
+    ``add`` adds the change atomically, so that no update is lost, but int8 rows are overwritten.
+    ``store`` overwrites all rows, as the paper does.
     """
 
     def attribute(self) -> dict[str, np.int32 | str]:

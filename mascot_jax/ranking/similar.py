@@ -16,7 +16,9 @@ def similar(
     n: int,
     exclude_self: NDArray[np.uint32] | None = None,
 ) -> TopN:
-    """Find the rows with the largest cosine to each query, on JAX's default device.
+    """Find the rows with the largest cosine to each query.
+
+    The search runs on the device that ``jax.default_device`` is set to; if to none, in NumPy.
 
     The cosine with a row of zeros, which has no direction, is 0. Of equal cosines, the lower index
     comes first.
@@ -59,7 +61,7 @@ def similar(
 
 
 class Directions:
-    """Rows scaled to length 1, ready to be searched on JAX's default device.
+    """Rows scaled to length 1, ready to be searched where ``similar`` does.
 
     Parameters
     ----------

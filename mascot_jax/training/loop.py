@@ -92,7 +92,8 @@ def train_state(
     progress, epochs = start or begin(prepared), prepared.plan.epochs
     records = list(progress.records)
     runner = _runner(prepared, execution, workers)
-    progress = _held(progress, runner.begin)
+    best = None if progress.best is None else runner.begin(progress.best)
+    progress = progress._replace(state=runner.begin(progress.state), best=best)
     state = progress.state
     stopping = _early_stopping(prepared.plan.patience, progress)
     jax.block_until_ready(state)
@@ -116,9 +117,7 @@ def train_state(
             done = record.epoch + 1
             if checkpoints.due(done, last=stop or done == epochs):
                 best = None if stopping is None else stopping.best
-                whole = _held(Progress(state, tuple(records), best), runner.whole)
-                if runner.leads:
-                    checkpoints.save(whole)
+                runner.save(Progress(state, tuple(records), best), checkpoints)
     return runner.whole(state if stopping is None or stopping.best is None else stopping.best)
 
 
@@ -128,12 +127,6 @@ def _runner(prepared: Prepared, execution: Execution, workers: Workers | None) -
     if prepared.ratings.scratch is not None:
         return OnDisk(prepared, execution)
     return Alone(prepared, execution)
-
-
-def _held(progress: Progress, held: Callable[[TrainState], TrainState]) -> Progress:
-    """Return progress with its states as a runner, or one device, holds them."""
-    best = None if progress.best is None else held(progress.best)
-    return progress._replace(state=held(progress.state), best=best)
 
 
 def _early_stopping(patience: int | None, progress: Progress) -> EarlyStopping | None:

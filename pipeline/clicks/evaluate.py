@@ -17,7 +17,7 @@ def evaluate(params: ClickParams) -> None:
     if not len(data):
         raise DataError("encode.test: there are no test rows to evaluate on: raise it")
     model = ClickModel.load(entry.MODEL)
-    model.threads = params.run.threads
+    model.backend, model.threads = params.run.backend, params.run.threads
     metrics = {
         **model.evaluate(data),
         "rows": len(data),

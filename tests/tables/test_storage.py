@@ -74,3 +74,14 @@ def test_decoding_brings_back_the_nearest_that_a_row_holds(storage, factors):
         error = np.abs(decoded - values)[:, block]
         largest = np.abs(values)[:, block].max(axis=1, keepdims=True, initial=0)
         assert (error <= largest / 253).all()  # half of a 127th, and a scale's rounding
+
+
+@pytest.mark.parametrize("storage", INT8, ids=lambda s: s.name)
+@pytest.mark.parametrize("draws", [None, 7 << 29])
+@pytest.mark.parametrize(("size", "kept"), [(2.0**-99, True), (2.0**-101, False), (1e-38, False)])
+def test_blocks_near_zero_become_zeros(storage, draws, size, kept):
+    values = jnp.asarray([[size, -size / 2]])
+    draws = None if draws is None else jnp.full((1, 2), draws, jnp.uint32)
+    decoded = storage.decode(np.asarray(encode(storage, values, draws)), 2)[0]
+    expected = np.asarray(values[0]) if kept else [0, 0]
+    np.testing.assert_allclose(decoded, expected, atol=size / 127 if kept else 0)

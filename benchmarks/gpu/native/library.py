@@ -32,7 +32,6 @@ SOURCES = Path(__file__).parent
 FOLDER = ROOT / "build" / "gpu-native"
 LEAST_CAPABILITY = 90
 """Ten times the compute capability that has reductions in bulk."""
-MOST_FACTORS = 128
 WAYS = ("read", "reduce", "store", "bulk")
 """``Way`` of ``ways.cuh``, by code; so is the next."""
 LIMITS = ("L2 reads", "L2 reductions, float32", "L2 reductions, float16", "instructions")

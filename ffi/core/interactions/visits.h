@@ -34,17 +34,16 @@ MASCOT_HD inline uint64_t below(uint64_t value, uint64_t n) {
 }
 
 // The first place in begin..end - 1 whose value is no less than this one, or end; values rise.
+// Halved without a branch: which half, nothing predicts.
 template <class T>
 MASCOT_HD inline int64_t first_from(const T* values, int64_t begin, int64_t end, T value) {
-  while (begin < end) {
-    const int64_t middle = begin + (end - begin) / 2;
-    if (values[middle] < value) {
-      begin = middle + 1;
-    } else {
-      end = middle;
-    }
+  int64_t left = end - begin;
+  for (; left > 1;) {
+    const int64_t half = left / 2;
+    begin += values[begin + half - 1] < value ? half : 0;
+    left -= half;
   }
-  return begin;
+  return begin + (left == 1 && values[begin] < value ? 1 : 0);
 }
 
 // exp(x) for -80 <= x <= 0, to 3 units in the last place near 0 and 63 at -80; in scalar
