@@ -1,11 +1,12 @@
 """Shared trainings that lose a process: ``python -m benchmarks.shared_kills --kills 20``.
 
-``mascot train`` by one to four processes, of which one gets SIGKILL at a random moment; then again
-with ``--resume`` by another number of processes, until a training is through. After each kill the
-checkpoint is read; after each training its model file is compared with that of one process in one
-go. Exit status 1 says that a process hung, that one ended well without the others, or that all
-ended without a kill; that a file was corrupt, that bytes differed or that something was left
-behind.
+``mascot train`` by one to four processes, of which one gets SIGKILL: at a random moment, or, every
+other time, when parts of a checkpoint are there that its file does not name yet. Then again with
+``--resume`` by another number of processes, until a training is through. After each kill the
+checkpoint is read, parts included; after each training its model file is compared with that of one
+process in one go. Exit status 1 says that a process hung, that one ended well without the others,
+or that all ended without a kill; that a file was corrupt, that bytes differed or that something was
+left behind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +26,9 @@ from tqdm import tqdm
 
 from benchmarks.harness.processes import free_port
 from benchmarks.harness.program import make_parser, write_result
-from mascot_jax.base.tensor_file import read_tensors
 from mascot_jax.errors import MascotError
-from mascot_jax.training.checkpoint import FORMAT
+from mascot_jax.training.checkpoint import load_checkpoint
+from mascot_jax.training.checkpoint_parts import folder_of
 from pipeline.common.hardware import describe_hardware
 
 USERS, ITEMS, RATINGS = 1000, 400, 40_000
@@ -39,6 +41,8 @@ SETTINGS: Final = (
 MOST_PROCESSES: Final = 4
 STUCK: Final = 120
 """Seconds in which the others must end: they wait for a minute for one that does not start."""
+MOMENT: Final = 0.0005
+"""Seconds between two looks at a folder."""
 WHOLE: Final = 1200
 """Seconds in which a training must end that nobody kills."""
 
@@ -49,8 +53,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     args = parser.parse_args()
-    found = {"trainings": 0, "kills": 0, "resumes": 0, "wrong_ends": 0, "corrupt_files": 0}
-    found |= {"different_models": 0, "leftovers": 0}
+    found = {"trainings": 0, "kills": 0, "kills_between_parts_and_file": 0, "resumes": 0}
+    found |= {"wrong_ends": 0, "corrupt_files": 0, "different_models": 0, "leftovers": 0}
     seconds: list[float] = []
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as name, tqdm(total=args.kills, disable=None) as bar:
@@ -94,6 +98,8 @@ def _until_through(
         killed = found["kills"] < kills
         if killed:
             _wait_at_random(processes[0], rng)
+            if found["kills"] % 2 and count > 1:
+                _wait_for_parts(processes[0], checkpoint, rng.randint(1, count))
             rng.choice(processes).kill()
         begun = time.monotonic()
         if not killed:
@@ -106,12 +112,8 @@ def _until_through(
         seconds.append(time.monotonic() - begun)
         found["kills"] += 1
         bar.update()
-        try:
-            if checkpoint.exists():
-                read_tensors(checkpoint, FORMAT)
-        except MascotError as error:
-            sys.stderr.write(f"{error}\n")
-            found["corrupt_files"] += 1
+        found["corrupt_files"] += not _is_whole(checkpoint)
+        found["kills_between_parts_and_file"] += _has_newer_parts(checkpoint)
 
 
 def _wait_at_random(first: subprocess.Popen[str], rng: random.Random) -> None:
@@ -122,6 +124,37 @@ def _wait_at_random(first: subprocess.Popen[str], rng: random.Random) -> None:
         first.stdout.readline()
         took, begun = time.monotonic() - begun, time.monotonic()
     time.sleep(rng.uniform(0, took))
+
+
+def _wait_for_parts(first: subprocess.Popen[str], checkpoint: Path, count: int) -> None:
+    """Wait until so many new parts are there, or the training is through."""
+    before = _parts(checkpoint)
+    while first.poll() is None and len(_parts(checkpoint) - before) < count:
+        time.sleep(MOMENT)
+
+
+def _parts(checkpoint: Path) -> set[str]:
+    """Return the names of all parts that are there, of whichever epoch."""
+    with suppress(FileNotFoundError):
+        return {part.name for part in folder_of(checkpoint).iterdir() if part.name[0] != "."}
+    return set()
+
+
+def _has_newer_parts(checkpoint: Path) -> bool:
+    """Return whether there are parts that are newer than the file, which does not name them."""
+    since = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    found = [(folder_of(checkpoint) / name).stat() for name in _parts(checkpoint)]
+    return any(part.st_size and part.st_mtime_ns > since for part in found)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        if checkpoint.exists():
+            load_checkpoint(checkpoint)
+    except MascotError as error:
+        sys.stderr.write(f"{error}\n")
+        return False
+    return True
 
 
 def _end_all(processes: list[subprocess.Popen[str]], seconds: float) -> None:

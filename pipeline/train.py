@@ -1,6 +1,8 @@
 """Stage ``train``: train one fold's model and log each epoch.
 
-After any interruption, the same command continues from the last checkpoint.
+After any interruption, the same command continues from the last checkpoint. If MASCOT_LAUNCHER
+names a launcher, the processes that it starts share the training. The first one writes the outputs,
+which are those of one process.
 """
 
 from __future__ import annotations
@@ -10,15 +12,19 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import polars as pl
 from tqdm import tqdm
 
 from mascot_jax.data.store import count_training_ratings, read_fold
+from mascot_jax.distributed.program import joined
+from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import CheckpointError
+from mascot_jax.errors import CheckpointError, MascotError
 from mascot_jax.ids.table import index_ids
 from mascot_jax.ids.values import as_column
 from mascot_jax.mf.model import Model
@@ -31,29 +37,66 @@ from mascot_jax.training.fingerprint import fingerprint
 from mascot_jax.training.interactions import merged
 from mascot_jax.training.problem import Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import EpochRecord, Progress
-from mascot_jax.training.signals import Interruption, deferred_signals
+from mascot_jax.training.shareable import check_alike, refuse, shared_backend
+from mascot_jax.training.signals import deferred_signals
+from pipeline import BAD_INPUT
 from pipeline.common import paths
 from pipeline.common.hardware import describe_hardware
+from pipeline.common.launcher import hand_over
 from pipeline.common.stage import run_fold_stage
 from pipeline.epoch_log import EpochLog
 
 
-def train(params: Params, fold: int) -> None:
+def train(params: Params, fold: int, *, distributed: bool) -> None:
     """Train on all folds but one, logging the error on that fold after each epoch."""
-    device = choose_device(backend_for(params.train, params.run))
+    if not distributed:
+        hand_over("pipeline.train", fold)
+    with _processes(distributed) as workers:
+        stopped_by = _train_fold(params, fold, workers)
+    if stopped_by:  # the status of a program that the signal has ended, so that DVC stops, too
+        raise SystemExit(128 + stopped_by)
+
+
+@contextmanager
+def _processes(distributed: bool) -> Iterator[Workers | None]:
+    """Yield the processes that share the training; None if this one is alone."""
+    if not distributed:
+        yield None
+        return
+    with joined(None, _exit_code) as workers:
+        yield workers
+
+
+def _exit_code(error: BaseException) -> int:
+    return BAD_INPUT if isinstance(error, MascotError | OSError) else 1
+
+
+def _train_fold(params: Params, fold: int, workers: Workers | None) -> int:
+    """Train; save the model and return 0, or return the signal that has stopped it."""
+    backend = backend_for(params.train, params.run)
+    device = choose_device(backend if workers is None else shared_backend(backend))
     with computing_on(device):
         problem = _read(fold, params.train).judged(params.train)
         plan = problem.plan(params.train, device.platform)
-        execution = execution_of(plan, params.run)
+        if workers is not None:
+            refuse(plan)
+        sharers = 1 if workers is None else workers.on_same_cores()
+        execution = execution_of(plan, params.run, sharers=sharers)
         prepared = prepare(problem, plan, execution)
         del problem  # ``prepared`` holds its ratings in another order
-        checkpoints = _checkpoints(fold, prepared, params.run.checkpoint_every)
-        model, times = _train(fold, prepared, execution, checkpoints)
+        checkpoints = _checkpoints(fold, prepared, params.run.checkpoint_every, workers)
+        model, times, stopped_by = _train(fold, prepared, execution, checkpoints, workers)
+    if workers is not None and not workers.leads:
+        return stopped_by
+    if stopped_by:
+        _say_what_is_kept(checkpoints)
+        return stopped_by
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
     digest = save_model(_with_ids(model, params, fold), paths.model(fold))
     paths.write_json(paths.timing(fold), {"model": digest, **times, **describe_hardware(device)})
     if checkpoints is not None:
         checkpoints.remove()
+    return 0
 
 
 def _with_ids(model: Model, params: Params, fold: int) -> Model:
@@ -88,47 +131,71 @@ def _read(fold: int, settings: TrainSettings) -> Problem:
     )
 
 
-def _checkpoints(fold: int, prepared: Prepared, every: int | None) -> Checkpoints | None:
+def _checkpoints(
+    fold: int, prepared: Prepared, every: int | None, workers: Workers | None
+) -> Checkpoints | None:
+    """Return where to keep progress, None if nowhere; processes are first seen to be alike."""
+    if every is None and workers is None:
+        return None
+    identity = fingerprint(prepared)
+    if workers is not None:
+        check_alike(workers, identity | {"run.checkpoint_every": every})
     if every is None:
         return None
-    return Checkpoints(paths.checkpoint(fold), every, fingerprint(prepared))
+    return Checkpoints(paths.checkpoint(fold), every, identity, workers=workers)
 
 
 def _train(
-    fold: int, prepared: Prepared, execution: Execution, checkpoints: Checkpoints | None
-) -> tuple[Model, dict[str, float]]:
-    """Return the model, and the seconds, updates, peak bytes and threads of its training."""
-    start = None if checkpoints is None else _load(checkpoints)
+    fold: int,
+    prepared: Prepared,
+    execution: Execution,
+    checkpoints: Checkpoints | None,
+    workers: Workers | None,
+) -> tuple[Model, dict[str, float], int]:
+    """Return the model, what is timed, and the signal that has stopped any process, or 0.
+
+    Timed are seconds and updates, the peak bytes of this process, and the threads of all.
+    """
+    leads, updates = workers is None or workers.leads, len(prepared.ratings)
+    start = None if checkpoints is None else _load(checkpoints, say=leads)
     records = [] if start is None else list(start.records)
-    with (
-        EpochLog(fold, prepared) as log,
-        tqdm(
+    with ExitStack() as stack:
+        log = stack.enter_context(EpochLog(fold, prepared)) if leads else None
+        bar = tqdm(
             total=prepared.plan.epochs,
             initial=len(records),
             desc=f"fold {fold}",
             unit="epoch",
-            disable=None,
-        ) as bar,
-        deferred_signals(_announce) as interruption,
-    ):
+            disable=None if leads else True,
+        )
+        stack.enter_context(bar)
+        interruption = stack.enter_context(deferred_signals(_announce))
+
+        def add(record: EpochRecord) -> None:
+            if log is not None:
+                log.add(record)
+
         for record in records:
-            log.add(record)
+            add(record)
 
         def on_epoch(record: EpochRecord, _: TrainState) -> bool:
             records.append(record)
-            log.add(record)
+            add(record)
             bar.set_postfix(_test_scores(record), refresh=False)
             bar.update()
             return interruption.requested
 
-        model = train_model(prepared, execution, on_epoch, start=start, checkpoints=checkpoints)
-    _stop_if_asked(interruption, checkpoints)
-    return model, {
+        model = train_model(
+            prepared, execution, on_epoch, start=start, checkpoints=checkpoints, workers=workers
+        )
+    signalled = int(interruption.signal or 0)
+    times = {
         "train_seconds": sum(record.seconds for record in records),
-        "updates": len(prepared.ratings) * len(records),
+        "updates": updates * len(records),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "threads": execution.threads,
+        "threads": execution.threads * (1 if workers is None else len(workers)),
     }
+    return model, times, signalled if workers is None else workers.largest(signalled)
 
 
 def _test_scores(record: EpochRecord) -> dict[str, str]:
@@ -136,14 +203,16 @@ def _test_scores(record: EpochRecord) -> dict[str, str]:
     return {name: f"{score:.4f}" for name, score in scores.items() if score is not None}
 
 
-def _load(checkpoints: Checkpoints) -> Progress | None:
+def _load(checkpoints: Checkpoints, *, say: bool) -> Progress | None:
+    start, found = None, ""
     try:
         start = checkpoints.load()
     except CheckpointError as error:  # changed parameters or data are no mistake
-        sys.stderr.write(f"{error}\ntraining starts from the beginning\n")
-        return None
+        found = f"{error}\ntraining starts from the beginning\n"
     if start is not None:
-        sys.stderr.write(f"{checkpoints.path}: going on after {checkpoints.saved} epochs\n")
+        found = f"{checkpoints.path}: going on after {checkpoints.saved} epochs\n"
+    if say:
+        sys.stderr.write(found)
     return start
 
 
@@ -151,10 +220,7 @@ def _announce() -> None:
     os.write(2, b"\nstopping after this epoch; once more: at once\n")
 
 
-def _stop_if_asked(interruption: Interruption, checkpoints: Checkpoints | None) -> None:
-    """Exit with the status of a program killed by the signal, so that DVC stops, too."""
-    if interruption.signal is None:
-        return
+def _say_what_is_kept(checkpoints: Checkpoints | None) -> None:
     if checkpoints is None:
         kept = "nothing is kept, as run.checkpoint_every is null"
     elif checkpoints.failure is not None:
@@ -162,10 +228,9 @@ def _stop_if_asked(interruption: Interruption, checkpoints: Checkpoints | None) 
     else:
         kept = f"{checkpoints.saved} epochs are kept: the same command goes on from there"
     sys.stderr.write(f"stopped: {kept}\n")
-    raise SystemExit(128 + interruption.signal)
 
 
 if __name__ == "__main__":
     # A second Ctrl-C ends the process even within an epoch; Python's own handler would not.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    run_fold_stage(train)
+    run_fold_stage(train, shared=True)

@@ -76,6 +76,7 @@ WITH_DEAR_FIXTURES = {
     "test_cuda_arithmetic_on_host.py": "kernels on host",
     "test_cuda_early_exit_on_host.py": "kernels on host",
     "test_cuda_embedding_on_host.py": "embedding kernels on host",
+    "test_checkpoint_parts.py": "checkpoint parts",
     "test_ml_1m.py": "ml-1m",
     "test_study.py": "study",
 }

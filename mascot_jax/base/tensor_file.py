@@ -126,6 +126,15 @@ def stated_facts(path: str | os.PathLike[str], form: Format) -> dict[str, Any]:
     return _read(path, form, with_tensors=False)[1]
 
 
+def is_of(path: str | os.PathLike[str], form: Format) -> bool:
+    """Return whether a file says of itself that it is of a kind, of whatever version."""
+    try:
+        stated_facts(path, form)
+    except form.error:
+        return False
+    return True
+
+
 def _read(
     path: Place, form: Format, *, with_tensors: bool = True
 ) -> tuple[Tensors, dict[str, Any]]:

@@ -119,7 +119,7 @@ are options.""",
     "inspect": (
         arguments.inspect,
         Words(
-            "show what is in a model file",
+            "show what is in a model file or a checkpoint",
             "Reading it checks it: a damaged file is refused.",
             """\
   mascot inspect model.safetensors

@@ -27,7 +27,7 @@ from mascot_jax.mf.interactions import Interactions, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
-from mascot_jax.training.checkpoint import CheckpointWarning
+from mascot_jax.training.checkpoint import CheckpointWarning, remove_checkpoint
 from mascot_jax.training.records import EpochRecord
 from mascot_jax.training.signals import deferred_signals
 
@@ -73,8 +73,8 @@ def _finish(
 ) -> None:
     """Save the model, and report; ``signal`` is what has stopped training, 0 if it is done."""
     digest = _save(model, args.output, checkpoint)
-    if checkpoint.is_file() and not signal:
-        checkpoint.unlink()
+    if not signal:
+        remove_checkpoint(checkpoint)
     report = {
         "event": "model",
         "model": args.output,

@@ -93,6 +93,17 @@ class Division:
         """Return which rows of the staying side a worker keeps, bool ``(rows,)``."""
         return np.repeat(self.owner == worker, np.diff(self.sides[self.stays].starts))
 
+    def ranges_of(self, worker: int) -> NDArray[np.uint32]:
+        """Return the rows of the staying side that a worker keeps, uint32 ``(n, 2)``.
+
+        First row of each range with rows, and the row after its last; ranges rise.
+        """
+        starts = self.sides[self.stays].starts
+        ranges = np.stack([starts[:-1], starts[1:]], axis=1)
+        mine = (self.owner == worker) & (np.diff(starts) > 0)
+        result: NDArray[np.uint32] = ranges[mine].astype(np.uint32)
+        return result
+
     def starts_at(self, worker: int, starts: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Return where ranges or groups of the staying side start in a worker's table.
 

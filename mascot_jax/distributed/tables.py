@@ -63,7 +63,7 @@ def gathered(
 
     ``starts`` is uint32 ``(g + 1,)``: first row of each group; the others are as for ``spread``.
     """
-    local = {number: _rows_of(table, device) for number, device in workers.here}
+    local = {number: rows_of(table, device) for number, device in workers.here}
     if side != division.stays:
         return to_device(next(iter(local.values())), storages)
     codes = np.asarray(table.codes)[: len(starts) - 1]
@@ -76,7 +76,7 @@ def gathered(
     return to_device(rows, storages)
 
 
-def _rows_of(table: Table, device: jax.Device) -> Rows:
+def rows_of(table: Table, device: jax.Device) -> Rows:
     """Return the live rows of the worker on a device of this process."""
     arrays: Any = {name: local_part(array, device) for name, array in table.stored.items()}
     starts: Any = local_part(table.starts, device)

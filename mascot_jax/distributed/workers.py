@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -99,9 +101,22 @@ class Workers:
 
     def other_than_first(self, value: str) -> list[int]:
         """Return the numbers of workers whose process has another value than the first one's."""
-        digest = np.frombuffer(hashlib.sha256(value.encode()).digest(), dtype=np.uint8)
-        digests = self.gather(self.each(lambda _: digest))
+        digests = self._digests(value)
         return np.flatnonzero((digests != digests[0]).any(axis=1)).tolist()
+
+    def on_same_cores(self) -> int:
+        """Return how many workers may use this process's CPU cores; all processes call this.
+
+        Those of a host whose launcher has not bound them to cores of their own share all of it.
+        """
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        digests = self._digests(f"{socket.gethostname()} {cores}")
+        mine, _ = self.here[0]
+        return int((digests == digests[mine]).all(axis=1).sum())
+
+    def _digests(self, value: str) -> NDArray[np.uint8]:
+        digest = np.frombuffer(hashlib.sha256(value.encode()).digest(), dtype=np.uint8)
+        return self.gather(self.each(lambda _: digest))
 
 
 @contextmanager

@@ -23,9 +23,9 @@ MANY: Final = 512
 """Queries for which a dispatch to JAX, and a program of a tenth of a second, pay."""
 
 
-def execution_of(plan: TrainPlan, run: RunSettings) -> Execution:
-    """Return the kernels' execution options for a training."""
-    threads = usable_cores() if run.threads is None else run.threads
+def execution_of(plan: TrainPlan, run: RunSettings, *, sharers: int = 1) -> Execution:
+    """Return the kernels' execution options for a training; ``sharers`` share this one's cores."""
+    threads = max(1, usable_cores() // sharers) if run.threads is None else run.threads
     return Execution(threads, writes=plan.writes)
 
 

@@ -200,7 +200,8 @@ class MatrixFactorization(Parameters, Fitted):
         checkpoint
             File for the training's progress, written every ``checkpoint_every`` epochs and at the
             end. If the process is killed, the same call with ``resume`` continues from there.
-            Delete the file yourself once the model is saved.
+            Delete the file yourself once the model is saved; of several processes, the folder
+            ``CHECKPOINT.parts`` too.
         resume
             Resume from the checkpoint, if there is one; ``history_`` begins there.
         verbose

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import os
 import warnings
@@ -25,7 +24,6 @@ from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.tables import to_host
 from mascot_jax.errors import (
     DivergenceError,
-    ProcessError,
     RatingsWarning,
     SettingsError,
     UnsavableIdsWarning,
@@ -39,7 +37,6 @@ from mascot_jax.mf.seen import seen_before, seen_items
 from mascot_jax.mf.train import train_model
 from mascot_jax.mf.warm_start import warm_state
 from mascot_jax.settings import (
-    Backend,
     RegroupSettings,
     RunSettings,
     TrainPlan,
@@ -54,7 +51,7 @@ from mascot_jax.training.interactions import summed
 from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
-from mascot_jax.training.shared import refuse
+from mascot_jax.training.shareable import check_alike, refuse, shared_backend
 
 _log = logging.getLogger(__name__)
 USUAL_RATING: Final = 5.0
@@ -106,7 +103,7 @@ def fit_ratings(
         Resume from the checkpoint, if there is one.
     workers
         Processes that share the training on their CPUs; each calls this with the same ratings and
-        settings, and gets the model. The first one writes the checkpoint, which all read.
+        settings, and gets the model. All write the checkpoint, on a file system that they share.
 
     Raises
     ------
@@ -117,12 +114,13 @@ def fit_ratings(
     SettingsError
         If the earlier model has another number of factors, or the workers cannot share this.
     ProcessError
-        If the workers differ in ratings, settings or code, or one of them has ended.
+        If the workers differ in ratings, settings or code, do not see each other's files, or one of
+        them has ended.
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
     backend = backend_for(settings, run)
-    device = choose_device(backend if workers is None else _shared_backend(backend))
+    device = choose_device(backend if workers is None else shared_backend(backend))
     decided = settings.left_to_ratings
     if earlier is not None:
         settings = _fitting(earlier, settings, extend=extend)
@@ -144,7 +142,8 @@ def fit_ratings(
         plan = problem.plan(settings, device.platform)
         if workers is not None:
             refuse(plan)
-        execution = execution_of(plan, run)
+        sharers = 1 if workers is None else workers.on_same_cores()
+        execution = execution_of(plan, run, sharers=sharers)
         prepared = prepare(problem, plan, execution, ground, compared=True)
         if not settings.of_interactions:
             warn_of_ratings(ratings.values(), prepared.spread, fresh=earlier is None)
@@ -334,42 +333,12 @@ class _Keep(NamedTuple):
         if self.workers is not None:
             # Checkpoints, too: all processes write and read them together, or none does.
             way = [self.every, self.resume] if wanted else None
-            _check_alike(self.workers, identity | {"checkpoints": way})
+            check_alike(self.workers, identity | {"checkpoints": way})
         if self.path is None or not wanted:
             return None, start
-        writes = self.workers is None or self.workers.leads
-        checkpoints = Checkpoints(self.path, self.every, identity, writes=writes)
+        checkpoints = Checkpoints(self.path, self.every, identity, workers=self.workers)
         found = checkpoints.load() if self.resume else None
-        if self.workers is not None and self.workers.other_than_first(str(checkpoints.saved)):
-            raise ProcessError(
-                f"{self.path}: not every process finds the same checkpoint: put it where all of "
-                "them see it"
-            )
         return checkpoints, found or start
-
-
-def _shared_backend(backend: Backend) -> Backend:
-    """Return where processes share a training: on their CPUs."""
-    if backend == "cuda":
-        raise SettingsError(
-            "run.backend: 'cuda': processes share a training on their CPUs only: set run.backend "
-            "to cpu or auto"
-        )
-    return "cpu"
-
-
-def _check_alike(workers: Workers, identity: dict[str, Any]) -> None:
-    """Raise a ProcessError if processes would train something else than the first one."""
-    if not workers.other_than_first(json.dumps(identity, sort_keys=True)):
-        return
-    for name, value in identity.items():
-        others = workers.other_than_first(json.dumps(value, sort_keys=True))
-        if others:
-            numbers = ", ".join(map(str, others))
-            raise ProcessError(
-                f"the processes of a shared training must be alike: {name} of process {numbers} "
-                "differ from those of process 0"
-            )
 
 
 class _Side:

@@ -1,38 +1,48 @@
 """Checkpoints, from which an interrupted training resumes.
 
 A deterministic training ends in the same bytes as without the interruption. A checkpoint is one
-safetensors file, written atomically: it is complete or absent (``mascot_jax.base.files``).
+safetensors file, written atomically: it is complete or absent (``mascot_jax.base.files``). Of a
+training that processes share, it names parts, in which each has written the rows that it keeps
+(``checkpoint_parts``). Either can be resumed by any number of processes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.files import check_writable, local_path
-from mascot_jax.base.tensor_file import Format, Tensors, read_tensors, write_tensors
+from mascot_jax.base.tensor_file import (
+    Format,
+    Tensors,
+    read_tensors,
+    stated_facts,
+    write_tensors,
+)
 from mascot_jax.base.warn import warn_caller
-from mascot_jax.engine.state import Memory, TrainState
-from mascot_jax.engine.tables import to_device, to_host
-from mascot_jax.errors import CheckpointError, SaveError
+from mascot_jax.distributed.workers import Workers
+from mascot_jax.errors import CheckpointError, ProcessError, SaveError
 from mascot_jax.settings import TrainPlan, validate
-from mascot_jax.tables.rows import Rows
-from mascot_jax.tables.table import Table
-from mascot_jax.training.initial import memories
-from mascot_jax.training.records import EpochRecord, Progress, SideRecord
+from mascot_jax.training.checkpoint_parts import (
+    check_shared,
+    part_names,
+    remove_parts,
+    with_parts,
+    write_part,
+)
+from mascot_jax.training.progress_tensors import progress_of, progress_tensors
+from mascot_jax.training.records import Progress
 
-FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 2, CheckpointError, oldest=2)
-
-_SIDES: Final = ("users", "items")
-_NUMBERS: Final = tuple(name for name in EpochRecord._fields if name not in _SIDES)
-"""Fields of an epoch's record besides the sides; one that is None is so in all epochs of a
-training."""
+FORMAT: Final = Format("checkpoint", "mascot-checkpoint", 3, CheckpointError, oldest=2)
+"""Version 3 has parts; a checkpoint without any is written as version 2."""
+_OF_ONE_FILE: Final = FORMAT._replace(version=2)
+_NOT_WRITTEN: Final = np.zeros(32, dtype=np.uint8)
+"""Where a part's digest should be."""
 
 
 class CheckpointWarning(UserWarning):
@@ -40,24 +50,27 @@ class CheckpointWarning(UserWarning):
 
 
 class Checkpoints:
-    """The checkpoint file of one training, and how often to write it.
+    """The checkpoint of one training, and how often to write it.
 
     Parameters
     ----------
     path
-        The file, which each checkpoint replaces; its folder is created if there is none.
+        The file, which each checkpoint replaces; its folder is created if there is none. Processes
+        that share the training write parts into ``PATH.parts`` besides.
     every
         Epochs between checkpoints; one more is written when training ends. None writes nothing: a
         file of an earlier training can still be loaded.
     fingerprint
         Identity of the training: ``mascot_jax.training.fingerprint``.
-    writes
-        Whether this process writes the file: of those that share a training one does.
+    workers
+        Who shares the training: every process makes the same calls. None: this process alone.
 
     Raises
     ------
     SaveError
         If the file cannot be written: better now than after hours.
+    ProcessError
+        If processes do not see each other's files.
     """
 
     def __init__(
@@ -66,17 +79,18 @@ class Checkpoints:
         every: int | None,
         fingerprint: Mapping[str, Any],
         *,
-        writes: bool = True,
+        workers: Workers | None = None,
     ) -> None:
         self.path = local_path(path)
         self._every = every
         self._fingerprint = fingerprint
+        self._workers = workers
         self.saved: int | None = None
         """Number of epochs that the file covers; None if there is no file of this training."""
         self.failure: SaveError | None = None
         """Why the latest checkpoint could not be written; None if it was."""
-        if every is not None and writes:
-            check_writable(self.path)
+        if every is not None:
+            self._check_place()
 
     def load(self) -> Progress | None:
         """Load progress to resume from, on JAX's default device; return None if there is no file.
@@ -85,17 +99,24 @@ class Checkpoints:
         ------
         CheckpointError
             If the file is damaged, or is of another training; the message lists all differences.
+        ProcessError
+            If processes that share the training do not find the same.
         """
-        if not self.path.exists():
-            return None
-        progress, fingerprint = load_checkpoint(self.path)
-        different = _differences(fingerprint, self._fingerprint)
-        if different:
-            raise CheckpointError(
-                f"{self.path}: a checkpoint of another training ({'; '.join(different)}): train "
-                "as it did to go on, or remove it to start from the beginning"
-            )
-        self.saved = int(progress.state.epoch)
+        progress: Progress | None = None
+        error: CheckpointError | None = None
+        try:
+            progress = self._load()
+        except CheckpointError as caught:
+            error = caught
+        epochs = None if progress is None else int(progress.state.epoch)
+        if self._workers is not None and self._workers.other_than_first(f"{epochs} {error}"):
+            raise ProcessError(
+                f"{self.path}: not every process finds the same checkpoint: put it where all of "
+                "them see it"
+            ) from error
+        if error is not None:
+            raise error
+        self.saved = epochs
         return progress
 
     @property
@@ -112,32 +133,107 @@ class Checkpoints:
         try:
             save_checkpoint(self.path, progress, self._fingerprint)
         except SaveError as error:
-            self.failure = error
-            warn_caller(f"{error}{self.kept}; training goes on", CheckpointWarning)
+            self._warn(error)
         else:
             self.saved, self.failure = int(progress.state.epoch), None
+            _remove_old_parts(self.path)
+
+    def save_parts(
+        self, epochs: int, side: str, part: Callable[[int], Tensors], rest: Callable[[], Tensors]
+    ) -> None:
+        """Replace the file by one with a part of each worker. On failure, as ``save``.
+
+        Every process writes its workers' parts; when all are there, the first one puts the file in
+        place that names them, and then removes those of the older file.
+
+        Parameters
+        ----------
+        epochs
+            Number of epochs done.
+        side
+            Whose rows are in parts: ``users`` or ``items``.
+        part
+            Returns a worker's part, given its number: ``checkpoint_parts.with_parts``.
+        rest
+            Returns what the first process writes: everything but these rows.
+        """
+        assert self._workers is not None
+        workers, failures = self._workers, list[SaveError]()
+        names = part_names(self._fingerprint, epochs, len(workers))
+
+        def write(worker: int) -> NDArray[np.uint8]:
+            try:
+                digest = write_part(self.path, names[worker], part(worker))
+            except SaveError as error:
+                failures.append(error)
+                return _NOT_WRITTEN
+            return np.frombuffer(bytes.fromhex(digest), dtype=np.uint8)
+
+        digests = workers.gather(workers.each(write))  # all wait for each other here
+        if workers.leads:
+            try:
+                self._name_parts(side, names, digests, rest)
+            except SaveError as error:
+                failures.append(error)
+            _remove_old_parts(self.path)
+        if not workers.largest(len(failures)):
+            self.saved, self.failure = epochs, None
+        elif failures:
+            self._warn(failures[0])
+        else:  # those who failed warn
+            self.failure = SaveError(f"{self.path}: another process could not write it")
 
     def remove(self) -> None:
         """Remove the file, once there is a model."""
-        self.path.unlink(missing_ok=True)
+        remove_checkpoint(self.path)
         self.saved = None
+
+    def _load(self) -> Progress | None:
+        if not self.path.exists():
+            return None
+        progress, fingerprint = load_checkpoint(self.path)
+        different = _differences(fingerprint, self._fingerprint)
+        if different:
+            raise CheckpointError(
+                f"{self.path}: a checkpoint of another training ({'; '.join(different)}): train "
+                "as it did to go on, or remove it to start from the beginning"
+            )
+        return progress
+
+    def _name_parts(
+        self, side: str, names: list[str], digests: NDArray[np.uint8], rest: Callable[[], Tensors]
+    ) -> None:
+        if not digests.any(axis=1).all():
+            raise SaveError(f"{self.path}: not every process could write its part")
+        parts = [[n, digest.tobytes().hex()] for n, digest in zip(names, digests, strict=True)]
+        facts = {"fingerprint": self._fingerprint, "side": side, "parts": parts}
+        write_tensors(self.path, FORMAT, rest(), facts)
+
+    def _check_place(self) -> None:
+        if self._workers is None or self._workers.leads:
+            check_writable(self.path)
+        if self._workers is not None:
+            try:
+                check_shared(self.path, self._workers)
+            finally:
+                _remove_old_parts(self.path)
+
+    def _warn(self, error: SaveError) -> None:
+        self.failure = error
+        warn_caller(f"{error}{self.kept}; training goes on", CheckpointWarning)
 
 
 def save_checkpoint(
     path: str | os.PathLike[str], progress: Progress, fingerprint: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint atomically: the live rows in their storages, and the records.
+    """Write a checkpoint without parts atomically: the live rows in their storages, and records.
 
     Raises
     ------
     SaveError
         If it cannot be written; an older file is then unchanged.
     """
-    tensors = _state_tensors("state", progress.state)
-    if progress.best is not None:
-        tensors |= _state_tensors("best", progress.best)
-    tensors |= _record_tensors(progress.records)
-    write_tensors(path, FORMAT, tensors, {"fingerprint": fingerprint})
+    write_tensors(path, _OF_ONE_FILE, progress_tensors(progress), {"fingerprint": fingerprint})
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, Any]]:
@@ -146,7 +242,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, A
     Raises
     ------
     CheckpointError
-        If it is truncated, altered, not a checkpoint, or of a version that is not read.
+        If it or a part of it is missing, truncated, altered, not a checkpoint, of another one, or
+        of a version that is not read.
     FileNotFoundError
         If there is no such file.
     """
@@ -154,11 +251,31 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Progress, dict[str, A
     try:
         fingerprint = facts["fingerprint"]
         plan = validate(TrainPlan, fingerprint["settings"], "settings")
-        best = _state("best", tensors, plan) if "best.epoch" in tensors else None
-        progress = Progress(_state("state", tensors, plan), _records(tensors), best)
+        if "parts" in facts:
+            tensors = with_parts(local_path(path), tensors, facts)
+        progress = progress_of(tensors, plan)
+    except CheckpointError:
+        raise
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a complete checkpoint: {error}") from error
     return progress, fingerprint
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and its parts, if there are any; a folder in its place stays."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+    remove_parts(path)
+
+
+def _remove_old_parts(path: Path) -> None:
+    """Remove parts that the file does not name; a file that cannot be read may name any."""
+    try:
+        named = stated_facts(path, FORMAT).get("parts", ()) if path.exists() else ()
+        keep = {str(name) for name, _ in named}
+    except (CheckpointError, TypeError, ValueError):
+        return
+    remove_parts(path, keep)
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -172,108 +289,3 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     ]
     others = sorted((set(found) | set(wanted)) - {"settings"})
     return lines + [f"other {name}" for name in others if found.get(name) != wanted.get(name)]
-
-
-def _state_tensors(name: str, state: TrainState) -> Tensors:
-    tensors: Tensors = {
-        f"{name}.epoch": np.array([int(state.epoch)], dtype=np.uint32),
-        f"{name}.seed": np.array([int(state.seed)], dtype=np.uint32),
-    }
-    for method, memory in state.methods.items():
-        for key, value in memory.items():
-            tensors[f"{name}.methods.{method}.{key}"] = np.atleast_1d(
-                _used(key, np.array(value), state._asdict())
-            )
-    for table_name in _SIDES:
-        rows = to_host(getattr(state, table_name))
-        prefix = f"{name}.{table_name}"
-        tensors |= {f"{prefix}.starts": rows.starts, f"{prefix}.codes": rows.codes}
-        tensors |= {f"{prefix}.rows.{key}": stored for key, stored in rows.stored.items()}
-    return tensors
-
-
-def _state(name: str, tensors: Tensors, plan: TrainPlan) -> TrainState:
-    epoch, seed = (tensors[f"{name}.{key}"] for key in ("epoch", "seed"))
-    if {(str(x.dtype), x.shape) for x in (epoch, seed)} != {("uint32", (1,))}:
-        raise ValueError(f"{name}: epoch and seed are {epoch.dtype} {epoch.shape}, {seed.dtype}")
-    width = plan.width(int(epoch[0]))
-    users, items = (_table(f"{name}.{table}", tensors, plan, width) for table in _SIDES)
-    return TrainState(
-        users,
-        items,
-        jnp.asarray(epoch.reshape(())),
-        jnp.asarray(seed.reshape(())),
-        _methods(name, tensors, memories(plan, users, items), {"users": users, "items": items}),
-    )
-
-
-def _methods(
-    name: str, tensors: Tensors, initial: Mapping[str, Memory], tables: Mapping[str, Table]
-) -> dict[str, dict[str, jax.Array]]:
-    """Return the methods' memories, whose dtypes and shapes must be those of the initial ones."""
-    found: dict[str, dict[str, jax.Array]] = {}
-    for method, memory in initial.items():
-        found[method] = {}
-        for key, first in memory.items():
-            value = tensors[f"{name}.methods.{method}.{key}"]
-            used = _used(key, np.asarray(first), tables)
-            if value.dtype != used.dtype or value.shape != (used.shape or (1,)):
-                raise ValueError(f"{name}: {key} of {method} is {value.dtype} {value.shape}")
-            whole = np.array(first)
-            whole[(*map(slice, used.shape),)] = value.reshape(used.shape)
-            found[method][key] = jnp.asarray(whole)
-    return found
-
-
-def _used(key: str, value: NDArray[Any], tables: Mapping[str, Any]) -> NDArray[Any]:
-    """Return a method's memory without that of groups without rows, which a device may add."""
-    if key not in _SIDES:
-        return value
-    starts = np.asarray(tables[key].starts)
-    return value[: int(np.searchsorted(starts, starts[-1]))]
-
-
-def _table(prefix: str, tensors: Tensors, plan: TrainPlan, width: int) -> Table:
-    """Return a table with these live rows, of so many factors, and every storage of the plan."""
-    marker = f"{prefix}.rows."
-    stored = {
-        name.removeprefix(marker): rows for name, rows in tensors.items() if name.startswith(marker)
-    }
-    rows = Rows(width, stored, tensors[f"{prefix}.starts"], tensors[f"{prefix}.codes"])
-    rows.check(prefix)
-    if not set(stored) <= {storage.name for storage in plan.storages}:
-        raise ValueError(f"{prefix}: rows are in {sorted(stored)}")
-    return to_device(rows, plan.storages)
-
-
-def _record_tensors(records: tuple[EpochRecord, ...]) -> Tensors:
-    """Return a column per field of the records of t epochs: ``(t,)``, or ``(t, g)`` by group."""
-    tensors: Tensors = {}
-    for name in _NUMBERS:
-        values = [getattr(record, name) for record in records]
-        if None not in values:
-            tensors[f"records.{name}"] = np.array(values)
-    for side in _SIDES:
-        for name in SideRecord._fields:
-            columns = [getattr(getattr(record, side), name) for record in records]
-            if columns:
-                tensors[f"records.{side}.{name}"] = np.stack(columns)
-    return tensors
-
-
-def _records(tensors: Tensors) -> tuple[EpochRecord, ...]:
-    def number(name: str, at: int) -> Any:
-        column = tensors.get(f"records.{name}")
-        return None if column is None else column[at].item()
-
-    def side(name: str, at: int) -> SideRecord:
-        return SideRecord(*(tensors[f"records.{name}.{key}"][at] for key in SideRecord._fields))
-
-    return tuple(
-        EpochRecord(
-            users=side("users", at),
-            items=side("items", at),
-            **{name: number(name, at) for name in _NUMBERS},
-        )
-        for at in range(len(tensors["records.epoch"]))
-    )

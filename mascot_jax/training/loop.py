@@ -93,7 +93,8 @@ def train_state(
     runner: Runner = Alone(prepared, execution)
     if workers is not None:
         runner = SharedTraining(prepared, execution, workers)
-    progress = _held(progress, runner.begin)
+    best = None if progress.best is None else runner.begin(progress.best)
+    progress = progress._replace(state=runner.begin(progress.state), best=best)
     state = progress.state
     stopping = _early_stopping(prepared.plan.patience, progress)
     jax.block_until_ready(state)
@@ -117,16 +118,8 @@ def train_state(
             done = record.epoch + 1
             if checkpoints.due(done, last=stop or done == epochs):
                 best = None if stopping is None else stopping.best
-                whole = _held(Progress(state, tuple(records), best), runner.whole)
-                if runner.leads:
-                    checkpoints.save(whole)
+                runner.save(Progress(state, tuple(records), best), checkpoints)
     return runner.whole(state if stopping is None or stopping.best is None else stopping.best)
-
-
-def _held(progress: Progress, held: Callable[[TrainState], TrainState]) -> Progress:
-    """Return progress with its states as a runner, or one device, holds them."""
-    best = None if progress.best is None else held(progress.best)
-    return progress._replace(state=held(progress.state), best=best)
 
 
 def _early_stopping(patience: int | None, progress: Progress) -> EarlyStopping | None:

@@ -6,18 +6,16 @@ from typing import Protocol
 
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.state import TrainState
+from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.epoch import EpochReport, train_epoch
 from mascot_jax.training.problem import Prepared
+from mascot_jax.training.records import Progress
 from mascot_jax.training.scoring import HeldOut
 from mascot_jax.training.signals import wait_for
 
 
 class Runner(Protocol):
     """Runs the epochs of one training."""
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process writes what is written once."""
 
     def begin(self, state: TrainState) -> TrainState:
         """Return a state on one device as the runner holds it; it is donated."""
@@ -31,14 +29,15 @@ class Runner(Protocol):
     def any(self, stop: bool) -> bool:
         """Return whether any process is to stop."""
 
+    def save(self, progress: Progress, checkpoints: Checkpoints) -> None:
+        """Write a checkpoint of progress whose states are as the runner holds them."""
+
     def whole(self, state: TrainState) -> TrainState:
         """Return a state of the runner on JAX's default device."""
 
 
 class Alone:
     """Runs epochs on JAX's default device."""
-
-    leads = True
 
     def __init__(self, prepared: Prepared, execution: Execution) -> None:
         self._prepared, self._execution = prepared, execution
@@ -61,6 +60,10 @@ class Alone:
         if held_out is None:
             return None
         return held_out.score(state.users, state.items, self._execution).rmse
+
+    def save(self, progress: Progress, checkpoints: Checkpoints) -> None:
+        """Write a checkpoint."""
+        checkpoints.save(progress)
 
     def any(self, stop: bool) -> bool:
         """Return whether to stop."""

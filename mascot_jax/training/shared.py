@@ -19,13 +19,15 @@ from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.padding import LEAST_RATINGS, pad, pad_starts, padded_size
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.turns import parcel_bytes
-from mascot_jax.errors import SettingsError
 from mascot_jax.methods import methods_of
-from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.table import Table
+from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.epoch import EpochReport, operands_of
 from mascot_jax.training.problem import Prepared
+from mascot_jax.training.records import Progress
 from mascot_jax.training.scoring import Chunk, HeldOut, Sums
+from mascot_jax.training.shareable import refuse
+from mascot_jax.training.shared_progress import SharedProgress
 from mascot_jax.training.shared_steps import Pairs, shared_epoch, shared_sums
 from mascot_jax.training.signals import wait_for
 
@@ -36,33 +38,6 @@ MOST_BYTES: Final = 1 << 18
 """Most bytes of a chunk: larger ones hold more that need not be sent, smaller ones take longer."""
 LEAST_CHUNKS: Final = 16
 """In all of the room."""
-
-
-def refuse(plan: TrainPlan) -> None:
-    """Raise a SettingsError if several workers cannot share a training by this plan."""
-    if not plan.deterministic:
-        raise SettingsError(
-            "distributed: only a deterministic training can be shared: set train.deterministic to "
-            "true"
-        )
-    if plan.objective != "ratings":
-        raise SettingsError(
-            f"distributed: cannot share train.objective {plan.objective}: several processes train "
-            "on ratings only"
-        )
-    if plan.pruning is not None:
-        raise SettingsError(
-            f"distributed: cannot share train.pruning {plan.pruning.method}: leave it null"
-        )
-    if plan.order == "group-blocks":
-        raise SettingsError(
-            "distributed: cannot share train.order group-blocks: take runs or shuffled"
-        )
-    if plan.method in ("muppet", "afp"):
-        raise SettingsError(
-            f"distributed: cannot share train.method {plan.method}, which looks at ratings of all "
-            "users after an epoch: take another method"
-        )
 
 
 class Traffic(NamedTuple):
@@ -115,11 +90,6 @@ class SharedTraining:
         """Of the last epoch."""
         self._scored: dict[tuple[HeldOut, int], tuple[Chunk, Pairs]] = {}
 
-    @property
-    def leads(self) -> bool:
-        """Whether this process writes what is written once."""
-        return self._workers.leads
-
     def any(self, stop: bool) -> bool:
         """Return whether any process is to stop, in all of them."""
         return bool(self._workers.largest(int(stop)))
@@ -145,6 +115,15 @@ class SharedTraining:
         )
         rest = jax.device_get((state.epoch, state.seed, state.methods))
         return TrainState(users, items, *jax.tree.map(jnp.asarray, rest))
+
+    def save(self, progress: Progress, checkpoints: Checkpoints) -> None:
+        """Write a checkpoint: each process the rows that its workers keep, the first one the rest.
+
+        The whole model is in no process's memory for it.
+        """
+        held = SharedProgress(progress, self._groups, self._division, self._workers)
+        epochs = int(progress.state.epoch)
+        checkpoints.save_parts(epochs, held.side, held.part, held.rest)
 
     def epoch(self, state: TrainState) -> tuple[TrainState, EpochReport]:
         """Train for an epoch, and wait until it is done; the state is donated."""

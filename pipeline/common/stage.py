@@ -54,12 +54,21 @@ def run_stage(stage: Callable[[Params], None]) -> None:
     stage(_checked_params())
 
 
-def run_fold_stage(stage: Callable[[Params, int], None]) -> None:
-    """Run a stage for the fold named on the command line."""
+def run_fold_stage(stage: Callable[..., None], *, shared: bool = False) -> None:
+    """Run a stage, ``stage(params, fold)``, for the fold named on the command line.
+
+    One that processes can share has the option ``--distributed``, and gets ``distributed``, too.
+    """
     parser = _parser(stage)
     parser.add_argument("fold", type=int, help="the fold that tests; the others train")
-    fold = parser.parse_args().fold
-    stage(_checked_params(), fold)
+    if shared:
+        parser.add_argument(
+            "--distributed",
+            action="store_true",
+            help="share the training with the other processes that a launcher has started",
+        )
+    arguments = vars(parser.parse_args())
+    stage(_checked_params(), **arguments)
 
 
 def _parser(stage: Callable[..., None]) -> argparse.ArgumentParser:

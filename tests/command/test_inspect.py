@@ -1,10 +1,15 @@
 """``mascot inspect``."""
 
+import re
+
+import polars as pl
 import pytest
 
 import mascot_jax
+from mascot_jax import MatrixFactorization
 from mascot_jax.mf.model_file import load_model, model_digest
 from tests.command.conftest import ITEMS, USERS
+from tests.command.test_docs import PAGE, keys
 
 
 def test_what_is_in_a_model(model, mascot_json):
@@ -35,6 +40,36 @@ def test_for_people(model, mascot):
     assert (code, err) == (0, "")
     for part in ("sha256", "users: 60", "items: 40", "float16", "learning_rate", "null"):
         assert part in out
+
+
+def test_what_is_in_a_checkpoint(made, tmp_path, mascot, mascot_json):
+    ratings, checkpoint = made / "ratings.csv", tmp_path / "checkpoint"
+    settings = {"factors": 8, "epochs": 3, "validation": 0.1, "patience": 3}
+    model = MatrixFactorization(**settings).fit(
+        pl.read_csv(ratings), user="user", checkpoint=checkpoint
+    )
+    (found,) = mascot_json("inspect", checkpoint)
+    (entry,) = re.findall(r"Of a\s+\[checkpoint\].*?^\* ", PAGE, re.DOTALL | re.MULTILINE)
+    documented = set(re.findall(r"`(\w+)`", entry))
+    assert set(keys(found)) - {"storage", "rows", "bytes", "groups"} == documented - {
+        "file",
+        "bytes",
+    }
+    assert found["checkpoint"] == str(checkpoint)
+    assert (found["epochs_done"], found["epochs"], found["format_version"]) == (3, 3, 2)
+    assert found["validation_rmse"] == model.history_[-1]["validation_rmse"]
+    scores = [record["validation_rmse"] for record in model.history_]
+    assert found["best_epoch"] == scores.index(min(scores))
+    assert found["settings"]["factors"] == 8
+    assert (found["parts"], found["users"]["count"], found["items"]["count"]) == ([], USERS, ITEMS)
+    (storage,) = found["users"]["storages"]
+    assert (storage["storage"], storage["rows"]) == ("float16", USERS)
+    code, out, err = mascot("inspect", checkpoint)
+    assert (code, err) == (0, "")
+    assert "epochs done" in out
+    assert "parts" not in out
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    assert mascot("inspect", checkpoint)[0] == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "no model", "missing"])

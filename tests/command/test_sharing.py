@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ LONG = (
 )
 FIT = """
 import sys
+from pathlib import Path
 import jax
 import numpy as np
 from mascot_jax import MatrixFactorization
@@ -167,8 +170,57 @@ def test_processes_that_are_not_alike_are_told_apart(made, tmp_path):
         assert "settings of process 1 differ from those of process 0" in text
 
 
+def in_folders_of_their_own(tmp_path, *argv):
+    """Exit codes and last words of two processes that write to a relative path."""
+    place = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", "2")
+    processes = []
+    for rank in ("0", "1"):
+        (tmp_path / rank).mkdir(exist_ok=True)
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "mascot_jax", *map(str, argv), *place, "--rank", rank],
+                cwd=tmp_path / rank,
+                env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    said = [process.communicate(timeout=100)[1] for process in processes]
+    return [process.returncode for process in processes], said
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.hardening
+def test_processes_without_a_shared_folder_say_so_before_the_first_epoch(made, tmp_path):
+    argv = ("train", made / "ratings.csv", "-o", "model", *SHORT)
+    codes, said = in_folders_of_their_own(tmp_path, *argv)
+    assert codes == [1, 1], said
+    for text in said:
+        assert "model.checkpoint: not every process sees what the others write there" in text
+        assert "set --checkpoint-every to null" in text
+        assert "Traceback" not in text
+    assert (names(tmp_path / "0"), names(tmp_path / "1")) == ([], [])
+    codes, said = in_folders_of_their_own(tmp_path, *argv, "--checkpoint-every", "null")
+    assert codes == [0, 0], said
+    assert (names(tmp_path / "0"), names(tmp_path / "1")) == (["model"], [])
+
+
+@pytest.mark.hardening
+def test_a_checkpoint_that_one_process_does_not_see_is_no_hang(made, tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "model.checkpoint").write_bytes(b"damaged")
+    argv = ("train", made / "ratings.csv", "-o", "model", *SHORT, "--checkpoint-every", "null")
+    codes, said = in_folders_of_their_own(tmp_path, *argv, "--resume")
+    assert codes == [1, 1], said
+    assert all("not every process finds the same checkpoint" in text for text in said), said
+
+
 UNLIKE = """
 import sys
+from pathlib import Path
 import jax
 import numpy as np
 from mascot_jax import MatrixFactorization

@@ -177,6 +177,9 @@ def test_a_training_takes_the_threads_it_is_told_else_all_it_may_use():
     plan = TrainSettings(writes="store").plan()
     assert execution_of(plan, RunSettings(threads=3)) == Execution(3, writes="store")
     assert execution_of(plan, RunSettings()).threads == usable_cores()
+    assert execution_of(plan, RunSettings(), sharers=2).threads == max(1, usable_cores() // 2)
+    assert execution_of(plan, RunSettings(), sharers=10_000).threads == 1
+    assert execution_of(plan, RunSettings(threads=3), sharers=2).threads == 3
 
 
 def test_a_system_that_tells_of_no_affinity_may_use_all_cores(monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ import json
 import math
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,15 +15,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mascot_jax.base import tensor_file
+from mascot_jax.base.tensor_file import read_tensors, stated_digest, write_tensors
 from mascot_jax.data.store import count_training_ratings, read_facts, read_fold, write_split
 from mascot_jax.engine import tables
 from mascot_jax.mf import model_file
 from mascot_jax.mf.model_file import load_model, save_model
 from mascot_jax.settings import TrainSettings
 from mascot_jax.tables.storage import STORAGES, Storage
-from mascot_jax.training import checkpoint
+from mascot_jax.training import checkpoint, checkpoint_parts
 from mascot_jax.training.checkpoint import load_checkpoint, save_checkpoint
+from mascot_jax.training.checkpoint_parts import RANGES, folder_of, write_part
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.progress_tensors import progress_tensors
 from mascot_jax.training.records import EpochRecord, Progress, SideRecord
 from tests.fuzz.mutation import BOUNDARIES, Mutation, damage, some_of
 from tests.fuzz.target import Target
@@ -227,21 +231,43 @@ def read_model(path: Path) -> None:
 
 def make_checkpoints() -> Sequence[bytes]:
     methods = ("fp32", "mascot", "mascot-int8", "muppet")
-    return [_checkpoint(method, best) for method in methods for best in (False, True)]
+    of_one = [_checkpoint(method, best) for method in methods for best in (False, True)]
+    return [*of_one, *3 * [in_parts()[0]]]
 
 
 def _checkpoint(method: str, best: bool) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "checkpoint")
+        save_checkpoint(path, *_progress(method, best))
+        return path.read_bytes()
+
+
+def _progress(method: str, best: bool) -> tuple[Progress, dict[str, Any]]:
     plan = TrainSettings(method=method, factors=5).plan()
     starts = np.array([0, 2, 7], dtype=np.uint32), np.array([0, 4], dtype=np.uint32)
     state = initial_state(*starts, plan)
     side = SideRecord(*(np.zeros(2, dtype) for dtype in ("u1", "f4", "f4")))
     record = EpochRecord(0, 0.1, 1.5, side, side, 0.9 if best else None, None, None)
     progress = Progress(state, (record, record), state if best else None)
-    fingerprint = {"settings": plan.model_dump(mode="json"), "ratings": "0" * 64}
+    return progress, {"settings": plan.model_dump(mode="json"), "ratings": "0" * 64}
+
+
+@cache
+def in_parts() -> tuple[bytes, dict[str, bytes]]:
+    """Return a checkpoint that names two parts, and these by name."""
+    progress, fingerprint = _progress("mascot", best=True)
+    tensors = progress_tensors(progress)
+    rows = {name: tensors.pop(name) for name in [*tensors] if ".users.rows." in name}
+    facts: dict[str, Any] = {"fingerprint": fingerprint, "side": "users", "parts": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "checkpoint")
-        save_checkpoint(path, progress, fingerprint)
-        return path.read_bytes()
+        for number, (begin, end) in enumerate(((0, 3), (3, 7)), start=1):
+            part = {name: stored[begin:end] for name, stored in rows.items()}
+            part[RANGES] = np.array([[begin, end]], dtype=np.uint32)
+            name = f"{'0' * 16}-{number}-of-2"
+            facts["parts"].append([name, write_part(path, name, part)])
+        write_tensors(path, checkpoint.FORMAT, tensors, facts)
+        return path.read_bytes(), {p.name: p.read_bytes() for p in folder_of(path).iterdir()}
 
 
 def _allocate(rows: int, factors: int, storage: Storage) -> np.ndarray:
@@ -253,7 +279,35 @@ def _put(array: np.ndarray, places: np.ndarray, values: np.ndarray) -> np.ndarra
     return array
 
 
+def make_checkpoint_parts() -> Sequence[bytes]:
+    return [data for name, data in in_parts()[1].items() if "-2-of-2" in name]
+
+
 def read_checkpoint(path: Path) -> None:
+    if not folder_of(path).exists():
+        folder_of(path).mkdir()
+        for name, data in in_parts()[1].items():
+            (folder_of(path) / name).write_bytes(data)
+    _read_checkpoint(path)
+
+
+def read_checkpoint_part(path: Path) -> None:
+    """Read a checkpoint that names this file as its second part."""
+    whole = path.with_name("whole")
+    folder_of(whole).mkdir(exist_ok=True)
+    whole.write_bytes(in_parts()[0])
+    tensors, facts = read_tensors(whole, checkpoint.FORMAT)
+    for name, data in in_parts()[1].items():
+        (folder_of(whole) / name).write_bytes(data)
+    name, _ = facts["parts"][1]
+    (folder_of(whole) / name).write_bytes(path.read_bytes())
+    facts["parts"][1][1] = stated_digest(path, checkpoint_parts.FORMAT)
+    with whole.open("wb") as file:
+        write_tensors(file, checkpoint.FORMAT, tensors, facts)
+    _read_checkpoint(whole)
+
+
+def _read_checkpoint(path: Path) -> None:
     # Without the device: it compiles for every shape, which takes a thousand times as long.
     with patch.multiple(tables, allocate=_allocate, _put=_put):
         progress, _ = load_checkpoint(path)
@@ -276,5 +330,11 @@ TARGETS = (
         make_checkpoints,
         some_of((alter_header, *2 * (alter_contents(checkpoint.FORMAT.key),))),
         read_checkpoint,
+    ),
+    Target(
+        "checkpoint-part",
+        make_checkpoint_parts,
+        some_of((alter_header, *2 * (alter_contents(checkpoint_parts.FORMAT.key),))),
+        read_checkpoint_part,
     ),
 )

@@ -2,30 +2,11 @@
 
 import signal
 
-import pytest
-
 from mascot_jax.mf.model_file import load_model
-from mascot_jax.training.signals import Interruption
-from pipeline.train import _stop_if_asked
+from pipeline.train import _say_what_is_kept
 from tests.pipeline.workspace import stages_run
 
 CHECKPOINT = "checkpoints/0.safetensors"
-
-
-@pytest.fixture
-def interrupt(workspace):
-    """Have the stage send itself a signal after an epoch; called with none, no more."""
-    path = workspace.path("pipeline/epoch_log.py")
-    source = path.read_text(encoding="utf-8")
-    line = "        self._live.next_step()\n"
-    assert source.count(line) == 1
-
-    def interrupt(number=None, epoch=7):
-        send = f"        __import__('os').kill(__import__('os').getpid(), {int(number or 0)})\n"
-        added = f"        if record.epoch == {epoch}:\n    {send}" if number else ""
-        path.write_text(source.replace(line, line + added), encoding="utf-8")
-
-    return interrupt
 
 
 def outputs(workspace):
@@ -108,12 +89,7 @@ def test_a_checkpoint_that_does_not_fit_is_no_obstacle(workspace, interrupt):
 
 
 def test_without_checkpoints_nothing_is_kept(capsys):
-    interruption = Interruption()
-    _stop_if_asked(interruption, None)
-    interruption.signal = signal.SIGTERM
-    with pytest.raises(SystemExit) as caught:
-        _stop_if_asked(interruption, None)
-    assert caught.value.code == 143
+    _say_what_is_kept(None)
     assert "nothing is kept, as run.checkpoint_every is null" in capsys.readouterr().err
 
 

@@ -306,7 +306,7 @@ def test_another_kind_of_file_and_another_version_are_refused(tmp_path):
     tensors, facts = read_tensors(training.path, FORMAT)
     for version, message in (
         (1, "checkpoint format 1 was written by .*, which is too old .*: go on with that one"),
-        (3, "reads up to 2: upgrade mascot-jax"),
+        (4, "reads up to 3: upgrade mascot-jax"),
     ):
         write_tensors(training.path, FORMAT._replace(version=version), tensors, facts)
         with pytest.raises(CheckpointError, match=message):
