@@ -1,12 +1,14 @@
-"""A step of a click model, and its tables' part: ``python -m benchmarks.clicks --help``.
+"""A step of a click model, and parts of it: ``python -m benchmarks.clicks --help``.
 
 The shape is Criteo Kaggle's, with large fields scaled down to ``--rows`` in all. All variants run
 in turn, in one process. Ours are ``int4`` and ``fp32``; ``jax`` has one float32 table, which it
 gathers from and adds to in place, as fast as JAX can without our kernels; PyTorch's EmbeddingBag
 and FBGEMM are there where they are installed (``pip install 'mascot-jax[peers]'``). All but
-``int4`` compute in float32 tables. All variants have as many threads as there are cores; ``int4``
-is timed with one, too, in the tables' part, which tells how it scales. Restrict the process to some
-cores, with ``taskset``, to compare with fewer. ``--backend cuda`` times ours and ``jax`` on a GPU.
+``int4`` compute in float32 tables. The part ``products`` is the matrix products of the layers and
+of their gradients alone, by XLA and by NumPy's BLAS. All variants have as many threads as there are
+cores; ``int4`` is timed with one, too, in the tables' part, which tells how it scales. Restrict the
+process to some cores, with ``taskset``, to compare with fewer. ``--backend cuda`` times ours and
+``jax`` on a GPU.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +47,7 @@ VISITED = 0.03
 """Share of rows that ``int4`` has in float32: of a planted set of a million rows, those with 50
 visits or more."""
 BAG, FBGEMM = "PyTorch EmbeddingBag", "FBGEMM"
+PARTS = ("step", "tables", "products")
 
 
 class Workload(NamedTuple):
@@ -76,7 +80,10 @@ def make_workload(rows: int, batch: int, steps: int) -> Workload:
 
 
 def variants(work: Workload, part: str, threads: int, platform: str) -> Iterator[Variant]:
-    """Yield what is timed: ``part`` is ``step`` or ``tables``."""
+    """Yield what is timed: ``part`` is ``step``, ``tables`` or ``products``."""
+    if part == "products":
+        yield from _products(work)
+        return
     for preset in ("int4", "fp32"):
         yield Variant(preset, *_ours(work, preset, part, Execution(threads)))
     if part == "tables" and threads > 1 and platform == "cpu":
@@ -197,12 +204,66 @@ def _torch(work: Workload, name: str, layers: Any, threads: int) -> Making:
     return begin, steps
 
 
+class _Product(NamedTuple):
+    """A product of matrices, one of which may be transposed."""
+
+    transposed: int | None
+    """Which of the operands: 0, 1 or None."""
+    operands: tuple[Any, Any]
+
+    def turned(self, operands: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Return such operands as they are multiplied."""
+        a, b = operands
+        return a.T if self.transposed == 0 else a, b.T if self.transposed == 1 else b
+
+
+def _products(work: Workload) -> Iterator[Variant]:
+    """Yield the products of a step's layers by two libraries, in float32.
+
+    Results are not kept, so that no time is taken by fresh memory.
+    """
+    products = list(_products_of_layers(work.labels.shape[1], len(work.rows)))
+    operands = [product.operands for product in products]
+    rooms = [np.matmul(*product.turned(product.operands)) for product in products]
+
+    @jax.jit
+    def by_xla(operands: Any) -> list[jax.Array]:
+        found = (jnp.matmul(*p.turned(o)) for p, o in zip(products, operands, strict=True))
+        return [jax.lax.optimization_barrier(result)[0, 0] for result in found]
+
+    def by_numpy(operands: Any) -> None:
+        for product, own, room in zip(products, operands, rooms, strict=True):
+            np.matmul(*product.turned(own), out=room)
+
+    def steps(function: Callable[[Any], Any], operands: Any) -> Any:
+        for _ in range(work.steps):
+            jax.block_until_ready(function(operands))
+        return operands
+
+    yield Variant("XLA", lambda: jax.tree.map(jnp.asarray, operands), partial(steps, by_xla))
+    yield Variant("NumPy's BLAS", lambda: operands, partial(steps, by_numpy))
+
+
+def _products_of_layers(batch: int, fields: int) -> Iterator[_Product]:
+    """Yield each layer, and the gradients of its weights and, but of the first, of its inputs."""
+    rng = np.random.default_rng(0)
+    for part, sizes in widths(ClickSettings(), DENSE, fields).items():
+        for number, (a, b) in enumerate(pairwise(sizes)):
+            x, weight, gradient = (
+                rng.standard_normal(shape, np.float32) for shape in ((batch, a), (a, b), (batch, b))
+            )
+            yield _Product(None, (x, weight))
+            yield _Product(0, (x, gradient))
+            if part == "top" or number > 0:
+                yield _Product(1, (gradient, weight))
+
+
 def main(words: Sequence[str]) -> None:
     """Time all variants; print a table."""
     parser = make_parser(__doc__)
     parser.add_argument("--rows", type=float, default=16e6, help="of all tables (%(default)g)")
     parser.add_argument("--batch", type=int, nargs="+", default=[128, 2048], help="(%(default)s)")
-    parser.add_argument("--part", nargs="+", choices=("step", "tables"), default=["step", "tables"])
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=7, help="(%(default)s)")
     parser.add_argument("--backend", choices=("auto", "cpu", "cuda"), default="cpu")
     options = parser.parse_args(words)
@@ -218,19 +279,20 @@ def _time_all(options: argparse.Namespace, device: jax.Device) -> None:
         for part in options.part:
             timed = list(variants(work, part, threads, device.platform))
             timings = time_rounds(timed, options.rounds)
+            first = timed[0].name
             for name in timings.seconds:
                 milliseconds = timings.median(name) / work.steps * 1e3
-                ratio = timings.ratio(name, "int4")
+                ratio = timings.ratio(name, first)
                 found.append(
                     {
                         "part": part,
                         "batch": batch,
                         "variant": name,
                         "milliseconds": round(milliseconds, 4),
-                        "times_int4": round(ratio, 3),
+                        "times_first": round(ratio, 3),
                     }
                 )
-                print(f"{part:7} {batch:6} {name:22} {milliseconds:9.3f} ms  {ratio:6.2f} x int4")
+                print(f"{part:8} {batch:6} {name:22} {milliseconds:9.3f} ms {ratio:6.2f} x {first}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"{sum(work.rows):,} rows, {device.device_kind}, {threads} thread(s); peak memory of all "

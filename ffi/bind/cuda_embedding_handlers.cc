@@ -28,30 +28,32 @@ cuda::SortedLookups decode_sorted(const Counters& rows, const Counters& places,
   return {rows.typed_data(), places.typed_data(), count};
 }
 
-ffi::Error lookup(LookedUp rows, Vector scales, Matrix wide, ffi::AnyBuffer narrow,
-                  ffi::Result<Values> values, std::string_view storage, int64_t levels,
-                  ExecutionAttribute, ffi::Context context) {
+ffi::Error lookup(LookedUp rows, Vector scales, ffi::AnyBuffer wide, ffi::AnyBuffer narrow,
+                  ffi::Result<Values> values, std::string_view wide_storage,
+                  std::string_view narrow_storage, int64_t levels, ExecutionAttribute,
+                  ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     const Embedding embedding =
-        decode_scaled(wide, narrow, storage, scales, levels, rows.dimensions()[1]);
+        decode_scaled({wide, wide_storage}, {narrow, narrow_storage}, values->dimensions()[2],
+                      scales, levels, rows.dimensions()[1]);
     const Lookups lookups = decode_batch(rows);
     require_values(*values, lookups.batch, lookups.fields, embedding.dimension);
-    require_aligned({embedding.wide, embedding.narrow, values->untyped_data()});
+    require_aligned({embedding.wide.rows, embedding.narrow.rows, values->untyped_data()});
     check(cuda::look_up_rows(embedding, lookups, values->typed_data(), get_stream()));
   });
 }
 
 ffi::Error update(Counters rows, Counters places, Values gradients, ffi::BufferR0<ffi::F32> rate,
-                  Counters counters, Matrix, ffi::AnyBuffer, ffi::Result<Matrix> wide,
-                  ffi::Result<ffi::AnyBuffer> narrow, std::string_view storage, ExecutionAttribute,
-                  ffi::Context context) {
+                  Counters counters, ffi::AnyBuffer, ffi::AnyBuffer,
+                  ffi::Result<ffi::AnyBuffer> wide, ffi::Result<ffi::AnyBuffer> narrow,
+                  std::string_view wide_storage, std::string_view narrow_storage,
+                  ExecutionAttribute, ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
-    const Embedding embedding = decode_written(*wide, *narrow, storage);
+    const Embedding embedding =
+        decode_written({*wide, wide_storage}, {*narrow, narrow_storage}, gradients.dimensions()[2]);
     const cuda::SortedLookups sorted = decode_sorted(rows, places, gradients);
-    const auto size = gradients.dimensions();
-    require_values(gradients, size[0], size[1], embedding.dimension);
     require_counters(counters);
-    require_aligned({embedding.wide, embedding.narrow, gradients.untyped_data()});
+    require_aligned({embedding.wide.rows, embedding.narrow.rows, gradients.untyped_data()});
     check(cuda::update_rows(embedding, sorted, gradients.typed_data(), rate.typed_data(),
                             counters.typed_data(), get_stream()));
   });
@@ -71,15 +73,16 @@ ffi::Error coalesce(Counters rows, Counters places, Values gradients, ffi::Resul
 }
 
 ffi::Error store(Matrix values, Counters counters, ffi::AnyBuffer,
-                 ffi::Result<ffi::AnyBuffer> narrow, std::string_view storage, ExecutionAttribute,
+                 ffi::Result<ffi::AnyBuffer> table, std::string_view storage, ExecutionAttribute,
                  ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
-    const Embedding embedding = decode_stored(values, *narrow, storage);
+    const int64_t dimension = values.dimensions()[1];
+    const Tier tier = decode_written({*table, storage}, dimension);
     require_counters(counters);
     const int64_t count = values.dimensions()[0];
-    require(count <= embedding.narrow_rows, "there are more rows than the table has");
-    require_aligned({embedding.narrow, values.untyped_data()});
-    check(cuda::store_rows(embedding, values.typed_data(), count, counters.typed_data(),
+    require(count <= tier.count, "there are more rows than the table has");
+    require_aligned({tier.rows, values.untyped_data()});
+    check(cuda::store_rows(tier, dimension, values.typed_data(), count, counters.typed_data(),
                            get_stream()));
   });
 }

@@ -6,33 +6,57 @@
 namespace mascot::bind {
 namespace {
 
-Narrow decode_narrow(std::string_view name) {
-  return decode_choice<Narrow>(name, "storage",
-                               {{kNarrow[0].name, Narrow::kFloat16},
-                                {kNarrow[1].name, Narrow::kInt8},
-                                {kNarrow[2].name, Narrow::kInt4},
-                                {kNarrow[3].name, Narrow::kInt4Table}});
+RowStorage decode_row_storage(std::string_view name) {
+  return decode_choice<RowStorage>(name, "storage",
+                                   {{kRowTraits[0].name, RowStorage::kFloat32},
+                                    {kRowTraits[1].name, RowStorage::kFloat16},
+                                    {kRowTraits[2].name, RowStorage::kInt8},
+                                    {kRowTraits[3].name, RowStorage::kInt4},
+                                    {kRowTraits[4].name, RowStorage::kInt4Table}});
 }
 
-ffi::DataType element_type(Narrow storage) {
-  if (storage == Narrow::kFloat16) return ffi::F16;
-  return storage == Narrow::kInt8 ? ffi::S8 : ffi::U8;
+struct Elements {
+  ffi::DataType type;
+  int64_t bytes;
+};
+Elements elements_of(RowStorage storage) {
+  switch (storage) {
+    case RowStorage::kFloat32:
+      return {ffi::F32, 4};
+    case RowStorage::kFloat16:
+      return {ffi::F16, 2};
+    case RowStorage::kInt8:
+      return {ffi::S8, 1};
+    default:
+      return {ffi::U8, 1};
+  }
 }
 
-// The narrow rows' table, checked to have rows of that many bytes.
-void check_narrow(const ffi::AnyBuffer& table, Narrow storage, int64_t dimension) {
+// Checked to have rows of as many bytes as the dimension takes.
+Tier decode_tier(const Stored& tier, int64_t dimension) {
+  const RowStorage storage = decode_row_storage(tier.storage);
   const std::string name = traits(storage).name;
-  require(table.element_type() == element_type(storage),
-          "a table in " + name + " has another element type");
-  require(table.dimensions().size() == 2, "a table must be [rows, elements]");
-  const int64_t elements = row_bytes(storage, dimension) / (storage == Narrow::kFloat16 ? 2 : 1);
-  require(table.dimensions()[1] == elements,
-          "rows in " + name + " of dimension " + std::to_string(dimension) + " have " +
-              std::to_string(elements) + " elements, not " + std::to_string(table.dimensions()[1]));
+  const auto [type, bytes] = elements_of(storage);
+  require(tier.rows.element_type() == type, "a table in " + name + " has another element type");
+  const auto size = tier.rows.dimensions();
+  require(size.size() == 2, "a table must be [rows, elements]");
+  const int64_t elements = row_bytes(storage, dimension) / bytes;
+  require(size[1] == elements, "rows in " + name + " of dimension " + std::to_string(dimension) +
+                                   " have " + std::to_string(elements) + " elements, not " +
+                                   std::to_string(size[1]));
+  return {static_cast<uint8_t*>(tier.rows.untyped_data()), size[0], storage};
 }
 
-void require_written(Narrow storage) {
-  require(storage != Narrow::kInt4Table, "int4-table is only looked up");
+void require_written(std::string_view storage) {
+  require(storage != traits(RowStorage::kInt4Table).name, "int4-table is only looked up");
+}
+
+Embedding decode_embedding(const Stored& wide, const Stored& narrow, int64_t dimension) {
+  checked_dimension(dimension);
+  const Embedding embedding = {decode_tier(wide, dimension), decode_tier(narrow, dimension),
+                               dimension, nullptr, 0};
+  require(embedding.rows() <= int64_t{1} << 32, "tables have at most 2^32 rows together");
+  return embedding;
 }
 
 }  // namespace
@@ -44,26 +68,9 @@ int64_t checked_dimension(int64_t dimension) {
   return dimension;
 }
 
-Embedding decode_embedding(const Matrix& wide, const ffi::AnyBuffer& narrow,
-                           std::string_view storage) {
-  const int64_t dimension = checked_dimension(wide.dimensions()[1]);
-  const Narrow decoded = decode_narrow(storage);
-  check_narrow(narrow, decoded, dimension);
-  const int64_t rows = wide.dimensions()[0] + narrow.dimensions()[0];
-  require(rows <= int64_t{1} << 32, "tables have at most 2^32 rows together");
-  return {wide.typed_data(),
-          wide.dimensions()[0],
-          static_cast<uint8_t*>(narrow.untyped_data()),
-          decoded,
-          narrow.dimensions()[0],
-          dimension,
-          nullptr,
-          0};
-}
-
-Embedding decode_scaled(const Matrix& wide, const ffi::AnyBuffer& narrow, std::string_view storage,
+Embedding decode_scaled(const Stored& wide, const Stored& narrow, int64_t dimension,
                         const Vector& scales, int64_t levels, int64_t fields) {
-  Embedding embedding = decode_embedding(wide, narrow, storage);
+  Embedding embedding = decode_embedding(wide, narrow, dimension);
   require(static_cast<int64_t>(scales.element_count()) == fields,
           "there must be a scale for each field");
   require(levels >= 0 && levels <= 127, "levels must lie between 0 and 127");
@@ -72,27 +79,15 @@ Embedding decode_scaled(const Matrix& wide, const ffi::AnyBuffer& narrow, std::s
   return embedding;
 }
 
-Embedding decode_written(const Matrix& wide, const ffi::AnyBuffer& narrow,
-                         std::string_view storage) {
-  const Embedding embedding = decode_embedding(wide, narrow, storage);
-  require_written(embedding.storage);
-  return embedding;
+Embedding decode_written(const Stored& wide, const Stored& narrow, int64_t dimension) {
+  require_written(wide.storage);
+  require_written(narrow.storage);
+  return decode_embedding(wide, narrow, dimension);
 }
 
-Embedding decode_stored(const Matrix& values, const ffi::AnyBuffer& narrow,
-                        std::string_view storage) {
-  const int64_t dimension = checked_dimension(values.dimensions()[1]);
-  const Narrow decoded = decode_narrow(storage);
-  require_written(decoded);
-  check_narrow(narrow, decoded, dimension);
-  return {nullptr,
-          0,
-          static_cast<uint8_t*>(narrow.untyped_data()),
-          decoded,
-          narrow.dimensions()[0],
-          dimension,
-          nullptr,
-          0};
+Tier decode_written(const Stored& tier, int64_t dimension) {
+  require_written(tier.storage);
+  return decode_tier(tier, checked_dimension(dimension));
 }
 
 Lookups decode_batch(const LookedUp& rows) {

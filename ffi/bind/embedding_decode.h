@@ -18,20 +18,19 @@ using Values = ffi::BufferR3<ffi::F32>;  // [batch, fields, dimension]
 
 int64_t checked_dimension(int64_t dimension);
 
-Embedding decode_embedding(const Matrix& wide, const ffi::AnyBuffer& narrow,
-                           std::string_view storage);
+// A tier's rows, and the name of their storage.
+struct Stored {
+  const ffi::AnyBuffer& rows;
+  std::string_view storage;
+};
 
 // Tables for lookups with scales of the fields.
-Embedding decode_scaled(const Matrix& wide, const ffi::AnyBuffer& narrow, std::string_view storage,
+Embedding decode_scaled(const Stored& wide, const Stored& narrow, int64_t dimension,
                         const Vector& scales, int64_t levels, int64_t fields);
 
 // Tables that rows are written to.
-Embedding decode_written(const Matrix& wide, const ffi::AnyBuffer& narrow,
-                         std::string_view storage);
-
-// Tables without wide rows, of which some are written from values [count, dimension].
-Embedding decode_stored(const Matrix& values, const ffi::AnyBuffer& narrow,
-                        std::string_view storage);
+Embedding decode_written(const Stored& wide, const Stored& narrow, int64_t dimension);
+Tier decode_written(const Stored& tier, int64_t dimension);
 
 Lookups decode_batch(const LookedUp& rows);
 

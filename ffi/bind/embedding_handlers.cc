@@ -25,18 +25,19 @@ Lookups decode_lookups(const LookedUp& rows, const Embedding& embedding) {
   uint32_t largest = 0;  // not by max_element, which takes longer than the lookups
   for (int64_t i = 0; i < count; ++i) largest = std::max(largest, lookups.rows[i]);
   const int64_t most = largest;
-  require(most < embedding.wide_rows + embedding.narrow_rows,
-          "row " + std::to_string(most) + " is beyond the tables, which have " +
-              std::to_string(embedding.wide_rows + embedding.narrow_rows));
+  require(most < embedding.rows(), "row " + std::to_string(most) +
+                                       " is beyond the tables, which have " +
+                                       std::to_string(embedding.rows()));
   return lookups;
 }
 
-ffi::Error lookup(LookedUp rows, Vector scales, Matrix wide, ffi::AnyBuffer narrow,
-                  ffi::Result<Values> values, std::string_view storage, int64_t levels,
-                  ExecutionAttribute execution) {
+ffi::Error lookup(LookedUp rows, Vector scales, ffi::AnyBuffer wide, ffi::AnyBuffer narrow,
+                  ffi::Result<Values> values, std::string_view wide_storage,
+                  std::string_view narrow_storage, int64_t levels, ExecutionAttribute execution) {
   return guarded([&] {
     const Embedding embedding =
-        decode_scaled(wide, narrow, storage, scales, levels, rows.dimensions()[1]);
+        decode_scaled({wide, wide_storage}, {narrow, narrow_storage}, values->dimensions()[2],
+                      scales, levels, rows.dimensions()[1]);
     const Lookups lookups = decode_lookups(rows, embedding);
     require_values(*values, lookups.batch, lookups.fields, embedding.dimension);
     run_lookup(decode_embedding_kernel(execution), embedding, lookups, execution.threads,
@@ -45,11 +46,12 @@ ffi::Error lookup(LookedUp rows, Vector scales, Matrix wide, ffi::AnyBuffer narr
 }
 
 ffi::Error update(LookedUp rows, Values gradients, ffi::BufferR0<ffi::F32> rate, Counters counters,
-                  Matrix, ffi::AnyBuffer, ffi::Result<Matrix> wide,
-                  ffi::Result<ffi::AnyBuffer> narrow, std::string_view storage,
-                  ExecutionAttribute execution) {
+                  ffi::AnyBuffer, ffi::AnyBuffer, ffi::Result<ffi::AnyBuffer> wide,
+                  ffi::Result<ffi::AnyBuffer> narrow, std::string_view wide_storage,
+                  std::string_view narrow_storage, ExecutionAttribute execution) {
   return guarded([&] {
-    const Embedding embedding = decode_written(*wide, *narrow, storage);
+    const Embedding embedding =
+        decode_written({*wide, wide_storage}, {*narrow, narrow_storage}, gradients.dimensions()[2]);
     const Lookups lookups = decode_lookups(rows, embedding);
     require_values(gradients, lookups.batch, lookups.fields, embedding.dimension);
     require_counters(counters);
@@ -72,17 +74,17 @@ ffi::Error coalesce(LookedUp rows, Values gradients, ffi::Result<Values> sums,
 }
 
 ffi::Error store(Matrix values, Counters counters, ffi::AnyBuffer,
-                 ffi::Result<ffi::AnyBuffer> narrow, std::string_view storage,
+                 ffi::Result<ffi::AnyBuffer> table, std::string_view storage,
                  ExecutionAttribute execution) {
   return guarded([&] {
-    const Embedding embedding = decode_stored(values, *narrow, storage);
+    const int64_t dimension = values.dimensions()[1];
+    const Tier tier = decode_written({*table, storage}, dimension);
     require_counters(counters);
     const int64_t first = counters.typed_data()[1], count = values.dimensions()[0];
-    const int64_t rows = embedding.narrow_rows;
-    require(first + count <= rows, "rows " + std::to_string(first) + " to " +
-                                       std::to_string(first + count) +
-                                       " are beyond the table, which has " + std::to_string(rows));
-    decode_embedding_kernel(execution).store(embedding, first, count, values.typed_data(),
+    require(first + count <= tier.count,
+            "rows " + std::to_string(first) + " to " + std::to_string(first + count) +
+                " are beyond the table, which has " + std::to_string(tier.count));
+    decode_embedding_kernel(execution).store(tier, dimension, first, count, values.typed_data(),
                                              first_rows_key(counters.typed_data()));
   });
 }

@@ -65,17 +65,18 @@ inline auto allocate_signature() {
   return ffi::Ffi::Bind().Ret<ffi::AnyBuffer>();  // table [rows, stride]
 }
 
-// Rows of embedding tables: core/embedding/kernel.h. wide: float32 [rows, dimension]; narrow: the
-// other rows in the storage that the attribute names, [rows, elements].
+// Rows of embedding tables: core/embedding/kernel.h. wide, narrow: the tiers, [rows, elements] in
+// the storages that the attributes name.
 inline auto embedding_lookup_signature() {
   return ffi::Ffi::Bind()
       .Arg<ffi::BufferR2<ffi::U32>>()  // rows [batch, fields]
       .Arg<ffi::BufferR1<ffi::F32>>()  // scales [fields]
-      .Arg<ffi::BufferR2<ffi::F32>>()  // wide
+      .Arg<ffi::AnyBuffer>()           // wide
       .Arg<ffi::AnyBuffer>()           // narrow
       .Ret<ffi::BufferR3<ffi::F32>>()  // values [batch, fields, dimension]
-      .Attr<std::string_view>("storage")
-      .Attr<int64_t>("levels")  // 0: wide rows are not rounded
+      .Attr<std::string_view>("wide_storage")
+      .Attr<std::string_view>("narrow_storage")
+      .Attr<int64_t>("levels")  // 0: rows in float32 are not rounded
       .Attr<ExecutionAttribute>("execution");
 }
 
@@ -86,11 +87,12 @@ inline auto embedding_update_signature() {
       .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
       .Arg<ffi::BufferR0<ffi::F32>>()  // step size
       .Arg<ffi::BufferR1<ffi::U32>>()  // seed, step
-      .Arg<ffi::BufferR2<ffi::F32>>()  // wide: aliased to the first result
+      .Arg<ffi::AnyBuffer>()           // wide: aliased to the first result
       .Arg<ffi::AnyBuffer>()           // narrow: aliased to the second
-      .Ret<ffi::BufferR2<ffi::F32>>()
       .Ret<ffi::AnyBuffer>()
-      .Attr<std::string_view>("storage")
+      .Ret<ffi::AnyBuffer>()
+      .Attr<std::string_view>("wide_storage")
+      .Attr<std::string_view>("narrow_storage")
       .Attr<ExecutionAttribute>("execution");
 }
 
@@ -110,11 +112,12 @@ inline auto embedding_update_sorted_signature() {
       .Arg<ffi::BufferR3<ffi::F32>>()  // gradients [batch, fields, dimension]
       .Arg<ffi::BufferR0<ffi::F32>>()  // step size
       .Arg<ffi::BufferR1<ffi::U32>>()  // seed, step
-      .Arg<ffi::BufferR2<ffi::F32>>()  // wide: aliased to the first result
+      .Arg<ffi::AnyBuffer>()           // wide: aliased to the first result
       .Arg<ffi::AnyBuffer>()           // narrow: aliased to the second
-      .Ret<ffi::BufferR2<ffi::F32>>()
       .Ret<ffi::AnyBuffer>()
-      .Attr<std::string_view>("storage")
+      .Ret<ffi::AnyBuffer>()
+      .Attr<std::string_view>("wide_storage")
+      .Attr<std::string_view>("narrow_storage")
       .Attr<ExecutionAttribute>("execution");
 }
 
@@ -131,7 +134,7 @@ inline auto embedding_store_signature() {
   return ffi::Ffi::Bind()
       .Arg<ffi::BufferR2<ffi::F32>>()  // values [count, dimension]
       .Arg<ffi::BufferR1<ffi::U32>>()  // seed, first row
-      .Arg<ffi::AnyBuffer>()           // narrow: aliased to the result
+      .Arg<ffi::AnyBuffer>()           // table: aliased to the result
       .Ret<ffi::AnyBuffer>()
       .Attr<std::string_view>("storage")
       .Attr<ExecutionAttribute>("execution");

@@ -26,21 +26,16 @@ cudaError_t launch(Kernel kernel, int64_t rows, int64_t dimension, cudaStream_t 
 
 cudaError_t look_up_rows(const Embedding& tables, const Lookups& lookups, float* values,
                          cudaStream_t stream) {
-  return with_narrow(tables.storage, [&](auto storage) {
-    return launch(lookup_kernel<storage.value>, lookups.batch * lookups.fields, tables.dimension,
-                  stream, tables, lookups, values);
-  });
+  return launch(lookup_kernel, lookups.batch * lookups.fields, tables.dimension, stream, tables,
+                lookups, values);
 }
 
 cudaError_t update_rows(const Embedding& tables, const SortedLookups& sorted,
                         const float* gradients, const float* rate, const uint32_t* counters,
                         cudaStream_t stream) {
-  return with_written(tables.storage, [&](auto storage) {
-    return with_quads(tables.dimension, [&](auto quads) {
-      constexpr Narrow S = decltype(storage)::value;
-      return launch(update_rows_kernel<S, decltype(quads)::value>, sorted.count, tables.dimension,
-                    stream, tables, sorted, gradients, rate, counters);
-    });
+  return with_quads(tables.dimension, [&](auto quads) {
+    return launch(update_rows_kernel<decltype(quads)::value>, sorted.count, tables.dimension,
+                  stream, tables, sorted, gradients, rate, counters);
   });
 }
 
@@ -52,14 +47,11 @@ cudaError_t coalesce_rows(const SortedLookups& sorted, int64_t dimension, const 
   });
 }
 
-cudaError_t store_rows(const Embedding& tables, const float* values, int64_t count,
+cudaError_t store_rows(const Tier& tier, int64_t dimension, const float* values, int64_t count,
                        const uint32_t* counters, cudaStream_t stream) {
-  return with_written(tables.storage, [&](auto storage) {
-    return with_quads(tables.dimension, [&](auto quads) {
-      constexpr Narrow S = decltype(storage)::value;
-      return launch(store_rows_kernel<S, decltype(quads)::value>, count, tables.dimension, stream,
-                    tables, values, count, counters);
-    });
+  return with_quads(dimension, [&](auto quads) {
+    return launch(store_rows_kernel<decltype(quads)::value>, count, dimension, stream, tier,
+                  dimension, values, count, counters);
   });
 }
 

@@ -3,8 +3,8 @@
 // numbered, stored and rounded as on the CPU, to the same bits.
 //
 // Equal rows of a batch come sorted, one behind the other. The tile that finds the first of them
-// sums their gradients in the batch's order and writes the row, which nobody else touches: a narrow
-// row's bytes are its own, and no access is wider than what all its rows are aligned to.
+// sums their gradients in the batch's order and writes the row, which nobody else touches: a row's
+// bytes are its own, and no access is wider than what all rows of its storage are aligned to.
 #pragma once
 
 #include <cmath>
@@ -25,10 +25,38 @@ inline constexpr unsigned kEmbeddingThreads = 256;
 
 using Quad = Vector<4>;
 
-template <Narrow S>
+template <RowStorage S>
 inline constexpr int kComponentBits = static_cast<int>(traits(S).bits);
-template <Narrow S>
+template <RowStorage S>
 inline constexpr int kScaleBytes = static_cast<int>(traits(S).bytes);
+
+// ---- a tier's storage, the same for all its rows, as a type
+
+template <RowStorage S>
+using StorageConstant = std::integral_constant<RowStorage, S>;
+
+// Calls body(storage) with one that rows are written in.
+template <class Body>
+__device__ auto with_written(RowStorage storage, const Body& body) {
+  switch (storage) {
+    case RowStorage::kFloat32:
+      return body(StorageConstant<RowStorage::kFloat32>{});
+    case RowStorage::kFloat16:
+      return body(StorageConstant<RowStorage::kFloat16>{});
+    case RowStorage::kInt8:
+      return body(StorageConstant<RowStorage::kInt8>{});
+    default:
+      return body(StorageConstant<RowStorage::kInt4>{});
+  }
+}
+// Calls body(storage) with any.
+template <class Body>
+__device__ auto with_row_storage(RowStorage storage, const Body& body) {
+  if (storage == RowStorage::kInt4Table) return body(StorageConstant<RowStorage::kInt4Table>{});
+  return with_written(storage, body);
+}
+
+// ---- tiles
 
 // The lanes that share a row, and which of its components are this lane's.
 struct Tile {
@@ -95,13 +123,9 @@ __device__ void store_quads(const Tile& tile, float* row, const Quads<H>& quads)
 
 // ---- rows
 
-__device__ inline float* wide_row(const Embedding& tables, uint32_t number) {
-  return tables.wide + int64_t{number} * tables.dimension;
-}
-template <Narrow S>
-__device__ uint8_t* narrow_row(const Embedding& tables, int64_t index) {
-  const int64_t bytes = tables.dimension * kComponentBits<S> / 8 + kScaleBytes<S>;
-  return tables.narrow + index * bytes;
+template <RowStorage S>
+__device__ uint8_t* row_at(const Tier& tier, int64_t index, int64_t dimension) {
+  return tier.rows + index * (dimension * kComponentBits<S> / 8 + kScaleBytes<S>);
 }
 
 // Four half bytes of a row in INT4, which begins at any multiple of two bytes.
@@ -117,18 +141,20 @@ __device__ inline Quad read_halves(const uint8_t* row, int component) {
   return halves;
 }
 
-// Four components of a narrow row; table_scale: of kInt4Table.
-template <Narrow S>
+// Four components of a row; table_scale: of kInt4Table.
+template <RowStorage S>
 __device__ Quad read_quad(const uint8_t* row, const Tile& tile, int component, float table_scale) {
-  if constexpr (S == Narrow::kFloat16) {
+  if constexpr (S == RowStorage::kFloat32) {
+    return load_quad(reinterpret_cast<const float*>(row) + component);
+  } else if constexpr (S == RowStorage::kFloat16) {
     return OnDevice<Float16>::decode<4>(load_words<2>(row + 2 * component));
-  } else if constexpr (S == Narrow::kInt8) {
+  } else if constexpr (S == RowStorage::kInt8) {
     const float scale = float_of(load_words<1>(row + tile.dimension).at[0]);
     return scaled(OnDevice<Int8>::decode<4>(load_words<1>(row + component)), scale);
   } else {
     Quad quad = read_halves(row, component);
     float scale = table_scale;
-    if constexpr (S == Narrow::kInt4) {
+    if constexpr (S == RowStorage::kInt4) {
       scale = Int4::widened(static_cast<uint16_t>(load_half_word(row + tile.dimension / 2)));
     }
 #pragma unroll
@@ -184,13 +210,22 @@ __device__ inline Quad add_random_offsets(Quad quad, float steps_per_unit, const
   return quad;
 }
 
-// A narrow row, rounded stochastically. write(row, tile, quads, draw, active) takes all lanes of
-// the warp; tiles that are not active write nothing. What lies beyond the dimension is 0.
-template <Narrow S>
+// A row, rounded stochastically. write(row, tile, quads, draw, active) takes all lanes of the warp;
+// tiles that are not active write nothing. What lies beyond the dimension is 0.
+template <RowStorage S>
 struct Writer;
 
 template <>
-struct Writer<Narrow::kFloat16> {
+struct Writer<RowStorage::kFloat32> {
+  template <int H>
+  static __device__ void write(uint8_t* row, const Tile& tile, const Quads<H>& quads, uint64_t,
+                               bool active) {
+    if (active) store_quads(tile, reinterpret_cast<float*>(row), quads);
+  }
+};
+
+template <>
+struct Writer<RowStorage::kFloat16> {
   template <int H>
   static __device__ void write(uint8_t* row, const Tile& tile, const Quads<H>& quads, uint64_t draw,
                                bool active) {
@@ -208,7 +243,7 @@ struct Writer<Narrow::kFloat16> {
 };
 
 template <>
-struct Writer<Narrow::kInt8> {
+struct Writer<RowStorage::kInt8> {
   template <int H>
   static __device__ void write(uint8_t* row, const Tile& tile, const Quads<H>& quads, uint64_t draw,
                                bool active) {
@@ -226,7 +261,7 @@ struct Writer<Narrow::kInt8> {
 };
 
 template <>
-struct Writer<Narrow::kInt4> {
+struct Writer<RowStorage::kInt4> {
   template <int H>
   static __device__ void write(uint8_t* row, const Tile& tile, const Quads<H>& quads, uint64_t draw,
                                bool active) {
@@ -260,6 +295,17 @@ struct Writer<Narrow::kInt4> {
   }
 };
 
+// Writes a row of a tier as Writer does; index: of an active tile's row.
+template <int H>
+__device__ void write_row(const Tier& tier, int64_t dimension, int64_t index, const Tile& tile,
+                          const Quads<H>& quads, uint64_t draw, bool active) {
+  with_written(tier.storage, [&](auto storage) {
+    constexpr RowStorage S = decltype(storage)::value;
+    uint8_t* row = row_at<S>(tier, active ? index : 0, dimension);
+    Writer<S>::write(row, tile, quads, draw, active);
+  });
+}
+
 // ---- equal rows of a batch
 
 __device__ inline bool is_first(const SortedLookups& sorted, int64_t i) {
@@ -271,7 +317,7 @@ __device__ inline bool is_first(const SortedLookups& sorted, int64_t i) {
 template <int H>
 __device__ Quads<H> sum_gradients(const Tile& tile, const SortedLookups& sorted, int64_t i,
                                   const float* gradients) {
-  constexpr int kAhead = H < 8 ? 8 / H : 1;
+  constexpr int kAhead = H < 8 ? 6 / H : 1;
   const auto load = [&](int64_t at) {
     return load_quads<H>(tile, gradients + int64_t{sorted.places[at]} * tile.dimension);
   };
@@ -302,69 +348,88 @@ __device__ Quads<H> sum_gradients(const Tile& tile, const SortedLookups& sorted,
 
 // ---- kernels
 
-template <Narrow S>
+// A row's tier and its index there.
+struct Located {
+  Tier tier;
+  int64_t index;
+};
+__device__ inline Located locate(const Embedding& tables, uint32_t number) {
+  if (number < tables.wide.count) return {tables.wide, number};
+  return {tables.narrow, number - tables.wide.count};
+}
+
 __global__ void __launch_bounds__(kEmbeddingThreads)
     lookup_kernel(const __grid_constant__ Embedding tables, const Lookups lookups, float* values) {
   const Tile tile(tables.dimension);
   const int64_t count = lookups.batch * lookups.fields;
-  const bool scales = S == Narrow::kInt4Table || tables.levels > 0;
   for_tiles(tile, count, [&](int64_t i) {
     if (i >= count) return;
     const uint32_t number = lookups.rows[i];
-    const float scale = scales ? tables.scales[i % lookups.fields] : 0;
-    for (int c = 0; tile.reaches(c); ++c) {
-      const int component = tile.component(c);
-      Quad quad;
-      if (number < tables.wide_rows) {
-        quad = load_quad(wide_row(tables, number) + component);
-        if (tables.levels > 0 && scale > 0) {
+    float* to = values + i * tables.dimension;
+    if (number >= tables.rows()) {
+      const Quad none = {{NAN, NAN, NAN, NAN}};
+      for (int c = 0; tile.reaches(c); ++c) store_quad(to + tile.component(c), none);
+      return;
+    }
+    const Located at = locate(tables, number);
+    with_row_storage(at.tier.storage, [&](auto storage) {
+      constexpr RowStorage S = decltype(storage)::value;
+      const uint8_t* row = row_at<S>(at.tier, at.index, tables.dimension);
+      const bool levels = S == RowStorage::kFloat32 && tables.levels > 0;
+      const bool has_scale = S == RowStorage::kInt4Table || levels;
+      const float scale = has_scale ? tables.scales[i % lookups.fields] : 0;
+      for (int c = 0; tile.reaches(c); ++c) {
+        const int component = tile.component(c);
+        Quad quad = read_quad<S>(row, tile, component, scale);
+        if (levels && scale > 0) {
 #pragma unroll
           for (float& x : quad.at) x = single::at_levels(x, scale, tables.levels);
         }
-      } else if (number < tables.wide_rows + tables.narrow_rows) {
-        const uint8_t* row = narrow_row<S>(tables, number - tables.wide_rows);
-        quad = read_quad<S>(row, tile, component, scale);
-      } else {
-        for (float& x : quad.at) x = NAN;
+        store_quad(to + component, quad);
       }
-      store_quad(values + i * tables.dimension + component, quad);
-    }
+    });
   });
 }
 
 // Of rows up to 128 components, four thread blocks are half of what a multiprocessor can hold: 64
 // registers a thread.
-template <Narrow S, int H>
+template <int H>
 __global__ void __launch_bounds__(kEmbeddingThreads, H == 1 ? 4 : 1)
     update_rows_kernel(const __grid_constant__ Embedding tables, const SortedLookups sorted,
                        const float* gradients, const float* rate, const uint32_t* counters) {
-  const Tile tile(tables.dimension);
+  Tile tile(tables.dimension);
   const uint64_t key = rows_key(counters);
   const float minus_rate = -*rate;
   for_tiles(tile, sorted.count, [&](int64_t i) {
     const uint32_t number = i < sorted.count ? sorted.rows[i] : 0;
-    const bool wide = number < tables.wide_rows;
-    const bool updates =
-        i < sorted.count && number < tables.wide_rows + tables.narrow_rows && is_first(sorted, i);
-    const bool narrow = updates && !wide;
-    uint8_t* row = narrow ? narrow_row<S>(tables, number - tables.wide_rows) : nullptr;
+    const bool updates = i < sorted.count && number < tables.rows() && is_first(sorted, i);
+    const bool wide = number < tables.wide.count;
     Quads<H> quads = {};
     if (updates) {
       const Quads<H> sum = sum_gradients<H>(tile, sorted, i, gradients);
-      for_quads<H>(tile, [&](int c) {
-        const int component = tile.component(c);
-        const Quad own = wide ? load_quad(wide_row(tables, number) + component)
-                              : read_quad<S>(row, tile, component, 0);
+      // Or the compiler would have this lane's places in rows of every storage ready before the
+      // loop, and in rows of 1,024 components take 142 registers instead of 90.
+      __asm__ volatile("" : "+r"(tile.bits));
+      const Located at = locate(tables, number);
+      with_written(at.tier.storage, [&](auto storage) {
+        constexpr RowStorage S = decltype(storage)::value;
+        const uint8_t* row = row_at<S>(at.tier, at.index, tables.dimension);
+        for_quads<H>(tile, [&](int c) {
+          const Quad own = read_quad<S>(row, tile, tile.component(c), 0);
 #pragma unroll
-        for (int v = 0; v < 4; ++v) {
-          quads.at[c].at[v] = single::stepped(own.at[v], sum.at[c].at[v], minus_rate);
-        }
+          for (int v = 0; v < 4; ++v) {
+            quads.at[c].at[v] = single::stepped(own.at[v], sum.at[c].at[v], minus_rate);
+          }
+        });
       });
-      if (wide) store_quads(tile, wide_row(tables, number), quads);
     }
     // The tiles of a warp meet again: they have read all of their rows.
-    if (!__any_sync(kAllLanes, narrow)) return;
-    Writer<S>::write(row, tile, quads, draw64(key, number), narrow);
+    const auto write = [&](const Tier& tier, int64_t first, bool active) {
+      if (!__any_sync(kAllLanes, active)) return;
+      write_row(tier, tables.dimension, number - first, tile, quads, draw64(key, number), active);
+    };
+    write(tables.wide, 0, updates && wide);
+    write(tables.narrow, tables.wide.count, updates && !wide);
   });
 }
 
@@ -381,23 +446,21 @@ __global__ void __launch_bounds__(kEmbeddingThreads)
   });
 }
 
-template <Narrow S, int H>
+template <int H>
 __global__ void __launch_bounds__(kEmbeddingThreads)
-    store_rows_kernel(const __grid_constant__ Embedding tables, const float* values, int64_t count,
+    store_rows_kernel(const Tier tier, int64_t dimension, const float* values, int64_t count,
                       const uint32_t* counters) {
-  const Tile tile(tables.dimension);
+  const Tile tile(dimension);
   const uint64_t key = first_rows_key(counters);
   const int64_t first = counters[1];
   for_tiles(tile, count, [&](int64_t i) {
     const int64_t number = first + i;
-    const bool active = i < count && number < tables.narrow_rows;
-    const auto quads = active ? load_quads<H>(tile, values + i * tables.dimension) : Quads<H>{};
-    uint8_t* row = active ? narrow_row<S>(tables, number) : nullptr;
-    Writer<S>::write(row, tile, quads, draw64(key, static_cast<uint64_t>(number)), active);
+    const bool active = i < count && number < tier.count;
+    const auto quads = active ? load_quads<H>(tile, values + i * dimension) : Quads<H>{};
+    write_row(tier, dimension, number, tile, quads, draw64(key, static_cast<uint64_t>(number)),
+              active);
   });
 }
-
-// ---- which kernel
 
 // Calls body(chunks) with a constant that holds all of a row's.
 template <class Body>
@@ -405,28 +468,6 @@ auto with_quads(int64_t dimension, const Body& body) {
   if (dimension <= 128) return body(std::integral_constant<int, 1>{});
   if (dimension <= 256) return body(std::integral_constant<int, 2>{});
   return body(std::integral_constant<int, kMostComponents / 128>{});
-}
-
-template <Narrow S>
-using NarrowConstant = std::integral_constant<Narrow, S>;
-
-// Calls body(storage) with one that rows are written in.
-template <class Body>
-auto with_written(Narrow storage, const Body& body) {
-  switch (storage) {
-    case Narrow::kFloat16:
-      return body(NarrowConstant<Narrow::kFloat16>{});
-    case Narrow::kInt8:
-      return body(NarrowConstant<Narrow::kInt8>{});
-    default:
-      return body(NarrowConstant<Narrow::kInt4>{});
-  }
-}
-// Calls body(storage) with any.
-template <class Body>
-auto with_narrow(Narrow storage, const Body& body) {
-  if (storage == Narrow::kInt4Table) return body(NarrowConstant<Narrow::kInt4Table>{});
-  return with_written(storage, body);
 }
 
 }  // namespace mascot::cuda

@@ -23,9 +23,9 @@ cudaError_t update_rows(const Embedding& tables, const SortedLookups& sorted,
 cudaError_t coalesce_rows(const SortedLookups& sorted, int64_t dimension, const float* gradients,
                           float* sums, cudaStream_t stream);
 
-// Writes narrow rows from values [count, dimension]; counters: seed, the first row. Rows beyond the
-// table are left out.
-cudaError_t store_rows(const Embedding& tables, const float* values, int64_t count,
+// Writes rows of a tier from values [count, dimension]; counters: seed, the first row. Rows beyond
+// the tier are left out.
+cudaError_t store_rows(const Tier& tier, int64_t dimension, const float* values, int64_t count,
                        const uint32_t* counters, cudaStream_t stream);
 
 }  // namespace mascot::cuda

@@ -221,7 +221,7 @@ def _inspect(args: argparse.Namespace) -> int:
     fields, settings = facts.pop("fields"), facts.pop("settings")
     print_table((name.replace("_", " "), _shown(value)) for name, value in facts.items())
     print("\nfields")
-    header = ("field", "rows", "rows in float32")
+    header = ("field", "rows", "frequent rows")
     print_table([tuple(field.values()) for field in fields], header)
     print("\nsettings")
     print_table((name, _shown(value)) for name, value in settings.items())
@@ -243,12 +243,13 @@ def _facts(path: str, model: ClickModel) -> dict[str, Any]:
         "encoder": network.encoder is not None,
         "data_set": about.get("facts", {}).get("name"),
         "numbers": about.get("dense"),
-        "storage": network.tables.storage,
+        "storage": network.tables.narrow_storage,
+        "float_storage": network.tables.wide_storage,
         "table_bytes_training": network.training_bytes,
         "table_bytes_deployed": network.deployed_bytes,
         "epochs_trained": network.epochs,
         "fields": [
-            {"field": name, "rows": rows, "rows_in_float32": wide}
+            {"field": name, "rows": rows, "frequent_rows": wide}
             for name, rows, wide in zip(names, tiers.cardinalities, tiers.wide, strict=True)
         ],
         "settings": network.settings.model_dump(mode="json"),

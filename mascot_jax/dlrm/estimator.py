@@ -40,8 +40,9 @@ class ClickModel(Parameters):
     """A deep learning recommendation model (DLRM): the probability of a click.
 
     Embedding tables of ids and dense inputs meet in inner products, between two stacks of layers.
-    By default the rows of rarely seen ids are packed in INT4 from the first step on, without a
-    float32 copy: rows are updated in float32 and rounded stochastically.
+    By default the rows of rarely seen ids are packed in INT4 from the first step on, those of
+    others in float16, without a float32 copy: rows are updated in float32 and rounded
+    stochastically.
 
     The constructor only stores settings; ``fit`` checks them. On one machine, the same data and
     settings give the same model, bit for bit, for any number of threads.
@@ -72,7 +73,11 @@ class ClickModel(Parameters):
     """Storage of table rows: ``float32``, ``float16``, ``int8-row``, ``int4-row``; None: the
     preset's."""
     min_visits_float: int | None = 50
-    """Rows with so many visits in the training data or more are in float32; None: none."""
+    """Rows with so many visits in the training data or more are in ``float_storage``; None:
+    none."""
+    float_storage: str | None = None
+    """Storage of rows that are visited often: ``float32`` or ``float16``; None: the preset's,
+    which is ``float16`` for ``int4``."""
     mlp_bits: int | None = None
     """4 or 8: bits that weights of layers are rounded to when they are used; None: not rounded."""
     float_epochs: int = 0

@@ -37,7 +37,7 @@ class Training:
     Parameters
     ----------
     train
-        Impressions to train on; their counts decide which rows are in float32.
+        Impressions to train on; their counts decide which rows are visited often.
     validation
         Impressions to score after each epoch; None: none.
     settings

@@ -76,7 +76,7 @@ class ClickNetwork:
 
 def scale_bytes(tables: EmbeddingTables, scales: NDArray[np.float32]) -> int:
     """Return the bytes of the fields' scales, which other storages than one do not need."""
-    return scales.nbytes if tables.storage == "int4-table" else 0
+    return scales.nbytes if tables.narrow_storage == "int4-table" else 0
 
 
 def check_fits(data: ClickData, tiers: Tiers, dense: int) -> None:

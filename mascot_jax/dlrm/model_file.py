@@ -6,6 +6,7 @@ import os
 from itertools import pairwise
 from typing import Any, Final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,12 @@ from mascot_jax.clicks.data import MOST_ROWS
 from mascot_jax.dlrm.model import ClickNetwork
 from mascot_jax.dlrm.network import Layers, widths
 from mascot_jax.dlrm.tiers import WORD, Tiers
-from mascot_jax.engine.embedding import NARROW, EmbeddingTables
+from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables
 from mascot_jax.errors import ModelFileError, SettingsError
 from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.settings.validation import validate
 
-FORMAT: Final = Format("click model", "mascot-clicks", 1, ModelFileError)
+FORMAT: Final = Format("click model", "mascot-clicks", 2, ModelFileError)
 _ENCODER: Final = "encoder."
 """Prefix of the names of an encoder's arrays."""
 
@@ -60,7 +61,8 @@ def save_clicks(model: ClickNetwork, path: Place) -> str:
         "cardinalities": list(model.tiers.cardinalities),
         "wide": list(model.tiers.wide),
         "dense": model.dense,
-        "storage": model.tables.storage,
+        "storage": model.tables.narrow_storage,
+        "float_storage": model.tables.wide_storage,
         "training_bytes": model.training_bytes,
         "epochs": model.epochs,
     }
@@ -99,7 +101,7 @@ def _model(tensors: Tensors, facts: dict[str, Any]) -> ClickNetwork:
     scales = _array(tensors, "tables.scales", (tiers.fields,), np.float32)
     if not (np.isfinite(scales).all() and scales.min() >= 0):
         raise ValueError("a scale is negative or not finite")
-    tables = _tables(tensors, str(facts["storage"]), tiers, settings.dimension)
+    tables = _tables(tensors, facts, tiers, settings.dimension)
     layers = _layers(tensors, settings, dense, tiers.fields)
     encoder = _encoder(tensors, facts)
     if tensors:
@@ -141,19 +143,29 @@ def _tiers(tensors: Tensors, facts: dict[str, Any]) -> Tiers:
         words = _array(tensors, f"tiers.{field}", (-(-rows // WORD),), np.uint64)
         mask = Tiers((rows,), (words,), (wide,)).mask(0)
         if mask.sum() != wide:
-            raise ValueError(f"field {field} has {mask.sum()} float32 rows, not {wide}")
+            raise ValueError(f"field {field} has {mask.sum()} frequent rows, not {wide}")
         masks.append(mask)
     return Tiers.of(masks)
 
 
-def _tables(tensors: Tensors, storage: str, tiers: Tiers, dimension: int) -> EmbeddingTables:
-    if storage not in NARROW:
-        raise ValueError(f"storage {storage!r:.40} is not one of {', '.join(NARROW)}")
-    row = NARROW[storage]
-    wide = _array(tensors, "tables.wide", (tiers.wide_rows, dimension), np.float32)
-    shape = (tiers.rows - tiers.wide_rows, row.elements(dimension))
-    narrow = _array(tensors, "tables.narrow", shape, row.dtype)
-    return EmbeddingTables(jnp.asarray(wide), jnp.asarray(narrow), storage)
+def _tables(
+    tensors: Tensors, facts: dict[str, Any], tiers: Tiers, dimension: int
+) -> EmbeddingTables:
+    narrow = str(facts["storage"])
+    wide = str(facts.get("float_storage", "float32"))  # which version 1 does not state
+
+    def rows(name: str, storage: str, count: int) -> jax.Array:
+        if storage not in ROW_FORMATS:
+            raise ValueError(f"storage {storage!r:.40} is not one of {', '.join(ROW_FORMATS)}")
+        row = ROW_FORMATS[storage]
+        return jnp.asarray(_array(tensors, name, (count, row.elements(dimension)), row.dtype))
+
+    return EmbeddingTables(
+        rows("tables.wide", wide, tiers.wide_rows),
+        rows("tables.narrow", narrow, tiers.rows - tiers.wide_rows),
+        narrow,
+        wide,
+    )
 
 
 def _layers(tensors: Tensors, settings: ClickSettings, dense: int, fields: int) -> Layers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -13,19 +13,17 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import parts
 from mascot_jax.clicks.data import SHARED_ROW, ClickData
 from mascot_jax.dlrm.tiers import Tiers
-from mascot_jax.engine.embedding import NARROW, EmbeddingTables, look_up, store
+from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables, look_up, store
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.tables import uninitialised
 from mascot_jax.settings.clicks import ClickSettings
 
 AT_A_TIME = 1 << 14
 """Rows that are made or converted at a time."""
-NO_NARROW_ROWS = "float16"
-"""Storage of the narrow rows where there are none."""
 
 
 def tiers_of(settings: ClickSettings, data: ClickData) -> Tiers:
-    """Return which rows are in float32: all, or those that training visits often enough."""
+    """Return which rows are wide: those that training visits often, or all if all are float32."""
     if settings.rows_storage == "float32":
         return Tiers.first(data.cardinalities, data.cardinalities)
     least = settings.min_visits_float
@@ -43,52 +41,32 @@ def initial_tables(settings: ClickSettings, tiers: Tiers, execution: Execution) 
 
     They are the same numbers in every storage, before rounding.
     """
-    narrow_rows = tiers.rows - tiers.wide_rows
-    storage = settings.rows_storage if narrow_rows else NO_NARROW_ROWS
-    row = NARROW[storage]
-    # Made on the device, block by block: what is made from an array of NumPy's cannot be donated.
-    wide = uninitialised(tiers.wide_rows, settings.dimension, np.dtype(np.float32))
-    narrow = uninitialised(narrow_rows, row.elements(settings.dimension), row.dtype)
-
-    def write_narrow(values: NDArray[np.float32], first: int) -> None:
-        nonlocal narrow
-        counters = jnp.array([settings.seed, first], jnp.uint32)
-        rows = jnp.asarray(values)
-        narrow = store(narrow, rows, counters, storage=storage, execution=execution)
-        narrow.block_until_ready()
-
-    def write_wide(values: NDArray[np.float32], first: int) -> None:
-        nonlocal wide
-        wide = _overwrite(wide, jnp.asarray(values), jnp.uint32(first))
-        wide.block_until_ready()
-
-    wides = _Blocks(tiers.wide_rows, settings.dimension, write_wide)
-    narrows = _Blocks(narrow_rows, settings.dimension, write_narrow)
+    wide_storage, narrow_storage = settings.frequent_storage, settings.rows_storage
+    wide = _Filled(tiers.wide_rows, settings, wide_storage, execution)
+    narrow = _Filled(tiers.rows - tiers.wide_rows, settings, narrow_storage, execution)
     for values, is_wide in _random_rows(settings, tiers):
-        wides.add(values[is_wide])
-        narrows.add(values[~is_wide])
-    return EmbeddingTables(wide, narrow, storage)
+        wide.add(values[is_wide])
+        narrow.add(values[~is_wide])
+    return EmbeddingTables(wide.table, narrow.table, narrow_storage, wide_storage)
 
 
-@partial(jax.jit, donate_argnums=0)
-def _overwrite(table: jax.Array, rows: jax.Array, first: jax.Array) -> jax.Array:
-    return jax.lax.dynamic_update_slice_in_dim(table, rows, first, 0)
+class _Filled:
+    """A tier that is filled from its first row on, in blocks.
 
-
-class _Blocks:
-    """Rows gathered into blocks of one size, so that one compiled program writes them.
-
-    ``write`` is called with rows and the number of the first, and is done with the rows when it
-    returns: what waited to be written would be held, too.
+    The blocks have one size, so that one compiled program writes them.
     """
 
     def __init__(
-        self, rows: int, dimension: int, write: Callable[[NDArray[np.float32], int], None]
+        self, rows: int, settings: ClickSettings, storage: str, execution: Execution
     ) -> None:
+        row, dimension = ROW_FORMATS[storage], settings.dimension
+        # Made on the device: what is made from an array of NumPy's cannot be donated.
+        self.table = uninitialised(rows, row.elements(dimension), row.dtype)
+        self._store = partial(store, storage=storage, execution=execution)
+        self._seed = settings.seed
         self._left = rows
         self._first = self._filled = 0
         self._block = np.empty((min(rows, AT_A_TIME), dimension), np.float32)
-        self._write = write
 
     def add(self, rows: NDArray[np.float32]) -> None:
         """Add rows; write each block that becomes full, and the last."""
@@ -98,10 +76,16 @@ class _Blocks:
             self._filled += count
             rows = rows[count:]
             if self._filled in (len(self._block), self._left):
-                self._write(self._block[: self._filled], self._first)
-                self._first += self._filled
-                self._left -= self._filled
-                self._filled = 0
+                self._write()
+
+    def _write(self) -> None:
+        counters = jnp.array([self._seed, self._first], jnp.uint32)
+        values = jnp.asarray(self._block[: self._filled])
+        self.table = self._store(self.table, values, counters)
+        self.table.block_until_ready()  # what waited to be written would be held, too
+        self._first += self._filled
+        self._left -= self._filled
+        self._filled = 0
 
 
 def _random_rows(
@@ -150,7 +134,7 @@ def field_scales(wide: jax.Array, *, rows: tuple[int, ...], levels: int) -> jax.
 def pack(tables: EmbeddingTables, tiers: Tiers, scales: jax.Array) -> EmbeddingTables:
     """Return float32 tables as ``int4-table``: looked up, they are what rounding made of them."""
     wide, dimension = np.asarray(tables.wide), tables.dimension
-    packed = np.empty((tiers.rows, NARROW["int4-table"].elements(dimension)), np.uint8)
+    packed = np.empty((tiers.rows, ROW_FORMATS["int4-table"].elements(dimension)), np.uint8)
     for field, (start, scale) in enumerate(zip(tiers.starts[0], np.asarray(scales), strict=True)):
         for part in parts(tiers.cardinalities[field], AT_A_TIME):
             rows = slice(int(start) + part.start, int(start) + part.stop)

@@ -1,9 +1,9 @@
-"""Which rows of the fields' tables are in float32, and the numbers that all rows have.
+"""Which rows of the fields' tables are visited often, and the numbers that all rows have.
 
-Rows are numbered over all fields: first the float32 (wide) ones, field by field, then the others.
-Where a field's wide rows are its first ones, as they are if ids are sorted by their counts, their
-number tells the numbers of all. Else it follows from one bit a row and the wide rows before every
-64th one. A table of numbers would be half as large as a table in INT4.
+Rows are numbered over all fields: first the wide ones, visited often, field by field, then the
+others. Where a field's wide rows are its first ones, as they are if ids are sorted by their counts,
+their number tells the numbers of all. Else it follows from one bit a row and the wide rows before
+every 64th one. A table of numbers would be half as large as a table in INT4.
 """
 
 from __future__ import annotations

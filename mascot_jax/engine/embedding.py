@@ -1,8 +1,9 @@
 """The native kernels of embedding tables as JAX functions, one per FFI target.
 
-Operands are in the order of ``ffi/bind/signatures.h``. Rows are numbered over all fields: first
-those in float32 (``wide``), then the others (``narrow``), which are in one other storage. Tables
-are updated in place if the caller's jit donates them. A CPU and a GPU compute the same bits.
+Operands are in the order of ``ffi/bind/signatures.h``. Rows are numbered over all fields, in two
+tiers: first those that are visited often (``wide``), then the others (``narrow``). A tier has one
+storage. Tables are updated in place if the caller's jit donates them. A CPU and a GPU compute the
+same bits.
 Shapes: b impressions in a batch, f fields, d components.
 """
 
@@ -23,7 +24,7 @@ from mascot_jax.engine.kernels import Execution
 
 
 class RowFormat(NamedTuple):
-    """How a narrow row is stored."""
+    """How a row is stored."""
 
     dtype: np.dtype[Any]
     bits: int
@@ -39,35 +40,51 @@ class RowFormat(NamedTuple):
         """Return the bytes of a row of so many components."""
         return dimension * self.bits // 8 + self.scale_bytes
 
+    def components(self, elements: int) -> int:
+        """Return the components of a row of so many elements."""
+        return (elements * self.dtype.itemsize - self.scale_bytes) * 8 // self.bits
 
-NARROW: Final[dict[str, RowFormat]] = {
+
+ROW_FORMATS: Final[dict[str, RowFormat]] = {
+    "float32": RowFormat(np.dtype(np.float32), 32),
     "float16": RowFormat(np.dtype(np.float16), 16),
     "int8-row": RowFormat(np.dtype(np.int8), 8, 4),
     "int4-row": RowFormat(np.dtype(np.uint8), 4, 2),
     "int4-table": RowFormat(np.dtype(np.uint8), 4),
 }
-"""Storages of narrow rows, as ``ffi/core/embedding/kernel.h`` has them.
+"""Storages of rows, as ``ffi/core/embedding/kernel.h`` has them.
 
 ``int4-table`` has one scale a field and is only looked up.
 """
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["wide", "narrow"], meta_fields=["storage"])
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["wide", "narrow"],
+    meta_fields=["narrow_storage", "wide_storage"],
+)
 @dataclass(frozen=True)
 class EmbeddingTables:
     """The rows of all fields on a device."""
 
     wide: jax.Array
-    """float32 ``(wide rows, d)``."""
+    """``(wide rows, elements)``, of the dtype of ``ROW_FORMATS[wide_storage]``."""
     narrow: jax.Array
-    """``(narrow rows, elements)``, of the dtype of ``NARROW[storage]``."""
-    storage: str
+    """``(narrow rows, elements)``, of the dtype of ``ROW_FORMATS[narrow_storage]``."""
+    narrow_storage: str
     """Name of the narrow rows' storage."""
+    wide_storage: str = "float32"
+    """Name of the wide rows' storage."""
 
     @property
     def dimension(self) -> int:
         """Components of a row."""
-        return int(self.wide.shape[1])
+        return ROW_FORMATS[self.wide_storage].components(self.wide.shape[1])
+
+    @property
+    def storages(self) -> dict[str, str]:
+        """The storages by the names of the kernels' attributes."""
+        return {"wide_storage": self.wide_storage, "narrow_storage": self.narrow_storage}
 
     @property
     def nbytes(self) -> int:
@@ -106,7 +123,7 @@ def look_up(
         scales,
         tables.wide,
         tables.narrow,
-        storage=tables.storage,
+        **tables.storages,
         levels=np.int64(levels),
         execution=execution.attribute(),
     )
@@ -123,8 +140,8 @@ def update(
 ) -> EmbeddingTables:
     """Make a step of SGD on the rows of a batch, in place.
 
-    The gradients of equal rows are summed, a row is updated in float32, and a narrow row is then
-    rounded once, stochastically: the expected value of what is stored is the updated row.
+    The gradients of equal rows are summed, a row is updated in float32, and then rounded to its
+    storage once, stochastically: the expected value of what is stored is the updated row.
 
     Parameters
     ----------
@@ -148,7 +165,7 @@ def update(
         [gradients, jnp.asarray(step_size, jnp.float32), counters, tables.wide, tables.narrow],
         [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (tables.wide, tables.narrow)],
         aliases={3: 0, 4: 1},
-        storage=tables.storage,
+        **tables.storages,
         execution=execution.attribute(),
     )
     return replace(tables, wide=wide, narrow=narrow)
@@ -210,21 +227,21 @@ def sorted_rows(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     return numbers, places
 
 
-@partial(jax.jit, static_argnames=("storage", "execution"), donate_argnames="narrow")
+@partial(jax.jit, static_argnames=("storage", "execution"), donate_argnames="table")
 def store(
-    narrow: jax.Array,
+    table: jax.Array,
     values: jax.Array,
     counters: jax.Array,
     *,
     storage: str,
     execution: Execution,
 ) -> jax.Array:
-    """Write narrow rows, rounded stochastically, in place.
+    """Write rows of a tier, rounded stochastically, in place.
 
     Parameters
     ----------
-    narrow
-        The table, which is donated.
+    table
+        The tier's rows, which are donated.
     values
         float32 ``(n, d)``.
     counters
@@ -237,10 +254,10 @@ def store(
     """
     call = jax.ffi.ffi_call(
         "mascot_embedding_store",
-        jax.ShapeDtypeStruct(narrow.shape, narrow.dtype),
+        jax.ShapeDtypeStruct(table.shape, table.dtype),
         input_output_aliases={2: 0},
     )
     result: jax.Array = call(
-        values, counters, narrow, storage=storage, execution=execution.attribute()
+        values, counters, table, storage=storage, execution=execution.attribute()
     )
     return result

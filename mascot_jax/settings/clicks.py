@@ -13,6 +13,7 @@ from mascot_jax.settings.validation import Finite, Seed, Settings, together
 from mascot_jax.tables.storage import LANES
 
 EmbeddingStorage = Literal["float32", "float16", "int8-row", "int4-row"]
+FloatStorage = Literal["float32", "float16"]
 LARGEST_DIMENSION: Final = 1024
 
 
@@ -21,6 +22,8 @@ class ClickPreset(NamedTuple):
 
     storage: EmbeddingStorage
     """Storage of table rows in training."""
+    float_storage: FloatStorage = "float32"
+    """Storage of the rows that are visited often."""
     table_bits: int | None = None
     """Bits that looked-up rows are rounded to in the forward pass; the stored rows keep their own
     precision."""
@@ -30,7 +33,7 @@ CLICK_PRESETS: Final[Mapping[str, ClickPreset]] = MappingProxyType(
     {
         "fp32": ClickPreset("float32"),
         "dqrm": ClickPreset("float32", table_bits=4),
-        "int4": ClickPreset("int4-row"),
+        "int4": ClickPreset("int4-row", "float16"),
     }
 )
 
@@ -72,7 +75,11 @@ class ClickSettings(Settings):
     storage: EmbeddingStorage | None = None
     """Storage of the rows of tables; null: the preset's."""
     min_visits_float: Annotated[int, Field(ge=0)] | None = 50
-    """Rows with so many visits in the training data or more are stored in float32; null: none."""
+    """Rows with so many visits in the training data or more are stored in ``float_storage``; null:
+    none."""
+    float_storage: FloatStorage | None = None
+    """Storage of the rows that are visited often: ``float32`` or ``float16``; null: the
+    preset's."""
     mlp_bits: Literal[4, 8] | None = None
     """Bits that the layers' weights are rounded to in the forward pass, with a scale for each
     output channel; null: none."""
@@ -103,6 +110,15 @@ class ClickSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _float32_tables_have_one_storage(self) -> ClickSettings:
+        if self.rows_storage == "float32" and self.float_storage == "float16":
+            raise together(
+                "float_storage: 'float16': all rows are in float32: leave it null, or choose "
+                "another storage"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _workers_share_a_batch(self) -> ClickSettings:
         if self.batch_size % self.workers:
             raise together(
@@ -114,6 +130,13 @@ class ClickSettings(Settings):
     def rows_storage(self) -> EmbeddingStorage:
         """Storage of the rows of tables, for the preset if it is left open."""
         return self.storage or CLICK_PRESETS[self.preset].storage
+
+    @property
+    def frequent_storage(self) -> FloatStorage:
+        """Storage of the rows that are visited often, for the preset if it is left open."""
+        if self.rows_storage == "float32":
+            return "float32"
+        return self.float_storage or CLICK_PRESETS[self.preset].float_storage
 
     @property
     def table_bits(self) -> int | None:

@@ -6,7 +6,9 @@ import pytest
 import sklearn.base
 
 from mascot_jax import ClickModel
+from mascot_jax.base.tensor_file import read_tensors, write_tensors
 from mascot_jax.clicks.data import ClickData
+from mascot_jax.dlrm.model_file import FORMAT
 from mascot_jax.engine.devices import choose_device
 from mascot_jax.errors import (
     BackendError,
@@ -73,7 +75,7 @@ def test_bytes_are_those_of_rows_scales_and_tiers(trained):
     assert deployed["dqrm"] == rows * 8 + 4 * len(CARDINALITIES)
     words = sum(-(-len(mask) // 64) for mask in masks if not mask[: mask.sum()].all())
     assert words
-    assert training["int4"] == deployed["int4"] == wide * 64 + (rows - wide) * 10 + words * 12
+    assert training["int4"] == deployed["int4"] == wide * 32 + (rows - wide) * 10 + words * 12
 
 
 @pytest.mark.parametrize("preset", ["fp32", "dqrm", "int4"])
@@ -93,6 +95,20 @@ def test_a_file_holds_all_of_a_model(trained, preset, tmp_path):
     again = tmp_path / "again.safetensors"
     loaded.save(again)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_file_of_version_1_has_its_frequent_rows_in_float32(tmp_path):
+    first = model(float_storage="float32").fit(TRAIN)
+    first.save(tmp_path / "new")
+    tensors, facts = read_tensors(tmp_path / "new", FORMAT)
+    assert facts.pop("float_storage") == "float32"
+    for name in ("format_version", "library_version"):
+        del facts[name]
+    del facts["settings"]["float_storage"]
+    write_tensors(tmp_path / "old", FORMAT._replace(version=1), tensors, facts)
+    loaded = ClickModel.load(tmp_path / "old")
+    assert loaded.model_.tables.wide.dtype == np.float32
+    np.testing.assert_array_equal(loaded.predict_proba(HELD_OUT), first.predict_proba(HELD_OUT))
 
 
 def test_exported_tables_have_a_row_for_each_id(trained):
@@ -183,6 +199,11 @@ def test_without_dense_inputs_there_are_no_bottom_layers():
         ({"dimension": 24}, "dimension: 24: must be a multiple of 16"),
         ({"storage": "int3"}, "storage: 'int3'"),
         ({"preset": "dqrm", "storage": "int4-row"}, "preset dqrm trains float32 tables"),
+        ({"preset": "fp32", "float_storage": "float16"}, "float_storage: .* leave it null, or"),
+        (
+            {"float_storage": "int8-row"},
+            "float_storage: 'int8-row': must be 'float32' or 'float16'",
+        ),
         ({"learning_rate": 0.0}, "learning_rate: 0.0: must be greater than 0"),
         ({"top": (8, 0)}, "top.1: 0: must be greater than or equal to 1"),
         ({"batch_size": 50, "workers": 3}, "batch_size: 50: must be a multiple of workers"),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mascot_jax.engine import early_exit, embedding, kernels
-from mascot_jax.engine.embedding import NARROW, EmbeddingTables
+from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainSettings, validate
 from tests.support.interactions import laid_out_for_a_gpu
@@ -258,10 +258,11 @@ def on_cuda(monkeypatch):
     monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, cuda: cuda(*args))
 
 
-def click_tables(storage="int4-row", dimension=16, elements=None):
-    row = NARROW[storage]
+def click_tables(storage="int4-row", dimension=16, elements=None, wide="float32"):
+    row, wide_row = ROW_FORMATS[storage], ROW_FORMATS[wide]
     narrow = jnp.zeros((60, elements or row.elements(dimension)), row.dtype)
-    return EmbeddingTables(jnp.zeros((20, dimension), jnp.float32), narrow, storage)
+    wide_rows = jnp.zeros((20, wide_row.elements(dimension)), wide_row.dtype)
+    return EmbeddingTables(wide_rows, narrow, storage, wide)
 
 
 ROWS = jnp.zeros((5, 3), jnp.uint32)
@@ -278,25 +279,29 @@ def update(message, tables, shape=(5, 3, 16), counters=2):
 
 
 def test_lookups_are_checked():
-    for storage in NARROW:
+    for storage in ROW_FORMATS:
         look_up(ACCEPTED, click_tables(storage))
+        look_up(ACCEPTED, click_tables(wide=storage))
     tables = click_tables()
     look_up(ACCEPTED, click_tables(dimension=1024), levels=127)
     look_up("a scale for each field", tables, scales=2)
     look_up("levels must lie between 0 and 127", tables, levels=128)
     look_up("must be a multiple of 16 up to 1024, not 24", click_tables(dimension=24))
     look_up("have 10 elements, not 17", click_tables(elements=17))
-    look_up("storage 'int5' is not one of", replace(tables, storage="int5"))
+    look_up("storage 'int5' is not one of", replace(tables, narrow_storage="int5"))
+    look_up("in float16 has another element type", replace(tables, wide_storage="float16"))
 
 
 def test_updates_of_clicks_are_checked(on_cuda):
-    for storage in ("float16", "int8-row", "int4-row"):
+    for storage in ("float32", "float16", "int8-row", "int4-row"):
         update(ACCEPTED, click_tables(storage))
+        update(ACCEPTED, click_tables(wide=storage))
     tables = click_tables()
     update("a row and a place for each gradient", tables, (4, 3, 16))
-    update(r"must be \[batch, fields, dimension\]", tables, (5, 3, 32))
+    update("rows in float32 of dimension 32 have 32 elements, not 16", tables, (5, 3, 32))
     update("there must be two counters", tables, counters=3)
     update("int4-table is only looked up", click_tables("int4-table"))
+    update("int4-table is only looked up", click_tables(wide="int4-table"))
 
 
 def test_sums_of_equal_rows_are_checked(on_cuda):

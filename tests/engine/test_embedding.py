@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 
 from mascot_jax.engine import embedding
-from mascot_jax.engine.embedding import NARROW, EmbeddingTables
+from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from tests.support import embedding_reference as reference
 
 VARIANTS = mascot_ffi.build_info()["instruction_sets"]
 TRAINED = ["float16", "int8-row", "int4-row"]
+TIERS = [
+    *(("float32", storage) for storage in TRAINED),
+    ("float16", "int4-row"),
+    ("int8-row", "float32"),
+    ("int4-row", "float16"),
+]
+"""Storages of wide and of narrow rows."""
 DIMENSIONS = [16, 32, 64, 112]
+INT4 = "float32", "int4-row"
 SEED, STEP = 5, 70_000
 STEP_SIZE = np.float32(0.07)
 
@@ -21,18 +29,19 @@ STEP_SIZE = np.float32(0.07)
 class World:
     """Tables of 3 fields, some of their rows wide, and a batch that looks up some rows often."""
 
-    def __init__(self, storage, dimension, batch=97, wide=20, narrow=60):
+    def __init__(self, storages, dimension, batch=97, wide=20, narrow=60):
         rng = np.random.default_rng(3)
-        self.storage = storage
-        self.wide = rng.standard_normal((wide, dimension)).astype(np.float32)
+        self.storages = storages
+        wide_values = rng.standard_normal((wide, dimension)).astype(np.float32)
+        self.wide = reference.stored(wide_values, storages[0], SEED)
         values = rng.standard_normal((narrow, dimension)).astype(np.float32)
         values[1:2] *= np.float32(1e-3)
         if narrow:
             values[2] = 0
-            self.narrow = reference.stored(values, storage, SEED)
+            self.narrow = reference.stored(values, storages[1], SEED)
         else:
-            elements = NARROW[storage].elements(dimension)
-            self.narrow = np.zeros((0, elements), NARROW[storage].dtype)
+            row = ROW_FORMATS[storages[1]]
+            self.narrow = np.zeros((0, row.elements(dimension)), row.dtype)
         # Every field has its own rows: those that leave its number as remainder.
         rows = rng.zipf(1.3, (batch, 3)) * 3 % (wide + narrow - 2) // 3 * 3
         self.rows = (rows + np.arange(3)).astype(np.uint32)
@@ -41,7 +50,9 @@ class World:
         self.scales = np.array([0.1, 0.02, 0], np.float32)
 
     def tables(self):
-        return EmbeddingTables(jnp.array(self.wide), jnp.array(self.narrow), self.storage)
+        wide_storage, narrow_storage = self.storages
+        wide, narrow = jnp.array(self.wide), jnp.array(self.narrow)
+        return EmbeddingTables(wide, narrow, narrow_storage, wide_storage)
 
     def look_up(self, execution, levels=0, tables=None):
         return np.asarray(
@@ -70,18 +81,18 @@ class World:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("storage", TRAINED)
+@pytest.mark.parametrize("storages", TIERS, ids=" ".join)
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_lookup_and_update_are_numpys_bit_for_bit(dimension, storage, variant):
-    world = World(storage, dimension)
+def test_lookup_and_update_are_numpys_bit_for_bit(dimension, storages, variant):
+    world = World(storages, dimension)
     found = world.look_up(Execution(1, variant))
-    expected = reference.looked_up(world.wide, world.narrow, storage, world.rows, world.scales)
+    expected = reference.looked_up(world.wide, world.narrow, storages, world.rows, world.scales)
     np.testing.assert_array_equal(found, expected)
     wide, narrow = world.update(Execution(1, variant))
     expected = reference.updated(
-        world.wide, world.narrow, storage, world.rows, world.gradients, STEP_SIZE, SEED, STEP
+        world.wide, world.narrow, storages, world.rows, world.gradients, STEP_SIZE, SEED, STEP
     )
-    np.testing.assert_array_equal(wide, expected[0])
+    np.testing.assert_array_equal(wide.view(np.uint8), expected[0].view(np.uint8))
     np.testing.assert_array_equal(narrow.view(np.uint8), expected[1].view(np.uint8))
     untouched = np.setdiff1d(np.arange(80), world.rows)
     assert untouched.size
@@ -98,7 +109,7 @@ def test_rows_are_stored_as_numpy_stores_them(storage, variant):
     rng = np.random.default_rng(8)
     values = rng.standard_normal((50, 48)).astype(np.float32)
     values[3], values[4], values[5, 7] = 0, 1e-35, 1e30
-    narrow = jnp.zeros((60, NARROW[storage].elements(48)), NARROW[storage].dtype)
+    narrow = jnp.zeros((60, ROW_FORMATS[storage].elements(48)), ROW_FORMATS[storage].dtype)
     counters = jnp.array([SEED, 7], jnp.uint32)
     execution = Execution(1, variant)
     found = embedding.store(
@@ -114,12 +125,10 @@ def test_rows_are_stored_as_numpy_stores_them(storage, variant):
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("levels", [7, 127])
 def test_wide_rows_are_rounded_to_levels(levels, variant):
-    world = World("int4-row", 32)
+    world = World(INT4, 32)
     world.wide[4, :3] = [50, -50, np.nan]
     found = world.look_up(Execution(1, variant), levels)
-    expected = reference.looked_up(
-        world.wide, world.narrow, "int4-row", world.rows, world.scales, levels
-    )
+    expected = reference.looked_up(world.wide, world.narrow, INT4, world.rows, world.scales, levels)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -150,12 +159,16 @@ def test_every_byte_of_int4_stands_for_two_numbers(variant):
 
 @pytest.mark.parametrize("storage", ["int8-row", "int4-row"])
 def test_a_row_that_does_not_change_is_stored_as_it_was(storage):
-    world = World(storage, 64)
+    world = World(("float32", storage), 64)
     world.gradients[:] = 0
     # A row whose largest number is not the largest there is gets a finer scale.
     largest = np.abs(
         reference.looked_up(
-            world.wide[:0], world.narrow, storage, np.arange(60, dtype=np.uint32)[:, None], [0]
+            world.wide[:0],
+            world.narrow,
+            world.storages,
+            np.arange(60, dtype=np.uint32)[:, None],
+            [0],
         )
     ).max((1, 2))
     full = np.array(
@@ -182,7 +195,7 @@ def test_rounding_keeps_the_mean_and_cuts_nothing_off(storage):
     value = np.random.default_rng(4).standard_normal(16).astype(np.float32)
     rows = 20_000
     narrow = embedding.store(
-        jnp.zeros((rows, NARROW[storage].elements(16)), NARROW[storage].dtype),
+        jnp.zeros((rows, ROW_FORMATS[storage].elements(16)), ROW_FORMATS[storage].dtype),
         jnp.asarray(np.tile(value, (rows, 1))),
         jnp.array([SEED, 0], jnp.uint32),
         storage=storage,
@@ -242,7 +255,7 @@ def test_rows_visited_often_keep_no_more_noise_than_their_steps_bring(storage):
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_threads_change_no_bit(threads):
-    world = World("int4-row", 16, batch=12_000, wide=500, narrow=4_000)
+    world = World(("float16", "int4-row"), 16, batch=12_000, wide=500, narrow=4_000)
     np.testing.assert_array_equal(world.look_up(Execution(threads)), world.look_up(Execution(1)))
     for found, expected in zip(
         world.update(Execution(threads)), world.update(Execution(1)), strict=True
@@ -252,7 +265,7 @@ def test_threads_change_no_bit(threads):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_gradients_are_summed_where_a_row_first_occurs(variant):
-    world = World("int4-row", 48)
+    world = World(INT4, 48)
     found = embedding.coalesce(
         jnp.asarray(world.rows), jnp.asarray(world.gradients), execution=Execution(1, variant)
     )
@@ -265,7 +278,7 @@ def test_gradients_are_summed_where_a_row_first_occurs(variant):
 
 
 def test_without_narrow_rows_it_is_plain_sgd():
-    world = World("int4-row", 16, wide=80, narrow=0)
+    world = World(INT4, 16, wide=80, narrow=0)
     wide, narrow = world.update(Execution())
     assert narrow.shape == (0, 10)
     gradient = np.zeros_like(wide)
@@ -279,20 +292,21 @@ def refused(call, words):
 
 
 def test_what_does_not_fit_is_refused():
-    world = World("int4-row", 16)
+    world = World(INT4, 16)
     tables, execution = world.tables(), Execution()
 
     def look_up(storage="int4-row", rows=world.rows, scales=world.scales, levels=0, how=execution,
-                wide=world.wide, narrow=world.narrow):  # fmt: skip
+                wide=world.wide, narrow=world.narrow, wide_storage="float32"):  # fmt: skip
         return embedding.look_up(
-            EmbeddingTables(jnp.array(wide), jnp.array(narrow), storage), jnp.asarray(rows),
-            jnp.asarray(scales), levels=levels, execution=how,
+            EmbeddingTables(jnp.array(wide), jnp.array(narrow), storage, wide_storage),
+            jnp.asarray(rows), jnp.asarray(scales), levels=levels, execution=how,
         )  # fmt: skip
 
     beyond = world.rows.copy()
     beyond[50, 1] = 80
     refused(lambda: look_up(rows=beyond), "row 80 is beyond the tables, which have 80")
-    refused(lambda: look_up(storage="int5"), "storage 'int5' is not one of float16, int8-row, ")
+    refused(lambda: look_up(storage="int5"), "storage 'int5' is not one of float32, float16, ")
+    refused(lambda: look_up(wide_storage="float16"), "a table in float16 has another element type")
     refused(lambda: look_up(storage="int8-row"), "a table in int8-row has another element type")
     refused(lambda: look_up(storage="int4-table"), "have 8 elements, not 10")
     refused(lambda: look_up(scales=world.scales[:2]), "a scale for each field")
@@ -311,6 +325,8 @@ def test_what_does_not_fit_is_refused():
     refused(lambda: update(world.rows[:5]), r"must be \[batch, fields, dimension\]")
     refused(lambda: update(counters=(1, 2, 3)), "there must be two counters")
     only = EmbeddingTables(tables.wide, tables.narrow[:, :8], "int4-table")
+    refused(lambda: update(tables=only), "int4-table is only looked up")
+    only = EmbeddingTables(tables.narrow[:, :8], tables.narrow, "int4-row", "int4-table")
     refused(lambda: update(tables=only), "int4-table is only looked up")
 
     def store(first=0, storage="int4-row"):

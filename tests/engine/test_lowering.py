@@ -224,7 +224,9 @@ def test_one_program_has_the_same_calls_for_both_back_ends():
 
 def click_step(platform):
     """A click model's steps in a program for a platform, as text."""
-    tables = EmbeddingTables(jnp.zeros((20, 16)), jnp.zeros((60, 10), jnp.uint8), "int4-row")
+    tables = EmbeddingTables(
+        jnp.zeros((20, 16), jnp.float16), jnp.zeros((60, 10), jnp.uint8), "int4-row", "float16"
+    )
     layers = initial_layers(ClickSettings(bottom=(8,), top=(8,)), 2, 3)
     batches = Batches(
         jnp.zeros((4, 5, 3), jnp.uint32),
@@ -252,7 +254,7 @@ def test_a_click_models_step_stays_on_the_device_and_in_place():
     assert in_place(found[lookup]) == {}
     assert in_place(found[update]) == {0: 5, 1: 6}
     main = text.partition("@main(")[2].partition("{\n")[0].partition("->")[0]
-    tables = re.findall(r"tensor<(?:20x16xf32|60x10xui8)> (\{[^}]*\})", main)
+    tables = re.findall(r"tensor<(?:20x16xf16|60x10xui8)> (\{[^}]*\})", main)
     assert len(tables) == 2
     assert all("tf.aliasing_output" in table for table in tables)
 
@@ -266,4 +268,4 @@ def test_a_cpu_sorts_no_rows_and_chooses_nothing_at_run_time():
         "mascot_embedding_lookup",
         "mascot_embedding_update",
     ]
-    assert re.findall(r"= (?:f32.20,16|u8.60,10)\S* copy\(", program) == []
+    assert re.findall(r"= (?:f16.20,16|u8.60,10)\S* copy\(", program) == []

@@ -13,7 +13,7 @@ from mascot_jax.dlrm.model import ClickNetwork
 from mascot_jax.dlrm.model_file import FORMAT, load_clicks, save_clicks
 from mascot_jax.dlrm.network import widths
 from mascot_jax.dlrm.tiers import Tiers
-from mascot_jax.engine.embedding import NARROW, EmbeddingTables
+from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables
 from mascot_jax.settings.clicks import ClickSettings
 from tests.fuzz.mutation import some_of
 from tests.fuzz.target import Target
@@ -23,18 +23,20 @@ CARDINALITIES = (70, 3)
 
 
 def make_models() -> Sequence[bytes]:
-    return [_model(storage, dense) for storage in NARROW for dense in (0, 2)]
+    storages = [("float32", narrow) for narrow in ROW_FORMATS] + [("float16", "int4-row")]
+    return [_model(wide, narrow, dense) for wide, narrow in storages for dense in (0, 2)]
 
 
-def _model(storage: str, dense: int) -> bytes:
+def _model(wide: str, narrow: str, dense: int) -> bytes:
     rng = np.random.default_rng(dense)
     settings = ClickSettings(bottom=(3,), top=(4,))
     tiers = Tiers.of([rng.random(rows) < 0.5 for rows in CARDINALITIES])
-    row = NARROW[storage]
+    row = ROW_FORMATS[narrow]
     tables = EmbeddingTables(
-        rng.random((tiers.wide_rows, 16), np.float32),
+        rng.random((tiers.wide_rows, 16), np.float32).astype(wide),
         np.zeros((tiers.rows - tiers.wide_rows, row.elements(16)), row.dtype),
-        storage,
+        narrow,
+        wide,
     )
     layers = {
         part: [

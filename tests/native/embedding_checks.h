@@ -10,18 +10,21 @@
 
 namespace mascot::checks {
 
+struct TierStorages {
+  RowStorage wide, narrow;
+};
+
 // Memory of exactly the sizes that rows take, so that what lies behind is poisoned.
 struct EmbeddingWorld {
   static constexpr int64_t kBatch = 1300, kFields = 27, kWide = 60, kNarrow = 300;
 
-  EmbeddingWorld(Narrow storage, int64_t dimension)
-      : wide(static_cast<std::size_t>(kWide * dimension)),
-        narrow(static_cast<std::size_t>(kNarrow * row_bytes(storage, dimension))),
+  EmbeddingWorld(const TierStorages& storages, int64_t dimension)
+      : wide(static_cast<std::size_t>(kWide * row_bytes(storages.wide, dimension))),
+        narrow(static_cast<std::size_t>(kNarrow * row_bytes(storages.narrow, dimension))),
         values(static_cast<std::size_t>(kNarrow * dimension)),
         gradients(static_cast<std::size_t>(kBatch * kFields * dimension)),
         rows(kBatch * kFields),
         scales(kFields, 0.01f) {
-    fill(wide, 1);
     fill(values, 2);
     fill(gradients, 3);
     // A row is of the field that its number leaves as remainder.
@@ -40,8 +43,7 @@ struct EmbeddingWorld {
     }
   }
 
-  std::vector<float> wide;
-  std::vector<uint8_t> narrow;
+  std::vector<uint8_t> wide, narrow;
   std::vector<float> values, gradients;
   std::vector<uint32_t> rows;
   std::vector<float> scales;
@@ -54,20 +56,23 @@ void append(std::vector<unsigned char>& bytes, const std::vector<Number>& number
 }
 
 // Everything that a kernel does, and all that is left in memory.
-inline std::vector<unsigned char> run_embedding(const EmbeddingKernel& kernel, Narrow storage,
-                                                int64_t dimension, int threads) {
-  EmbeddingWorld world(storage, dimension);
-  const Embedding embedding = {world.wide.data(),       EmbeddingWorld::kWide,
-                               world.narrow.data(),     storage,
-                               EmbeddingWorld::kNarrow, dimension,
-                               world.scales.data(),     7};
+inline std::vector<unsigned char> run_embedding(const EmbeddingKernel& kernel,
+                                                const TierStorages& storages, int64_t dimension,
+                                                int threads) {
+  EmbeddingWorld world(storages, dimension);
+  const Embedding embedding = {{world.wide.data(), EmbeddingWorld::kWide, storages.wide},
+                               {world.narrow.data(), EmbeddingWorld::kNarrow, storages.narrow},
+                               dimension,
+                               world.scales.data(),
+                               7};
   const Lookups lookups = {world.rows.data(), EmbeddingWorld::kBatch, EmbeddingWorld::kFields};
-  if (storage == Narrow::kInt4Table) {
+  kernel.store(embedding.wide, dimension, 0, EmbeddingWorld::kWide, world.values.data(), 1);
+  if (storages.narrow == RowStorage::kInt4Table) {
     for (std::size_t i = 0; i < world.narrow.size(); ++i) {
       world.narrow[i] = static_cast<uint8_t>(i);
     }
   } else {
-    kernel.store(embedding, 0, EmbeddingWorld::kNarrow, world.values.data(), 5);
+    kernel.store(embedding.narrow, dimension, 0, EmbeddingWorld::kNarrow, world.values.data(), 5);
     run_update(kernel, embedding, lookups, threads, world.gradients.data(), 0.1f, 6);
   }
   std::vector<float> values(world.gradients.size()), sums(world.gradients.size());
@@ -85,14 +90,18 @@ inline std::vector<unsigned char> run_embedding(const EmbeddingKernel& kernel, N
 // these to the digest.
 template <class Same, class Add>
 void check_embeddings(const std::vector<const Kernel*>& kernels, const Same& same, const Add& add) {
-  for (const Narrow storage :
-       {Narrow::kFloat16, Narrow::kInt8, Narrow::kInt4, Narrow::kInt4Table}) {
+  using S = RowStorage;
+  constexpr TierStorages kStorages[] = {{S::kFloat32, S::kFloat16}, {S::kFloat32, S::kInt8},
+                                        {S::kFloat32, S::kInt4},    {S::kFloat32, S::kInt4Table},
+                                        {S::kFloat16, S::kInt4},    {S::kInt8, S::kFloat32},
+                                        {S::kInt4, S::kFloat16}};
+  for (const TierStorages& storages : kStorages) {
     for (const int64_t dimension : {16, 32, 48, 64}) {
       std::vector<unsigned char> expected;
       for (const Kernel* kernel : kernels) {
         const EmbeddingKernel& embedding = *find_embedding_kernel(kernel->name);
         for (const int threads : {1, 2, 4}) {
-          const auto found = run_embedding(embedding, storage, dimension, threads);
+          const auto found = run_embedding(embedding, storages, dimension, threads);
           if (expected.empty()) expected = found;
           same(embedding.name, threads, found == expected);
         }

@@ -23,21 +23,16 @@ void mascot_set_order(int64_t schedule, int64_t backwards) {
 
 void mascot_look_up(const Embedding* tables, const uint32_t* rows, int64_t batch, int64_t fields,
                     float* values, int64_t grid) {
-  cuda::with_narrow(tables->storage, [&](auto storage) {
-    launch(grid, [&] { lookup_kernel<storage.value>(*tables, {rows, batch, fields}, values); });
-  });
+  launch(grid, [&] { lookup_kernel(*tables, {rows, batch, fields}, values); });
 }
 
 void mascot_update(const Embedding* tables, const uint32_t* rows, const uint32_t* places,
                    int64_t count, const float* gradients, const float* rate,
                    const uint32_t* counters, int64_t grid) {
   const SortedLookups sorted = {rows, places, count};
-  with_written(tables->storage, [&](auto storage) {
-    with_quads(tables->dimension, [&](auto quads) {
-      constexpr Narrow S = decltype(storage)::value;
-      constexpr int H = decltype(quads)::value;
-      launch(grid, [&] { update_rows_kernel<S, H>(*tables, sorted, gradients, rate, counters); });
-    });
+  with_quads(tables->dimension, [&](auto quads) {
+    constexpr int H = decltype(quads)::value;
+    launch(grid, [&] { update_rows_kernel<H>(*tables, sorted, gradients, rate, counters); });
   });
 }
 
@@ -50,14 +45,11 @@ void mascot_coalesce(const uint32_t* rows, const uint32_t* places, int64_t count
   });
 }
 
-void mascot_store(const Embedding* tables, const float* values, int64_t count,
+void mascot_store(const Tier* tier, int64_t dimension, const float* values, int64_t count,
                   const uint32_t* counters, int64_t grid) {
-  with_written(tables->storage, [&](auto storage) {
-    with_quads(tables->dimension, [&](auto quads) {
-      constexpr Narrow S = decltype(storage)::value;
-      constexpr int H = decltype(quads)::value;
-      launch(grid, [&] { store_rows_kernel<S, H>(*tables, values, count, counters); });
-    });
+  with_quads(dimension, [&](auto quads) {
+    constexpr int H = decltype(quads)::value;
+    launch(grid, [&] { store_rows_kernel<H>(*tier, dimension, values, count, counters); });
   });
 }
 

@@ -1,5 +1,7 @@
 """The study of DQRM: its parameters, its trainings at the smallest size, its report."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from mascot_jax.clicks.load import load_clicks
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings import validate
 from studies.dqrm import figure as figures
-from studies.dqrm import report
+from studies.dqrm import intervals, report
 from studies.dqrm.settings import Study, raw_path
 from tests.pipeline.test_dependencies import DECIDE_NO_BYTE, closure
 from tests.pipeline.workspace import CHECKOUT, clone_checkout, stages_run
@@ -86,6 +88,34 @@ def test_variants_are_trained_with_every_seed(tmp_path, monkeypatch):
     assert [len(row["epochs"]) for row in rows] == [2] * 4
     assert rows[0]["table_bytes_training"] > 5 * rows[1]["table_bytes_training"]
     assert rows[0]["best_auc"] > rows[0]["auc"]
+
+
+def test_intervals_are_of_trainings_with_the_same_seeds(tmp_path, monkeypatch, capsys):
+    params = tmp_path / "studies/dqrm/params.yaml"
+    params.parent.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "studies/dqrm/params.yaml", params)
+    monkeypatch.chdir(tmp_path)
+    words = ["main", "--profile", "smoke", "--seeds", "2", "--variants", "fp32", "int4"]
+    intervals.main([*words, "--json", "found.json"])
+    found = json.loads(Path("found.json").read_text(encoding="utf-8"))["differences"]
+    assert [*found] == ["int4"]
+    assert found["int4"]["reference"] == "fp32"
+    assert len(found["int4"]["auc"]["by_seed"]) == 2
+    assert "int4" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        intervals.main([*words, "int3"])
+    assert "--variants: 'int3': must be of main: fp32, constant" in capsys.readouterr().err
+
+
+def test_an_interval_is_students_of_the_differences():
+    rows = [row("float32", seed, 0.7 + seed / 10, 1) for seed in range(3)]
+    above = (0.001, 0.002, 0.003)
+    rows += [row("int8", seed, 0.7 + seed / 10 + x, 1) for seed, x in enumerate(above)]
+    auc = intervals.differences(rows)["int8"]["auc"]
+    assert auc["by_seed"] == pytest.approx(above)
+    assert auc["mean"] == pytest.approx(0.002)
+    assert auc["half_width"] == pytest.approx(4.303 * 0.001 / 3**0.5, rel=1e-3)
+    assert auc["of_reference"] == pytest.approx(0.8)
 
 
 def row(variant, seed, auc, megabytes, accuracy=0.8, sent=1.0):

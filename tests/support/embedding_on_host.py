@@ -5,21 +5,32 @@ import ctypes
 import jax.numpy as jnp
 import numpy as np
 
-from mascot_jax.engine.embedding import NARROW, sorted_rows
+from mascot_jax.engine.embedding import ROW_FORMATS, sorted_rows
 from tests.support.cuda_on_host import call, guarded
 
-STORAGES = list(NARROW)
+STORAGES = list(ROW_FORMATS)
+
+
+class TierView(ctypes.Structure):
+    """``Tier`` of ``ffi/core/embedding/kernel.h``."""
+
+    _fields_ = (
+        ("rows", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("storage", ctypes.c_uint8),
+    )
+
+    @classmethod
+    def of(cls, table, storage):
+        return cls(table.ctypes.data, len(table), STORAGES.index(storage))
 
 
 class View(ctypes.Structure):
-    """``Embedding`` of ``ffi/core/embedding/kernel.h``."""
+    """``Embedding``."""
 
     _fields_ = (
-        ("wide", ctypes.c_void_p),
-        ("wide_rows", ctypes.c_int64),
-        ("narrow", ctypes.c_void_p),
-        ("storage", ctypes.c_uint8),
-        ("narrow_rows", ctypes.c_int64),
+        ("wide", TierView),
+        ("narrow", TierView),
         ("dimension", ctypes.c_int64),
         ("scales", ctypes.c_void_p),
         ("levels", ctypes.c_float),
@@ -45,21 +56,21 @@ def coalesce(library, rows, gradients, grid=2):
 class HostTables:
     """Tables in host memory that ends where nothing may be read or written."""
 
-    def __init__(self, library, wide, narrow, storage, grid=2):
+    def __init__(self, library, wide, narrow, storages, grid=2):
         self.kernels, self.grid = library, grid
         self.wide, self.narrow = guarded(wide), guarded(narrow)
-        self.storage = storage
+        self.storages = storages
+        self.dimension = ROW_FORMATS[storages[0]].components(wide.shape[1])
 
     def _view(self, scales=None, levels=0):
         return View(
-            self.wide.ctypes.data, len(self.wide), self.narrow.ctypes.data,
-            STORAGES.index(self.storage), len(self.narrow), self.wide.shape[1],
-            None if scales is None else scales.ctypes.data, levels,
+            TierView.of(self.wide, self.storages[0]), TierView.of(self.narrow, self.storages[1]),
+            self.dimension, None if scales is None else scales.ctypes.data, levels,
         )  # fmt: skip
 
     def look_up(self, rows, scales, levels=0):
         """Return the rows of a batch, float32 ``(b, f, d)``."""
-        values = guarded(np.zeros((*rows.shape, self.wide.shape[1]), np.float32))
+        values = guarded(np.zeros((*rows.shape, self.dimension), np.float32))
         scales = guarded(np.asarray(scales, np.float32))
         view = self._view(scales, levels)
         call(self.kernels.mascot_look_up, view, guarded(rows), *rows.shape, values, self.grid)
@@ -78,5 +89,6 @@ class HostTables:
     def store(self, values, seed, first=0):
         """Write narrow rows from ``first`` on, in place."""
         counters = guarded(np.array([seed, first], np.uint32))
-        function = self.kernels.mascot_store
-        call(function, self._view(), guarded(values), len(values), counters, self.grid)
+        tier = TierView.of(self.narrow, self.storages[1])
+        function, dimension = self.kernels.mascot_store, self.dimension
+        call(function, tier, dimension, guarded(values), len(values), counters, self.grid)

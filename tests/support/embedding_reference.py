@@ -1,6 +1,7 @@
 """Embedding tables in plain NumPy: what every kernel must repeat bit for bit.
 
-Rows are held as float32 values ``[rows, d]``; ``stored`` returns what a store leaves of one.
+``wide`` and ``narrow`` are rows as they are stored, ``[rows, elements]``, in storages of their own;
+``stored`` returns rows of values, float32 ``[rows, d]``.
 """
 
 import numpy as np
@@ -47,7 +48,9 @@ def packed(whole, scale=None):
 
 
 def encoded(values, storage, key, number):
-    """A narrow row as it is stored: float32 values [d] -> elements."""
+    """A row as it is stored: float32 values [d] -> elements."""
+    if storage == "float32":
+        return values
     draw, _ = draws(key, number, len(values))
     if storage == "float16":
         return half_dithered(values, draw)
@@ -58,8 +61,8 @@ def encoded(values, storage, key, number):
 
 
 def decoded(row, storage, scale=None):
-    """A narrow row [elements] as float32 values [d]."""
-    if storage == "float16":
+    """A row [elements] as float32 values [d]."""
+    if storage in ("float32", "float16"):
         return row.astype(np.float32)
     if storage == "int8-row":
         return row[:-4] * np.ascontiguousarray(row[-4:]).view(np.float32)
@@ -70,23 +73,23 @@ def decoded(row, storage, scale=None):
     return (halves.astype(np.float32).ravel() - np.float32(8)) * np.float32(scale)
 
 
-def looked_up(wide, narrow, storage, rows, scales, levels=0):
-    """float32 [b, f, d]."""
-    batch, fields = rows.shape
-    out = np.empty((batch, fields, wide.shape[1]), np.float32)
-    for (b, f), row in np.ndenumerate(rows):
-        if row >= len(wide):
-            out[b, f] = decoded(narrow[row - len(wide)], storage, scales[f])
-        elif levels and scales[f] > 0:
-            whole = np.clip(np.rint(wide[row] / scales[f]), -levels - 1, levels)
-            out[b, f] = whole.astype(np.float32) * scales[f]
-        else:
-            out[b, f] = wide[row]
-    return out
+def looked_up(wide, narrow, storages, rows, scales, levels=0):
+    """float32 [b, f, d]; storages: of wide and narrow rows."""
+
+    def looked_up_once(f, row):
+        is_wide = row < len(wide)
+        stored = wide[row] if is_wide else narrow[row - len(wide)]
+        storage = storages[not is_wide]
+        if storage == "float32" and levels and scales[f] > 0:
+            whole = np.clip(np.rint(stored / scales[f]), -levels - 1, levels)
+            return whole.astype(np.float32) * scales[f]
+        return decoded(stored, storage, scales[f])
+
+    return np.stack([[looked_up_once(f, row) for f, row in enumerate(each)] for each in rows])
 
 
-def updated(wide, narrow, storage, rows, gradients, step_size, seed, step):
-    """Copies of both tables after a step."""
+def updated(wide, narrow, storages, rows, gradients, step_size, seed, step):
+    """Copies of both tables after a step; storages: of wide and narrow rows."""
     wide, narrow = wide.copy(), narrow.copy()
     key = stream_key(seed, step, ROWS)
     for f in range(rows.shape[1]):
@@ -94,16 +97,15 @@ def updated(wide, narrow, storage, rows, gradients, step_size, seed, step):
         for b, row in enumerate(rows[:, f]):
             sums[row] = sums[row] + gradients[b, f] if row in sums else gradients[b, f]
         for row, total in sums.items():
-            if row < len(wide):
-                wide[row] = fma(-np.float32(step_size), total, wide[row])
-                continue
-            at = row - len(wide)
-            value = fma(-np.float32(step_size), total, decoded(narrow[at], storage))
-            narrow[at] = encoded(value, storage, key, int(row))
+            is_wide = row < len(wide)
+            table, at = (wide, row) if is_wide else (narrow, row - len(wide))
+            storage = storages[not is_wide]
+            value = fma(-np.float32(step_size), total, decoded(table[at], storage))
+            table[at] = encoded(value, storage, key, int(row))
     return wide, narrow
 
 
 def stored(values, storage, seed, first=0):
-    """A narrow table of float32 values [n, d]."""
+    """A table of float32 values [n, d]."""
     key = stream_key(seed, 0, FIRST_ROWS)
     return np.stack([encoded(v, storage, key, first + i) for i, v in enumerate(values)])

@@ -19,7 +19,7 @@ from jax.experimental import topologies
 from mascot_jax.dlrm.network import initial_layers
 from mascot_jax.dlrm.steps import Batches, StepPlan, TrainingState, run_steps
 from mascot_jax.engine import projection_in_jax
-from mascot_jax.engine.embedding import NARROW, EmbeddingTables
+from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import make_ratings
 from mascot_jax.settings import TrainSettings, validate
@@ -94,10 +94,18 @@ def compile_steps(settings):
     fields, steps, batch = 26, 16, 2048
     settings = validate(ClickSettings, settings)
     wide = 1000 if settings.rows_storage == "float32" else 200
-    storage = "float16" if wide == 1000 else settings.rows_storage
-    row = NARROW[storage]
-    narrow = jnp.zeros((1000 - wide, row.elements(settings.dimension)), row.dtype)
-    tables = EmbeddingTables(jnp.zeros((wide, settings.dimension)), narrow, storage)
+
+    def rows(storage, count):
+        row = ROW_FORMATS[storage]
+        return jnp.zeros((count, row.elements(settings.dimension)), row.dtype)
+
+    wide_storage, narrow_storage = settings.frequent_storage, settings.rows_storage
+    tables = EmbeddingTables(
+        rows(wide_storage, wide),
+        rows(narrow_storage, 1000 - wide),
+        narrow_storage,
+        wide_storage,
+    )
     batches = Batches(
         jnp.zeros((steps, batch, fields), jnp.uint32),
         jnp.zeros((steps, batch, 13)),

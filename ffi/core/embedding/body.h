@@ -8,18 +8,27 @@
 
 constexpr int64_t kAhead = 16;  // lookups, which are prefetched
 
-// ---- int8 and int4, a row of which has one scale
+// ---- rows of one storage; scale: the field's, of Int4Table; draw: of the row
 
 template <int C>
-MASCOT_INLINE void decode_whole(const int8_t* row, float* floats, Chunks<C> chunks) {
+MASCOT_INLINE void decode_row(Float32, const float* row, float, float* floats, Chunks<C> chunks) {
+  decode(Float32{}, row, Table{}, floats, chunks);
+}
+template <int C>
+MASCOT_INLINE void decode_row(Float16, const uint16_t* row, float, float* floats,
+                              Chunks<C> chunks) {
+  decode(Float16{}, row, Table{}, floats, chunks);
+}
+template <int C>
+MASCOT_INLINE void decode_row(Int8, const int8_t* row, float, float* floats, Chunks<C> chunks) {
   const Lanes step = broadcast(*scales_of(row, chunks.count()));
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     store_floats(floats + c * kLanes, multiply(load_int8(row + c * kLanes), step));
   });
 }
-
 template <int C>
-MASCOT_INLINE void decode_int4(const uint8_t* row, float scale, float* floats, Chunks<C> chunks) {
+MASCOT_INLINE void decode_row(Int4Table, const uint8_t* row, float scale, float* floats,
+                              Chunks<C> chunks) {
   constexpr uint64_t kHalves = 0x0f0f0f0f0f0f0f0fu;
   const Lanes step = broadcast(scale);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
@@ -30,23 +39,31 @@ MASCOT_INLINE void decode_int4(const uint8_t* row, float scale, float* floats, C
   });
 }
 template <int C>
-MASCOT_INLINE void decode(Int4, const uint8_t* row, const Table&, float* floats, Chunks<C> chunks) {
+MASCOT_INLINE void decode_row(Int4, const uint8_t* row, float, float* floats, Chunks<C> chunks) {
   uint16_t scale;
   std::memcpy(&scale, row + chunks.count() * (kLanes / 2), sizeof scale);
-  decode_int4(row, Int4::widened(scale), floats, chunks);
+  decode_row(Int4Table{}, row, Int4::widened(scale), floats, chunks);
+}
+
+// Of float32, float16 and int8.
+template <class S, int C>
+MASCOT_INLINE void encode_row(S, typename S::Element* row, const float* floats, uint64_t draw,
+                              Chunks<C> chunks) {
+  const Table whole_rows = {nullptr, 0, chunks.count()};  // have one scale
+  encode<Rounding::kStochastic>(S{}, row, whole_rows, floats, Draws::of(draw), chunks);
 }
 template <int C>
-MASCOT_INLINE void encode_int4(uint8_t* row, const float* floats, uint64_t draw_of_row,
-                               Chunks<C> chunks) {
+MASCOT_INLINE void encode_row(Int4, uint8_t* row, const float* floats, uint64_t draw,
+                              Chunks<C> chunks) {
   Words most = all(0);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     most = maximum(most, magnitude_bits(load_floats(floats + c * kLanes)));
   });
   const float largest = float_of(highest(most));
-  const uint16_t scale = Int4::scale(largest, draw_of_row);
+  const uint16_t scale = Int4::scale(largest, draw);
   std::memcpy(row + chunks.count() * (kLanes / 2), &scale, sizeof scale);
   const Lanes step = broadcast(Int4::steps_per_unit(largest));
-  const Draws draws = Draws::of(draw_of_row);
+  const Draws draws = Draws::of(draw);
   for_chunks(chunks, [&](int64_t c) MASCOT_INLINED {
     const Lanes offset = random_offset(draws.chunk(c), Int4::kNoDraw);
     int8_t halves[kLanes];
@@ -58,19 +75,23 @@ MASCOT_INLINE void encode_int4(uint8_t* row, const float* floats, uint64_t draw_
     std::memcpy(row + c * (kLanes / 2), &packed, sizeof packed);
   });
 }
+template <int C>
+MASCOT_INLINE void encode_row(Int4Table, uint8_t*, const float*, uint64_t, Chunks<C>) {}
 
 // ---- tables
 
 template <class Body>
-void with_narrow(Narrow storage, const Body& body) {
+MASCOT_INLINE void with_row_storage(RowStorage storage, const Body& body) {
   switch (storage) {
-    case Narrow::kFloat16:
+    case RowStorage::kFloat32:
+      return body(Float32{});
+    case RowStorage::kFloat16:
       return body(Float16{});
-    case Narrow::kInt8:
+    case RowStorage::kInt8:
       return body(Int8{});
-    case Narrow::kInt4:
+    case RowStorage::kInt4:
       return body(Int4{});
-    case Narrow::kInt4Table:
+    case RowStorage::kInt4Table:
       return body(Int4Table{});
   }
 }
@@ -90,69 +111,71 @@ void with_dimension(int64_t dimension, const Body& body) {
   }
 }
 
-// Rows of a collection; S: the narrow rows' storage.
-template <class S, int C>
+// Rows of a collection, each in the storage of its tier.
+template <int C>
 class Rows {
  public:
   Rows(const Embedding& embedding, Chunks<C> chunks)
       : embedding_(embedding),
         chunks_(chunks),
-        bytes_(row_bytes(embedding.storage, chunks.count() * kLanes)),
-        table_{nullptr, 0, chunks.count()} {}
+        wide_bytes_(row_bytes(embedding.wide.storage, chunks.count() * kLanes)),
+        narrow_bytes_(row_bytes(embedding.narrow.storage, chunks.count() * kLanes)) {}
 
   MASCOT_INLINE void prefetch(uint32_t number) const {
-    const bool is_wide = number < embedding_.wide_rows;
-    const char* row = is_wide ? reinterpret_cast<const char*>(wide(number))
-                              : reinterpret_cast<const char*>(narrow(number));
-    const int64_t bytes = is_wide ? chunks_.count() * kCacheLine : bytes_;
+    const uint8_t* row = at(number);
+    const int64_t bytes = is_wide(number) ? wide_bytes_ : narrow_bytes_;
     for (int64_t byte = 0; byte < bytes; byte += kCacheLine) __builtin_prefetch(row + byte);
-    __builtin_prefetch(row + bytes - 1);  // a narrow row may begin anywhere in a line
+    __builtin_prefetch(row + bytes - 1);  // a row may begin anywhere in a line
   }
   // As it is looked up by a field.
   MASCOT_INLINE void look_up(uint32_t number, int64_t field, float* floats) const {
-    if (number >= embedding_.wide_rows) return read(number, field, floats);
-    const float* row = wide(number);
-    const float scale = embedding_.levels > 0 ? embedding_.scales[field] : 0;
-    for_chunks(chunks_, [&](int64_t c) MASCOT_INLINED {
-      const Lanes lanes = load_floats(row + c * kLanes);
-      store_floats(floats + c * kLanes,
-                   scale > 0 ? at_levels(lanes, scale, embedding_.levels) : lanes);
+    with_row(number, [&](auto s, auto* row) MASCOT_INLINED {
+      if constexpr (std::is_same_v<decltype(s), Float32>) {
+        const float scale = embedding_.levels > 0 ? embedding_.scales[field] : 0;
+        if (scale > 0) return round_to_levels(row, scale, floats);
+      }
+      read(s, row, field, floats);
     });
   }
   // w <- fma(-rate, sum, w)
   MASCOT_INLINE void add(uint32_t number, int64_t field, const float* sum, float rate,
                          uint64_t key) const {
-    if (number < embedding_.wide_rows) return step(wide(number), sum, rate);
-    alignas(kCacheLine) float floats[C ? C * kLanes : kMostComponents];
-    read(number, field, floats);
-    step(floats, sum, rate);
-    write(narrow(number), floats, draw64(key, number));
-  }
-  MASCOT_INLINE void write(uint8_t* row, const float* floats, uint64_t draw) const {
-    if constexpr (std::is_same_v<S, Int4>) {
-      encode_int4(row, floats, draw, chunks_);
-    } else if constexpr (!std::is_same_v<S, Int4Table>) {  // which is never written
-      encode<Rounding::kStochastic>(S{}, reinterpret_cast<typename S::Element*>(row), table_,
-                                    floats, Draws::of(draw), chunks_);
-    }
+    with_row(number, [&](auto s, auto* row) MASCOT_INLINED {
+      if constexpr (std::is_same_v<decltype(s), Float32>) {
+        step(row, sum, rate);
+      } else {
+        alignas(kCacheLine) float floats[C ? C * kLanes : kMostComponents];
+        read(s, row, field, floats);
+        step(floats, sum, rate);
+        encode_row(s, row, floats, draw64(key, number), chunks_);
+      }
+    });
   }
 
  private:
-  float* wide(uint32_t number) const {
-    return embedding_.wide + int64_t{number} * chunks_.count() * kLanes;
+  MASCOT_INLINE bool is_wide(uint32_t number) const { return number < embedding_.wide.count; }
+  MASCOT_INLINE uint8_t* at(uint32_t number) const {
+    if (is_wide(number)) return embedding_.wide.rows + number * wide_bytes_;
+    return embedding_.narrow.rows + (number - embedding_.wide.count) * narrow_bytes_;
   }
-  uint8_t* narrow(uint32_t number) const {
-    return embedding_.narrow + (int64_t{number} - embedding_.wide_rows) * bytes_;
+  // Calls body(storage, elements of the row).
+  template <class Body>
+  MASCOT_INLINE void with_row(uint32_t number, const Body& body) const {
+    const Tier& tier = is_wide(number) ? embedding_.wide : embedding_.narrow;
+    with_row_storage(tier.storage, [&](auto s) MASCOT_INLINED {
+      body(s, reinterpret_cast<typename decltype(s)::Element*>(at(number)));
+    });
   }
-  MASCOT_INLINE void read(uint32_t number, int64_t field, float* floats) const {
-    const uint8_t* row = narrow(number);
-    if constexpr (std::is_same_v<S, Int8>) {
-      decode_whole(reinterpret_cast<const int8_t*>(row), floats, chunks_);
-    } else if constexpr (std::is_same_v<S, Int4Table>) {
-      decode_int4(row, embedding_.scales[field], floats, chunks_);
-    } else {
-      decode(S{}, reinterpret_cast<const typename S::Element*>(row), table_, floats, chunks_);
-    }
+  template <class S>
+  MASCOT_INLINE void read(S, const typename S::Element* row, int64_t field, float* floats) const {
+    const float scale = std::is_same_v<S, Int4Table> ? embedding_.scales[field] : 0;
+    decode_row(S{}, row, scale, floats, chunks_);
+  }
+  MASCOT_INLINE void round_to_levels(const float* row, float scale, float* floats) const {
+    for_chunks(chunks_, [&](int64_t c) MASCOT_INLINED {
+      const Lanes lanes = load_floats(row + c * kLanes);
+      store_floats(floats + c * kLanes, at_levels(lanes, scale, embedding_.levels));
+    });
   }
   MASCOT_INLINE void step(float* row, const float* sum, float rate) const {
     const Lanes minus = broadcast(-rate);
@@ -164,17 +187,13 @@ class Rows {
 
   const Embedding& embedding_;
   Chunks<C> chunks_;
-  int64_t bytes_;
-  Table table_;  // for the length of a scale's block
+  int64_t wide_bytes_, narrow_bytes_;
 };
 
 template <class Body>
 void with_rows(const Embedding& embedding, const Body& body) {
-  with_narrow(embedding.storage, [&](auto s) {
-    with_dimension(embedding.dimension, [&](auto chunks) {
-      body(Rows<decltype(s), decltype(chunks)::kConstant>(embedding, chunks));
-    });
-  });
+  with_dimension(embedding.dimension,
+                 [&](auto chunks) { body(Rows<decltype(chunks)::kConstant>(embedding, chunks)); });
 }
 
 void look_up(const Embedding& embedding, const Lookups& lookups, int64_t begin, int64_t end,
@@ -237,14 +256,17 @@ void coalesce_field(const Lookups& lookups, const UniqueRows& unique, int64_t fi
   for_sums(lookups, unique, field, dimension, gradients, write);
 }
 
-void store_rows(const Embedding& embedding, int64_t first, int64_t count, const float* values,
-                uint64_t key) {
-  const int64_t bytes = row_bytes(embedding.storage, embedding.dimension);
-  with_rows(embedding, [&](const auto& rows) {
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t number = first + i;
-      rows.write(embedding.narrow + number * bytes, values + i * embedding.dimension,
-                 draw64(key, static_cast<uint64_t>(number)));
-    }
+void store_rows(const Tier& tier, int64_t dimension, int64_t first, int64_t count,
+                const float* values, uint64_t key) {
+  const int64_t bytes = row_bytes(tier.storage, dimension);
+  with_row_storage(tier.storage, [&](auto s) {
+    with_dimension(dimension, [&](auto chunks) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t number = first + i;
+        auto* row = reinterpret_cast<typename decltype(s)::Element*>(tier.rows + number * bytes);
+        const uint64_t draw = draw64(key, static_cast<uint64_t>(number));
+        encode_row(s, row, values + i * dimension, draw, chunks);
+      }
+    });
   });
 }

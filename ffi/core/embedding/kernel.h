@@ -1,7 +1,7 @@
 // Tables of embeddings: rows of a click model's fields, looked up and updated in batches.
 //
-// All fields' rows are numbered together. The first ones, those visited often, are in FP32 (wide);
-// the others are in one other storage (narrow). A row belongs to one field.
+// All fields' rows are numbered together. The first ones, those visited often, are the wide tier,
+// the others the narrow one; a tier has one storage. A row belongs to one field.
 #pragma once
 
 #include <array>
@@ -9,43 +9,49 @@
 #include <string_view>
 #include <vector>
 
+#include "core/host_device.h"
 #include "core/model.h"
 #include "core/random.h"
 #include "core/storages/int4.h"
 
 namespace mascot {
 
-enum class Narrow : uint8_t { kFloat16, kInt8, kInt4, kInt4Table };
+enum class RowStorage : uint8_t { kFloat32, kFloat16, kInt8, kInt4, kInt4Table };
 
-struct NarrowTraits {
+struct RowTraits {
   const char* name;
   int64_t bits;   // of a component
   int64_t bytes;  // of a row's scale
 };
-inline constexpr std::array<NarrowTraits, 4> kNarrow = {{{"float16", 16, 0},
+inline constexpr std::array<RowTraits, 5> kRowTraits = {{{"float32", 32, 0},
+                                                         {"float16", 16, 0},
                                                          {"int8-row", 8, 4},
                                                          {"int4-row", 4, Int4::kScaleBytes},
                                                          {"int4-table", 4, 0}}};
-constexpr const NarrowTraits& traits(Narrow storage) {
-  return kNarrow[static_cast<std::size_t>(storage)];
+constexpr const RowTraits& traits(RowStorage storage) {
+  return kRowTraits[static_cast<std::size_t>(storage)];
 }
-constexpr int64_t row_bytes(Narrow storage, int64_t dimension) {
+constexpr int64_t row_bytes(RowStorage storage, int64_t dimension) {
   return dimension * traits(storage).bits / 8 + traits(storage).bytes;
 }
 
 inline constexpr int64_t kMostComponents = 1024;
 
+struct Tier {
+  uint8_t* rows;  // [count, row_bytes]
+  int64_t count;
+  RowStorage storage;
+};
+
 struct Embedding {
-  float* wide;  // [wide_rows, dimension]
-  int64_t wide_rows;
-  uint8_t* narrow;  // [narrow_rows, row_bytes]
-  Narrow storage;
-  int64_t narrow_rows;
+  Tier wide, narrow;
   int64_t dimension;    // a multiple of kLanes
   const float* scales;  // [fields]: of kInt4Table, and of levels
-  // Wide rows are rounded to levels * scale at most when they are looked up, one level less below;
-  // 0: they are used as they are.
+  // Rows in FP32 are rounded to levels * scale at most when they are looked up, one level less
+  // below; 0: they are used as they are.
   float levels;
+
+  MASCOT_HD int64_t rows() const { return wide.count + narrow.count; }
 };
 
 // The keys of the draws that rows are rounded by: in training, of a seed and the number of the
@@ -58,7 +64,7 @@ MASCOT_HD inline uint64_t first_rows_key(const uint32_t* counters) {
 }
 
 struct Lookups {
-  const uint32_t* rows;  // [batch, fields], each below wide_rows + narrow_rows
+  const uint32_t* rows;  // [batch, fields], each below Embedding::rows()
   int64_t batch;
   int64_t fields;
 };
@@ -94,7 +100,7 @@ struct EmbeddingKernel {
   // Entries begin .. end - 1 of rows [batch * fields] as FP32, [batch, fields, dimension].
   void (*lookup)(const Embedding&, const Lookups&, int64_t begin, int64_t end, float* values);
   // w <- w - rate * (sum of the row's gradients, in the batch's order), by one fused multiply-add,
-  // for each row of a field; narrow rows are rounded once, stochastically, by draws of (key, row).
+  // for each row of a field, rounded once, stochastically, by draws of (key, row).
   // gradients: [batch, fields, dimension].
   void (*update)(const Embedding&, const Lookups&, const UniqueRows&, int64_t field,
                  const float* gradients, float rate, uint64_t key);
@@ -102,8 +108,9 @@ struct EmbeddingKernel {
   // the others. sums: [batch, fields, dimension].
   void (*coalesce)(const Lookups&, const UniqueRows&, int64_t field, int64_t dimension,
                    const float* gradients, float* sums);
-  // Narrow rows first .. first + count - 1 from FP32 values [count, dimension], rounded alike.
-  void (*store)(const Embedding&, int64_t first, int64_t count, const float* values, uint64_t key);
+  // Rows first .. first + count - 1 of a tier from FP32 values [count, dimension], rounded alike.
+  void (*store)(const Tier&, int64_t dimension, int64_t first, int64_t count, const float* values,
+                uint64_t key);
 };
 
 // By the name of an instruction set, as find_kernel; null: not known, or not supported here.
