@@ -106,7 +106,8 @@ class ClickModel(Parameters):
     history_: list[Record] = field(init=False, repr=False)
     """Record of each epoch of the last training: ``epoch`` (from 1), ``train_log_loss``,
     ``seconds``, ``impressions_per_second``, and ``validation_auc``, ``_log_loss``, ``_accuracy``,
-    ``_calibration``, which are None without validation data; not saved."""
+    ``_calibration``, which are None without validation data; of several workers,
+    ``sent_bytes_per_step``, too; not saved."""
 
     def fit(
         self,
@@ -138,9 +139,13 @@ class ClickModel(Parameters):
         Raises
         ------
         DataError
-            If the data cannot be trained on: fewer impressions than a batch, or one class only.
+            If the data cannot be trained on: there are fewer impressions than a batch, or no fields.
         SettingsError
             If a setting is invalid.
+        BackendError
+            If the back end, or so many devices, are not there.
+        SaveError
+            If no checkpoint can be written.
         CheckpointError
             If the checkpoint to resume from is damaged or of another training.
         DivergenceError

@@ -185,7 +185,7 @@ class Training:
 
     def _deployed(self, state: TrainingState, training_bytes: int, epochs: int) -> ClickNetwork:
         tables, tiers, scales = state.tables, self._tiers, self._scales(state, self._plan)
-        if self._plan.levels == 7:
+        if self._settings.table_bits == 4:
             tables = pack(tables, tiers, scales)
             tiers = Tiers.first(tiers.cardinalities, [0] * tiers.fields)
         return ClickNetwork(
