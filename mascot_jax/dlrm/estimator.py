@@ -139,7 +139,7 @@ class ClickModel(Parameters):
         Raises
         ------
         DataError
-            If the data cannot be trained on: there are fewer impressions than a batch, or no fields.
+            If there are fewer impressions than a batch, or no fields.
         SettingsError
             If a setting is invalid.
         BackendError
