@@ -23,7 +23,7 @@ from mascot_jax.command.output import (
 from mascot_jax.command.progress import ClickDisplay
 from mascot_jax.command.tables import WRITTEN, check_output, need_polars, write_table
 from mascot_jax.dlrm.estimator import ClickModel
-from mascot_jax.dlrm.model_file import clicks_facts
+from mascot_jax.dlrm.model_file import click_model_facts
 from mascot_jax.dlrm.workers import offer_devices
 from mascot_jax.errors import OneClassWarning, SettingsError
 from mascot_jax.settings import ClickColumns, EncodeSettings, validate
@@ -121,7 +121,7 @@ def _report(
     return {
         "event": "model",
         "model": args.output,
-        "sha256": clicks_facts(args.output)["sha256"],
+        "sha256": click_model_facts(args.output)["sha256"],
         "rows": len(parts.data["train"]),
         "clicks": int(np.count_nonzero(parts.data["train"].labels)),
         "validation_rows": len(validation),
@@ -229,7 +229,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _facts(path: str, model: ClickModel) -> dict[str, Any]:
-    stated, network = clicks_facts(path), model.model_
+    stated, network = click_model_facts(path), model.model_
     tiers = network.tiers
     about = {} if network.encoder is None else network.encoder[1]
     names = about.get("categories", [str(place) for place in range(tiers.fields)])

@@ -22,7 +22,7 @@ from mascot_jax.clicks.store import encoder_from_tensors, encoder_to_tensors
 from mascot_jax.dlrm.checkpoint import ClickCheckpoints, fingerprint
 from mascot_jax.dlrm.fit import OnEpoch, Record, Training
 from mascot_jax.dlrm.model import ClickNetwork
-from mascot_jax.dlrm.model_file import load_clicks, save_clicks
+from mascot_jax.dlrm.model_file import load_click_model, save_click_model
 from mascot_jax.engine.cores import usable_cores
 from mascot_jax.engine.devices import choose_device, computing_on
 from mascot_jax.engine.kernels import Execution
@@ -243,7 +243,7 @@ class ClickModel(Parameters):
                     "the training data"
                 )
             self.model_ = replace(self.model_, encoder=encoder_to_tensors(encoder))
-        save_clicks(self.model_, path)
+        save_click_model(self.model_, path)
 
     @property
     def encoder(self) -> Encoder:
@@ -275,7 +275,7 @@ class ClickModel(Parameters):
         FileNotFoundError
             If there is no such file.
         """
-        model = load_clicks(path)
+        model = load_click_model(path)
         loaded = cls(**{name: getattr(model.settings, name) for name in ClickSettings.model_fields})
         loaded.model_ = model
         return loaded

@@ -28,6 +28,8 @@ Record = dict[str, Any]
 """What is known of an epoch: plain numbers by name, None where there is none."""
 OnEpoch = Callable[[Record], object]
 
+TIMES: Final = ("seconds", "impressions_per_second")
+"""What differs on every run in a record."""
 _VALIDATION: Final = ("auc", "log_loss", "accuracy", "calibration")
 
 

@@ -34,7 +34,7 @@ _ENCODER: Final = "encoder."
 """Prefix of the names of an encoder's arrays."""
 
 
-def save_clicks(model: ClickNetwork, path: Place) -> str:
+def save_click_model(model: ClickNetwork, path: Place) -> str:
     """Write a model file atomically; equal models give equal bytes.
 
     Returns its SHA-256 (hex).
@@ -72,7 +72,7 @@ def save_clicks(model: ClickNetwork, path: Place) -> str:
     return write_tensors(path, FORMAT, tensors, facts)
 
 
-def load_clicks(path: Place) -> ClickNetwork:
+def load_click_model(path: Place) -> ClickNetwork:
     """Read a model file.
 
     Raises
@@ -89,7 +89,7 @@ def load_clicks(path: Place) -> ClickNetwork:
         raise ModelFileError(f"{path}: not a complete click model: {error}") from error
 
 
-def clicks_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+def click_model_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what a model file states of itself, unchecked, without reading its arrays."""
     return stated_facts(path, FORMAT)
 

@@ -59,6 +59,16 @@ class TrainingState:
     """State of the layers' optimiser."""
 
 
+class Gradients(NamedTuple):
+    """Of a batch's loss."""
+
+    layers: Layers
+    rows: jax.Array
+    """uint32 ``(b, f)``: numbers of looked-up rows."""
+    vectors: jax.Array
+    """float32 ``(b, f, dimension)``: gradients by what was looked up."""
+
+
 @cache
 def optimizer_of(name: str) -> optax.GradientTransformation:
     """Return a rule that makes directions of gradients; step sizes multiply them."""
@@ -83,28 +93,39 @@ def run_steps(
     """
 
     def step(state: TrainingState, batch: Batches) -> tuple[TrainingState, jax.Array]:
-        rows, dense, labels, rates, counters = batch
-        how = {"execution": plan.execution}
-        vectors = look_up(state.tables, rows, scales, levels=plan.levels, **how)
-        gradients = jax.value_and_grad(loss_of, argnums=(0, 1))
-        loss, (by_layers, by_vectors) = gradients(
-            state.layers, vectors, dense, labels, plan.mlp_bits
-        )
-        layers, optimizer = descend(plan, state.layers, state.optimizer, by_layers, rates[1])
-        tables = update(state.tables, rows, by_vectors, rates[0], counters, **how)
-        return TrainingState(tables, layers, optimizer), loss
+        loss, gradients = differentiate(state, scales, batch, plan)
+        return descend(state, gradients, batch, plan), loss
 
     return jax.lax.scan(step, state, batches)
 
 
+def differentiate(
+    state: TrainingState, scales: jax.Array, batch: Batches, plan: StepPlan
+) -> tuple[jax.Array, Gradients]:
+    """Return the mean loss of one step's impressions, float32 ``()``, and its gradients."""
+    vectors = look_up(
+        state.tables, batch.rows, scales, levels=plan.levels, execution=plan.execution
+    )
+    loss, (layers, by_vectors) = jax.value_and_grad(loss_of, argnums=(0, 1))(
+        state.layers, vectors, batch.dense, batch.labels, plan.mlp_bits
+    )
+    return loss, Gradients(layers, batch.rows, by_vectors)
+
+
 def descend(
-    plan: StepPlan, layers: Layers, optimizer: Any, gradients: Layers, rate: jax.Array
-) -> tuple[Layers, Any]:
-    """Return the layers and the state of their optimiser after a step."""
+    state: TrainingState, gradients: Gradients, batch: Batches, plan: StepPlan
+) -> TrainingState:
+    """Return tables, layers and the state of their optimiser after a step."""
+    layers, of_tables, of_layers = state.layers, *batch.rates
+    rule = optimizer_of(plan.optimizer)
     with jax.numpy_dtype_promotion("standard"):  # optax mixes types, which a program may forbid
-        directions, optimizer = optimizer_of(plan.optimizer).update(gradients, optimizer, layers)
-    layers = jax.tree.map(lambda weight, direction: weight - rate * direction, layers, directions)
-    return layers, optimizer
+        directions, optimizer = rule.update(gradients.layers, state.optimizer, layers)
+    layers = jax.tree.map(lambda weight, by: weight - of_layers * by, layers, directions)
+    tables = update(
+        state.tables, gradients.rows, gradients.vectors, of_tables, batch.counters,
+        execution=plan.execution,
+    )  # fmt: skip
+    return TrainingState(tables, layers, optimizer)
 
 
 @partial(jax.jit, static_argnames="plan")

@@ -18,14 +18,14 @@ from mascot_jax.dlrm.network import Layers
 from mascot_jax.dlrm.row_bits import RowBits
 from mascot_jax.dlrm.steps import (
     Batches,
+    Gradients,
     StepPlan,
     TrainingState,
     descend,
-    loss_of,
+    differentiate,
     run_steps,
 )
 from mascot_jax.dlrm.tiers import Tiers
-from mascot_jax.engine.embedding import look_up, update
 from mascot_jax.errors import SettingsError
 from mascot_jax.settings.clicks import ClickSettings
 
@@ -228,19 +228,13 @@ def _run_shared(
             carry: tuple[TrainingState, Layers], batch: Batches
         ) -> tuple[tuple[TrainingState, Layers], jax.Array]:
             state, residual = carry
-            rows, dense, labels, rates, counters = batch
-            how = {"execution": plan.execution}
-            vectors = look_up(state.tables, rows, scales, levels=plan.levels, **how)
-            loss, (by_layers, by_vectors) = jax.value_and_grad(loss_of, argnums=(0, 1))(
-                state.layers, vectors, dense, labels, plan.mlp_bits
-            )
-            by_layers, residual = exchange_layers(exchange, by_layers, residual)
-            layers, optimizer = descend(plan, state.layers, state.optimizer, by_layers, rates[1])
-            key = jax.random.fold_in(jax.random.key(counters[0]), counters[1])
+            loss, own = differentiate(state, scales, batch, plan)
+            layers, residual = exchange_layers(exchange, own.layers, residual)
+            seed, number = batch.counters
+            key = jax.random.fold_in(jax.random.key(seed), number)
             key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
-            rows, by_vectors = exchange_rows(exchange, rows, by_vectors, key, plan.execution)
-            tables = update(state.tables, rows, by_vectors, rates[0], counters, **how)
-            state = TrainingState(tables, layers, optimizer)
+            rows = exchange_rows(exchange, own.rows, own.vectors, key, plan.execution)
+            state = descend(state, Gradients(layers, *rows), batch, plan)
             return (state, residual), jax.lax.pmean(loss, AXIS)
 
         (training, residual), losses = jax.lax.scan(step, (state.training, residual), batches)

@@ -35,12 +35,12 @@ class Draws(NamedTuple):
     """``(items,)``."""
 
 
-Pairs = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+RowPairs = tuple[NDArray[np.uint32], NDArray[np.uint32]]
 """Rows of users and of items, ``(n,)`` each."""
 
 
 def draws_of(
-    ratings: Ratings, plan: TrainPlan, warm_items: int, met_before: Pairs | None = None
+    ratings: Ratings, plan: TrainPlan, warm_items: int, met_before: RowPairs | None = None
 ) -> Draws:
     """Return the draws for interactions, which are without duplicates.
 
@@ -111,7 +111,7 @@ def lay_out_interactions(
     item_starts: NDArray[np.uint32],
     warm_items: int,
     threads: int,
-    met_before: Pairs | None = None,
+    met_before: RowPairs | None = None,
 ) -> Ratings:
     """Return interactions on the device, in blocks, with their zeros.
 
@@ -147,7 +147,7 @@ def lay_out_interactions(
     return dataclasses.replace(laid_out, zeros=_on_device(draws, plan, ratings.platform))
 
 
-def _with_pairs(ratings: Ratings, pairs: Pairs) -> Ratings:
+def _with_pairs(ratings: Ratings, pairs: RowPairs) -> Ratings:
     """Return interactions and, with a weight of 0, pairs."""
     users, items, values = ratings.host()
     return dataclasses.replace(

@@ -19,7 +19,7 @@ from mascot_jax.base.biases import Biases
 from mascot_jax.base.units import around
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.devices import choose_device, computing_on, execution_of
-from mascot_jax.engine.interactions import Pairs
+from mascot_jax.engine.interactions import RowPairs
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.scratch import Scratch, ScratchFolder
 from mascot_jax.engine.tables import to_host
@@ -336,7 +336,7 @@ def _problem(
 
 def _met_before(
     table: _Table | TableOnDisk, users: _Side, items: _Side, known: Model | None
-) -> Pairs | None:
+) -> RowPairs | None:
     """Return the rows of what the users have met besides, if the model to extend has kept it."""
     if known is None or known.seen is None:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, gather, sort_by
-from mascot_jax.engine.interactions import Pairs, lay_out_interactions
+from mascot_jax.engine.interactions import RowPairs, lay_out_interactions
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.ratings import Ratings, Triples, Zeros
 from mascot_jax.errors import DataError
@@ -138,7 +138,7 @@ def weighted(
     plan: TrainPlan,
     execution: Execution,
     mean: float | None,
-    met_before: Pairs | None = None,
+    met_before: RowPairs | None = None,
 ) -> Weighted:
     """Return interactions with weights for values, laid out with their zeros.
 

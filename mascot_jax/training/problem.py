@@ -12,7 +12,7 @@ from mascot_jax.base.biases import DEFAULT_DAMPING, Biases, Damping, choose_damp
 from mascot_jax.base.biases import SWEEPS as ALL_SWEEPS
 from mascot_jax.base.metrics import Baselines
 from mascot_jax.base.units import IN_OWN_UNITS, Spread, Units, around, measure_spread
-from mascot_jax.engine.interactions import Pairs
+from mascot_jax.engine.interactions import RowPairs
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.layout import lay_out
 from mascot_jax.engine.prediction import ColdRule
@@ -57,7 +57,7 @@ class Problem(NamedTuple):
     """Rows and ratings to score after each epoch; they do not influence training."""
     decided: Strength | None = None
     """Result of ``strength``, kept; None: to be found."""
-    met_before: Pairs | None = None
+    met_before: RowPairs | None = None
     """Of interactions: rows of other pairs that an earlier training knew. They are no zeros, and in
     no list that is scored."""
 

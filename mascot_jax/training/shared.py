@@ -28,7 +28,7 @@ from mascot_jax.training.records import Progress
 from mascot_jax.training.scoring import Chunk, HeldOut, Sums
 from mascot_jax.training.shareable import refuse
 from mascot_jax.training.shared_progress import SharedProgress
-from mascot_jax.training.shared_steps import Pairs, shared_epoch, shared_sums
+from mascot_jax.training.shared_steps import ScoredPairs, shared_epoch, shared_sums
 from mascot_jax.training.signals import wait_for
 
 _log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class SharedTraining:
         self._room = 0
         self.traffic = Traffic(0, 0, 0)
         """Of the last epoch."""
-        self._scored: dict[tuple[HeldOut, int], tuple[Chunk, Pairs]] = {}
+        self._scored: dict[tuple[HeldOut, int], tuple[Chunk, ScoredPairs]] = {}
 
     def any(self, stop: bool) -> bool:
         """Return whether any process is to stop, in all of them."""
@@ -189,7 +189,7 @@ class SharedTraining:
         sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room)
         return Course(*self._workers.same(operands), *self._constant), sizes
 
-    def _pairs(self, chunk: Chunk) -> Pairs:
+    def _pairs(self, chunk: Chunk) -> ScoredPairs:
         """Return each worker's pairs of a chunk: those whose row it keeps."""
         division = self._division
         columns = [np.asarray(c)[: chunk.used] for c in (chunk.user_rows, chunk.item_rows)]
@@ -198,13 +198,13 @@ class SharedTraining:
         most = int(np.bincount(keeper, minlength=division.workers).max())
         size = padded_size(most, LEAST_RATINGS)
 
-        def pairs(worker: int) -> Pairs:
+        def pairs(worker: int) -> ScoredPairs:
             mine = np.flatnonzero(keeper == worker)
             places = np.pad(mine, (0, size - len(mine)), constant_values=len(chunk.cold))
             users, items = (jnp.asarray(pad(column[mine], size)) for column in columns)
-            return Pairs(users, items, jnp.asarray(places, dtype=jnp.uint32))
+            return ScoredPairs(users, items, jnp.asarray(places, dtype=jnp.uint32))
 
-        made: Pairs = self._workers.each(pairs)
+        made: ScoredPairs = self._workers.each(pairs)
         return made
 
 

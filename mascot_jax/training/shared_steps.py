@@ -28,7 +28,7 @@ _EACH: Final = PartitionSpec(AXIS)
 _SAME: Final = PartitionSpec()
 
 
-class Pairs(NamedTuple):
+class ScoredPairs(NamedTuple):
     """Pairs of a chunk that a worker predicts, uint32 ``(m,)``: rows of its own tables."""
 
     users: jax.Array
@@ -75,7 +75,7 @@ def shared_epoch(
 
 @partial(jax.jit, static_argnames=("execution", "mesh"))
 def shared_sums(
-    pairs: Pairs,
+    pairs: ScoredPairs,
     chunk: Chunk,
     users: Table,
     items: Table,
@@ -85,7 +85,9 @@ def shared_sums(
 ) -> Sums:
     """Return the sums of a chunk's errors: each worker predicts its pairs, and all add them up."""
 
-    def one(pairs: Pairs, chunk: Chunk, users: Table, items: Table, bounds: jax.Array) -> Sums:
+    def one(
+        pairs: ScoredPairs, chunk: Chunk, users: Table, items: Table, bounds: jax.Array
+    ) -> Sums:
         mine, tables = _own(pairs), (_own_table(users), _own_table(items))
         dots = kernels.predict(mine.users, mine.items, *tables, execution=execution)
         bits = jax.lax.bitcast_convert_type(dots, jnp.uint32)

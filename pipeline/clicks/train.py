@@ -11,14 +11,12 @@ from tqdm import tqdm
 from mascot_jax.clicks.data import ClickData
 from mascot_jax.clicks.store import read_encoder, read_parts
 from mascot_jax.dlrm.estimator import ClickModel
+from mascot_jax.dlrm.fit import TIMES
 from mascot_jax.dlrm.workers import offer_devices
 from mascot_jax.errors import CheckpointError
 from mascot_jax.settings.click_params import ClickParams
 from pipeline.clicks import entry
 from pipeline.common import paths
-
-VARYING = ("seconds", "impressions_per_second")
-"""What differs on every run: no part of an output."""
 
 
 def train(params: ClickParams) -> None:
@@ -35,7 +33,7 @@ def train(params: ClickParams) -> None:
     # Read again, for its ids: during training these would take more memory than tables in INT4.
     model.save(entry.MODEL, read_encoder(entry.ENCODED))
     epochs = [
-        {name: value for name, value in record.items() if name not in VARYING}
+        {name: value for name, value in record.items() if name not in TIMES}
         for record in model.history_
     ]
     paths.write_json(entry.EPOCHS, epochs)

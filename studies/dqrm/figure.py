@@ -15,6 +15,7 @@ from mascot_jax.clicks.encoder import Parts
 from mascot_jax.clicks.raw import open_raw
 from mascot_jax.clicks.read import encode_raw
 from mascot_jax.dlrm.estimator import ClickModel
+from mascot_jax.dlrm.fit import TIMES
 from mascot_jax.dlrm.workers import offer_devices
 from mascot_jax.settings import EncodeSettings
 from mascot_jax.settings.clicks import ClickSettings
@@ -71,7 +72,7 @@ def train(parts: Parts, settings: ClickSettings) -> Row:
     model.fit(parts.data["train"], parts.data["validation"])
     metrics = model.evaluate(parts.data["test"])
     epochs = [
-        {name: value for name, value in record.items() if "second" not in name}
+        {name: value for name, value in record.items() if name not in TIMES}
         for record in model.history_
     ]
     return {**metrics, **best(parts), "epochs": epochs, "rows": len(parts.data["train"])}

@@ -1,6 +1,7 @@
 """The first epochs of quantisation-aware training may be in float32."""
 
 from mascot_jax import ClickModel
+from mascot_jax.dlrm.fit import TIMES
 from tests.support.planted_clicks import planted
 
 TRAIN, HELD_OUT = planted(1500)
@@ -9,7 +10,7 @@ SMALL = {"bottom": (8,), "top": (8,), "batch_size": 50, "epochs": 2, "learning_r
 
 def history(**settings):
     model = ClickModel(**SMALL, **settings).fit(TRAIN, HELD_OUT)
-    return [{k: v for k, v in r.items() if "second" not in k} for r in model.history_]
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in model.history_]
 
 
 def test_an_epoch_before_rounding_is_that_of_fp32():

@@ -10,7 +10,7 @@ import numpy as np
 
 from mascot_jax.dlrm import model_file
 from mascot_jax.dlrm.model import ClickNetwork
-from mascot_jax.dlrm.model_file import FORMAT, load_clicks, save_clicks
+from mascot_jax.dlrm.model_file import FORMAT, load_click_model, save_click_model
 from mascot_jax.dlrm.network import widths
 from mascot_jax.dlrm.tiers import Tiers
 from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables
@@ -49,14 +49,14 @@ def _model(wide: str, narrow: str, dense: int) -> bytes:
     network = ClickNetwork(settings, tiers, dense, layers, tables, scales, 700, 3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
-        save_clicks(network, path)
+        save_click_model(network, path)
         return path.read_bytes()
 
 
 def read_model(path: Path) -> None:
     # Without the device: it compiles for every shape, which takes a thousand times as long.
     with patch.object(model_file.jnp, "asarray", np.asarray):
-        model = load_clicks(path)
+        model = load_click_model(path)
     # What is accepted can be used.
     ids = np.stack([np.arange(3, dtype=np.uint32)] * model.tiers.fields, 1)
     ids = np.minimum(ids, np.array(model.tiers.cardinalities, np.uint32) - np.uint32(1))
