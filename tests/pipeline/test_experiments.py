@@ -63,7 +63,10 @@ def test_a_queued_sweep(workspace):
 
 def test_a_temporary_experiment_runs_its_own_code(workspace):
     for name, line in (
-        ("pipeline/train.py", "start = None if checkpoints is None else _load(checkpoints)"),
+        (
+            "pipeline/train.py",
+            "start = None if checkpoints is None else _load(checkpoints, say=leads)",
+        ),
         ("mascot_jax/training/loop.py", "jax.block_until_ready(state)"),
     ):
         path = workspace.path(name)
