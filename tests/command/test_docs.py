@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from mascot_jax import MatrixFactorization
 from mascot_jax.command import main
 from mascot_jax.command.click_arguments import ACTIONS
 from mascot_jax.command.subcommands import SUBCOMMANDS
@@ -60,6 +62,17 @@ def test_every_key_of_json_is_documented(request, tmp_path, monkeypatch, mascot_
     for found in mascot_json(*name.split(), *argv):
         missing = set(keys(found)) - documented
         assert missing <= {"storage", "rows", "bytes", "groups"}, missing
+
+
+def test_every_key_of_a_checkpoint_is_documented(made, tmp_path, mascot_json):
+    checkpoint = tmp_path / "checkpoint"
+    MatrixFactorization(factors=8, epochs=1).fit(
+        pl.read_csv(made / "ratings.csv"), user="user", checkpoint=checkpoint
+    )
+    (found,) = mascot_json("inspect", checkpoint)
+    (entry,) = re.findall(r"Of a\s+\[checkpoint\].*?^\* ", PAGE, re.DOTALL | re.MULTILINE)
+    documented = set(re.findall(r"`(\w+)`", entry)) - {"file", "bytes"}  # of parts
+    assert set(keys(found)) - {"storage", "rows", "bytes", "groups"} == documented
 
 
 def test_arguments_are_of_every_subcommand():

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.harness.processes import free_port
 from mascot_jax import MatrixFactorization
 from mascot_jax.distributed import join
 from mascot_jax.errors import ProcessError
+from tests.support.ports import free_port
 
 LONG = (
     *("--factors", "8", "--epochs", "150", "--threads", "1", "--checkpoint-every", "1"),

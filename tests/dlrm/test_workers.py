@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.processes import free_port
 from mascot_jax import ClickModel
 from mascot_jax.errors import SettingsError
 from tests.support.planted_clicks import planted
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 INT4 = {"workers": 2, "gradients": "int4", "preset": "int4", "learning_rate": 0.5}
