@@ -16,9 +16,14 @@ BAD_INPUT = 2
 """Exit status for errors that the user can fix."""
 
 
+def exit_code(error: BaseException) -> int:
+    """Return the exit status of a stage that ends by an error."""
+    return BAD_INPUT if isinstance(error, MascotError | OSError) else 1
+
+
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print errors that the user can fix, such as a missing file or a full disk, in one line."""
-    if not issubclass(kind, MascotError | OSError):
+    if exit_code(error) != BAD_INPUT:
         sys.__excepthook__(kind, error, trace)
         return
     sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())

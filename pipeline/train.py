@@ -12,8 +12,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, nullcontext
 
 import polars as pl
 from tqdm import tqdm
@@ -21,17 +20,18 @@ from tqdm import tqdm
 from mascot_jax.data.store import count_training_ratings, read_fold, size_of_fold
 from mascot_jax.distributed.program import joined
 from mascot_jax.distributed.workers import Workers
-from mascot_jax.engine.devices import choose_device, computing_on, execution_of
+from mascot_jax.engine import layout
+from mascot_jax.engine.devices import choose_device, computing_on
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.scratch import Scratch, ScratchFolder
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import CheckpointError, MascotError
+from mascot_jax.errors import CheckpointError
 from mascot_jax.ids.table import index_ids
 from mascot_jax.ids.values import as_column
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.mf.train import train_model
-from mascot_jax.settings import Params, backend_for
+from mascot_jax.settings import Params
 from mascot_jax.tables.groups import load_groupings
 from mascot_jax.training.checkpoint import Checkpoints
 from mascot_jax.training.epoch_bar import WritingBar
@@ -39,9 +39,9 @@ from mascot_jax.training.fingerprint import fingerprint
 from mascot_jax.training.interactions import merged
 from mascot_jax.training.problem import Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import EpochRecord, Progress
-from mascot_jax.training.shareable import check_alike, refuse, shared_backend
+from mascot_jax.training.shareable import backend_among, check_alike, execution_among
 from mascot_jax.training.signals import deferred_signals
-from pipeline import BAD_INPUT
+from pipeline import exit_code
 from pipeline.common import paths
 from pipeline.common.hardware import describe_hardware
 from pipeline.common.launcher import hand_over
@@ -53,38 +53,20 @@ def train(params: Params, fold: int, *, distributed: bool) -> None:
     """Train on all folds but one, logging the error on that fold after each epoch."""
     if not distributed:
         hand_over("pipeline.train", fold)
-    with _processes(distributed) as workers:
+    with joined(None, exit_code) if distributed else nullcontext() as workers:
         stopped_by = _train_fold(params, fold, workers)
     if stopped_by:  # the status of a program that the signal has ended, so that DVC stops, too
         raise SystemExit(128 + stopped_by)
 
 
-@contextmanager
-def _processes(distributed: bool) -> Iterator[Workers | None]:
-    """Yield the processes that share the training; None if this one is alone."""
-    if not distributed:
-        yield None
-        return
-    with joined(None, _exit_code) as workers:
-        yield workers
-
-
-def _exit_code(error: BaseException) -> int:
-    return BAD_INPUT if isinstance(error, MascotError | OSError) else 1
-
-
 def _train_fold(params: Params, fold: int, workers: Workers | None) -> int:
     """Train; save the model and return 0, or return the signal that has stopped it."""
-    backend = backend_for(params.train, params.run)
-    device = choose_device(backend if workers is None else shared_backend(backend))
+    device = choose_device(backend_among(params.train, params.run, workers))
     leads = workers is None or workers.leads
     with computing_on(device), WritingBar(show=None if leads else False) as bar:
         problem = _read(fold, params, bar).judged(params.train)
         plan = problem.plan(params.train, device.platform)
-        if workers is not None:
-            refuse(plan)
-        sharers = 1 if workers is None else workers.on_same_cores()
-        execution = execution_of(plan, params.run, sharers=sharers)
+        execution = execution_among(plan, params.run, workers)
         prepared = prepare(problem, plan, execution)
         del problem  # ``prepared`` holds its ratings in another order
         bar.close()
@@ -128,7 +110,7 @@ def _read(fold: int, params: Params, bar: WritingBar) -> Problem:
     if params.run.scratch is not None:
         folder = ScratchFolder(params.run.scratch, bar.note)
         scratch = Scratch(folder, size_of_fold(paths.SPLIT, fold))
-        folder.expected = 2 * scratch.size  # laid out, it is written twice
+        folder.expected = layout.WRITTEN * len(scratch)
     data = read_fold(paths.SPLIT, fold, None if scratch is None else scratch.ratings())
     train = data.train_user, data.train_item, data.train_rating
     return make_problem(
@@ -138,7 +120,7 @@ def _read(fold: int, params: Params, bar: WritingBar) -> Problem:
         low=data.low,
         high=data.high,
         scratch=scratch,
-        expendable=not settings.of_interactions,
+        expendable=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from mascot_jax.distributed.join import Place
 from mascot_jax.distributed.program import joined
@@ -19,10 +19,8 @@ USAGE = 2
 def sharing(args: argparse.Namespace) -> Iterator[Workers | None]:
     """Join the processes that the arguments ask for; yield None if they ask for none."""
     place = _place(args)
-    if place is None and not args.distributed:
-        yield None
-        return
-    with joined(place, _exit_code) as workers:
+    alone = place is None and not args.distributed
+    with nullcontext() if alone else joined(place, _exit_code) as workers:
         yield workers
 
 

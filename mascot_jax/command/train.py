@@ -25,7 +25,7 @@ from mascot_jax.errors import (
 )
 from mascot_jax.mf.advice import warn_if_worse
 from mascot_jax.mf.fit import fit_ratings
-from mascot_jax.mf.interactions import Interactions, Source, read_interactions
+from mascot_jax.mf.interactions import Source, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, backend_for
@@ -65,9 +65,7 @@ def _train(
 
 
 @contextmanager
-def _read(
-    args: argparse.Namespace, settings: TrainSettings, how: RunSettings
-) -> Iterator[Interactions | Source]:
+def _read(args: argparse.Namespace, settings: TrainSettings, how: RunSettings) -> Iterator[Source]:
     """Yield the ratings; for a training on disk, without holding them."""
     if how.scratch is None:
         yield read_interactions(read_values(args, args.ratings, settings))
@@ -124,7 +122,7 @@ def _check_nothing_is_lost(args: argparse.Namespace, checkpoint: Path) -> None:
 
 
 def _fit(
-    ratings: Interactions | Source,
+    ratings: Source,
     settings: TrainSettings,
     groups: RegroupSettings,
     how: RunSettings,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.engine.padding import LEAST_RATINGS, pad, places
-from mascot_jax.engine.ratings import Ratings, Strata, extent_of
+from mascot_jax.engine.ratings import Ratings, Strata
 from mascot_jax.engine.turns import tiled
 from mascot_jax.errors import SettingsError
 
@@ -142,22 +142,12 @@ class Division:
         columns[self.stays] = self.place[columns[self.stays]]
         most = max(int(self._counts_of(w).sum()) for w in range(self.workers))
         size = places(most, LEAST_RATINGS)
-        users, items, values = (jnp.asarray(pad(column, size)) for column in columns)
+        padded = [jax.device_put(pad(column, size)) for column in columns]
         starts = [side.starts.astype(np.uint32) for side in self.sides]
         starts[self.stays] = self.starts_at(worker, self.sides[self.stays].starts)
         begin = (np.cumsum(counts) - counts).astype(np.uint32)
         strata = Strata(*(jnp.asarray(x) for x in (*starts, begin)))
-        return dataclasses.replace(
-            ratings,
-            users=users,
-            items=items,
-            ratings=values,
-            user_count=0,  # a program must not be compiled for them
-            item_count=0,
-            strata=strata,
-            extent=extent_of(int(counts.sum()), [len(side) for side in self.sides]),
-            scratch=None,
-        )
+        return ratings.of_blocks(padded, strata, int(counts.sum()))
 
     def _counts_of(self, worker: int) -> NDArray[np.int64]:
         """Return the ratings of each block that a worker keeps, int64 ``(U I,)``."""

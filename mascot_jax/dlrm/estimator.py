@@ -139,7 +139,8 @@ class ClickModel(Parameters):
         Raises
         ------
         DataError
-            If there are fewer impressions than a batch, or no fields.
+            If there are fewer impressions than a batch, no fields, or validation data of other
+            fields, inputs or tables.
         SettingsError
             If a setting is invalid.
         BackendError
@@ -168,8 +169,8 @@ class ClickModel(Parameters):
                 identity = fingerprint(settings, train, validation)
                 checkpoints = ClickCheckpoints(checkpoint, run.checkpoint_every, identity)
             self.model_, self.history_ = training.run(after_epoch, checkpoints, resume=resume)
-            # The others have stopped with the one that got it.
-            stopped_by = training.largest(interruption.signal or 0)
+        # The others have stopped with the one that got it.
+        stopped_by = training.largest(interruption.signal or 0)
         if stopped_by:  # now that the model is kept
             signal.raise_signal(stopped_by)
         return self

@@ -48,6 +48,9 @@ MOST_PLACES: Final = 2**32 - 1
 """Most ratings to lay out: a rating's place in its block, and a block's first rating, have 32
 bits."""
 
+WRITTEN: Final = 24
+"""Bytes of a rating that laying out writes to a file: each once by range, and once by block."""
+
 LEAST_SWEEPS: Final = 256
 """Least number of sweeps of an epoch that runs are distributed to; there are more if a user has
 more runs, so that no two runs of a user are adjacent. A sweep is sorted by user, so that it passes

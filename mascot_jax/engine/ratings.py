@@ -142,6 +142,33 @@ class Ratings:
             return next(iter(self.users.devices()))
         return default_device()
 
+    def of_blocks(self, columns: Sequence[jax.Array], strata: Strata, count: int) -> Ratings:
+        """Return the ratings of some of the blocks, on a device, by rows of whatever tables.
+
+        A program is compiled for none of their numbers.
+
+        Parameters
+        ----------
+        columns
+            Users, items and ratings, ``(count or more,)``.
+        strata
+            Where ranges and blocks begin among them.
+        count
+            How many there are.
+        """
+        users, items, ratings = columns
+        return dataclasses.replace(
+            self,
+            users=users,
+            items=items,
+            ratings=ratings,
+            user_count=0,
+            item_count=0,
+            strata=strata,
+            extent=extent_of(count, np.asarray(self.extent)[2:].tolist()),
+            scratch=None,
+        )
+
     def without(self, first: int, left_out: NDArray[np.bool_]) -> Ratings:
         """Return ratings without some of those from number ``first`` on, not laid out.
 
@@ -157,9 +184,15 @@ class Ratings:
             column[first:kept] = rest
             columns.append(column[:kept])
         users, items, ratings = columns
-        counts = self.user_count, self.item_count
-        fewer = Ratings(users, items, ratings, *counts)
-        return dataclasses.replace(fewer, scratch=self.scratch, expendable=self.expendable)
+        return Ratings(
+            users,
+            items,
+            ratings,
+            self.user_count,
+            self.item_count,
+            scratch=self.scratch,
+            expendable=self.expendable,
+        )
 
     def with_values(self, new: Callable[[slice], NDArray[np.float32]]) -> Ratings:
         """Return ratings on the host with other values, which ``new`` returns part by part."""

@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, Self
 from mascot_jax.base.parameters import Parameters
 from mascot_jax.distributed.join import initialised
 from mascot_jax.engine.state import TrainState
-from mascot_jax.errors import DataError, MascotError
+from mascot_jax.errors import DataError, MascotError, SettingsError
 from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.fitted import Fitted
-from mascot_jax.mf.interactions import Interactions, Source, read_interactions
+from mascot_jax.mf.interactions import Source, is_source, read_interactions
 from mascot_jax.mf.model import Model
 from mascot_jax.mf.model_file import load_model
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings, validate
@@ -231,9 +231,9 @@ class MatrixFactorization(Parameters, Fitted):
         if not isinstance(earlier, Model | None):
             raise DataError(f"init: {init!r}: must be a model, or an estimator that has one")
         implicit = self.objective == "interactions"
-        found: Interactions | Source
-        if isinstance(ratings, Source) and y is None:
-            found = ratings
+        found: Source
+        if is_source(ratings) and y is None:
+            found = _unnamed(ratings, columns)
         else:
             found = read_interactions(ratings, y, **columns, implicit=implicit)
         keep = {"checkpoint": checkpoint, "resume": resume}
@@ -276,7 +276,7 @@ class MatrixFactorization(Parameters, Fitted):
 
     def _train(
         self,
-        ratings: Interactions | Source,
+        ratings: Source,
         callbacks: Iterable[Callable[[Record], object]],
         earlier: Model | None,
         *,
@@ -386,6 +386,17 @@ def _parameters_as_arguments() -> Iterator[None]:
     except MascotError as error:
         error.args = (renamed(str(error), str),)
         raise
+
+
+def _unnamed(ratings: Source, columns: dict[str, str]) -> Source:
+    """Return ratings that are read piece by piece, whose columns have been named already."""
+    for argument, name in columns.items():
+        if name != argument:
+            raise SettingsError(
+                f"{argument}: {name!r}: ratings that are read piece by piece have no columns to "
+                "name: name them where they are opened"
+            )
+    return ratings
 
 
 def _plain(record: EpochRecord) -> Record:

@@ -18,7 +18,7 @@ from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.base.biases import Biases
 from mascot_jax.base.units import around
 from mascot_jax.distributed.workers import Workers
-from mascot_jax.engine.devices import choose_device, computing_on, execution_of
+from mascot_jax.engine.devices import choose_device, computing_on
 from mascot_jax.engine.interactions import RowPairs
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.scratch import Scratch, ScratchFolder
@@ -44,7 +44,6 @@ from mascot_jax.settings import (
     RunSettings,
     TrainPlan,
     TrainSettings,
-    backend_for,
 )
 from mascot_jax.settings.interactions import INTERACTION_DEFAULTS
 from mascot_jax.tables.groups import regroup
@@ -54,7 +53,7 @@ from mascot_jax.training.interactions import summed
 from mascot_jax.training.loop import OnEpoch
 from mascot_jax.training.problem import Ground, Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import Progress
-from mascot_jax.training.shareable import check_alike, refuse, shared_backend
+from mascot_jax.training.shareable import backend_among, check_alike, execution_among
 
 _log = logging.getLogger(__name__)
 USUAL_RATING: Final = 5.0
@@ -62,7 +61,7 @@ USUAL_RATING: Final = 5.0
 
 
 def fit_ratings(
-    ratings: Interactions | Source,
+    ratings: Source,
     settings: TrainSettings,
     groups: RegroupSettings,
     run: RunSettings,
@@ -126,8 +125,7 @@ def fit_ratings(
     DivergenceError
         At the end of the first epoch whose factors are not all finite.
     """
-    backend = backend_for(settings, run)
-    device = choose_device(backend if workers is None else shared_backend(backend))
+    device = choose_device(backend_among(settings, run, workers))
     decided = settings.left_to_ratings
     if earlier is not None:
         settings = _fitting(earlier, settings, extend=extend)
@@ -146,15 +144,11 @@ def fit_ratings(
             ground = _continued(known, users, items, table.ratings)
         met_before = _met_before(table, users, items, known) if settings.of_interactions else None
         scratch = table.scratch
-        expendable = not settings.of_interactions
-        problem = _problem(table.release(), users, items, known, scratch, expendable=expendable)
+        problem = _problem(table.release(), users, items, known, scratch)
         problem = problem._replace(met_before=met_before)
         problem = problem.judged(settings)
         plan = problem.plan(settings, device.platform)
-        if workers is not None:
-            refuse(plan)
-        sharers = 1 if workers is None else workers.on_same_cores()
-        execution = execution_of(plan, run, sharers=sharers)
+        execution = execution_among(plan, run, workers)
         prepared = prepare(problem, plan, execution, ground, compared=True)
         if not settings.of_interactions:
             warn_of_ratings(table.given, prepared.spread, fresh=earlier is None)
@@ -206,7 +200,7 @@ def fit_ratings(
 
 
 def _indexed(
-    ratings: Interactions | Source,
+    ratings: Source,
     known: Model | None,
     settings: TrainSettings,
     folder: ScratchFolder | None,
@@ -324,11 +318,9 @@ def _problem(
     items: _Side,
     known: Model | None,
     scratch: Scratch | None,
-    *,
-    expendable: bool,
 ) -> Problem:
     sides = users.grouping, items.grouping
-    problem = make_problem(columns, *sides, scratch=scratch, expendable=expendable)
+    problem = make_problem(columns, *sides, scratch=scratch, expendable=True)
     if known is None:
         return problem
     return problem._replace(low=min(problem.low, known.low), high=max(problem.high, known.high))

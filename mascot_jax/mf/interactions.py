@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from numbers import Real
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 
 import narwhals as nw
 import numpy as np
@@ -23,7 +23,6 @@ _PAIRS: Final = (
 )
 
 
-@runtime_checkable
 class Source(Protocol):
     """Ratings that are read some rows at a time, as often as needed."""
 
@@ -41,6 +40,11 @@ class Source(Protocol):
 
     def parts(self) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]]:
         """Yield ids of users, ids of items and ratings, in the same order each time."""
+
+
+def is_source(ratings: Any) -> TypeGuard[Source]:
+    """Return whether ratings are read some rows at a time, by their class: not by column names."""
+    return callable(getattr(type(ratings), "parts", None))
 
 
 class Interactions(NamedTuple):

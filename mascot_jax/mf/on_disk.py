@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import count_each, numbers, parts, sort_by
-from mascot_jax.engine.layout import MOST_PLACES
+from mascot_jax.engine import layout
 from mascot_jax.engine.ratings import Triples
 from mascot_jax.engine.scratch import (
     DIVIDED_AT_A_TIME,
@@ -35,7 +35,7 @@ from mascot_jax.ranking.pairs import Pairs
 BUCKET: Final = 1 << 22
 """Ratings that are sorted at a time, some 300 MiB; a bucket has all ratings of its users, be they
 more."""
-WRITTEN: Final = 84
+WRITTEN: Final = 60 + layout.WRITTEN
 """Bytes of a rating that are written in all until it is laid out."""
 _INDEX: Final = np.dtype(np.uint32)
 
@@ -65,8 +65,10 @@ class TableOnDisk:
     def __init__(
         self, ratings: Source, seed: int, folder: ScratchFolder, *, keep_seen: bool
     ) -> None:
-        if ratings.size > MOST_PLACES:
-            raise DataError(f"{ratings.size} ratings: there are {MOST_PLACES} places at most")
+        if ratings.size > layout.MOST_PLACES:
+            raise DataError(
+                f"{ratings.size} ratings: there are {layout.MOST_PLACES} places at most"
+            )
         folder.expected = WRITTEN * ratings.size
         self.user_ids, self.item_ids = table_of(ratings.users), table_of(ratings.items)
         warn_unsavable(self.user_ids, "user")
@@ -75,14 +77,15 @@ class TableOnDisk:
         values = Scratch(folder, ratings.size, RATINGS[2:])
         self._index(ratings, pairs, values)
         (self.given,) = values.columns()
-        self._bucket_by_user(*pairs.columns())
-        buckets = self._divided((*pairs.columns(), self.given), folder)
-        del pairs
+        users, items = pairs.columns()
+        self._bucket_by_user(users)
+        buckets = self._divided((users, items, self.given), folder)
+        del pairs, users, items
         places = self._places(seed, folder)
         self._seen = SeenItems(len(self.user_ids), ratings.size) if keep_seen else None
-        windows = self._by_window(buckets, places, folder)
+        windows = self._by_window(buckets, places)
         del buckets, places
-        self.scratch = _placed(windows, folder)
+        self.scratch = _placed(windows)
         self.users, self.items, self.ratings = self.scratch.ratings()
 
     @property
@@ -110,7 +113,7 @@ class TableOnDisk:
         if at < ratings.size:
             raise _changed()
 
-    def _bucket_by_user(self, users: NDArray[np.uint32], _: NDArray[np.uint32]) -> None:
+    def _bucket_by_user(self, users: NDArray[np.uint32]) -> None:
         """Find buckets of users that follow each other, and where their ratings begin."""
         visits = count_each(users, len(self.user_ids))
         before = np.cumsum(visits) - visits
@@ -146,11 +149,11 @@ class TableOnDisk:
         divide(rows(), np.diff(self._first), places)
         return places
 
-    def _by_window(self, buckets: Scratch, places: Scratch, folder: ScratchFolder) -> Scratch:
+    def _by_window(self, buckets: Scratch, places: Scratch) -> Scratch:
         """Return the ratings and their places by windows of ``BUCKET`` places, in a file."""
         count = int(self._first[-1])
         windows = np.diff(np.append(np.arange(0, count, BUCKET), count))
-        by_window = Scratch(folder, count, (*RATINGS, _INDEX))
+        by_window = Scratch(buckets.folder, count, (*RATINGS, _INDEX))
         rows = (
             ((columns[3] // np.uint32(BUCKET)).astype(np.uint16), columns)
             for columns in self._sorted(buckets.columns(), places.columns())
@@ -171,10 +174,10 @@ class TableOnDisk:
             yield users, items, values, place
 
 
-def _placed(windows: Scratch, folder: ScratchFolder) -> Scratch:
+def _placed(windows: Scratch) -> Scratch:
     """Return the ratings at their places, in a file."""
     *columns, place = windows.columns()
-    placed = Scratch(folder, len(windows))
+    placed = Scratch(windows.folder, len(windows))
     for window in parts(len(windows), BUCKET):
         there = place[window] - np.uint32(window.start)
         for number, column in enumerate(columns):

@@ -38,13 +38,24 @@ class RunSettings(AnyRunSettings):
     there. They take up to 40 bytes a rating, and 12 during epochs. The model is the same."""
 
 
-_NEVER_ON_DISK: Final = {
+_OF_ALL_RATINGS: Final = {
+    "deterministic": (False,),
     "objective": ("interactions",),
     "order": ("group-blocks",),
     "method": ("muppet", "afp"),
-    "deterministic": (False,),
 }
-"""Settings of ``train`` that need all ratings in memory."""
+
+
+def needs_all_ratings(train: TrainSettings) -> tuple[str, object] | None:
+    """Return name and value of a setting that needs all ratings in one memory; None without any.
+
+    A training without one goes from block to block: ratings may lie on a disk, or with others.
+    """
+    for name, values in _OF_ALL_RATINGS.items():
+        value = getattr(train, name)
+        if value in values:
+            return name, value
+    return None if train.pruning is None else ("pruning", train.pruning.method)
 
 
 def conflict(train: TrainSettings, run: RunSettings) -> str | None:
@@ -61,13 +72,12 @@ def _conflict_on_disk(train: TrainSettings, run: RunSettings) -> str | None:
     remedy = "set it otherwise, or run.scratch to null"
     if run.backend == "cuda":
         return f"run.backend: 'cuda': a GPU trains on ratings in memory only: {remedy}"
-    for name, values in _NEVER_ON_DISK.items():
-        value = getattr(train, name)
-        if value in values:
-            return f"train.{name}: {value!r}: needs all ratings in memory: {remedy}"
-    if train.pruning is not None:
-        return f"train.pruning: {train.pruning.method}: needs all ratings in memory: {remedy}"
-    return None
+    found = needs_all_ratings(train)
+    if found is None:
+        return None
+    name, value = found
+    shown = value if name == "pruning" else repr(value)  # a method of it is no value of its own
+    return f"train.{name}: {shown}: needs all ratings in memory: {remedy}"
 
 
 def backend_for(train: TrainSettings, run: RunSettings) -> Backend:

@@ -6,7 +6,6 @@ the other, each with the ratings of its blocks, while those of the next piece ar
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from typing import Final
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from mascot_jax.distributed.division import USERS, divide
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.padding import LEAST_RATINGS, padded_size
-from mascot_jax.engine.ratings import Ratings, Strata, extent_of
+from mascot_jax.engine.ratings import Ratings, Strata
 from mascot_jax.engine.scratch import Piece, ReadAhead
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.turns import draw_list, no_sums, run_turns, total_sums
@@ -104,18 +103,9 @@ class OnDisk(Alone):
                     f"{self._scratch.folder}: ratings there are not what was written: see whether "
                     "its disk works"
                 )
-        users, items, values = jax.device_put(piece.columns)  # in the same memory
-        return dataclasses.replace(
-            ratings,
-            users=users,
-            items=items,
-            ratings=values,
-            user_count=0,  # a program must not be compiled for them
-            item_count=0,
-            strata=self._strata._replace(begin=jnp.asarray(piece.begin)),
-            extent=extent_of(piece.ratings, [len(side) for side in self._division.sides]),
-            scratch=None,
-        )
+        columns = jax.device_put(piece.columns)  # in the same memory
+        strata = self._strata._replace(begin=jnp.asarray(piece.begin))
+        return ratings.of_blocks(columns, strata, piece.ratings)
 
 
 @jax.jit

@@ -299,6 +299,7 @@ def _prepare_interactions(
 ) -> Prepared:
     """Do the same for interactions, whose scores have no units, mean or biases."""
     ratings, users, items, *_ = problem
+    ratings = dataclasses.replace(ratings, expendable=False)  # they are read again, for lists
     held_out = None
     if plan.validation:
         ratings, held_out = _hold_out(ratings, plan.validation)

@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from mascot_jax.distributed.workers import Workers
+from mascot_jax.engine.devices import execution_of
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import ProcessError, SettingsError
-from mascot_jax.settings import Backend, TrainPlan
+from mascot_jax.settings import (
+    Backend,
+    RunSettings,
+    TrainPlan,
+    TrainSettings,
+    backend_for,
+    needs_all_ratings,
+)
+
+_REMEDIES: Final = {
+    "objective": "several processes train on ratings only",
+    "pruning": "leave it null",
+    "order": "take runs or shuffled",
+    "method": "it looks at ratings of all users after an epoch: take another method",
+}
 
 
-def refuse(plan: TrainPlan) -> None:
-    """Raise a SettingsError if several workers cannot share a training by this plan."""
-    if not plan.deterministic:
-        raise SettingsError(
-            "distributed: only a deterministic training can be shared: set train.deterministic to "
-            "true"
-        )
-    if plan.objective != "ratings":
-        raise SettingsError(
-            f"distributed: cannot share train.objective {plan.objective}: several processes train "
-            "on ratings only"
-        )
-    if plan.pruning is not None:
-        raise SettingsError(
-            f"distributed: cannot share train.pruning {plan.pruning.method}: leave it null"
-        )
-    if plan.order == "group-blocks":
-        raise SettingsError(
-            "distributed: cannot share train.order group-blocks: take runs or shuffled"
-        )
-    if plan.method in ("muppet", "afp"):
-        raise SettingsError(
-            f"distributed: cannot share train.method {plan.method}, which looks at ratings of all "
-            "users after an epoch: take another method"
-        )
-
-
-def shared_backend(backend: Backend) -> Backend:
-    """Return where processes share a training: on their CPUs.
+def backend_among(train: TrainSettings, run: RunSettings, workers: Workers | None) -> Backend:
+    """Return the back end to take a device from; processes share a training on their CPUs.
 
     Raises
     ------
     SettingsError
-        If it is to run on a GPU.
+        ``run`` demands a back end that cannot do this.
     """
+    backend = backend_for(train, run)
+    if workers is None:
+        return backend
     if backend == "cuda":
         raise SettingsError(
             "run.backend: 'cuda': processes share a training on their CPUs only: set run.backend "
             "to cpu or auto"
         )
     return "cpu"
+
+
+def execution_among(plan: TrainPlan, run: RunSettings, workers: Workers | None) -> Execution:
+    """Return the kernels' execution options; workers on the same cores share them.
+
+    Raises
+    ------
+    SettingsError
+        As ``refuse``.
+    """
+    if workers is None:
+        return execution_of(plan, run)
+    refuse(plan)
+    return execution_of(plan, run, sharers=workers.on_same_cores())
+
+
+def refuse(plan: TrainPlan) -> None:
+    """Raise a SettingsError if several workers cannot share a training by this plan."""
+    found = needs_all_ratings(plan)
+    if found is None:
+        return
+    name, value = found
+    if name == "deterministic":
+        raise SettingsError(
+            "distributed: only a deterministic training can be shared: set train.deterministic to "
+            "true"
+        )
+    raise SettingsError(f"distributed: cannot share train.{name} {value}: {_REMEDIES[name]}")
 
 
 def check_alike(workers: Workers, identity: dict[str, Any]) -> None:

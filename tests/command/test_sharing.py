@@ -24,7 +24,6 @@ LONG = (
 )
 FIT = """
 import sys
-from pathlib import Path
 import jax
 import numpy as np
 from mascot_jax import MatrixFactorization
@@ -220,7 +219,6 @@ def test_a_checkpoint_that_one_process_does_not_see_is_no_hang(made, tmp_path):
 
 UNLIKE = """
 import sys
-from pathlib import Path
 import jax
 import numpy as np
 from mascot_jax import MatrixFactorization

@@ -119,6 +119,21 @@ def test_what_needs_memory_is_refused(tmp_path, settings, words):
     assert not (tmp_path / "scratch").exists()
 
 
+def test_columns_are_not_named_where_pieces_are_trained_on(tmp_path):
+    found = RatingsInPieces(lambda: iter([ratings()]))
+    model = MatrixFactorization(**SMALL, scratch=tmp_path)
+    with pytest.raises(SettingsError, match=r"user: 'name': .* name them where they are opened"):
+        model.fit(found, user="name")
+
+
+def test_columns_may_have_any_names():
+    frame = ratings().to_pandas()
+    plain = MatrixFactorization(**SMALL).fit(frame)
+    named = frame.rename(columns={"user": "users", "item": "parts"})
+    other = MatrixFactorization(**SMALL).fit(named, user="users", item="parts")
+    np.testing.assert_array_equal(other.user_factors_, plain.user_factors_)
+
+
 def test_adding_ratings_is_refused(tmp_path):
     model = MatrixFactorization(**SMALL).fit(ratings())
     with pytest.raises(SettingsError, match=r"^scratch: partial_fit holds the new ratings"):

@@ -5,16 +5,15 @@ They get torchrun's variables and every signal; the exit status is the first one
 
 import os
 import signal
-import socket
 import subprocess
 import sys
+
+from ports import free_port  # beside this program
 
 
 def main(count, command):
     """Run."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1])}
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     place["WORLD_SIZE"] = str(count)
     environment = {**os.environ, **place}
     processes = [

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mascot_jax.engine import layout
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import DataError
 from mascot_jax.training import on_disk
@@ -43,7 +44,10 @@ def test_checkpoints_do_not_know_where_the_ratings_lie(tmp_path):
 def test_many_ratings_are_laid_out_in_place(case, monkeypatch):
     monkeypatch.setattr("mascot_jax.engine.layout.COPIED", 1000)
     monkeypatch.setattr("mascot_jax.engine.layout.DIVIDED_AT_A_TIME", 999)
+    in_place, divided = [], layout._divided
+    monkeypatch.setattr(layout, "_divided", lambda *a: in_place.append(a) or divided(*a))
     made = [shared.prepared(case, "more users", expendable=each) for each in (False, True)]
+    assert len(in_place) == 1
     assert fingerprint(made[0]) == fingerprint(made[1])
     blocks = [np.asarray(each.ratings.strata.begin)[: 64 * 64].tolist() for each in made]
     assert blocks[0] == blocks[1]
