@@ -44,7 +44,7 @@ from pipeline.common.hardware import describe_hardware
 
 DENSE = 13
 VISITED = 0.03
-"""Share of rows that ``int4`` has in float32: of a planted set of a million rows, those with 50
+"""Share of rows that ``int4`` has in float16: of a planted set of a million rows, those with 50
 visits or more."""
 BAG, FBGEMM = "PyTorch EmbeddingBag", "FBGEMM"
 PARTS = ("step", "tables", "products")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from benchmarks.harness.memory import memory
 from benchmarks.harness.processes import free_port
 from benchmarks.harness.program import make_parser, write_result
 from benchmarks.harness.targets import Target, exit_if_missed
@@ -49,7 +49,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--dtype", default="float32", help="of the column of ratings")
     parser.add_argument("--factors", type=int, default=128)
-    parser.add_argument("--split", action="store_true", help="measure the stage split")
+    parser.add_argument(
+        "--split",
+        action="store_true",
+        help="measure the stage split, at --ratings",
+    )
     options = parser.parse_args()
     if options.split:
         _report_split(options)
@@ -62,9 +66,10 @@ def main() -> None:
         )
         for run in (small, large):
             runs.append({"processes": count} | run)
-            sys.stdout.write(
+            print(
                 f"{count} processes, {run['ratings']:12,} ratings: frame {run['frame'] / 1e6:7.0f} "
-                f"MB, peak {run['peak'] / 1e6:7.0f} MB, {run['seconds']:.0f} s\n"
+                f"MB, peak {run['peak'] / 1e6:7.0f} MB, {run['seconds']:.0f} s",
+                flush=True,
             )
         slope = (large["peak"] - small["peak"]) / (large["ratings"] - small["ratings"])
         peak = large["peak"] + slope * (RATINGS - large["ratings"])
@@ -119,7 +124,7 @@ def _measure(
         "ratings": ratings,
         "frame": int(frame.memory_usage().sum()),
         "seconds": seconds,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak": memory("VmHWM"),
     }
 
 
@@ -151,7 +156,8 @@ def _report_split(options: argparse.Namespace) -> None:
         print(f"split, {ratings:12,} ratings: peak {peaks[-1] / 1e6:7.0f} MB", flush=True)
     slope = (peaks[1] - peaks[0]) / (options.ratings[1] - options.ratings[0])
     report = Target("bytes a rating", slope, MOST_OF_SPLIT).report()
-    write_result(options.json, {"hardware": describe_hardware(), "peaks": peaks, "slope": slope})
+    result = {"ratings": options.ratings, "hardware": describe_hardware(), "peaks": peaks}
+    write_result(options.json, result | {"slope": slope})
     exit_if_missed([report])
 
 
@@ -167,7 +173,7 @@ def _write(folder: DataFolder, ratings: int) -> None:
 
 def _measure_split(folder: DataFolder) -> int:
     split_folder(folder, SplitSettings())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return memory("VmHWM")
 
 
 if __name__ == "__main__":

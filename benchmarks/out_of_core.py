@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.memory import memory
 from benchmarks.harness.program import make_parser, write_result
 from pipeline.common.hardware import describe_hardware
 
@@ -143,12 +144,12 @@ def _train(options: dict[str, Any]) -> dict[str, Any]:
         _forget(file[0])
         return False
 
-    with _Memory() as memory:
+    with _Memory() as own:
         digest = _fit(options, options["scratch"], on_start, on_epoch)
     return {
         "prepared": prepared,
         "epoch": median(seconds[1:] or seconds),  # the first one waits for a compiler
-        "peak": memory.peak,
+        "peak": own.peak,
         "digest": digest,
     }
 
@@ -228,9 +229,7 @@ class _Memory:
 
     def _look(self) -> None:
         while not self._over.wait(MOMENT):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("RssAnon"):
-                    self.peak = max(self.peak, int(line.split()[1]) * 1024)
+            self.peak = max(self.peak, memory("RssAnon"))
 
 
 if __name__ == "__main__":

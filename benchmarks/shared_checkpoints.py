@@ -17,13 +17,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.harness.memory import memory
 from benchmarks.harness.processes import free_port
 from benchmarks.harness.program import make_parser, write_result
 from pipeline.common.hardware import describe_hardware
 
 USERS, ITEMS, RATINGS = 200_000, 5000, 400_000
 FACTORS: Final = 128
-STATUS: Final = Path("/proc/self/status")
 RESET: Final = Path("/proc/self/clear_refs")
 
 
@@ -113,15 +113,9 @@ def _prepared() -> Any:
 def _growth(save: Callable[[], None]) -> int:
     """Return by how many bytes this process's memory grows at most while it saves."""
     RESET.write_text("5", encoding="ascii")  # the peak is what is in use now
-    before = _bytes("VmRSS")
+    before = memory("VmRSS")
     save()
-    return _bytes("VmHWM") - before
-
-
-def _bytes(name: str) -> int:
-    lines = STATUS.read_text(encoding="ascii").splitlines()
-    [line] = [line for line in lines if line.startswith(f"{name}:")]
-    return int(line.split()[1]) * 1024
+    return memory("VmHWM") - before
 
 
 if __name__ == "__main__":

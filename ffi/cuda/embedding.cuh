@@ -408,7 +408,7 @@ __global__ void __launch_bounds__(kEmbeddingThreads, H == 1 ? 4 : 1)
     if (updates) {
       const Quads<H> sum = sum_gradients<H>(tile, sorted, i, gradients);
       // Or the compiler would have this lane's places in rows of every storage ready before the
-      // loop, and in rows of 1,024 components take 142 registers instead of 90.
+      // loop, and in rows of 1,024 components take half as many registers again.
       __asm__ volatile("" : "+r"(tile.bits));
       const Located at = locate(tables, number);
       with_written(at.tier.storage, [&](auto storage) {

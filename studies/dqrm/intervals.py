@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from benchmarks.harness.intervals import mean_interval
+from benchmarks.harness.intervals import Interval, mean_interval
 from benchmarks.harness.program import make_parser, write_result
 from mascot_jax.clicks.load import load_clicks
 from mascot_jax.dlrm.workers import offer_devices
@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> None:
         help="of the figure; all others are compared with the first (default: all of the figure)",
     )
     parser.add_argument("--profile", choices=study.profiles, default=PROFILE)
-    parser.add_argument("--seeds", type=int, default=8, help="from 0 on (%(default)s)")
+    parser.add_argument("--seeds", type=int, help="from 0 on (default: those of the profile)")
     options = parser.parse_args(words)
     unknown = {*(options.variants or ())} - {*study.figures[options.figure]}
     if unknown:
@@ -48,17 +48,16 @@ def main(words: Sequence[str]) -> None:
     study = chosen(study, options)
     variants = study.figures[options.figure].values()
     offer_devices(max(study.train(variant, 0).workers for variant in variants))
-    if not raw_path(study.profile).exists():
-        load_clicks(study.chosen.data, raw_path(study.profile))
+    load_clicks(study.chosen.data, raw_path(study.profile))
     rows = trainings(study, options.figure)
     found = differences(rows)
     for name, one in found.items():
-        shown = (f"{m} {one[m]['mean']:+.5f} ± {one[m]['half_width']:.5f}" for m in METRICS)
+        shown = (f"{m} {Interval(one[m]['mean'], one[m]['half_width'])}" for m in METRICS)
         sys.stdout.write(f"{name:32} over {one['reference']}: {', '.join(shown)}\n")
     result = {
         "figure": options.figure,
         "profile": study.profile,
-        "seeds": options.seeds,
+        "seeds": study.chosen.seeds,
         "hardware": describe_hardware(),
         "differences": found,
     }
@@ -69,9 +68,9 @@ def chosen(study: Study, options: Any) -> Study:
     """Return the study with one profile, its seeds, and the variants that are compared."""
     all_variants = study.figures[options.figure]
     names = options.variants or list(all_variants)
-    profile = study.profiles[options.profile].model_copy(
-        update={"seeds": list(range(options.seeds))}
-    )
+    profile = study.profiles[options.profile]
+    if options.seeds is not None:
+        profile = profile.model_copy(update={"seeds": list(range(options.seeds))})
     return study.model_copy(
         update={
             "profile": options.profile,

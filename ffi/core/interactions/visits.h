@@ -38,7 +38,7 @@ MASCOT_HD inline uint64_t below(uint64_t value, uint64_t n) {
 template <class T>
 MASCOT_HD inline int64_t first_from(const T* values, int64_t begin, int64_t end, T value) {
   int64_t left = end - begin;
-  for (; left > 1;) {
+  while (left > 1) {
     const int64_t half = left / 2;
     begin += values[begin + half - 1] < value ? half : 0;
     left -= half;
