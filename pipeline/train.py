@@ -39,7 +39,7 @@ from mascot_jax.training.fingerprint import fingerprint
 from mascot_jax.training.interactions import merged
 from mascot_jax.training.problem import Prepared, Problem, make_problem, prepare
 from mascot_jax.training.records import EpochRecord, Progress
-from mascot_jax.training.shareable import backend_among, check_alike, execution_among
+from mascot_jax.training.shareable import backend_among, check_alike, execution_among, refuse
 from mascot_jax.training.signals import deferred_signals
 from pipeline import exit_code
 from pipeline.common import paths
@@ -53,6 +53,8 @@ def train(params: Params, fold: int, *, distributed: bool) -> None:
     """Train on all folds but one, logging the error on that fold after each epoch."""
     if not distributed:
         hand_over("pipeline.train", fold)
+    else:
+        refuse(params.train)  # before it waits for the others
     with joined(None, exit_code) if distributed else nullcontext() as workers:
         stopped_by = _train_fold(params, fold, workers)
     if stopped_by:  # the status of a program that the signal has ended, so that DVC stops, too

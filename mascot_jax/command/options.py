@@ -29,6 +29,8 @@ HELD_OUT: Final = 0.1
 """The command's default of ``validation``, so that it can show an RMSE."""
 _BLOCKS: Final[Mapping[str, type[Settings]]] = {"pruning": PruningSettings}
 """Blocks that may be null, by their field."""
+KIND: Final = "method"
+"""Field of a block that says what kind of it there is; null: none."""
 OF_LISTS: Final[Mapping[str, Any]] = types.MappingProxyType(
     {
         "include_seen": False,
@@ -90,15 +92,17 @@ def _add_block(parser: argparse._ActionsContainer, block: str, text: str) -> Non
             dest=f"{block}.{name}",
             default=argparse.SUPPRESS,
             help=" ".join((about or "").replace("``", "").split()),
-            **_arguments(field.annotation, null=False),
+            **_arguments(field.annotation, null=name == KIND),
         )
 
 
 def option(name: str) -> str:
     """Return the option of a field: ``--learning-rate`` for ``learning_rate``.
 
-    A field of a block is ``block.field``.
+    A field of a block is ``block.field``; the block itself is what its ``KIND`` says.
     """
+    if name in _BLOCKS:
+        name = f"{name}.{KIND}"
     return f"--{name.replace('_', '-').replace('.', '-')}"
 
 
@@ -109,7 +113,9 @@ def given(args: argparse.Namespace, model: type[Settings]) -> dict[str, Any]:
     for block in _BLOCKS.keys() & model.model_fields.keys():
         names = {name: f"{block}.{name}" for name in _BLOCKS[block].model_fields}
         found = {name: getattr(args, dest) for name, dest in names.items() if hasattr(args, dest)}
-        if found:
+        if found == {KIND: NULL}:
+            values[block] = None
+        elif found:
             values[block] = {n: None if value == NULL else value for n, value in found.items()}
     return values
 

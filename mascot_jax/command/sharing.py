@@ -10,16 +10,23 @@ from mascot_jax.distributed.join import Place
 from mascot_jax.distributed.program import joined
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.errors import SettingsError
+from mascot_jax.settings import TrainSettings
+from mascot_jax.training.shareable import refuse
 
 FAILED = 1
 USAGE = 2
 
 
 @contextmanager
-def sharing(args: argparse.Namespace) -> Iterator[Workers | None]:
-    """Join the processes that the arguments ask for; yield None if they ask for none."""
+def sharing(args: argparse.Namespace, settings: TrainSettings) -> Iterator[Workers | None]:
+    """Join the processes that the arguments ask for; yield None if they ask for none.
+
+    Settings that cannot be shared are refused before, without waiting for the others.
+    """
     place = _place(args)
     alone = place is None and not args.distributed
+    if not alone:
+        refuse(settings)
     with nullcontext() if alone else joined(place, _exit_code) as workers:
         yield workers
 

@@ -11,6 +11,7 @@ from mascot_jax.command.output import print_json
 from mascot_jax.command.tables import (
     WRITTEN,
     check_output,
+    read_pairs_or_ratings,
     read_ratings,
     write_table,
 )
@@ -29,7 +30,11 @@ def run(args: argparse.Namespace) -> int:
         check_output(getattr(args, name), WRITTEN, option=f"--{name}", read=[args.ratings])
     _check_files(args)
     timed = args.time is not None or args.how in _TIMED
-    frame = read_ratings(args, args.ratings, timed=timed)
+    frame = (
+        read_ratings(args, args.ratings, timed=True)
+        if timed
+        else read_pairs_or_ratings(args, args.ratings)
+    )
     times = _times(frame, args.ratings) if timed else None
     with arguments_as_options():
         parts = train_test_split(

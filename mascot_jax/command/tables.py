@@ -55,6 +55,11 @@ def read_ratings(args: argparse.Namespace, place: str, *, timed: bool = False) -
     return _read(args, place, TIMED if timed else RATINGS)
 
 
+def read_pairs_or_ratings(args: argparse.Namespace, place: str) -> pl.DataFrame:
+    """Read what `read_ratings` does; a file of two columns, of users and items, will do."""
+    return _read(args, place, RATINGS, pairs_will_do=True)
+
+
 def read_values(args: argparse.Namespace, place: str, settings: TrainSettings) -> pl.DataFrame:
     """Read what a training with these settings needs, as ``read_ratings`` does.
 

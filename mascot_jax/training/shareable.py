@@ -59,9 +59,9 @@ def execution_among(plan: TrainPlan, run: RunSettings, workers: Workers | None) 
     return execution_of(plan, run, sharers=workers.on_same_cores())
 
 
-def refuse(plan: TrainPlan) -> None:
-    """Raise a SettingsError if several workers cannot share a training by this plan."""
-    found = needs_all_ratings(plan)
+def refuse(train: TrainSettings) -> None:
+    """Raise a SettingsError if several workers cannot share a training with these settings."""
+    found = needs_all_ratings(train)
     if found is None:
         return
     name, value = found

@@ -101,12 +101,16 @@ def test_a_block_that_may_be_null_has_an_option_for_each_field():
     }
 
 
+def test_a_block_may_be_null():
+    assert parse("--pruning-method", "null") == {"pruning": None}
+
+
 def test_messages_name_options():
     said = "train.patience: 3: needs train.validation; train.csv, data.columns.user, training.seed"
     assert renamed(said, option) == (
         "--patience: 3: needs --validation; train.csv, --user, training.seed"
     )
-    assert renamed("train.pruning.rate: 1, train.pruning", option) == "--pruning-rate: 1, --pruning"
+    assert renamed("train.pruning.rate: 1, train.pruning", option) == "--pruning-rate: 1, --pruning-method"
     assert renamed("train.pruning.rate: 1", str) == "pruning.rate: 1"
     assert renamed("set run.backend to cpu; run.py", option) == "set --backend to cpu; run.py"
 

@@ -289,6 +289,13 @@ def test_what_is_no_place_is_refused(made, tmp_path, mascot, options, code, word
     assert words in err
 
 
+def test_what_cannot_be_shared_is_refused_without_the_others(made, tmp_path, mascot):
+    alone = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", "2", "--rank", "0")
+    argv = ("train", made / "ratings.csv", "-o", tmp_path / "m", *alone, "--order", "group-blocks")
+    code, _, err = mascot(*argv)
+    assert (code, "cannot share --order group-blocks" in err) == (2, True)
+
+
 @pytest.mark.hardening
 def test_without_a_launcher_it_says_how_to_start():
     argv = ["train", "ratings.csv", "-o", "model", "--distributed"]

@@ -34,6 +34,14 @@ def split(mascot_json, ratings, *options):
     return parts
 
 
+def test_pairs_are_divided_as_well(folder, mascot_json):
+    frame = pl.from_pandas(small_frame()).select("user", "item")
+    frame.write_csv("pairs.csv")
+    parts = split(mascot_json, "pairs.csv", "--test-size", 0.25)
+    assert [part.columns for part in parts] == [["user", "item"]] * 2
+    assert sorted(pl.concat(parts).rows()) == sorted(frame.rows())
+
+
 def last_of_each(frame):
     return frame.sort("timestamp").group_by("user").last()["rating", "user", "item"]
 

@@ -159,6 +159,11 @@ def test_movielens_archives_go_by_their_names(tmp_path, name):
         (("--factors", "0"), 2, ["--factors: 0", "greater than or equal to 1"]),
         (("--pruning-factors", "4"), 2, ["--pruning-method: missing"]),
         (
+            ("--method", "mpt", "--pruning-method", "project", "--pruning-factors", "4"),
+            2,
+            ["leave --pruning-method null"],
+        ),
+        (
             ("--pruning-method", "project", "--pruning-factors", "8"),
             2,
             ["--pruning-factors: 8: must be below --factors, which is 8"],
