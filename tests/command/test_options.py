@@ -110,7 +110,10 @@ def test_messages_name_options():
     assert renamed(said, option) == (
         "--patience: 3: needs --validation; train.csv, --user, training.seed"
     )
-    assert renamed("train.pruning.rate: 1, train.pruning", option) == "--pruning-rate: 1, --pruning-method"
+    assert (
+        renamed("train.pruning.rate: 1, train.pruning", option)
+        == "--pruning-rate: 1, --pruning-method"
+    )
     assert renamed("train.pruning.rate: 1", str) == "pruning.rate: 1"
     assert renamed("set run.backend to cpu; run.py", option) == "set --backend to cpu; run.py"
 
