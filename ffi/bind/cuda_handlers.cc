@@ -3,124 +3,13 @@
 // it puts them there: a handler could read them only by waiting for the device.
 #include "bind/cuda_handlers.h"
 
-#include <utility>
-
-#include "bind/decode.h"
+#include "bind/cuda_decode.h"
 #include "bind/on_device.h"
 #include "bind/signatures.h"
 #include "cuda/launch.h"
 
 namespace mascot::bind {
 namespace {
-
-template <class T>
-T* scratch(ffi::ScratchAllocator& allocator, int64_t count) {
-  constexpr size_t kAlignment = 256;
-  const auto memory = allocator.Allocate(static_cast<size_t>(count) * sizeof(T), kAlignment);
-  if (!memory.has_value()) throw std::bad_alloc();
-  return static_cast<T*>(*memory);
-}
-
-cuda::Writes decode_writes(const ExecutionAttribute& execution) {
-  return decode_choice<cuda::Writes>(
-      execution.writes, "writes", {{"add", cuda::Writes::kAdd}, {"store", cuda::Writes::kStore}});
-}
-
-cuda::RowShape decode_shape(const RowAttribute& row) {
-  constexpr int64_t kMostFactors = int64_t{1} << cuda::kWholeRow;
-  require(row.factors > 0 && row.factors <= kMostFactors,
-          "factors must lie between 1 and " + std::to_string(kMostFactors));
-  int bits = cuda::kWholeRow;
-  if (row.scale_block < chunk_count(row.factors) * kLanes) {
-    for (bits = 0; int64_t{1} << bits < row.scale_block;) ++bits;
-    require(row.scale_block == int64_t{1} << bits,
-            "scale_block must be a power of two on a GPU, or span the row");
-  }
-  return {static_cast<int>(row.factors), bits};
-}
-
-cuda::Side decode_side(const GroupBuffers& groups, const std::vector<ffi::AnyBuffer>& tables,
-                       const RowAttribute& row, const char* side) {
-  const int64_t count = decode_group_count(groups, side);
-  const Tables decoded = decode_tables(tables, row, side);
-  cuda::Side result = {
-      {}, groups.starts.typed_data(), groups.codes.typed_data(), count, decoded.rows, nullptr};
-  for (int s = 0; s < kStorages; ++s) result.tables[s] = decoded.by_storage[s];
-  return result;
-}
-
-// buffers: the tables of the users, then those of the items.
-template <class Remaining>
-cuda::Pass decode_pass(const Ratings& ratings, const GroupBuffers& user_groups,
-                       const GroupBuffers& item_groups, const Remaining& buffers, RowAttribute row,
-                       int64_t user_tables, int64_t block_size,
-                       const ExecutionAttribute& execution) {
-  require_block_size(block_size);
-  const auto tables = static_cast<int64_t>(buffers.size());
-  return {
-      ratings,
-      decode_side(user_groups, remaining(buffers, 0, user_tables), row, "users"),
-      decode_side(item_groups, remaining(buffers, user_tables, tables - user_tables), row, "items"),
-      decode_shape(row),
-      block_size,
-      decode_lookup(execution)};
-}
-
-// Scaled rows are written block by block of a scale, which takes all of them in registers.
-void require_trainable(const cuda::Pass& pass) {
-  for (const cuda::Side* side : {&pass.users, &pass.items}) {
-    for (int code = 0; code < kStorages; ++code) {
-      const auto& [name, bytes, exponent, scaled] = kTraits[code];
-      const bool held = scaled && side->tables[code].data != nullptr;
-      require(!held || pass.shape.factors <= cuda::kMostHeldFactors,
-              std::string("a GPU trains ") + name + " rows of at most " +
-                  std::to_string(cuda::kMostHeldFactors) + " factors, not " +
-                  std::to_string(pass.shape.factors) + "; use another storage or the cpu back end");
-    }
-  }
-}
-
-// Other arithmetic than FP32 holds a row in registers, and knows one storage.
-void require_computable(const cuda::Pass& pass, Arithmetic arithmetic) {
-  if (arithmetic == Arithmetic::kFloat32) return;
-  require(pass.shape.factors <= cuda::kMostHeldFactors,
-          "a GPU computes in other arithmetic than float32 for at most " +
-              std::to_string(cuda::kMostHeldFactors) + " factors, not " +
-              std::to_string(pass.shape.factors) + "; use the cpu back end");
-  const Storage wanted = storage_for(arithmetic);
-  for (const cuda::Side* side : {&pass.users, &pass.items}) {
-    for (int s = 0; s < kStorages; ++s) {
-      require((side->tables[s].data != nullptr) == (s == static_cast<int>(wanted)),
-              std::string("this arithmetic needs all rows in ") + traits(wanted).name);
-    }
-  }
-}
-
-// Updates that end early read rows as far as they go, and so cannot find a block's scale.
-void require_stoppable(const cuda::Pass& pass, Arithmetic arithmetic) {
-  require(arithmetic == Arithmetic::kFloat32, "updates end early in float32 arithmetic only");
-  for (const cuda::Side* side : {&pass.users, &pass.items}) {
-    require(side->tables[static_cast<int>(kCode<Int8>)].data == nullptr,
-            "a GPU ends updates of float32 and float16 rows early, not of int8; use the cpu back "
-            "end");
-  }
-}
-
-// Gives Lookup::kPerRow what it reads.
-void fill_metadata(cuda::Pass& pass, ffi::ScratchAllocator& allocator, cudaStream_t stream) {
-  if (pass.lookup != Lookup::kPerRow) return;
-  for (cuda::Side* side : {&pass.users, &pass.items}) {
-    side->metadata = scratch<uint32_t>(allocator, side->rows);
-    check(cuda::write_metadata(*side, stream));
-  }
-}
-
-cuda::Training make_training(const cuda::Pass& pass, F32 rates, U32 counters, cuda::Writes writes,
-                             ffi::ScratchAllocator& allocator) {
-  const int64_t groups = pass.users.groups + pass.items.groups;
-  float* sums = scratch<float>(allocator, groups * cuda::sums_width(pass.shape.factors));
-  return {rates.typed_data(), counters.typed_data(), sums, writes, nullptr};
-}
 
 // A table's rows are written before they are read; there is nothing to advise the device of.
 ffi::Error allocate(ffi::Result<ffi::AnyBuffer>) { return ffi::Error::Success(); }
@@ -321,8 +210,9 @@ const std::vector<Target>& targets() {
         {"mascot_check_finite", kCheckFinite},
         {"mascot_interactions_epoch", kInteractionsEpoch},
     };
-    const auto& embedding = embedding_targets();
-    joined.insert(joined.end(), embedding.begin(), embedding.end());
+    for (const auto* others : {&embedding_targets(), &sharing_targets()}) {
+      joined.insert(joined.end(), others->begin(), others->end());
+    }
     return joined;
   }();
   return all;

@@ -8,5 +8,6 @@
 namespace mascot::bind {
 
 const std::vector<Target>& embedding_targets();
+const std::vector<Target>& sharing_targets();
 
 }  // namespace mascot::bind

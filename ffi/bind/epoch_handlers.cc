@@ -230,15 +230,19 @@ ffi::Error total(U32 starts, U8 codes, U32 ranges, F32 rates, ffi::BufferR2<ffi:
   });
 }
 
-// What is exchanged by way of a parcel of so many bytes.
+// What is exchanged by way of a parcel of so many bytes; without rows of sums, none go with it.
 Exchange decode_exchange(const U32& ranges, const ffi::BufferR2<ffi::U32>& moves, const U32& pair,
-                         int64_t bytes, const Side& side, int64_t factors) {
+                         ffi::Span<const int64_t> sums, int64_t bytes, const Side& side,
+                         int64_t factors) {
   const int64_t count = decode_ranges(ranges, side.groups, "exchange");
   require(moves.dimensions()[0] == count && moves.dimensions()[1] == 2,
           "there must be a move for each range");
   require(pair.element_count() == 2, "an exchange is between two workers");
-  const Exchange exchange = {moves.typed_data(), ranges.typed_data(), count, pair.typed_data()[0],
-                             pair.typed_data()[1]};
+  const Exchange exchange = {moves.typed_data(),   ranges.typed_data(),  count,
+                             pair.typed_data()[0], pair.typed_data()[1], sums[0] != 0};
+  if (exchange.sums) {
+    require_words(sums[0], sums[1], ranges.typed_data(), count, side.groups, factors);
+  }
   const int64_t needed = bytes_of(exchange, side, factors);
   require(needed <= bytes, "a parcel of " + std::to_string(bytes) + " bytes is too small: " +
                                std::to_string(needed) + " are to be sent");
@@ -253,9 +257,8 @@ ffi::Error pack(U32 starts, U8 codes, U32 ranges, ffi::BufferR2<ffi::U32> moves,
     const auto count = static_cast<int64_t>(tables.size());
     const Side side = decode_side({starts, codes}, remaining(tables, 0, count), row, "pack");
     const auto bytes = static_cast<int64_t>(parcel->element_count());
-    const Exchange exchange = decode_exchange(ranges, moves, pair, bytes, side, row.factors);
-    require_words(sums.dimensions()[0], sums.dimensions()[1], ranges.typed_data(), exchange.ranges,
-                  side.groups, row.factors);
+    const Exchange exchange =
+        decode_exchange(ranges, moves, pair, sums.dimensions(), bytes, side, row.factors);
     mascot::pack(exchange, side, row.factors, sums.typed_data(), parcel->typed_data());
   });
 }
@@ -267,9 +270,8 @@ ffi::Error unpack(U32 starts, U8 codes, U32 ranges, ffi::BufferR2<ffi::U32> move
     const auto count = static_cast<int64_t>(tables.size());
     const Side side = decode_side({starts, codes}, remaining(tables, 0, count), row, "unpack");
     const auto bytes = static_cast<int64_t>(parcel.element_count());
-    const Exchange exchange = decode_exchange(ranges, moves, pair, bytes, side, row.factors);
-    require_words(sums->dimensions()[0], sums->dimensions()[1], ranges.typed_data(),
-                  exchange.ranges, side.groups, row.factors);
+    const Exchange exchange =
+        decode_exchange(ranges, moves, pair, sums->dimensions(), bytes, side, row.factors);
     mascot::unpack(exchange, side, row.factors, sums->typed_data(), parcel.typed_data());
   });
 }

@@ -214,17 +214,22 @@ inline auto interactions_epoch_signature() {
       .Attr<std::string_view>("loss");  // of squares, or logistic
 }
 
-// Part of an epoch of conflict-free strata: the blocks of a list, of which this process may hold
-// some.
-inline auto turns_signature() {
+// The operands of part of an epoch over ratings in strata: the blocks of a list, of which this
+// process or device may hold some.
+inline auto turns_operands() {
   return pass_operands()
       .Arg<U32>()  // user_ranges, item_ranges, strata: as for strata_epoch
       .Arg<U32>()
       .Arg<U32>()
-      .Arg<U32>()                      // numbers [user ranges * item ranges]: each block's first,
-                                       // in all of the training
-      .Arg<U32>()                      // turns [t, 2]: user range, item range
-      .Arg<U32>()                      // span [2]: the first turn to visit, and the one behind
+      .Arg<U32>()   // numbers [user ranges * item ranges]: each block's first, in all of the
+                    // training
+      .Arg<U32>()   // turns [t, 2]: user range, item range
+      .Arg<U32>();  // span [2]: the first turn to visit, and the one behind
+}
+
+// Conflict-free, on the CPU only: of blocks that share a range, the earlier one comes first.
+inline auto turns_signature() {
+  return turns_operands()
       .RemainingArgs()                 // user sums, item sums, tables: aliased to the results
       .Ret<ffi::BufferR2<ffi::U32>>()  // user_sums [ranges' user groups or more, words]
       .Ret<ffi::BufferR2<ffi::U32>>()  // item_sums
@@ -237,7 +242,10 @@ inline auto turns_signature() {
       .Attr<std::string_view>("arithmetic");
 }
 
-// Adds the sums of all ranges of a side up.
+// All blocks at once, on a GPU only: sums are those of this part.
+inline auto hogwild_turns_signature() { return epoch_of(turns_operands()); }
+
+// Adds the sums of all ranges of a side up: on the CPU only.
 inline auto total_signature() {
   return ffi::Ffi::Bind()
       .Arg<U32>()                      // starts [groups + 1]
@@ -257,7 +265,8 @@ inline auto exchange_operands() {
       .Arg<U32>()                       // ranges [ranges + 1]: rows
       .Arg<ffi::BufferR2<ffi::U32>>()   // moves [ranges, 2]: at which worker, to which
       .Arg<U32>()                       // pair [2]: the worker that sends, the one that gets it
-      .Arg<ffi::BufferR2<ffi::U32>>();  // sums [ranges' groups or more, words]
+      .Arg<ffi::BufferR2<ffi::U32>>();  // sums [ranges' groups or more, words]; [0, words]: none
+                                        // travel, as on a GPU
 }
 
 inline auto pack_signature() {

@@ -37,7 +37,7 @@ void for_pieces(const Exchange& exchange, const Side& side, int64_t factors, uin
                   table.stride * traits(storage).bytes,
                   row_bytes(storage, chunk_count(factors), table.scale_chunks)});
       }
-      words(sums, groups.count * width * static_cast<int64_t>(sizeof(uint32_t)));
+      if (exchange.sums) words(sums, groups.count * width * static_cast<int64_t>(sizeof(uint32_t)));
     }
     if (sums != nullptr) sums += groups.count * width;
   }

@@ -1,10 +1,11 @@
 // Ranges of rows on their way between workers, who take turns at them: each row in the storage of
-// its group, without padding, then the range's sums as they stand.
+// its group, without padding, then the range's sums as they stand, if they travel.
 #pragma once
 
 #include <cstdint>
 
-#include "core/update/kernel.h"
+#include "core/host_device.h"
+#include "core/model.h"
 
 namespace mascot {
 
@@ -16,11 +17,12 @@ struct Exchange {
   const uint32_t* moves;   // [ranges, 2]: the worker that has a range, and who gets it; or equal
   const uint32_t* starts;  // [ranges + 1]: rows
   int64_t ranges;
-  uint32_t from;  // the worker that sends,
-  uint32_t to;    // and the one that gets it
+  uint32_t from;     // the worker that sends,
+  uint32_t to;       // and the one that gets it
+  bool sums = true;  // whether the ranges' sums go with them
 
   // Whether a range goes from one to the other.
-  bool takes(int64_t range) const {
+  MASCOT_HD bool takes(int64_t range) const {
     const uint32_t at = moves[2 * range], next = moves[2 * range + 1];
     return from != to && at == from && at != next && (next == to || next == kEveryone);
   }

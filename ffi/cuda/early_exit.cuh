@@ -99,7 +99,7 @@ struct UpdateToStop : UpdateRows<0, List, Rounding, Samples> {
     const UnheldRow<L> p(user, shape), q(item, shape);
     const auto [product, stop] = dot_to_stop<L>(p, q, thresholds, shape.factors, turn.active);
     const float error = planned.rating - product;
-    const Rounding<L::kVector> rounding(this->common, planned.number(piece), L::component(0));
+    const Rounding<L::kVector> rounding(this->common, planned.draw(piece), L::component(0));
     Whole::template sample<L>(planned, shape, CutOff<L>{p, stop}, CutOff<L>{q, stop}, rounding,
                               error, turn.active);
     const Steps by(this->common.rates, error);

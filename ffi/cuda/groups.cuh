@@ -21,7 +21,7 @@ MASCOT_HD inline int64_t shared_bytes(const Side& side, Lookup lookup) {
   return (cells + table + 15) / 16 * 16;
 }
 
-// One side's groups, as a thread block sees them.
+// One side's groups, as a thread block sees them; some may have no rows.
 class GroupTable {
  public:
   // All threads of a block make it together. shared holds shared_bytes(side, lookup); null leaves
@@ -34,7 +34,10 @@ class GroupTable {
         lookup_(lookup) {
     const uint32_t me = threadIdx.x, threads = blockDim.x;
     int different = 0;
-    for (uint32_t g = me; g < groups_; g += threads) different |= codes_[g] != codes_[0];
+    code_ = codes_[search(0)];
+    for (uint32_t g = me; g < groups_; g += threads) {
+      different |= codes_[g] != code_ && starts_[g] != starts_[g + 1];
+    }
     uniform_ = __syncthreads_or(different) == 0;
     if (lookup == Lookup::kPerRow) return;
     while ((side.rows - 1) >> shift_ >= kCells) ++shift_;
@@ -72,7 +75,7 @@ class GroupTable {
   }
 
   __device__ Storage storage(uint32_t row) const {
-    if (uniform_) return static_cast<Storage>(codes_[0]);
+    if (uniform_) return static_cast<Storage>(code_);
     if (lookup_ == Lookup::kPerRow)
       return static_cast<Storage>(metadata_[row] & ((1u << kCodeBits) - 1));
     return static_cast<Storage>(codes_[find(row)]);
@@ -111,7 +114,8 @@ class GroupTable {
   uint32_t groups_;
   int shift_ = 0;
   Lookup lookup_;
-  bool uniform_;
+  bool uniform_;  // all rows are in one storage:
+  uint8_t code_;
 };
 
 }  // namespace mascot::cuda

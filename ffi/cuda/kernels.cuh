@@ -52,10 +52,11 @@ int64_t shared_bytes(const Pass& pass, int chunks, const Held& held) {
          sums * static_cast<int64_t>(sizeof(float));
 }
 
-// The streams of draws that a pass reads.
+// The streams of draws that a pass reads, and which ratings it goes through, if not all.
 struct Keys {
   uint64_t order;
   uint64_t dither;
+  Stretches stretches = {};
 };
 
 // All threads of a block call it before they walk.
@@ -65,7 +66,9 @@ __device__ void prepare(const Pass& pass, const SharedBy<Memory>& shared, const 
   const GroupTable users(pass.users, pass.lookup, shared.of_users());
   const GroupTable items(pass.items, pass.lookup, shared.of_items());
   if (threadIdx.x == 0) {
-    const Order order(pass.ratings.count, pass.block_size, keys.order);
+    const Order order = keys.stretches.at == nullptr
+                            ? Order(pass.ratings.count, pass.block_size, keys.order)
+                            : Order(keys.stretches, keys.order);
     new (shared.common()) Common{order, sampling, users, items, keys.dither, rates};
   }
   __syncthreads();
@@ -108,7 +111,8 @@ __device__ void update_rows(const Pass& pass, const Training& training, const He
                 static_cast<uint64_t>(static_cast<double>(sample_ratio) * 0x1p32)};
   }
   prepare(pass, shared,
-          {epoch_key(training, Stream::kBlockOrder), epoch_key(training, Stream::kDither)},
+          {epoch_key(training, Stream::kBlockOrder), epoch_key(training, Stream::kDither),
+           training.stretches},
           sampling, {training.rates[0], training.rates[1], training.rates[2]});
   const bool add = training.writes == Writes::kAdd;
   if constexpr (Samples) {

@@ -26,6 +26,15 @@ cudaError_t run_interactions(const Pass& pass, const Interactions& work, const T
 cudaError_t run_arithmetic_epoch(Arithmetic arithmetic, const Pass& pass, const Training& training,
                                  float* user_sums, float* item_sums, cudaStream_t stream);
 
+// Fills list.stretches, for a training that goes through them.
+cudaError_t find_stretches(const BlockList& list, cudaStream_t stream);
+
+// Writes the rows that one device sends to another into a parcel, which is long enough; reads them.
+cudaError_t pack(const Side& side, const Moves& moves, const RowShape& shape, uint32_t* parcel,
+                 cudaStream_t stream);
+cudaError_t unpack(const Side& side, const Moves& moves, const RowShape& shape,
+                   const uint32_t* parcel, cudaStream_t stream);
+
 // Loads and stores the rows that run_epoch would, in its order: the memory system's bound.
 cudaError_t run_stream(const Pass& pass, const Training& training, cudaStream_t stream);
 

@@ -51,6 +51,41 @@ struct Pass {
   Lookup lookup;
 };
 
+// Ratings that lie one behind the other: a block of a list, as far as this device has it.
+struct Stretch {
+  uint32_t pieces_before;  // of all stretches before it
+  uint32_t begin;          // its first rating
+  uint32_t end;
+  uint32_t moved;  // from there to that rating's number in all of the training
+};
+
+struct Stretches {
+  const Stretch* at = nullptr;  // [count + 1]: the last one has no rating
+  int64_t count = 0;
+};
+
+// A list of blocks of ratings, by range of users and range of items, and which part of it comes
+// now. Other devices may hold the ratings of some.
+struct BlockList {
+  const uint32_t* turns;  // [count, 2]: user range, item range
+  int64_t count;
+  const uint32_t* span;     // [2]: the first turn to visit, and the one behind the last
+  const uint32_t* begin;    // [blocks]: each block's first rating here
+  const uint32_t* numbers;  // [blocks]: and in all of the training
+  int64_t blocks;
+  int64_t item_ranges;
+  const uint32_t* ratings;  // [1]: how many there are here
+  Stretch* stretches;       // scratch [count + 1]
+};
+
+// Ranges of rows on their way from one device to another.
+struct Moves {
+  const uint32_t* moves;   // [ranges, 2]: as in core/exchange.h
+  const uint32_t* starts;  // [ranges + 1]: rows
+  int64_t ranges;
+  const uint32_t* pair;  // [2]: the device that sends, the one that gets it
+};
+
 // What training needs besides. Sums are rows of sums_width floats: the users' groups, then the
 // items'.
 struct Training {
@@ -59,6 +94,7 @@ struct Training {
   float* sums;               // scratch [user groups + item groups, sums_width(factors)], zero
   Writes writes;
   const float* thresholds = nullptr;  // [2]: of Thresholds; null: no update ever ends early
+  Stretches stretches = {};           // to visit; none: all ratings, in blocks of Pass::block_size
 };
 
 // A batch's lookups of click models' rows sorted by row, equal ones in the batch's order.

@@ -12,12 +12,14 @@ inline constexpr unsigned kTableThreads = 256;
 // Rows of any length and storage.
 using TableLayout = Layout<kWide, 0, Storages>;
 
-// Calls body(row, group) for every row of a side; all threads of a tile take the same ones.
+// Calls body(row, group) for every row of a side; all threads of a tile take the same ones. A table
+// may have more places than the groups have rows: as many as another device's.
 template <class Body>
 __device__ void for_rows(const Side& side, const Body& body) {
   const GroupTable groups(side, Lookup::kSearch, nullptr);
   const int64_t tiles = int64_t{gridDim.x} * kTableThreads / kTile;
-  for (int64_t row = (int64_t{blockIdx.x} * kTableThreads + threadIdx.x) / kTile; row < side.rows;
+  const int64_t rows = side.starts[side.groups];
+  for (int64_t row = (int64_t{blockIdx.x} * kTableThreads + threadIdx.x) / kTile; row < rows;
        row += tiles) {
     const auto number = static_cast<uint32_t>(row);
     body(number, groups.find(number));

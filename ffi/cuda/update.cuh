@@ -281,13 +281,13 @@ struct UpdateRating : Rows {
   template <class L>
   __device__ void rating(HeldRow<L>& p, const Planned& planned, const Piece& piece,
                          const Turn& turn) {
-    const auto rounding = this->visit(p, planned, planned.number(piece), turn,
+    const auto rounding = this->visit(p, planned, planned.draw(piece), turn,
                                       [&](float product) { return planned.rating - product; });
     this->finish(user_place<L>(this->pass, planned, this->pass.shape), p, rounding, turn.last);
   }
   template <class L>
   __device__ void rating(Nothing<L>, const Planned& planned, const Piece& piece, const Turn& turn) {
-    this->template visit_unheld<L>(planned, planned.number(piece), turn.active,
+    this->template visit_unheld<L>(planned, planned.draw(piece), turn.active,
                                    [&](float product) { return planned.rating - product; });
   }
 };

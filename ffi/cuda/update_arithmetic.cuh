@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kThreads, resident_in<C, A>())
   using Visit = UpdateByArithmetic<C, A>;
   MASCOT_SHARED_MEMORY(memory);
   const Shared shared(memory, pass, Visit::kHeld);
-  prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0}, {}, {});
+  prepare(pass, shared, {epoch_key(training, Stream::kBlockOrder), 0, training.stretches}, {}, {});
   Visit visit = {pass, training.writes == Writes::kAdd, shared.begin_of_runs(), A(training.rates)};
   walk(pass, *shared.common(), shared.walk(), visit);
 }

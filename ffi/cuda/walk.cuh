@@ -47,6 +47,8 @@ struct alignas(16) Planned {
   __device__ int64_t number(const Piece& piece) const {
     return piece.begin + static_cast<int64_t>(bits & 0xffu);
   }
+  // The number of its draws: in all of the training, also where a device holds only some of it.
+  __device__ int64_t draw(const Piece& piece) const { return number(piece) + piece.moved; }
   __device__ Storage user_storage() const { return code_at(kUserStorage); }
   __device__ Storage item_storage() const { return code_at(kItemStorage); }
   __device__ bool sampled() const { return flag(kSampled); }
@@ -111,7 +113,8 @@ __device__ Planned look_up(const Pass& pass, const Common& common, const Piece& 
   planned.bits |= static_cast<uint32_t>(user) << Planned::kUserStorage;
   planned.bits |= static_cast<uint32_t>(item) << Planned::kItemStorage;
   const auto [key, threshold] = common.sampling;
-  const bool sampled = threshold != 0 && draw32(key, static_cast<uint64_t>(number)) < threshold;
+  const auto draw = static_cast<uint64_t>(number + piece.moved);
+  const bool sampled = threshold != 0 && draw32(key, draw) < threshold;
   planned.bits |= static_cast<uint32_t>(sampled) << Planned::kSampled;
   return planned;
 }

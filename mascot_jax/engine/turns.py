@@ -1,8 +1,9 @@
 """Parts of an epoch as JAX functions: lists of blocks, and ranges of rows on their way.
 
-One FFI target per function, with operands in the order of ``ffi/bind/signatures.h``; CPU only. They
+One FFI target per function, with operands in the order of ``ffi/bind/signatures.h``. On a CPU they
 are what ``kernels.run_epoch`` does at once over conflict-free ratings: the same bits, whoever
-visits which block. Shapes: g groups, k factors, U ranges of users, I ranges of items.
+visits which block. On a GPU, ``run_hogwild`` races through the blocks instead, and sums do not
+travel. Shapes: g groups, k factors, U ranges of users, I ranges of items.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def parcel_bytes(
     rows
         int64 ``(ranges, g)``: rows of each range in each group.
     parts
-        int64 ``(ranges,)``: groups that each range has rows of.
+        int64 ``(ranges,)``: groups that each range has rows of, whose sums go with it; 0: none do.
     table
         The table, for its factors and storages.
     """
@@ -112,7 +113,7 @@ def run_turns(
     arithmetic: str,
     execution: Execution,
 ) -> tuple[Table, Table, tuple[jax.Array, jax.Array]]:
-    """Visit the blocks of a list, updating rows and sums in place.
+    """Visit the blocks of a list, updating rows and sums in place; CPU only.
 
     Parameters
     ----------
@@ -130,35 +131,85 @@ def run_turns(
     span
         uint32 ``(2,)``: the first of these turns to take, and the one behind the last.
     """
+    user_sums, item_sums, *arrays = _call(
+        "mascot_turns",
+        _visited(ratings, users, items, rates, counters, numbers, turns, span),
+        [*sums, *users.stored.values(), *items.stored.values()],
+        **_visiting(users, items, rounding, arithmetic, execution),
+    )
+    return *renewed(users, items, arrays), (user_sums, item_sums)
+
+
+def run_hogwild(
+    ratings: Ratings,
+    users: Table,
+    items: Table,
+    rates: jax.Array,
+    counters: jax.Array,
+    numbers: jax.Array,
+    turns: jax.Array,
+    span: jax.Array,
+    *,
+    rounding: str,
+    arithmetic: str,
+    execution: Execution,
+) -> tuple[Table, Table, jax.Array, jax.Array]:
+    """Visit the blocks of a list all at once, in any order, updating rows in place; GPU only.
+
+    Parameters are those of ``run_turns``; results those of ``kernels.run_epoch``, over these
+    blocks.
+    """
+    shapes = (
+        jax.ShapeDtypeStruct((table.groups, table.factors + STATISTICS), jnp.float32)
+        for table in (users, items)
+    )
+    user_sums, item_sums, *arrays = _call(
+        "mascot_hogwild_turns",
+        _visited(ratings, users, items, rates, counters, numbers, turns, span),
+        [*users.stored.values(), *items.stored.values()],
+        *shapes,
+        **_visiting(users, items, rounding, arithmetic, execution),
+    )
+    return *renewed(users, items, arrays), user_sums, item_sums
+
+
+def _visited(
+    ratings: Ratings,
+    users: Table,
+    items: Table,
+    rates: jax.Array,
+    counters: jax.Array,
+    *course: jax.Array,
+) -> list[Any]:
+    """Return the operands of targets that visit blocks, but what they update."""
     assert ratings.strata is not None
-    operands: list[Any] = [
+    return [
         *(ratings.users, ratings.items, ratings.ratings),
         *_groups(users),
         *_groups(items),
         rates,
         jnp.concatenate([counters, kernels.extent(ratings)]),
         *ratings.strata,
-        numbers,
-        turns,
-        span,
+        *course,
     ]
-    count = len(users.stored)
-    user_sums, item_sums, *arrays = _call(
-        "mascot_turns",
-        operands,
-        [*sums, *users.stored.values(), *items.stored.values()],
-        row=row_layout(users, items),
-        user_tables=np.int64(count),
-        block_size=np.int64(kernels.LARGEST_BLOCK),
-        execution=execution.attribute(),
-        rounding=rounding,
-        arithmetic=arithmetic,
-    )
-    return *renewed(users, items, arrays), (user_sums, item_sums)
+
+
+def _visiting(
+    users: Table, items: Table, rounding: str, arithmetic: str, execution: Execution
+) -> dict[str, object]:
+    """Return the FFI attributes of targets that visit blocks."""
+    return {
+        "row": row_layout(users, items),
+        "user_tables": np.int64(len(users.stored)),
+        "block_size": np.int64(kernels.LARGEST_BLOCK),
+        "execution": execution.attribute(),
+        "rounding": rounding,
+        "arithmetic": arithmetic,
+    }
 
 
 def total_sums(table: Table, ranges: jax.Array, rates: jax.Array, sums: jax.Array) -> jax.Array:
-    """Return the sums of each group over all ranges, float32 ``(g, k + 4)``.
+    """Return the sums of each group over all ranges, float32 ``(g, k + 4)``; CPU only.
 
     ``ranges`` is uint32 ``(ranges + 1,)``: first rows; ``sums`` is as for ``run_turns``. Of the
     table only the groups count.
@@ -193,7 +244,7 @@ def pack(
     pair
         uint32 ``(2,)``: the worker that sends, and the one that gets it.
     sums
-        As for ``run_turns``: they go with their ranges.
+        As for ``run_turns``: they go with their ranges. ``no_sums(0, k)``: none do, as on a GPU.
     size
         Bytes of the parcel: enough for what is sent (``parcel_bytes``); the rest is undefined.
     """

@@ -1,6 +1,8 @@
 // The CUDA kernels, compiled for the host and called from tests through C: tests/cuda_on_host.py
 // fills in a Pass and its Sides, and passes numbers as 64 bits.
+#include "cuda/exchange.cuh"
 #include "cuda/kernels.cuh"
+#include "cuda/stretches.cuh"
 #include "cuda/tables.cuh"
 #include "cuda/update_arithmetic.cuh"
 
@@ -98,6 +100,40 @@ void mascot_half_arithmetic(const uint32_t* a, const uint32_t* b, const uint32_t
     out[2 * count + i] = multiply_halves(a[i], b[i]);
     out[3 * count + i] = fma_halves(a[i], b[i], c[i]);
   }
+}
+
+// A part of an epoch, nearest or stochastic, or half in FP16. blocks: with their scratch.
+void mascot_hogwild_turns(const Pass* pass, const BlockList* blocks, const float* rates,
+                          const uint32_t* counters, float* sums, int64_t stochastic, int64_t half,
+                          int64_t grid) {
+  fibres::launch(1, kStretchesThreads, [&] { stretches_kernel(*blocks); });
+  const Training training = {rates,        counters, sums,
+                             Writes::kAdd, nullptr,  {blocks->stretches, blocks->count}};
+  if (half) return update_by_arithmetic<InHalf>(*pass, training, grid);
+  stochastic ? update<Stochastic>(*pass, training, {}, grid)
+             : update<Nearest>(*pass, training, {}, grid);
+}
+
+// The first rating of each piece in the order of visiting, and how many it has, pieces [n, 2];
+// returns n, at most so many.
+int64_t mascot_order(const BlockList* blocks, int64_t key, int64_t most, int64_t* pieces) {
+  fibres::launch(1, kStretchesThreads, [&] { stretches_kernel(*blocks); });
+  const Order order({blocks->stretches, blocks->count}, static_cast<uint64_t>(key));
+  for (int64_t i = 0; i < std::min(order.pieces(), most); ++i) {
+    const Piece piece = order(i);
+    pieces[2 * i] = piece.begin;
+    pieces[2 * i + 1] = piece.size;
+  }
+  return order.pieces();
+}
+
+void mascot_exchange(const cuda::Side* side, const Moves* moves, const RowShape* shape,
+                     uint32_t* parcel, int64_t packs) {
+  const auto run = [&](auto kernel) {
+    fibres::launch(static_cast<unsigned>(moves->ranges) * kBlocksPerRange, kExchangeThreads,
+                   [&] { kernel(*side, *moves, *shape, parcel); });
+  };
+  packs ? run(exchange_kernel<true>) : run(exchange_kernel<false>);
 }
 
 void mascot_stream(const Pass* pass, const float* rates, const uint32_t* counters, int64_t grid) {

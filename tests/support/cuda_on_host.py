@@ -97,6 +97,51 @@ def guarded(array):
     return copy
 
 
+class BlockList(ctypes.Structure):
+    """A span of a list of blocks, as in ffi/cuda/model.h."""
+
+    _fields_ = (
+        ("turns", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("span", ctypes.c_void_p),
+        ("begin", ctypes.c_void_p),
+        ("numbers", ctypes.c_void_p),
+        ("blocks", ctypes.c_int64),
+        ("item_ranges", ctypes.c_int64),
+        ("ratings", ctypes.c_void_p),
+        ("stretches", ctypes.c_void_p),
+    )
+
+
+class SpanOfBlocks:
+    """What a device is given of a list: uint32 arrays, with the scratch that it fills."""
+
+    def __init__(self, turns, begin, numbers, span, count):
+        given = turns, begin, numbers, span, [count]
+        self.arrays = [guarded(np.array(x, dtype=np.uint32)) for x in given]
+        self.scratch = guarded(np.full((len(turns) + 1, 4), 0xFFFFFFFF, dtype=np.uint32))
+
+    @property
+    def view(self):
+        turns, begin, numbers, span, count = self.arrays
+        return BlockList(
+            turns.ctypes.data, len(turns), span.ctypes.data, begin.ctypes.data,
+            numbers.ctypes.data, len(begin), int(turns[:, 1].max()) + 1, count.ctypes.data,
+            self.scratch.ctypes.data,
+        )  # fmt: skip
+
+
+class Moves(ctypes.Structure):
+    """Ranges on their way, as in ffi/cuda/model.h."""
+
+    _fields_ = (
+        ("moves", ctypes.c_void_p),
+        ("starts", ctypes.c_void_p),
+        ("ranges", ctypes.c_int64),
+        ("pair", ctypes.c_void_p),
+    )
+
+
 class HostSide:
     """One side in host memory: tables by storage, groups, and metadata for the lookup per row."""
 
@@ -149,6 +194,12 @@ class HostSide:
         finite = np.ones(len(self.codes), dtype=np.uint8)
         call(self.kernels.mascot_check_finite, self.view, self.shape, finite)
         return finite
+
+    def exchange(self, moves, starts, pair, parcel, *, packs):
+        """Write what goes from one device to another into a parcel, or read it from there."""
+        own = [guarded(np.array(x, dtype=np.uint32)) for x in (moves, starts, pair)]
+        view = Moves(own[0].ctypes.data, own[1].ctypes.data, len(starts) - 1, own[2].ctypes.data)
+        call(self.kernels.mascot_exchange, self.view, view, self.shape, parcel, packs)
 
     def live_rows(self):
         """Return the factors as float32 ``(rows, k)``, from wherever they are stored."""
@@ -227,6 +278,29 @@ class HostWorld:
         code = ARITHMETIC_NAMES.index(arithmetic)
         function = self.kernels.mascot_update_by_arithmetic
         call(function, self.view, code, rates, counters, store, grid)
+
+    def hogwild_turns(
+        self, blocks, span, rates, seed, epoch, sample_ratio=0.0, stochastic=False, half=False,
+        grid=1,
+    ):  # fmt: skip
+        """Run a span of a list of blocks, in place; return the sums."""
+        rates = np.array([*rates, sample_ratio, 0], dtype=np.float32)
+        counters = np.array([seed, epoch], dtype=np.uint32)
+        groups = len(self.users.codes), len(self.items.codes)
+        width = call(self.kernels.mascot_sums_width, self.factors)
+        sums = guarded(np.zeros((sum(groups), width), dtype=np.float32))
+        function, own = self.kernels.mascot_hogwild_turns, SpanOfBlocks(*blocks, span, len(self))
+        call(function, self.view, own.view, rates, counters, sums, stochastic, half, grid)
+        parts = np.split(sums, [groups[0]])
+        return Sums(*(self.finished(np.ascontiguousarray(part), rates) for part in parts))
+
+    def order_of_pieces(self, blocks, span, key):
+        """The pieces of a span in their order: first rating and number of each."""
+        own, pieces = SpanOfBlocks(*blocks, span, len(self)), np.zeros((1000, 2), dtype=np.int64)
+        return pieces[: call(self.kernels.mascot_order, own.view, key, len(pieces), pieces)]
+
+    def __len__(self):
+        return len(self.values)
 
     def finished(self, sums, rates):
         out = np.full((len(sums), self.factors + 4), np.nan, dtype=np.float32)
