@@ -54,8 +54,9 @@ def train(params: Params, fold: int, *, distributed: bool) -> None:
     if not distributed:
         hand_over("pipeline.train", fold)
     else:
-        refuse(params.train)  # before it waits for the others
-    with joined(None, exit_code) if distributed else nullcontext() as workers:
+        refuse(params.train, params.run)  # before it waits for the others
+    place = joined(None, exit_code, params.run.backend) if distributed else nullcontext()
+    with place as workers:
         stopped_by = _train_fold(params, fold, workers)
     if stopped_by:  # the status of a program that the signal has ended, so that DVC stops, too
         raise SystemExit(128 + stopped_by)
@@ -64,10 +65,11 @@ def train(params: Params, fold: int, *, distributed: bool) -> None:
 def _train_fold(params: Params, fold: int, workers: Workers | None) -> int:
     """Train; save the model and return 0, or return the signal that has stopped it."""
     device = choose_device(backend_among(params.train, params.run, workers))
+    trained_on = device if workers is None else workers.here[0][1]
     leads = workers is None or workers.leads
     with computing_on(device), WritingBar(show=None if leads else False) as bar:
         problem = _read(fold, params, bar).judged(params.train)
-        plan = problem.plan(params.train, device.platform)
+        plan = problem.plan(params.train, trained_on.platform)
         execution = execution_among(plan, params.run, workers)
         prepared = prepare(problem, plan, execution)
         del problem  # ``prepared`` holds its ratings in another order
@@ -81,7 +83,9 @@ def _train_fold(params: Params, fold: int, workers: Workers | None) -> int:
         return stopped_by
     paths.model(fold).parent.mkdir(parents=True, exist_ok=True)
     digest = save_model(_with_ids(model, params, fold), paths.model(fold))
-    paths.write_json(paths.timing(fold), {"model": digest, **times, **describe_hardware(device)})
+    paths.write_json(
+        paths.timing(fold), {"model": digest, **times, **describe_hardware(trained_on)}
+    )
     if checkpoints is not None:
         checkpoints.remove()
     return 0

@@ -52,7 +52,8 @@ def _processes(parser: argparse.ArgumentParser) -> None:
         "--distributed",
         action="store_true",
         help="share the training with the processes that a launcher (SLURM, Open MPI, Kubernetes, "
-        "torchrun) has started with the same command; the model's bytes are those of one process",
+        "torchrun) has started with the same command; the model's bytes are those of one process; "
+        "with --backend cuda: between all GPUs of these processes, or of this one, and bytes vary",
     )
     group.add_argument(
         "--coordinator",

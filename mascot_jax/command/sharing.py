@@ -10,7 +10,7 @@ from mascot_jax.distributed.join import Place
 from mascot_jax.distributed.program import joined
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.errors import SettingsError
-from mascot_jax.settings import TrainSettings
+from mascot_jax.settings import RunSettings, TrainSettings
 from mascot_jax.training.shareable import refuse
 
 FAILED = 1
@@ -18,7 +18,9 @@ USAGE = 2
 
 
 @contextmanager
-def sharing(args: argparse.Namespace, settings: TrainSettings) -> Iterator[Workers | None]:
+def sharing(
+    args: argparse.Namespace, settings: TrainSettings, how: RunSettings
+) -> Iterator[Workers | None]:
     """Join the processes that the arguments ask for; yield None if they ask for none.
 
     Settings that cannot be shared are refused before, without waiting for the others.
@@ -26,8 +28,8 @@ def sharing(args: argparse.Namespace, settings: TrainSettings) -> Iterator[Worke
     place = _place(args)
     alone = place is None and not args.distributed
     if not alone:
-        refuse(settings)
-    with nullcontext() if alone else joined(place, _exit_code) as workers:
+        refuse(settings, how)
+    with nullcontext() if alone else joined(place, _exit_code, how.backend) as workers:
         yield workers
 
 

@@ -39,7 +39,8 @@ _SHOWN: Final = (CheckpointWarning, RatingsWarning, BaselineWarning, PruningWarn
 def run(args: argparse.Namespace) -> int:
     """Train and save; return 0, or 128 + the signal that stopped training (130 for Ctrl-C)."""
     checked = checked_settings(args, train_settings)
-    with sharing(args, checked[0]) as workers:
+    settings, _, how = checked
+    with sharing(args, settings, how) as workers:
         return _train(args, checked, workers)
 
 

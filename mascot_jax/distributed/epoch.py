@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from collections.abc import Callable
+from functools import partial, reduce
+from operator import add
 from typing import NamedTuple
 
 import jax
@@ -11,9 +13,9 @@ import jax.numpy as jnp
 
 from mascot_jax.distributed.steps import receiver, sender
 from mascot_jax.distributed.workers import AXIS
-from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.kernels import STATISTICS, Execution
 from mascot_jax.engine.ratings import Ratings
-from mascot_jax.engine.turns import no_sums, pack, run_turns, total_sums, unpack
+from mascot_jax.engine.turns import no_sums, pack, run_hogwild, run_turns, total_sums, unpack
 from mascot_jax.tables.table import Table
 
 
@@ -58,6 +60,8 @@ class Sizes(NamedTuple):
     """Bytes that are sent at a time."""
     room: int
     """Bytes that one worker may send another after a step: a multiple of a chunk."""
+    races: bool = False
+    """Whether a worker's threads race through its blocks of a step, as a GPU's do."""
 
 
 def visit(
@@ -82,22 +86,18 @@ def visit(
     travels = 1 - sizes.stays
     run = partial(run_turns, rounding=rounding, arithmetic=arithmetic, execution=execution)
 
-    def step(number: jax.Array, state: _Visited) -> _Visited:
-        span = jax.lax.dynamic_slice(course.begin, (number,), (2,))
+    def step(state: _Visited, span: jax.Array, exchange: _Exchanger) -> _Visited:
         users, items, pair = run(
             ratings, *state, rates, counters, course.numbers, course.turns, span
         )
         tables, sums = [users, items], list(pair)
-        moves, chunks = course.moves[number], course.chunks[number]
-        tables[travels], sums[travels] = _exchange(
-            tables[travels], sums[travels], course.ranges[travels], moves, chunks, share, sizes
-        )
+        tables[travels], sums[travels] = exchange(tables[travels], sums[travels])
         return _Visited(tables[0], tables[1], (sums[0], sums[1]))
 
     held = list(sizes.parts)
     held[sizes.stays] = share.parts.shape[0]
     sums = no_sums(held[0], users.factors), no_sums(held[1], items.factors)
-    state: _Visited = jax.lax.fori_loop(0, course.used, step, _Visited(users, items, sums))
+    state = _in_steps(step, _Visited(users, items, sums), share, course, sizes)
     whole = list(state.sums)
     whole[sizes.stays] = _of_all(state.sums[sizes.stays], share, sizes)
     user_sums, item_sums = (
@@ -109,6 +109,44 @@ def visit(
     return state.users, state.items, user_sums, item_sums
 
 
+def race(
+    ratings: Ratings,
+    users: Table,
+    items: Table,
+    rates: jax.Array,
+    counters: jax.Array,
+    *,
+    rounding: str,
+    arithmetic: str,
+    execution: Execution,
+    share: Share,
+    course: Course,
+    sizes: Sizes,
+) -> tuple[Table, Table, jax.Array, jax.Array]:
+    """Do the same as ``visit`` on GPUs: threads race through the blocks of a step.
+
+    Sums are kept by group where a rating is visited, and do not travel. All workers add them up in
+    the same order: they must all decide alike.
+    """
+    travels = 1 - sizes.stays
+    run = partial(run_hogwild, rounding=rounding, arithmetic=arithmetic, execution=execution)
+
+    def step(state: _Visited, span: jax.Array, exchange: _Exchanger) -> _Visited:
+        users, items, *sums = run(
+            ratings, state.users, state.items, rates, counters, course.numbers, course.turns, span
+        )
+        tables = [users, items]
+        tables[travels], _ = exchange(tables[travels], no_sums(0, users.factors))
+        user_sums, item_sums = map(add, state.sums, sums)
+        return _Visited(tables[0], tables[1], (user_sums, item_sums))
+
+    zeros = [jnp.zeros((table.groups, table.factors + STATISTICS)) for table in (users, items)]
+    start = _Visited(users, items, (zeros[0], zeros[1]))
+    state = _in_steps(step, start, share, course, sizes)
+    user_sums, item_sums = (reduce(add, jax.lax.all_gather(side, AXIS)) for side in state.sums)
+    return state.users, state.items, user_sums, item_sums
+
+
 class _Visited(NamedTuple):
     """What changes from step to step."""
 
@@ -117,9 +155,36 @@ class _Visited(NamedTuple):
     sums: tuple[jax.Array, jax.Array]
 
 
+_Exchanger = Callable[[Table, jax.Array], tuple[Table, jax.Array]]
+"""Table and sums of the side that travels, before and after ranges have changed their workers."""
+
+
+def _in_steps(
+    step: Callable[[_Visited, jax.Array, _Exchanger], _Visited],
+    state: _Visited,
+    share: Share,
+    course: Course,
+    sizes: Sizes,
+) -> _Visited:
+    """Return what the steps of an epoch make of a state: each visits a span of blocks."""
+
+    def one(number: jax.Array, state: _Visited) -> _Visited:
+        span = jax.lax.dynamic_slice(course.begin, (number,), (2,))
+        moves, chunks = course.moves[number], course.chunks[number]
+        ranges = course.ranges[1 - sizes.stays]
+        exchange = partial(
+            _exchange, ranges=ranges, moves=moves, chunks=chunks, share=share, sizes=sizes
+        )
+        return step(state, span, exchange)
+
+    done: _Visited = jax.lax.fori_loop(0, course.used, one, state)
+    return done
+
+
 def _exchange(
     table: Table,
     sums: jax.Array,
+    *,
     ranges: jax.Array,
     moves: jax.Array,
     chunks: jax.Array,

@@ -12,6 +12,7 @@ import jax
 
 from mascot_jax.distributed.workers import Workers
 from mascot_jax.errors import ProcessError, SettingsError
+from mascot_jax.settings import Backend
 
 PATIENCE: Final = 60
 """Seconds to wait for the other processes to start."""
@@ -19,6 +20,9 @@ HEARTBEAT: Final = 10
 """Seconds without a sign of life after which a process counts as ended."""
 TORCHRUN: Final = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
 """Variables that torchrun sets, and others who start processes for PyTorch."""
+
+LOCAL: Final = ("LOCAL_RANK", "LOCAL_WORLD_SIZE")
+"""And of the processes on one host."""
 
 
 class Place(NamedTuple):
@@ -29,26 +33,32 @@ class Place(NamedTuple):
     processes: int
     rank: int
     """Number of this process, from 0; the first one is the coordinator."""
+    gpu: int | None = None
+    """Of the host's GPUs, the one that is this process's; None: all that it sees."""
 
 
 def place_of(environment: Mapping[str, str]) -> Place | None:
     """Return the place that torchrun's variables give; None if they are not all set.
 
-    Where torchrun keeps the port for itself, the next one is taken.
+    Where torchrun keeps the port for itself, the next one is taken. Of several processes on a host,
+    each gets the GPU of its local rank, as PyTorch's programs take it.
     """
     if not all(name in environment for name in TORCHRUN):
         return None
     host, port, processes, rank = (environment[name] for name in TORCHRUN)
     taken = environment.get("TORCHELASTIC_USE_AGENT_STORE", "").lower() == "true"
+    local = {name: environment[name] for name in LOCAL if name in environment}
     try:
-        return Place(f"{host}:{int(port) + taken}", int(processes), int(rank))
+        gpu = int(local[LOCAL[0]]) if len(local) == 2 and int(local[LOCAL[1]]) > 1 else None
+        return Place(f"{host}:{int(port) + taken}", int(processes), int(rank), gpu)
     except ValueError:
-        found = ", ".join(f"{name}={environment[name]}" for name in TORCHRUN[1:])
+        given = {name: environment[name] for name in TORCHRUN[1:]} | local
+        found = ", ".join(f"{name}={value}" for name, value in given.items())
         raise ProcessError(f"torchrun's variables must be integers: {found}") from None
 
 
-def join(place: Place | None = None) -> Workers:
-    """Join the other processes, and return the workers: one for each.
+def join(place: Place | None = None, backend: Backend = "auto") -> Workers:
+    """Join the other processes, and return the workers: one for each, or one for each GPU.
 
     Call it before anything computes with JAX.
 
@@ -56,9 +66,14 @@ def join(place: Place | None = None) -> Workers:
     ----------
     place
         None: what torchrun's variables say, else what JAX detects (SLURM, Open MPI, Kubernetes).
+    backend
+        ``cuda``: the workers are GPUs. Where nothing says that there are other processes, they are
+        those of this one.
 
     Raises
     ------
+    BackendError
+        If there are to be GPUs, and there are none, or not only usable ones.
     SettingsError
         If the place cannot be.
     ProcessError
@@ -78,6 +93,8 @@ def join(place: Place | None = None) -> Workers:
             initialization_timeout=PATIENCE,
         )
     except (ValueError, RuntimeError) as error:
+        if place is None and backend == "cuda" and isinstance(error, ValueError):
+            return Workers.of_gpus()
         if place is not None or isinstance(error, RuntimeError):
             raise ProcessError(f"the processes do not find each other: {error}") from error
         raise ProcessError(
@@ -85,7 +102,7 @@ def join(place: Place | None = None) -> Workers:
             "knows (SLURM, Open MPI, Kubernetes) or by torchrun, or give --coordinator HOST:PORT "
             f"--processes N --rank R to each ({error})"
         ) from error
-    return Workers.of_processes()
+    return initialised(backend)
 
 
 def _arguments(place: Place) -> dict[str, Any]:
@@ -93,6 +110,7 @@ def _arguments(place: Place) -> dict[str, Any]:
         "coordinator_address": place.coordinator,
         "num_processes": place.processes,
         "process_id": place.rank,
+        "local_device_ids": place.gpu,
     }
 
 
@@ -145,14 +163,20 @@ def _reach(name: str, address: tuple[str, int]) -> None:
             return
 
 
-def initialised() -> Workers:
+def initialised(backend: Backend = "auto") -> Workers:
     """Return the processes of ``jax.distributed`` as the user has initialised it, one worker each.
+
+    With the back end ``cuda``, return their GPUs; this process's, if it is alone.
 
     Raises
     ------
+    BackendError
+        If there are to be GPUs, and there are none, or not only usable ones.
     ProcessError
         If it is not initialised.
     """
+    if backend == "cuda":
+        return Workers.of_gpus()
     if not jax.distributed.is_initialized():
         raise ProcessError(
             "distributed: jax.distributed is not initialised: call jax.distributed.initialize() in "

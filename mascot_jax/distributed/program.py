@@ -12,10 +12,13 @@ import jax
 
 from mascot_jax.distributed.join import Place, join
 from mascot_jax.distributed.workers import Workers
+from mascot_jax.settings import Backend
 
 
 @contextmanager
-def joined(place: Place | None, exit_code: Callable[[BaseException], int]) -> Iterator[Workers]:
+def joined(
+    place: Place | None, exit_code: Callable[[BaseException], int], backend: Backend = "auto"
+) -> Iterator[Workers]:
     """Join the other processes, and wait for them at the end.
 
     A process that fails leaves at once, and its closed connections end the others: JAX would have
@@ -23,7 +26,7 @@ def joined(place: Place | None, exit_code: Callable[[BaseException], int]) -> It
 
     Parameters
     ----------
-    place
+    place, backend
         As for ``join.join``.
     exit_code
         Returns the exit code of a process that ends by an error.
@@ -34,11 +37,11 @@ def joined(place: Place | None, exit_code: Callable[[BaseException], int]) -> It
 
     Raises
     ------
-    ProcessError, SettingsError
+    BackendError, ProcessError, SettingsError
         As ``join.join``.
     """
     try:
-        workers = join(place)
+        workers = join(place, backend)
         with _stdout_kept():
             workers.largest(0)
         yield workers

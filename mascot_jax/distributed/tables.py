@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,18 +38,24 @@ def spread(
     storages
         Storages that groups may be promoted to.
     """
-    rows = to_host(table)
+    rows, groups = to_host(table), table.groups
     starts = rows.starts.astype(np.int64)
     most = max(int(np.count_nonzero(division.kept(w))) for w in range(len(workers)))
 
     def part(worker: int) -> Table:
         if side != division.stays:
-            return to_device(rows, storages)
+            return _with_groups(to_device(rows, storages), groups)
         kept = rows.where(division.kept(worker), division.starts_at(worker, starts))
-        return to_device(kept, storages, least=most)
+        return _with_groups(to_device(kept, storages, least=most), groups)
 
     spread: Table = workers.each(part)
     return dataclasses.replace(spread, codes=workers.same(table.codes))
+
+
+def _with_groups(table: Table, count: int) -> Table:
+    """Return a table of so many groups, as the whole one: those behind its own have no rows."""
+    more = count + 1 - table.starts.shape[0]
+    return dataclasses.replace(table, starts=jnp.pad(table.starts, (0, more), "edge"))
 
 
 def gathered(

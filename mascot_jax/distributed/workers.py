@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
+from mascot_jax.engine.devices import all_gpus
 from mascot_jax.errors import ProcessError
 
 AXIS: Final = "workers"
@@ -42,8 +43,29 @@ class Workers:
             first.setdefault(device.process_index, device)
         return cls(tuple(first[number] for number in sorted(first)))
 
+    @classmethod
+    def of_gpus(cls) -> Workers:
+        """Return one worker for each GPU of this process, and of those that it has joined.
+
+        Raises
+        ------
+        BackendError
+            As ``engine.devices.all_gpus``.
+        """
+        return cls(all_gpus())
+
     def __len__(self) -> int:
         return len(self.devices)
+
+    @property
+    def platform(self) -> str:
+        """Kind of their devices, as JAX names it: ``cpu`` or ``gpu``."""
+        return str(self.devices[0].platform)
+
+    @property
+    def races(self) -> bool:
+        """Whether threads of a worker race, so that bits differ from run to run: on GPUs."""
+        return self.platform != "cpu"
 
     @property
     def leads(self) -> bool:
@@ -100,19 +122,24 @@ class Workers:
         return int(self.gather(self.each(lambda _: np.int32(value))).max())
 
     def other_than_first(self, value: str) -> list[int]:
-        """Return the numbers of workers whose process has another value than the first one's."""
+        """Return the processes that have another value than the first one."""
         digests = self._digests(value)
-        return np.flatnonzero((digests != digests[0]).any(axis=1)).tolist()
+        return self._processes((digests != digests[0]).any(axis=1))
 
     def on_same_cores(self) -> int:
-        """Return how many workers may use this process's CPU cores; all processes call this.
+        """Return how many processes may use this one's CPU cores; all of them call this.
 
         Those of a host whose launcher has not bound them to cores of their own share all of it.
         """
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         digests = self._digests(f"{socket.gethostname()} {cores}")
         mine, _ = self.here[0]
-        return int((digests == digests[mine]).all(axis=1).sum())
+        return len(self._processes((digests == digests[mine]).all(axis=1)))
+
+    def _processes(self, chosen: NDArray[np.bool_]) -> list[int]:
+        """Return the processes of some workers, bool ``(workers,)``."""
+        devices = zip(self.devices, chosen.tolist(), strict=True)
+        return sorted({device.process_index for device, wanted in devices if wanted})
 
     def _digests(self, value: str) -> NDArray[np.uint8]:
         digest = np.frombuffer(hashlib.sha256(value.encode()).digest(), dtype=np.uint8)
@@ -121,11 +148,11 @@ class Workers:
 
 @contextmanager
 def others_alive() -> Iterator[None]:
-    """Raise a ProcessError where gloo, which moves what processes exchange, fails."""
+    """Raise a ProcessError where gloo or NCCL, which move what workers exchange, fail."""
     try:
         yield
     except (ValueError, RuntimeError) as error:  # jaxlib's type depends on where it notices
-        if "gloo" not in str(error).lower():
+        if not any(name in str(error).lower() for name in ("gloo", "nccl")):
             raise
         raise ProcessError(
             "another process of this training has ended, or cannot be reached: see what it said "

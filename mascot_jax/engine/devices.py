@@ -124,6 +124,28 @@ def choose_device(backend: Backend) -> jax.Device:
     return jax.local_devices(backend="cpu")[0]
 
 
+def all_gpus() -> tuple[jax.Device, ...]:
+    """Return the GPUs of this process, and of those that it has joined, by process.
+
+    Raises
+    ------
+    BackendError
+        If this process has none that can be used, or sees one that cannot.
+    """
+    choose_device("cuda")
+    import mascot_ffi  # ``native`` has checked that it loads
+
+    usable = _usable_names(mascot_ffi.probe_cuda())
+    for device in jax.local_devices(backend="cuda"):
+        if device.compute_capability not in usable:
+            raise BackendError(
+                f"the native module has no code for {device} (compute capability "
+                f"{device.compute_capability}): leave it out of CUDA_VISIBLE_DEVICES, as all GPUs "
+                "that a process sees share a training"
+            )
+    return tuple(sorted(jax.devices("cuda"), key=lambda gpu: (gpu.process_index, gpu.id)))
+
+
 def explain(probe: dict[str, Any] | None, build: dict[str, Any], jax_error: str) -> str | None:
     """Return why CUDA cannot be used and what to do about it; None if it can.
 
@@ -177,12 +199,19 @@ def _first_usable(probe: dict[str, Any] | None) -> tuple[jax.Device | None, str]
         devices = jax.local_devices(backend="cuda")
     except RuntimeError as error:  # no plug-in, or one that does not start
         return None, " ".join(str(error).split())
-    # Match by capability, not by number: JAX may be told to skip devices that CUDA counts.
-    usable = {_capability(capability) for capability in _usable(probe or {"devices": []})}
+    usable = _usable_names(probe)
     for device in devices:
         if device.compute_capability in usable:
             return device, ""
     return None, "it is kept from the usable ones"
+
+
+def _usable_names(probe: dict[str, Any] | None) -> set[str]:
+    """Return the compute capabilities that the native module has code for, as JAX names them.
+
+    Devices are matched by these, not by number: JAX may be told to skip some that CUDA counts.
+    """
+    return {_capability(capability) for capability in _usable(probe or {"devices": []})}
 
 
 def _usable(probe: dict[str, Any]) -> set[int]:

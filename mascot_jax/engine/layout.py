@@ -1,8 +1,8 @@
 """Lay out ratings once per training, in the order in which its epochs visit them.
 
 Epochs shuffle blocks of ratings. The layout decides which ratings are in a block, and in which
-order: ``train.order``, and ``train.deterministic``, which needs blocks that share no row (figures
-in docs/orders.md).
+order: ``train.order``, and ``train.deterministic`` or ``train.rotations``, which need blocks that
+share no row (figures in docs/orders.md).
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def lay_out(
         ``order``, ``deterministic``, ``rotations`` and ``seed`` are used. ``shuffled`` keeps the
         seeded order. ``runs`` puts up to 8 ratings of a user together and distributes these runs at
         random. ``group-blocks`` makes a block for each pair of a user group and an item group. If
-        ``deterministic``, ``shuffled`` and ``runs`` first divide ratings into blocks by ranges of
-        users and items, and apply within a block. With ``rotations`` ranges differ less in their
-        numbers of rows.
+        ``deterministic``, or with ``rotations``, ``shuffled`` and ``runs`` first divide ratings
+        into blocks by ranges of users and items, and apply within a block. With ``rotations``
+        ranges differ less in their numbers of rows.
     user_starts, item_starts
         uint32 ``(g + 1,)``: first row of each group, then the number of rows.
     threads
@@ -90,7 +90,7 @@ def lay_out(
         If there are too many ratings to lay out.
     """
     _check_platform(ratings.platform, plan)
-    if plan.order == "shuffled" and not plan.deterministic:
+    if plan.order == "shuffled" and not plan.deterministic and plan.rotations is None:
         there: Any = ratings.users, ratings.items, ratings.ratings  # maybe on the device already
         if len(ratings) <= COPIED:
             size = places(len(ratings), LEAST_RATINGS, ratings.platform)
@@ -102,7 +102,7 @@ def lay_out(
             f"{len(ratings)} ratings: there are {MOST_PLACES} places at most; with train.order "
             "shuffled and train.deterministic false, which lay nothing out, there is no limit"
         )
-    blocks = plan.order == "group-blocks" or plan.deterministic
+    blocks = plan.order == "group-blocks" or plan.deterministic or plan.rotations is not None
     if plan.order == "group-blocks":
         starts = user_starts.astype(np.int64), item_starts.astype(np.int64)
     else:

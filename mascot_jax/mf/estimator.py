@@ -23,6 +23,7 @@ from mascot_jax.settings.defaults import with_defaults, without_presets
 from mascot_jax.settings.naming import renamed
 from mascot_jax.training.epoch_bar import EpochBar
 from mascot_jax.training.records import EpochRecord
+from mascot_jax.training.shareable import refuse
 from mascot_jax.training.signals import deferred_signals
 
 Record = dict[str, float | None]
@@ -116,8 +117,8 @@ class MatrixFactorization(Parameters, Fitted):
     order: str = "runs"
     """How an epoch visits ratings: ``shuffled``, ``runs`` of one user, or ``group-blocks``."""
     rotations: int | None = None
-    """For a training that processes share: ranges of rows go round them so many times in an epoch;
-    2 send a tenth of what None does (docs/scale.md)."""
+    """For a training that processes or GPUs share: ranges of rows go round them so many times in an
+    epoch; 2 send a tenth of what None does, which is for CPUs only (docs/scale.md)."""
     pruning: dict[str, Any] | None = None
     """Compute less from some epoch on, such as ``{"method": "project", "factors": 64}``: train
     with all ``factors`` for a quarter of the epochs (``"epoch"`` sets how many), then with 64."""
@@ -141,7 +142,8 @@ class MatrixFactorization(Parameters, Fitted):
     """Wanted number of item groups."""
     distributed: bool = False
     """Share the training with the other processes of ``jax.distributed``. All call ``fit`` with the
-    same ratings and settings, and each gets the model: the bytes of one process."""
+    same ratings and settings, and each gets the model: the bytes of one process. With ``backend``
+    ``cuda``, all GPUs of the processes share it, or of this one alone (docs/scale.md)."""
     keep_seen: bool = True
     """Keep the items that each user has rated, for ``recommend`` to leave out: 4 bytes per
     rating."""
@@ -289,7 +291,10 @@ class MatrixFactorization(Parameters, Fitted):
             stack.enter_context(_parameters_as_arguments())
             interruption = stack.enter_context(deferred_signals())
             settings, groups, run = self._settings()
-            workers = initialised() if self.distributed else None
+            workers = None
+            if self.distributed:
+                refuse(settings, run)
+                workers = initialised(run.backend)
             bar = EpochBar(ratings.size, settings, show=verbose)
             stack.enter_context(bar)
 

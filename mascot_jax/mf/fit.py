@@ -108,8 +108,9 @@ def fit_ratings(
     resume
         Resume from the checkpoint, if there is one.
     workers
-        Processes that share the training on their CPUs; each calls this with the same ratings and
-        settings, and gets the model. All write the checkpoint, on a file system that they share.
+        Processes, or GPUs of one or more, that share the training; each process calls this with the
+        same ratings and settings, and gets the model. All write the checkpoint, on a file system
+        that they share.
 
     Raises
     ------
@@ -147,7 +148,7 @@ def fit_ratings(
         problem = _problem(table.release(), users, items, known, scratch)
         problem = problem._replace(met_before=met_before)
         problem = problem.judged(settings)
-        plan = problem.plan(settings, device.platform)
+        plan = problem.plan(settings, device.platform if workers is None else workers.platform)
         execution = execution_among(plan, run, workers)
         prepared = prepare(problem, plan, execution, ground, compared=True)
         if not settings.of_interactions:
@@ -170,7 +171,7 @@ def fit_ratings(
             plan.method,
             plan.factors,
             plan.epochs,
-            device,
+            device if workers is None else ", ".join(map(str, workers.devices)),
         )
         with _scale_in_words(prepared):
             model = train_model(

@@ -16,7 +16,13 @@ from mascot_jax.settings.data import (
 )
 from mascot_jax.settings.params import EvaluateSettings, Params
 from mascot_jax.settings.pruning import PruningSettings
-from mascot_jax.settings.run import Backend, RunSettings, backend_for, needs_all_ratings
+from mascot_jax.settings.run import (
+    Backend,
+    RunSettings,
+    backend_for,
+    conflict,
+    needs_all_ratings,
+)
 from mascot_jax.settings.train import RegroupSettings, TrainPlan, TrainSettings
 from mascot_jax.settings.validation import Finite, Seed, Settings, SettingsT, together, validate
 
@@ -47,6 +53,7 @@ __all__ = [
     "TrainPlan",
     "TrainSettings",
     "backend_for",
+    "conflict",
     "needs_all_ratings",
     "together",
     "validate",

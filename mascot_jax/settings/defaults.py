@@ -36,7 +36,8 @@ def without_presets(settings: TrainSettings, decided: Collection[str] = ()) -> d
     filled = {**method._asdict(), **recipe._asdict(), **INTERACTION_DEFAULTS}
     filled["rounding"] = _ROUNDING.get(settings.method, method.rounding)
     filled["threshold"] = method.thresholds.get(settings.criterion or "")
-    filled["deterministic"] = True
+    # With rotations, nobody can have set false: GPUs have shared the training.
+    filled["deterministic"] = settings.rotations is None or settings.deterministic
     names = {*Preset._fields, *Recipe._fields, *INTERACTION_DEFAULTS, "deterministic"}
     names &= set(TrainSettings.model_fields)
     values = settings.model_dump()

@@ -46,24 +46,29 @@ _OF_ALL_RATINGS: Final = {
 }
 
 
-def needs_all_ratings(train: TrainSettings) -> tuple[str, object] | None:
+def needs_all_ratings(train: TrainSettings, *, races: bool = False) -> tuple[str, object] | None:
     """Return name and value of a setting that needs all ratings in one memory; None without any.
 
     A training without one goes from block to block: ratings may lie on a disk, or with others.
+    ``races``: within blocks, threads may race, as they do on GPUs.
     """
     for name, values in _OF_ALL_RATINGS.items():
         value = getattr(train, name)
-        if value in values:
+        if value in values and not (name == "deterministic" and races):
             return name, value
     return None if train.pruning is None else ("pruning", train.pruning.method)
 
 
-def conflict(train: TrainSettings, run: RunSettings) -> str | None:
-    """Return a line on what of ``train`` cannot be run so; None if all can."""
+def conflict(train: TrainSettings, run: RunSettings, *, shared: bool = False) -> str | None:
+    """Return a line on what of ``train`` cannot be run so; None if all can.
+
+    ``shared``: by several processes or GPUs.
+    """
     if run.scratch is not None:
         return _conflict_on_disk(train, run)
-    if run.backend == "cuda" and train.beyond_cuda:
-        return f"run.backend: 'cuda': {train.beyond_cuda}: set run.backend to cpu or auto"
+    beyond = train.beyond_shared_cuda if shared else train.beyond_cuda
+    if run.backend == "cuda" and beyond:
+        return f"run.backend: 'cuda': {beyond}: set run.backend to cpu or auto"
     return None
 
 

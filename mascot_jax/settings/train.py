@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -106,9 +106,11 @@ class TrainSettings(InteractionSettings):
     """CPU only: give the same bits on every run and for every number of threads. Null: true on a
     CPU, false on a GPU."""
     rotations: Annotated[int, Field(ge=1, le=MOST_ROTATIONS)] | None = None
-    """For trainings that processes share: ranges of rows go round the processes so many times in an
-    epoch, a deterministic training's; 2 send a tenth of what null does and are as accurate. Null:
-    an order without regard to what is sent."""
+    """For trainings that processes or GPUs share: ranges of rows go round them so many times in an
+    epoch, a deterministic training's or GPUs'; 2 send a tenth of what null does and are as
+    accurate. Null: an order without regard to what is sent, on CPUs only."""
+    _MAY_RACE: ClassVar[bool] = False
+    """Whether threads may race through blocks in rotations."""
     pruning: PruningSettings | None = None
     """Compute less from some epoch on; null: never."""
     comparators: Comparators = Comparators()
@@ -182,7 +184,10 @@ class TrainSettings(InteractionSettings):
         if self.rotations is None:
             return self
         refused = {
-            "deterministic": (self.deterministic is False, "leave it null, or set true"),
+            "deterministic": (
+                self.deterministic is False and not self._MAY_RACE,
+                "leave it null, or set true",
+            ),
             "objective": (self.of_interactions, "set ratings"),
             "order": (self.order == "group-blocks", "choose runs or shuffled"),
         }
@@ -265,11 +270,16 @@ class TrainSettings(InteractionSettings):
 
     @property
     def beyond_cuda(self) -> str | None:
-        """Why a GPU cannot train with these settings; None if it can."""
+        """Why a GPU alone cannot train with these settings; None if it can."""
+        if self.rotations is not None and not self.deterministic:
+            return "cuda has train.rotations for trainings that GPUs share only"
+        return self.beyond_shared_cuda
+
+    @property
+    def beyond_shared_cuda(self) -> str | None:
+        """Why no number of GPUs can train with these settings; None if they can."""
         if self.deterministic:
             return "cuda has no train.deterministic"
-        if self.rotations is not None:
-            return "cuda has no train.rotations"
         if self.order == "group-blocks":
             return "cuda has train.order shuffled and runs only"
         method = METHODS[self.method]
@@ -357,6 +367,7 @@ class TrainPlan(TrainSettings):
     storage: Literal[tuple(STORAGES)]  # type: ignore[valid-type]
     rounding: Literal["nearest", "stochastic"]
     deterministic: bool
+    _MAY_RACE: ClassVar[bool] = True  # where it is the device that has decided it: GPUs
 
     @model_validator(mode="after")
     def _what_promotes_measures(self) -> TrainPlan:

@@ -1,4 +1,4 @@
-"""What processes can share: which trainings, where they run, and that all train the same."""
+"""What processes and GPUs can share: which trainings, and that all train the same."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from mascot_jax.settings import (
     TrainPlan,
     TrainSettings,
     backend_for,
+    conflict,
     needs_all_ratings,
 )
 
+LEAST_ROTATIONS: Final = 2
+"""Of a training that GPUs share; one cost up to 0.004 of RMSE."""
 _REMEDIES: Final = {
-    "objective": "several processes train on ratings only",
+    "objective": "several processes or GPUs train on ratings only",
     "pruning": "leave it null",
     "order": "take runs or shuffled",
     "method": "it looks at ratings of all users after an epoch: take another method",
@@ -27,50 +30,54 @@ _REMEDIES: Final = {
 
 
 def backend_among(train: TrainSettings, run: RunSettings, workers: Workers | None) -> Backend:
-    """Return the back end to take a device from; processes share a training on their CPUs.
+    """Return the back end to take a device from: that which prepares a shared training, the CPU.
 
     Raises
     ------
     SettingsError
-        ``run`` demands a back end that cannot do this.
+        ``run`` demands a back end that cannot do this, or workers cannot share it.
     """
-    backend = backend_for(train, run)
     if workers is None:
-        return backend
-    if backend == "cuda":
-        raise SettingsError(
-            "run.backend: 'cuda': processes share a training on their CPUs only: set run.backend "
-            "to cpu or auto"
-        )
+        return backend_for(train, run)
+    refuse(train, run)
     return "cpu"
 
 
 def execution_among(plan: TrainPlan, run: RunSettings, workers: Workers | None) -> Execution:
-    """Return the kernels' execution options; workers on the same cores share them.
-
-    Raises
-    ------
-    SettingsError
-        As ``refuse``.
-    """
+    """Return the kernels' execution options; processes on the same cores share them."""
     if workers is None:
         return execution_of(plan, run)
-    refuse(plan)
     return execution_of(plan, run, sharers=workers.on_same_cores())
 
 
-def refuse(train: TrainSettings) -> None:
-    """Raise a SettingsError if several workers cannot share a training with these settings."""
-    found = needs_all_ratings(train)
-    if found is None:
-        return
-    name, value = found
-    if name == "deterministic":
+def refuse(train: TrainSettings, run: RunSettings) -> None:
+    """Raise a SettingsError if processes or GPUs cannot share a training with these settings."""
+    line = conflict(train, run, shared=True)
+    if line is not None:
+        raise SettingsError(line)
+    refuse_among(train, races=run.backend == "cuda")
+
+
+def refuse_among(train: TrainSettings, *, races: bool) -> None:
+    """Raise a SettingsError if workers cannot share a training with these settings.
+
+    ``races``: whether they are GPUs, whose threads race.
+    """
+    found = needs_all_ratings(train, races=races)
+    if found is not None:
+        name, value = found
+        if name == "deterministic":
+            raise SettingsError(
+                "distributed: only a deterministic training can be shared: set train.deterministic "
+                "to true"
+            )
+        raise SettingsError(f"distributed: cannot share train.{name} {value}: {_REMEDIES[name]}")
+    if races and (train.rotations or 0) < LEAST_ROTATIONS:
         raise SettingsError(
-            "distributed: only a deterministic training can be shared: set train.deterministic to "
-            "true"
+            f"train.rotations: {train.rotations}: GPUs that share a training race through its "
+            f"blocks, which needs at least {LEAST_ROTATIONS} rotations to be as accurate: set "
+            f"train.rotations to {LEAST_ROTATIONS}"
         )
-    raise SettingsError(f"distributed: cannot share train.{name} {value}: {_REMEDIES[name]}")
 
 
 def check_alike(workers: Workers, identity: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""A training shared by several workers, with the bits of one (``mascot_jax.distributed``)."""
+"""A training shared by several workers; on CPUs it has the bits of one.
+
+Parts of it are in ``mascot_jax.distributed``.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from mascot_jax.training.epoch import EpochReport, operands_of
 from mascot_jax.training.problem import Prepared
 from mascot_jax.training.records import Progress
 from mascot_jax.training.scoring import Chunk, HeldOut, Sums
-from mascot_jax.training.shareable import refuse
+from mascot_jax.training.shareable import refuse_among
 from mascot_jax.training.shared_progress import SharedProgress
 from mascot_jax.training.shared_steps import ScoredPairs, shared_epoch, shared_sums
 from mascot_jax.training.signals import wait_for
@@ -59,8 +62,8 @@ class SharedTraining:
     Parameters
     ----------
     prepared
-        Result of ``problem.prepare``, the same in all processes. Its laid-out ratings are freed:
-        each worker keeps a copy of its share.
+        Result of ``problem.prepare`` on a CPU, the same in all processes. Its laid-out ratings are
+        freed: each worker keeps a copy of its share.
     execution, workers
         Execution options of each worker, and the workers.
 
@@ -71,7 +74,7 @@ class SharedTraining:
     """
 
     def __init__(self, prepared: Prepared, execution: Execution, workers: Workers) -> None:
-        refuse(prepared.plan)
+        refuse_among(prepared.plan, races=workers.races)
         self._plan, self._execution, self._workers = prepared.plan, execution, workers
         self._groups = prepared.users.starts, prepared.items.starts
         self._division = division = divide(prepared.ratings, *self._groups, len(workers))
@@ -174,19 +177,21 @@ class SharedTraining:
         division = self._division
         side = division.sides[division.travels]
         codes = np.asarray(table.codes)[: side.rows.shape[1]]
-        bytes_of_range = parcel_bytes(codes, side.rows, side.parts, table)
+        races = self._workers.races
+        with_sums = np.zeros_like(side.parts) if races else side.parts
+        bytes_of_range = parcel_bytes(codes, side.rows, with_sums, table)
         sent = traffic_of(steps, bytes_of_range, division.workers)
         needed = int(sent.max(initial=0))
         if needed > self._room:
             self._room = padded_size(needed + needed // 8, LEAST_BYTES)
-        chunk = _chunk_of(self._room)
+        chunk = self._room if races else _chunk_of(self._room)  # on GPUs a chunk costs a wait
         chunks = -(-sent.max(axis=1) // chunk)
         self.traffic = Traffic(
             int(bytes_of_range.sum()), int(sent.sum()), int(chunks.sum()) * chunk * division.workers
         )
         operands = (*steps[:3], np.int32(steps.used), chunks.astype(np.int32))
         users, items = (int(side.parts.sum()) for side in division.sides)
-        sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room)
+        sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room, races)
         return Course(*self._workers.same(operands), *self._constant), sizes
 
     def _pairs(self, chunk: Chunk) -> ScoredPairs:

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 from numpy.typing import NDArray
 
 from mascot_jax.distributed.division import USERS
-from mascot_jax.distributed.epoch import Course, Share, Sizes, visit
+from mascot_jax.distributed.epoch import Course, Share, Sizes, race, visit
 from mascot_jax.distributed.workers import AXIS
 from mascot_jax.engine import kernels
 from mascot_jax.engine.kernels import Execution
@@ -54,7 +54,8 @@ def shared_epoch(
     def one(state: TrainState, ratings: Ratings, share: Share, *same: Any) -> Any:
         course, scalars, methods = same
         own = state._replace(users=_own_table(state.users), items=_own_table(state.items))
-        visits = partial(visit, share=_own(share), course=course, sizes=sizes)
+        how = race if sizes.races else visit
+        visits = partial(how, share=_own(share), course=course, sizes=sizes)
         new, report = advance(own, _own(ratings), scalars, methods, fixed, visits)
         side = "user_finite" if sizes.stays == USERS else "item_finite"
         bad = jax.lax.psum((getattr(report, side) == 0).astype(jnp.int32), AXIS)

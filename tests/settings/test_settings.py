@@ -634,7 +634,7 @@ BEYOND_CUDA = [
         for int8 in ({"method": "mascot-int8"}, {"storage": "int8-row"})
     ),
     ({"deterministic": True}, "cuda has no train.deterministic"),
-    ({"rotations": 2}, "cuda has no train.rotations"),
+    ({"rotations": 2}, "cuda has train.rotations for trainings that GPUs share only"),
     ({"order": "group-blocks"}, "cuda has train.order shuffled and runs only"),
     ({"method": "int8", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),
     ({"storage": "int8-row", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),

@@ -2,8 +2,9 @@
 
 ``python -m tests.support.gpu_compiler epoch SETTINGS`` prints the bytes of the tables, those of
 results that are operands' memory, and the program; SETTINGS are those of ``train``, in JSON.
-``projection`` in place of ``epoch`` is of the projection of a table onto 64 factors, and of its
-moments; ``clicks`` of a click model's steps, by the settings of one. Needs ``jax-cuda13-pjrt`` and
+``shared`` in place of ``epoch`` is of an epoch that two of them share, ``projection`` of the
+projection of a table onto 64 factors, and of its moments; ``clicks`` of a click model's steps, by
+the settings of one. Needs ``jax-cuda13-pjrt`` and
 ``jax-cuda13-plugin`` of jaxlib's version on the path (``make hardening``).
 """
 
@@ -26,7 +27,9 @@ from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.settings.clicks import ClickSettings
 from mascot_jax.training import epoch
 from mascot_jax.training.initial import initial_state
+from mascot_jax.training.shared_steps import shared_epoch
 from tests.support.interactions import laid_out_for_a_gpu
+from tests.support.on_paper import operands_of_epoch
 
 H100 = """
 gpu_device_info {
@@ -46,12 +49,17 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 STARTS = np.array([0, 400, 1000], np.uint32)
 
 
+def h100s(count):
+    """So many of them in one host."""
+    topology = topologies.get_topology_desc(
+        platform="cuda", target_config=H100, topology=f"1x1x{count}", topology_name="h100"
+    )
+    return topology.devices
+
+
 def on_h100(tree):
     """The shapes of arrays, on an H100."""
-    topology = topologies.get_topology_desc(
-        platform="cuda", target_config=H100, topology="1x1x1", topology_name="h100"
-    )
-    sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
+    sharding = jax.sharding.SingleDeviceSharding(h100s(1)[0])
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
@@ -76,6 +84,14 @@ def compile_epoch(settings):
     with patch.object(epoch, "_train_epoch", lower):
         program = epoch.train_epoch(state, ratings, plan, Execution()).compile()
     return [program], [*state.users.stored.values(), *state.items.stored.values()]
+
+
+def compile_shared(settings):
+    """Return an epoch's program for two H100, and the tables of one of them."""
+    operands = operands_of_epoch(settings, h100s(2))
+    tables = jax.tree.leaves([side.stored for side in operands[0][:2]])
+    of_one = [jax.ShapeDtypeStruct(table.shape[1:], table.dtype) for table in tables]
+    return [shared_epoch.lower(*operands).compile()], of_one
 
 
 def compile_projection(settings):
@@ -119,13 +135,18 @@ def compile_steps(settings):
     return [run_steps.lower(*operands, plan=plan).compile()], [tables.wide, tables.narrow]
 
 
-COMPILE = {"epoch": compile_epoch, "projection": compile_projection, "clicks": compile_steps}
+COMPILE = {
+    "epoch": compile_epoch,
+    "shared": compile_shared,
+    "projection": compile_projection,
+    "clicks": compile_steps,
+}
 
 
 def main():
     programs, tables = COMPILE[sys.argv[1]](json.loads(sys.argv[2]))
     found = {
-        "tables": sum(table.nbytes for table in tables),
+        "tables": sum(table.size * table.dtype.itemsize for table in tables),
         "in_place": programs[0].memory_analysis().alias_size_in_bytes,
         "program": "\n".join(program.as_text() for program in programs),
     }

@@ -11,11 +11,14 @@ import hashlib
 import itertools
 import json
 import tempfile
+from unittest.mock import patch
 
 import jax
 import numpy as np
 
+from mascot_jax.distributed import epoch
 from mascot_jax.distributed.workers import Workers
+from mascot_jax.engine import turns
 from mascot_jax.engine.devices import computing_on
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.engine.scratch import Scratch, ScratchFolder
@@ -36,6 +39,7 @@ CASES = {
     "mpt": {"method": "mpt"},
     "rotations": {"method": "fp16", **STOCHASTIC, "rotations": 2},
     "mascot, rotations": {"method": "mascot", **MEASURING, "rotations": 3},
+    "mpt, rotations": {"method": "mpt", "rotations": 2},
     "tuned": {
         "method": "fp16",
         "recipe": "tuned",
@@ -70,32 +74,60 @@ def problem(users, items, count, scratch=None, *, expendable=False):
     return make_problem(file.ratings(), *groups, test=test, scratch=file)
 
 
-def prepared(case, shape, threads=2, scratch=None, *, expendable=False):
+def prepared(case, shape, threads=2, scratch=None, *, expendable=False, platform="cpu"):
     """A small training of 3 epochs."""
     made = problem(*SHAPES[shape], scratch, expendable=expendable)
-    values = {"factors": 20, "epochs": 3, "deterministic": True} | CASES[case]
-    return prepare(made, made.plan(TrainSettings(**values), "cpu"), Execution(threads))
+    values = {"factors": 20, "epochs": 3} | CASES[case]
+    return prepare(made, made.plan(TrainSettings(**values), platform), Execution(threads))
 
 
-def workers_of(count):
+class AsGpus(Workers):
+    """CPU devices that run the program of GPUs, by ``hogwild_in_order``."""
+
+    platform = "gpu"
+
+
+def hogwild_in_order(
+    ratings, users, items, rates, counters, numbers, pairs, span, **options
+):  # fmt: skip
+    """``turns.run_hogwild`` by the CPU's kernel, which visits the blocks in their order."""
+    strata = ratings.strata
+    sides = (strata.user_starts, users), (strata.item_starts, items)
+    sums = (turns.no_sums(len(starts) + table.groups, table.factors) for starts, table in sides)
+    users, items, sums = turns.run_turns(
+        ratings, users, items, tuple(sums), rates, counters, numbers, pairs, span, **options
+    )
+    totals = (
+        turns.total_sums(table, starts, rates, words)
+        for (starts, table), words in zip(sides, sums, strict=True)
+    )
+    return users, items, *totals
+
+
+def workers_of(count, *, races=False):
     """So many devices of this process; None for 0."""
-    return Workers(tuple(jax.devices("cpu")[:count])) if count else None
+    kind = AsGpus if races else Workers
+    return kind(tuple(jax.devices("cpu")[:count])) if count else None
 
 
-def digest(case, shape, count, scratch=None):
+def digest(case, shape, count, scratch=None, *, races=False):
     """Train; return a digest of all that is left, and how many groups changed storage."""
     records = []
-    with computing_on(jax.local_devices(backend="cpu")[0]):
+    with (
+        computing_on(jax.local_devices(backend="cpu")[0]),
+        patch.object(epoch, "run_hogwild", hogwild_in_order),
+    ):
         state = train_state(
-            prepared(case, shape, scratch=scratch),
+            prepared(case, shape, scratch=scratch, platform="gpu" if races else "cpu"),
             Execution(2),
             lambda record, _: records.append(record),
-            workers=workers_of(count),
+            workers=workers_of(count, races=races),
         )
     codes = [record.users.codes for record in records]
     codes.append(np.asarray(state.users.codes)[: len(codes[0])])
     changed = sum(int((a != b).sum()) for a, b in itertools.pairwise(codes))
-    return {"digest": digest_of(state, records), "changed": changed}
+    found = {"digest": digest_of(state, records), "changed": changed}
+    return found | {"rmse": records[-1].test_rmse}
 
 
 def digest_of(state, records):
@@ -139,13 +171,18 @@ def main():
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES))
     parser.add_argument("--on-disk", type=int, nargs="+", default=())
+    parser.add_argument("--races", type=int, nargs="+", default=(), help="workers as GPUs, too")
     args = parser.parse_args()
     for case, shape, count in itertools.product(args.cases, args.shapes, args.workers):
         if count <= min(SHAPES[shape][:2]):
             with tempfile.TemporaryDirectory() as folder:
                 found = digest(case, shape, count, folder if count in args.on_disk else None)
             print(json.dumps({"case": case, "shape": shape, "workers": count} | found), flush=True)
-    print(json.dumps({"in_place": stays_in_place("mascot", max(args.workers))}))
+    for case, shape, count in itertools.product(args.cases, args.shapes, args.races):
+        found = digest(case, shape, count, races=True) | {"races": True}
+        print(json.dumps({"case": case, "shape": shape, "workers": count} | found), flush=True)
+    most = max(args.workers)
+    print(json.dumps({"in_place": stays_in_place("mascot", most) if most else None}))
 
 
 if __name__ == "__main__":

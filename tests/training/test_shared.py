@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 
 import jax
+import numpy as np
 import pytest
 
 from mascot_jax.distributed.workers import Workers
@@ -51,6 +52,39 @@ def test_two_and_three_workers_leave_the_bits_of_one():
     assert len(found) == 9
     assert_one_digest(found, {3})
     assert last == {"in_place": True}
+
+
+def assert_as_gpus(found, trainings):
+    """What GPUs run has the bits of one process; only sums of what is measured are added otherwise.
+
+    Its kernel here is the CPU's, in order: all else is what GPUs run, or stays on the host.
+    """
+    exact = [each for each in found if not each["case"].startswith("mascot")]
+    assert_one_digest(exact, {trainings})
+    measured = [each for each in found if each["case"].startswith("mascot")]
+    assert {each["changed"] > 0 for each in measured} == {True}
+    for shape in {each["shape"] for each in measured}:
+        rmse = [each["rmse"] for each in measured if each["shape"] == shape]
+        assert len(rmse) == trainings
+        assert np.ptp(rmse) < 1e-3
+
+
+def test_the_program_of_gpus_leaves_the_bits_of_one_process_where_nothing_races():
+    found, _ = trainings(
+        "--workers", "0", "--races", "2", "--cases", "rotations", "mascot, rotations",
+        "--shapes", "more users", devices=2,
+    )  # fmt: skip
+    assert_as_gpus(found, 2)
+
+
+@pytest.mark.hardening
+def test_any_number_of_gpus_does():
+    cases = [name for name in CASES if "rotations" in name]
+    found, _ = trainings(
+        "--workers", "0", "--races", "1", "2", "3", "4", "8", "--cases", *cases, "--shapes",
+        "more users", "more items", devices=8,
+    )  # fmt: skip
+    assert_as_gpus(found, 6)
 
 
 @pytest.mark.hardening
