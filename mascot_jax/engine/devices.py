@@ -34,7 +34,7 @@ def device_for_use(plan: TrainPlan, backend: Backend = "auto") -> jax.Device:
 
     A model trained on a GPU can also be used without one.
     """
-    return choose_device("cpu" if plan.beyond_cuda or backend == "cpu" else "auto")
+    return choose_device("cpu" if plan.beyond_shared_cuda or backend == "cpu" else "auto")
 
 
 def serving_device(plan: TrainPlan, backend: Backend = "auto") -> jax.Device | None:
@@ -42,7 +42,7 @@ def serving_device(plan: TrainPlan, backend: Backend = "auto") -> jax.Device | N
 
     Where JAX does not work, as in a forked child, it is the CPU.
     """
-    if plan.beyond_cuda or backend == "cpu" or not jax_works_here() or not _has_gpu():
+    if plan.beyond_shared_cuda or backend == "cpu" or not jax_works_here() or not _has_gpu():
         return None
     device = device_for_use(plan, backend)
     return None if device.platform == "cpu" else device

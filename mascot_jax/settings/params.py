@@ -57,7 +57,7 @@ class Params(Settings):
 
     @model_validator(mode="after")
     def _the_back_end_can_do_it(self) -> Params:
-        line = conflict(self.train, self.run)
+        line = conflict(self.train, self.run, shared=True)  # whether it is, the stage knows
         if line is not None:
             raise together(line)
         return self

@@ -63,9 +63,9 @@ def refuse_among(train: TrainSettings, *, races: bool) -> None:
 
     ``races``: whether they are GPUs, whose threads race.
     """
-    found = needs_all_ratings(train, races=races)
-    if found is not None:
-        name, value = found
+    refused = needs_all_ratings(train, races=races)
+    if refused is not None:
+        name, value = refused
         if name == "deterministic":
             raise SettingsError(
                 "distributed: only a deterministic training can be shared: set train.deterministic "
@@ -73,10 +73,12 @@ def refuse_among(train: TrainSettings, *, races: bool) -> None:
             )
         raise SettingsError(f"distributed: cannot share train.{name} {value}: {_REMEDIES[name]}")
     if races and (train.rotations or 0) < LEAST_ROTATIONS:
+        found = "not set" if train.rotations is None else train.rotations
+        too = ", and leave train.deterministic null" if train.deterministic is False else ""
         raise SettingsError(
-            f"train.rotations: {train.rotations}: GPUs that share a training race through its "
-            f"blocks, which needs at least {LEAST_ROTATIONS} rotations to be as accurate: set "
-            f"train.rotations to {LEAST_ROTATIONS}"
+            f"train.rotations: {found}: GPUs that share a training race through its blocks, which "
+            f"needs at least {LEAST_ROTATIONS} rotations to be as accurate: set train.rotations to "
+            f"{LEAST_ROTATIONS}{too}"
         )
 
 

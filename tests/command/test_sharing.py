@@ -294,16 +294,30 @@ def test_what_cannot_be_shared_is_refused_without_the_others(made, tmp_path, mas
     argv = ("train", made / "ratings.csv", "-o", tmp_path / "m", *alone, "--order", "group-blocks")
     code, _, err = mascot(*argv)
     assert (code, "cannot share --order group-blocks" in err) == (2, True)
+    code, _, err = mascot(*argv[:-2], "--backend", "cuda")
+    assert (code, "--rotations: not set: GPUs that share" in err) == (2, True), err
 
 
 @pytest.mark.hardening
-def test_without_a_launcher_it_says_how_to_start():
-    argv = ["train", "ratings.csv", "-o", "model", "--distributed"]
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "start them by a launcher"),
+        (("--backend", "cuda", "--rotations", "2"), "the cuda back end cannot be used: "),
+    ],
+    ids=["processes", "GPUs"],
+)
+def test_without_a_launcher_it_says_how_to_start(options, words):
+    argv = ["train", "ratings.csv", "-o", "model", "--distributed", *options]
     result = subprocess.run(
-        [sys.executable, "-m", "mascot_jax", *argv], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mascot_jax", *argv],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 1
-    assert "start them by a launcher" in result.stderr
+    assert words in result.stderr
 
 
 def test_a_port_in_use_and_a_first_process_that_is_not_there(monkeypatch):
@@ -322,9 +336,18 @@ TORCHRUN = {"MASTER_ADDR": "node1", "MASTER_PORT": "29500", "WORLD_SIZE": "4", "
 
 
 def test_torchruns_variables_are_a_place():
-    assert join.place_of(TORCHRUN) == ("node1:29500", 4, 3)
+    assert join.place_of(TORCHRUN) == ("node1:29500", 4, 3, None)
     held = TORCHRUN | {"TORCHELASTIC_USE_AGENT_STORE": "True"}
-    assert join.place_of(held) == ("node1:29501", 4, 3)
+    assert join.place_of(held) == ("node1:29501", 4, 3, None)
     assert join.place_of({name: TORCHRUN[name] for name in ("MASTER_ADDR", "RANK")}) is None
     with pytest.raises(ProcessError, match="MASTER_PORT=x"):
         join.place_of(TORCHRUN | {"MASTER_PORT": "x"})
+
+
+def test_of_several_processes_on_a_host_each_has_a_gpu():
+    local = {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    assert join.place_of(TORCHRUN | local).gpu == 1
+    alone = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    assert join.place_of(TORCHRUN | alone).gpu is None  # all that it sees
+    with pytest.raises(ProcessError, match="LOCAL_RANK=x, LOCAL_WORLD_SIZE=2"):
+        join.place_of(TORCHRUN | local | {"LOCAL_RANK": "x"})

@@ -13,10 +13,12 @@ import mascot_ffi
 import numpy as np
 import pytest
 
-from mascot_jax.engine import early_exit, embedding, kernels
+from mascot_jax.engine import early_exit, embedding, kernels, turns
 from mascot_jax.engine.embedding import ROW_FORMATS, EmbeddingTables
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.turns import draw_list, no_sums
 from mascot_jax.settings import TrainSettings, validate
+from tests.engine.test_turns import MOVES, RANGES, world_and_ranges
 from tests.support.interactions import laid_out_for_a_gpu
 from tests.support.worlds import ONE, make_world, only
 
@@ -156,6 +158,76 @@ def test_interactions_of_rows_too_long_or_in_other_arithmetic_are_refused():
     run_pass(kernels.run_epoch, long, "at most 256 factors, not 300")
     mixed = with_interactions(make_world(33, "float32").only("float32"))
     run_pass(kernels.run_epoch, mixed, "need the arithmetic float32", arithmetic="mixed")
+
+
+# ---- trainings that GPUs share
+
+
+def course():
+    """A world in blocks, and what says which of them to visit."""
+    world, _ = world_and_ranges(rotations=2)
+    users, items = (len(starts) - 1 for starts in world.ratings.strata[:2])
+    numbers = world.ratings.strata.begin
+    pairs = jnp.asarray(draw_list(users, items, 0, 0, rotations=2))
+    return world, {"numbers": numbers, "turns": pairs, "span": jnp.zeros(2, jnp.uint32)}
+
+
+def visit(message, world, given, execution=ONE, rates=5, **options):
+    rates, counters = jnp.zeros(rates), jnp.zeros(2, jnp.uint32)
+    options = {"rounding": "nearest", "arithmetic": "float32", "execution": execution} | options
+    fails(
+        message, turns.run_hogwild, world.ratings, world.users, world.items, rates, counters,
+        *given.values(), **options,
+    )  # fmt: skip
+
+
+def test_blocks_of_a_list_are_accepted():
+    world, given = course()
+    visit(ACCEPTED, world, given)
+    visit(ACCEPTED, world, given, rounding="stochastic")
+    halves = replace(only(world.users, "float16")), replace(only(world.items, "float16"))
+    world = world._replace(users=halves[0], items=halves[1])
+    visit(ACCEPTED, world, given, arithmetic="float16")
+
+
+BAD_COURSES = {
+    "a number for each block": {"numbers": jnp.zeros(3, jnp.uint32)},
+    r"turns must be \[t, 2\]": {"turns": jnp.zeros((4, 3), jnp.uint32)},
+    "span must be two places": {"span": jnp.zeros(3, jnp.uint32)},
+}
+
+
+@pytest.mark.parametrize("message", BAD_COURSES)
+def test_bad_lists_are_refused(message):
+    world, given = course()
+    visit(message, world, given | BAD_COURSES[message])
+
+
+def test_blocks_that_cannot_be_visited_are_refused():
+    world, given = course()
+    strata = world.ratings.strata
+    short = replace(world.ratings, strata=strata._replace(begin=strata.begin[1:]))
+    visit("one block for each pair of ranges", world._replace(ratings=short), given)
+    visit("writes 'maybe' is not one of", world, given, Execution(writes="maybe"))
+    visit("rates must hold 5 values", world, given, rates=7)  # early exits are not shared
+    visit("needs all rows in float16", world, given, arithmetic="float16")
+
+
+def exchange(message, table, ranges=RANGES, moves=MOVES, pair=2, sums=0, size=4096):
+    given = jnp.asarray(ranges), jnp.asarray(moves), jnp.zeros(pair, jnp.uint32)
+    operands = table, *given, no_sums(sums, table.factors)
+    fails(message, partial(turns.pack, size=size), *operands)
+    fails(message, turns.unpack, *operands, jnp.zeros(size, jnp.uint8))
+
+
+def test_exchanges_are_checked():
+    table = make_world(33, "all").users
+    exchange(ACCEPTED, table)
+    exchange("a move for each range", table, moves=MOVES[1:])
+    exchange("between two workers", table, pair=3)
+    exchange("sums do not travel between GPUs", table, sums=9)
+    exchange("must be whole words", table, size=4095)
+    exchange("one start more than codes", replace(table, codes=table.codes[1:]))
 
 
 ROWS_IN = {"float16": "float16", "mixed": "float32", "fixed": "float32"}

@@ -13,7 +13,10 @@ import mascot_ffi
 import pytest
 
 import mascot_jax
+from mascot_jax.distributed.join import initialised
+from mascot_jax.distributed.workers import Workers
 from mascot_jax.engine.devices import (
+    all_gpus,
     choose_device,
     device_for_use,
     execution_of,
@@ -155,6 +158,37 @@ def test_a_gpu_that_only_jax_leaves_out_is_jaxs(monkeypatch):
     assert choose_device("auto").platform == "cpu"
 
 
+def several(monkeypatch, probe, capabilities, of_others=()):
+    """Pretend GPUs of this process, number 1, and of process 0."""
+    own = machine(monkeypatch, probe, capabilities=capabilities)
+    others = [SimpleNamespace(compute_capability=c, platform="gpu") for c in of_others]
+    for process, devices in enumerate((others, own)):
+        for number, device in enumerate(devices):
+            device.process_index, device.id = process, 10 * process - number
+    monkeypatch.setattr(jax, "devices", lambda backend: [*own, *others])
+    return own, others
+
+
+def test_all_gpus_are_those_of_all_processes_by_process(monkeypatch):
+    own, others = several(monkeypatch, READY, ["9.0", "9.0"], ["9.0", "8.0"])
+    assert all_gpus() == (*others[::-1], *own[::-1])
+    workers = Workers.of_gpus()
+    assert (len(workers), workers.platform, workers.races) == (4, "gpu", True)
+    assert initialised("cuda") == workers  # one process, for all that jax.distributed says
+
+
+def test_a_gpu_without_code_shares_no_training(monkeypatch):
+    several(monkeypatch, READY | {"devices": [PASCAL, H200]}, ["9.0", "6.1"])
+    with pytest.raises(BackendError, match=r"no code for .*6\.1.*: leave it out of CUDA_VISIBLE"):
+        all_gpus()
+
+
+def test_gpus_that_are_not_there_are_named_with_a_remedy(monkeypatch):
+    machine(monkeypatch, READY | {"driver": 0, "devices": []})
+    with pytest.raises(BackendError, match="there is no NVIDIA driver; install one"):
+        initialised("cuda")
+
+
 def test_cpu_asks_no_gpu(monkeypatch):
     machine(monkeypatch, READY, capabilities=["9.0"])
     monkeypatch.setattr(mascot_ffi, "probe_cuda", None)
@@ -168,6 +202,7 @@ def test_a_model_is_used_on_a_gpu_where_that_could_have_trained_it(monkeypatch):
     (gpu,) = machine(monkeypatch, READY, capabilities=["9.0"])
     on_gpu, on_cpu = (TrainSettings().plan(platform) for platform in ("gpu", "cpu"))
     assert device_for_use(on_gpu) is device_for_use(on_gpu, "cuda") is gpu
+    assert device_for_use(TrainSettings(rotations=2).plan("gpu")) is gpu
     assert device_for_use(on_gpu, "cpu").platform == device_for_use(on_cpu).platform == "cpu"
     machine(monkeypatch, READY)
     assert device_for_use(on_gpu, "cuda").platform == "cpu"

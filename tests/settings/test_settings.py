@@ -16,6 +16,7 @@ from mascot_jax.settings import (
     Settings,
     TrainSettings,
     backend_for,
+    conflict,
     validate,
 )
 from mascot_jax.settings.defaults import with_defaults, without_presets
@@ -634,7 +635,6 @@ BEYOND_CUDA = [
         for int8 in ({"method": "mascot-int8"}, {"storage": "int8-row"})
     ),
     ({"deterministic": True}, "cuda has no train.deterministic"),
-    ({"rotations": 2}, "cuda has train.rotations for trainings that GPUs share only"),
     ({"order": "group-blocks"}, "cuda has train.order shuffled and runs only"),
     ({"method": "int8", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),
     ({"storage": "int8-row", "factors": 257}, "cuda trains int8 rows of up to 256 factors only"),
@@ -658,6 +658,15 @@ def test_cuda_is_refused_for_what_it_cannot_do(values, reason):
     with pytest.raises(SettingsError) as caught:
         backend_for(TrainSettings(**values), RunSettings(backend="cuda"))
     assert str(caught.value) == line
+
+
+def test_one_gpu_has_no_rotations_but_several_do():
+    found = validate(Params, params(**{"train.rotations": 2, "run.backend": "cuda"}))
+    line = "run.backend: 'cuda': cuda has train.rotations for trainings that GPUs share only"
+    with pytest.raises(SettingsError, match=line):
+        backend_for(found.train, found.run)
+    assert conflict(found.train, found.run, shared=True) is None
+    assert backend_for(found.train, RunSettings(backend="auto")) == "cpu"
 
 
 @pytest.mark.parametrize("backend", ["cpu", "auto", "cuda"])

@@ -68,8 +68,9 @@ def test_the_tables_of_gpus_are_the_callers_own():
 @pytest.mark.parametrize(
     ("train", "run", "words"),
     [
-        ({}, {}, r"train.rotations: None: .* at least 2 .*: set train.rotations to 2"),
-        ({"rotations": 1}, {}, r"train.rotations: 1: .*: set train.rotations to 2"),
+        ({}, {}, r"train.rotations: not set: .* at least 2 .*: set train.rotations to 2"),
+        ({"rotations": 1}, {}, r"train.rotations: 1: .*: set train.rotations to 2$"),
+        ({"deterministic": False}, {}, r"to 2, and leave train.deterministic null$"),
         (
             {"rotations": 2, "deterministic": True},
             {},
@@ -99,7 +100,7 @@ def test_the_remedies_work():
 
 
 def test_the_library_refuses_before_it_looks_for_gpus():
-    with pytest.raises(SettingsError, match=r"rotations: None: GPUs .*: set rotations to 2"):
+    with pytest.raises(SettingsError, match=r"rotations: not set: GPUs .*: set rotations to 2"):
         MatrixFactorization(backend="cuda", distributed=True).fit(ratings(9, 9, 90))
     with pytest.raises(SettingsError, match="or leave rotations"):
         MatrixFactorization(rotations=2, deterministic=False).fit(ratings(9, 9, 90))
