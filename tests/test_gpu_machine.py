@@ -19,6 +19,7 @@ importlib.import_module(sys.argv[1])
         "tests.engine.test_gpu",
         "tests.engine.test_gpu_embedding",
         "tests.benchmarks.test_gpu_ways",
+        "tests.training.test_shared_on_gpus",
     ],
 )
 def test_what_runs_there_imports_nothing_that_is_not(module):

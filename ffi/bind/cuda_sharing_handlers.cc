@@ -39,7 +39,8 @@ ffi::Error hogwild_turns(U32 users, U32 items, F32 ratings, U32 user_starts, U8 
                          ffi::RemainingRets tables, RowAttribute row, int64_t user_tables,
                          int64_t block_size, ExecutionAttribute execution,
                          std::string_view rounding, std::string_view arithmetic,
-                         ffi::ScratchAllocator allocator, ffi::Context context) {
+                         int64_t most_in_flight, ffi::ScratchAllocator allocator,
+                         ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
                                   {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
@@ -51,6 +52,7 @@ ffi::Error hogwild_turns(U32 users, U32 items, F32 ratings, U32 user_starts, U8 
     require_sums(item_sums, pass.items.groups, row.factors);
     cuda::BlockList blocks =
         decode_list(user_ranges, item_ranges, strata, numbers, list, span, counters);
+    require(most_in_flight > 0, "most_in_flight must be positive");
     const cuda::Writes writes = decode_writes(execution);
     const Rounding rounded = decode_rounding(rounding);
     const cudaStream_t stream = get_stream();
@@ -59,6 +61,7 @@ ffi::Error hogwild_turns(U32 users, U32 items, F32 ratings, U32 user_starts, U8 
     check(cuda::find_stretches(blocks, stream));
     cuda::Training training = make_training(pass, rates, counters, writes, allocator);
     training.stretches = {blocks.stretches, blocks.count};
+    training.most_in_flight = most_in_flight;
     check(computed == Arithmetic::kFloat32
               ? cuda::run_epoch(pass, training, rounded, user_sums->typed_data(),
                                 item_sums->typed_data(), stream)

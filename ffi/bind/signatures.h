@@ -243,7 +243,9 @@ inline auto turns_signature() {
 }
 
 // All blocks at once, on a GPU only: sums are those of this part.
-inline auto hogwild_turns_signature() { return epoch_of(turns_operands()); }
+inline auto hogwild_turns_signature() {
+  return epoch_of(turns_operands()).Attr<int64_t>("most_in_flight");  // ratings
+}
 
 // Adds the sums of all ranges of a side up: on the CPU only.
 inline auto total_signature() {

@@ -14,7 +14,8 @@ cudaError_t launch_arithmetic(const Pass& pass, const Training& training, cudaSt
       return cudaErrorInvalidValue;
     } else {
       const int64_t shared = shared_bytes(pass, UpdateByArithmetic<C, A>::kHeld, Held{});
-      return launch(arithmetic_kernel<C, A>, pass, shared, most_in_flight(pass), stream, training);
+      const int64_t most = most_in_flight(pass, training);
+      return launch(arithmetic_kernel<C, A>, pass, shared, most, stream, training);
     }
   });
 }

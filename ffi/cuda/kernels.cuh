@@ -66,9 +66,7 @@ __device__ void prepare(const Pass& pass, const SharedBy<Memory>& shared, const 
   const GroupTable users(pass.users, pass.lookup, shared.of_users());
   const GroupTable items(pass.items, pass.lookup, shared.of_items());
   if (threadIdx.x == 0) {
-    const Order order = keys.stretches.at == nullptr
-                            ? Order(pass.ratings.count, pass.block_size, keys.order)
-                            : Order(keys.stretches, keys.order);
+    const Order order(pass.ratings.count, pass.block_size, keys.order, keys.stretches);
     new (shared.common()) Common{order, sampling, users, items, keys.dither, rates};
   }
   __syncthreads();

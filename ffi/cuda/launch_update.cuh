@@ -11,6 +11,9 @@ namespace mascot::cuda {
 // each other, and small data have few enough for that to matter (docs/cuda.md).
 constexpr int64_t kRatingsPerFlight = 128;
 inline int64_t most_in_flight(const Pass& pass) { return pass.ratings.count / kRatingsPerFlight; }
+inline int64_t most_in_flight(const Pass& pass, const Training& training) {
+  return std::min(most_in_flight(pass), training.most_in_flight);
+}
 
 // Groups whose sums fit into a block's shared memory, beside so many bytes, with two blocks to a
 // multiprocessor.
@@ -49,7 +52,8 @@ cudaError_t launch_both(Kernel plain, Kernel measuring, int chunks, const Pass& 
   if (error != cudaSuccess) return error;
   const auto launch_with = [&](Kernel kernel, const Held& held) {
     const int64_t shared = shared_bytes(pass, chunks, held);
-    return launch(kernel, pass, shared, most_in_flight(pass), stream, training, held);
+    const int64_t most = most_in_flight(pass, training);
+    return launch(kernel, pass, shared, most, stream, training, held);
   };
   error = launch_with(plain, Held{});
   if (error != cudaSuccess) return error;

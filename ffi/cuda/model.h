@@ -93,8 +93,9 @@ struct Training {
   const uint32_t* counters;  // [2]: seed, epoch
   float* sums;               // scratch [user groups + item groups, sums_width(factors)], zero
   Writes writes;
-  const float* thresholds = nullptr;  // [2]: of Thresholds; null: no update ever ends early
-  Stretches stretches = {};           // to visit; none: all ratings, in blocks of Pass::block_size
+  const float* thresholds = nullptr;   // [2]: of Thresholds; null: no update ever ends early
+  Stretches stretches = {};            // to visit; none: all ratings, in blocks of Pass::block_size
+  int64_t most_in_flight = INT64_MAX;  // ratings: beside what the number of all allows
 };
 
 // A batch's lookups of click models' rows sorted by row, equal ones in the batch's order.

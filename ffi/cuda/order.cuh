@@ -22,20 +22,13 @@ struct Piece {
 // Pieces in the order of visiting, one position at a time and without memory.
 class Order {
  public:
-  MASCOT_HD Order(int64_t ratings, int64_t block_size, uint64_t key)
-      : ratings_(ratings),
-        block_size_(block_size),
-        pieces_per_block_((block_size + kPiece - 1) / kPiece),
-        blocks_((ratings + block_size - 1) / block_size),
-        order_(key, static_cast<uint64_t>(blocks_)) {}
-
-  // Pieces of all stretches in random order: the rows of one are few, and all threads would meet
-  // there.
-  MASCOT_HD Order(const Stretches& stretches, uint64_t key)
-      : ratings_(0),
-        block_size_(kPiece),
-        pieces_per_block_(1),
-        blocks_(stretches.at[stretches.count].pieces_before),
+  // With stretches: of their pieces, all in random order. The rows of one are few, and all threads
+  // would meet there.
+  MASCOT_HD Order(int64_t ratings, int64_t block_size, uint64_t key, Stretches stretches = {})
+      : ratings_(stretches.at == nullptr ? ratings : kPiece * pieces_of(stretches)),
+        block_size_(stretches.at == nullptr ? block_size : kPiece),
+        pieces_per_block_((block_size_ + kPiece - 1) / kPiece),
+        blocks_((ratings_ + block_size_ - 1) / block_size_),
         order_(key, static_cast<uint64_t>(blocks_)),
         stretches_(stretches) {}
 
@@ -52,6 +45,9 @@ class Order {
   }
 
  private:
+  static MASCOT_HD int64_t pieces_of(const Stretches& stretches) {
+    return stretches.at[stretches.count].pieces_before;
+  }
   static MASCOT_HD Piece piece(int64_t begin, int64_t end, uint32_t moved) {
     const int64_t size = end - begin < kPiece ? end - begin : kPiece;
     return {begin, static_cast<int32_t>(size < 0 ? 0 : size), moved};
@@ -59,9 +55,10 @@ class Order {
 
   // By bisection: the last stretch with no more pieces before it has the piece.
   MASCOT_HD Piece of_stretches(uint32_t number) const {
-    int64_t low = 0, high = stretches_.count;
+    uint32_t low = 0, high = static_cast<uint32_t>(stretches_.count);
+#pragma unroll 1
     while (high - low > 1) {
-      const int64_t middle = (low + high) / 2;
+      const uint32_t middle = (low + high) / 2;
       (stretches_.at[middle].pieces_before <= number ? low : high) = middle;
     }
     const Stretch& found = stretches_.at[low];

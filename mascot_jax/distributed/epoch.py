@@ -60,8 +60,9 @@ class Sizes(NamedTuple):
     """Bytes that are sent at a time."""
     room: int
     """Bytes that one worker may send another after a step: a multiple of a chunk."""
-    races: bool = False
-    """Whether a worker's threads race through its blocks of a step, as a GPU's do."""
+    most_in_flight: int | None = None
+    """Ratings under way at a time where a worker's threads race through its blocks of a step, as a
+    GPU's do; None: they do not."""
 
 
 def visit(
@@ -129,7 +130,14 @@ def race(
     the same order: they must all decide alike.
     """
     travels = 1 - sizes.stays
-    run = partial(run_hogwild, rounding=rounding, arithmetic=arithmetic, execution=execution)
+    assert sizes.most_in_flight is not None
+    run = partial(
+        run_hogwild,
+        most_in_flight=sizes.most_in_flight,
+        rounding=rounding,
+        arithmetic=arithmetic,
+        execution=execution,
+    )
 
     def step(state: _Visited, span: jax.Array, exchange: _Exchanger) -> _Visited:
         users, items, *sums = run(

@@ -150,14 +150,21 @@ def run_hogwild(
     turns: jax.Array,
     span: jax.Array,
     *,
+    most_in_flight: int,
     rounding: str,
     arithmetic: str,
     execution: Execution,
 ) -> tuple[Table, Table, jax.Array, jax.Array]:
     """Visit the blocks of a list all at once, in any order, updating rows in place; GPU only.
 
-    Parameters are those of ``run_turns``; results those of ``kernels.run_epoch``, over these
-    blocks.
+    Results are those of ``kernels.run_epoch``, over these blocks. Parameters are those of
+    ``run_turns``, but for
+
+    Parameters
+    ----------
+    most_in_flight
+        Ratings that may be under way at a time, and so do not see each other. There are no more
+        than a 128th of all that the device has, either.
     """
     shapes = (
         jax.ShapeDtypeStruct((table.groups, table.factors + STATISTICS), jnp.float32)
@@ -169,6 +176,7 @@ def run_hogwild(
         [*users.stored.values(), *items.stored.values()],
         *shapes,
         **_visiting(users, items, rounding, arithmetic, execution),
+        most_in_flight=np.int64(most_in_flight),
     )
     return *renewed(users, items, arrays), user_sums, item_sums
 

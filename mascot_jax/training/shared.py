@@ -41,6 +41,9 @@ MOST_BYTES: Final = 1 << 18
 """Most bytes of a chunk: larger ones hold more that need not be sent, smaller ones take longer."""
 LEAST_CHUNKS: Final = 16
 """In all of the room."""
+MOST_STEPS: Final = 0.5
+"""Step size times ratings of the most-rated row that are under way on a GPU: 0.64 did no harm on
+MovieLens 1M, 0.85 did (docs/cuda.md)."""
 
 
 class Traffic(NamedTuple):
@@ -88,6 +91,7 @@ class SharedTraining:
                 tuple(np.asarray(pad_starts(starts)) for starts in self._groups),
             )
         )
+        self._most_in_flight = most_in_flight(prepared, len(workers)) if workers.races else None
         self._room = 0
         self.traffic = Traffic(0, 0, 0)
         """Of the last epoch."""
@@ -177,7 +181,7 @@ class SharedTraining:
         division = self._division
         side = division.sides[division.travels]
         codes = np.asarray(table.codes)[: side.rows.shape[1]]
-        races = self._workers.races
+        races = self._most_in_flight is not None
         with_sums = np.zeros_like(side.parts) if races else side.parts
         bytes_of_range = parcel_bytes(codes, side.rows, with_sums, table)
         sent = traffic_of(steps, bytes_of_range, division.workers)
@@ -191,7 +195,10 @@ class SharedTraining:
         )
         operands = (*steps[:3], np.int32(steps.used), chunks.astype(np.int32))
         users, items = (int(side.parts.sum()) for side in division.sides)
-        sizes = Sizes(division.workers, division.stays, (users, items), chunk, self._room, races)
+        parts = users, items
+        sizes = Sizes(
+            division.workers, division.stays, parts, chunk, self._room, self._most_in_flight
+        )
         return Course(*self._workers.same(operands), *self._constant), sizes
 
     def _pairs(self, chunk: Chunk) -> ScoredPairs:
@@ -211,6 +218,17 @@ class SharedTraining:
 
         made: ScoredPairs = self._workers.each(pairs)
         return made
+
+
+def most_in_flight(prepared: Prepared, workers: int) -> int:
+    """Return how many ratings may be under way at a time on each of so many GPUs.
+
+    A row is at one of them at a time, and so are all its ratings. What is under way does not see
+    each other: too much of a row together overshoots, the more the larger the step (docs/cuda.md).
+    """
+    sides = prepared.users, prepared.items
+    share = max(float(side.visits.max() / side.visits.sum()) for side in sides)
+    return max(1, int(MOST_STEPS / (prepared.plan.learning_rate * share * workers)))
 
 
 def _chunk_of(room: int) -> int:

@@ -54,7 +54,7 @@ def shared_epoch(
     def one(state: TrainState, ratings: Ratings, share: Share, *same: Any) -> Any:
         course, scalars, methods = same
         own = state._replace(users=_own_table(state.users), items=_own_table(state.items))
-        how = race if sizes.races else visit
+        how = visit if sizes.most_in_flight is None else race
         visits = partial(how, share=_own(share), course=course, sizes=sizes)
         new, report = advance(own, _own(ratings), scalars, methods, fixed, visits)
         side = "user_finite" if sizes.stays == USERS else "item_finite"

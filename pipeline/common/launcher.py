@@ -1,6 +1,6 @@
 """Hand a stage over to a launcher, which starts the processes that share its training.
 
-How many there are changes no output, so it is no parameter: the environment says it.
+How many there are changes no output on CPUs, so it is no parameter: the environment says it.
 """
 
 from __future__ import annotations

@@ -175,6 +175,7 @@ def course():
 def visit(message, world, given, execution=ONE, rates=5, **options):
     rates, counters = jnp.zeros(rates), jnp.zeros(2, jnp.uint32)
     options = {"rounding": "nearest", "arithmetic": "float32", "execution": execution} | options
+    options = {"most_in_flight": 9} | options
     fails(
         message, turns.run_hogwild, world.ratings, world.users, world.items, rates, counters,
         *given.values(), **options,
@@ -209,6 +210,7 @@ def test_blocks_that_cannot_be_visited_are_refused():
     short = replace(world.ratings, strata=strata._replace(begin=strata.begin[1:]))
     visit("one block for each pair of ranges", world._replace(ratings=short), given)
     visit("writes 'maybe' is not one of", world, given, Execution(writes="maybe"))
+    visit("most_in_flight must be positive", world, given, most_in_flight=0)
     visit("rates must hold 5 values", world, given, rates=7)  # early exits are not shared
     visit("needs all rows in float16", world, given, arithmetic="float16")
 

@@ -28,6 +28,12 @@ EPOCHS = [
         if not method.compares
     ),
 ]
+SHARED = [
+    {"method": "fp32"},
+    {"method": "fp16", "rounding": "stochastic", "order": "runs"},
+    {"method": "mascot-int8", "warmup": 0, "period": 1},
+    {"method": "mpt"},
+]
 PROJECTIONS = [
     {"method": "mascot-int8"},
     {"method": "fp16", "rounding": "stochastic"},
@@ -84,9 +90,29 @@ def test_epochs_are_in_place_and_wait_for_nothing(compiled):
     assert waits.isdisjoint(name for _, name in instructions)
 
 
-def test_no_kernel_of_ours_lies_in_a_command_buffer(compiled):
-    buffers = re.findall(r"^%?command_buffer.*?^}", compiled["program"], re.MULTILINE | re.DOTALL)
+def assert_no_command_buffers_of_ours(program):
+    buffers = re.findall(r"^%?command_buffer.*?^}", program, re.MULTILINE | re.DOTALL)
     assert [buffer for buffer in buffers if "mascot_" in buffer] == []
+
+
+def test_no_kernel_of_ours_lies_in_a_command_buffer(compiled):
+    assert_no_command_buffers_of_ours(compiled["program"])
+
+
+@pytest.mark.parametrize("settings", SHARED, ids=named)
+def test_two_gpus_share_an_epoch_in_place(settings):
+    found = compile_for_gpu("shared", settings)
+    program = found["program"]
+    assert found["in_place"] >= found["tables"]
+    instructions = re.findall(r" = (\S+) ([a-z-]+)\(", program)
+    copied = [shape for shape, name in instructions if name.startswith("copy")]
+    assert [shape for shape in copied if "[1024," in shape] == []  # a table's rows
+    names = {name for _, name in instructions}
+    assert {"while", "collective-permute-start"} <= names
+    assert {"conditional", "infeed", "outfeed", "send", "recv"}.isdisjoint(names)
+    ours = set(re.findall(r'custom_call_target="(mascot_\w+)"', program))
+    assert {"mascot_hogwild_turns", "mascot_pack", "mascot_unpack"} <= ours
+    assert_no_command_buffers_of_ours(program)
 
 
 @pytest.mark.parametrize("preset", CLICK_PRESETS)

@@ -118,7 +118,7 @@ void mascot_hogwild_turns(const Pass* pass, const BlockList* blocks, const float
 // returns n, at most so many.
 int64_t mascot_order(const BlockList* blocks, int64_t key, int64_t most, int64_t* pieces) {
   fibres::launch(1, kStretchesThreads, [&] { stretches_kernel(*blocks); });
-  const Order order({blocks->stretches, blocks->count}, static_cast<uint64_t>(key));
+  const Order order(0, kPiece, static_cast<uint64_t>(key), {blocks->stretches, blocks->count});
   for (int64_t i = 0; i < std::min(order.pieces(), most); ++i) {
     const Piece piece = order(i);
     pieces[2 * i] = piece.begin;

@@ -88,8 +88,8 @@ class AsGpus(Workers):
 
 
 def hogwild_in_order(
-    ratings, users, items, rates, counters, numbers, pairs, span, **options
-):  # fmt: skip
+    ratings, users, items, rates, counters, numbers, pairs, span, *, most_in_flight, **options
+):
     """``turns.run_hogwild`` by the CPU's kernel, which visits the blocks in their order."""
     strata = ratings.strata
     sides = (strata.user_starts, users), (strata.item_starts, items)

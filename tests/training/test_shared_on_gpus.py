@@ -7,12 +7,15 @@ import pytest
 
 from mascot_jax import MatrixFactorization
 from mascot_jax.engine.devices import choose_device
+from mascot_jax.engine.kernels import Execution
 from mascot_jax.errors import BackendError, SettingsError
 from mascot_jax.settings import RunSettings, TrainPlan, TrainSettings, validate
 from mascot_jax.settings.defaults import without_presets
+from mascot_jax.training.problem import prepare
 from mascot_jax.training.shareable import refuse
+from mascot_jax.training.shared import MOST_STEPS, most_in_flight
 from tests.support.on_paper import lowered_epoch
-from tests.support.shared import ratings
+from tests.support.shared import problem, ratings
 
 METHODS = {
     "fp32": {"method": "fp32"},
@@ -46,6 +49,7 @@ def test_an_epoch_of_several_gpus_stays_on_them_and_in_place(method, workers):
         lines[f"mascot_{name}"] for name in ("hogwild_turns", "pack", "unpack")
     )
     assert in_place(visits) == {2 + i: 15 + i for i in range(2 * tables)}
+    assert re.search(r"most_in_flight = \d+ : i64", visits)
     assert len(packs) == len(unpacks) == workers - 1
     for pack, unpack in zip(packs, unpacks, strict=True):
         assert in_place(pack) == {1 + i: 6 + i for i in range(tables)}
@@ -63,6 +67,18 @@ def test_the_tables_of_gpus_are_the_callers_own():
     arguments = re.findall(r"%arg\d+: tensor<2x\d+x\d+x(?:f32|f16|i8)> (\{[^%]*\})", main)
     assert len(arguments) == 6
     assert all(re.search("tf.aliasing_output|jax.buffer_donor", found) for found in arguments)
+
+
+def test_more_gpus_have_fewer_ratings_of_a_row_in_flight_each():
+    made = problem(300, 200, 20_000)
+    share = max(made.users.visits.max(), made.items.visits.max()) / 20_000
+    for rate in (0.01, 0.03):
+        values = {"factors": 4, "rotations": 2, "learning_rate": rate}
+        prepared = prepare(made, made.plan(TrainSettings(**values), "gpu"), Execution())
+        for workers in (1, 2, 8):
+            found = most_in_flight(prepared, workers)
+            of_one = workers * share * rate
+            assert found * of_one <= MOST_STEPS < (found + 1) * of_one
 
 
 @pytest.mark.parametrize(
