@@ -1,11 +1,11 @@
 """Compiles epochs for an H100 with XLA's GPU compiler, on a machine without a GPU.
 
-``python -m tests.support.gpu_compiler epoch SETTINGS`` prints the bytes of the tables, those of
-results that are operands' memory, and the program; SETTINGS are those of ``train``, in JSON.
-``shared`` in place of ``epoch`` is of an epoch that two of them share, ``projection`` of the
+``python -m tests.support.gpu_compiler epoch SETTINGS`` prints the bytes and shapes of the tables,
+the bytes of results that are operands' memory, and the program; SETTINGS are those of ``train``, in
+JSON. ``shared`` in place of ``epoch`` is of an epoch that two of them share, ``projection`` of the
 projection of a table onto 64 factors, and of its moments; ``clicks`` of a click model's steps, by
-the settings of one. Needs ``jax-cuda13-pjrt`` and
-``jax-cuda13-plugin`` of jaxlib's version on the path (``make hardening``).
+the settings of one. Needs ``jax-cuda13-pjrt`` and ``jax-cuda13-plugin`` of jaxlib's version on the
+path (``make hardening``).
 """
 
 import json
@@ -29,7 +29,7 @@ from mascot_jax.training import epoch
 from mascot_jax.training.initial import initial_state
 from mascot_jax.training.shared_steps import shared_epoch
 from tests.support.interactions import laid_out_for_a_gpu
-from tests.support.on_paper import operands_of_epoch
+from tests.support.on_paper import first_epoch
 
 H100 = """
 gpu_device_info {
@@ -88,7 +88,7 @@ def compile_epoch(settings):
 
 def compile_shared(settings):
     """Return an epoch's program for two H100, and the tables of one of them."""
-    operands = operands_of_epoch(settings, h100s(2))
+    _, operands = first_epoch(settings, h100s(2))
     tables = jax.tree.leaves([side.stored for side in operands[0][:2]])
     of_one = [jax.ShapeDtypeStruct(table.shape[1:], table.dtype) for table in tables]
     return [shared_epoch.lower(*operands).compile()], of_one
@@ -147,6 +147,7 @@ def main():
     programs, tables = COMPILE[sys.argv[1]](json.loads(sys.argv[2]))
     found = {
         "tables": sum(table.size * table.dtype.itemsize for table in tables),
+        "shapes": [",".join(map(str, table.shape)) for table in tables],
         "in_place": programs[0].memory_analysis().alias_size_in_bytes,
         "program": "\n".join(program.as_text() for program in programs),
     }

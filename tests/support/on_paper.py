@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
 from mascot_jax.distributed.workers import AXIS, Workers
+from mascot_jax.engine import padding
 from mascot_jax.engine.kernels import Execution
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.training import shared
@@ -40,7 +41,8 @@ class OnPaper(Workers):
             sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))
             return jax.ShapeDtypeStruct((len(self), *shape), dtype, sharding=sharding)
 
-        return jax.tree.map(join, *map(make, range(len(self))))
+        with patch.object(padding, "default_device", lambda: self):  # which pads nothing
+            return jax.tree.map(join, *map(make, range(len(self))))
 
     def same(self, tree):
         return jax.tree.map(np.asarray, tree)
@@ -50,8 +52,8 @@ class OperandsError(Exception):
     """Carries what a program is given out of the training."""
 
 
-def operands_of_epoch(settings, devices):
-    """What ``shared_epoch`` is given by a training that these devices share."""
+def first_epoch(settings, devices):
+    """A training that these devices share, and what its ``shared_epoch`` is given at first."""
     made = problem(*SHAPE)
     values = validate(TrainSettings, {"factors": 40, "rotations": 2, **settings})
     prepared = prepare(made, made.plan(values, "gpu"), Execution())
@@ -65,10 +67,10 @@ def operands_of_epoch(settings, devices):
         try:
             training.epoch(training.begin(start))
         except OperandsError as found:
-            return found.args[0]
+            return training, found.args[0]
 
 
 def lowered_epoch(settings, workers):
     """An epoch of so many GPUs as a program for CUDA, as text."""
-    operands = operands_of_epoch(settings, jax.local_devices(backend="cpu") * workers)
+    _, operands = first_epoch(settings, jax.local_devices(backend="cpu") * workers)
     return shared_epoch.trace(*operands).lower(lowering_platforms=("cuda",)).as_text()

@@ -8,13 +8,14 @@ import pytest
 from mascot_jax import MatrixFactorization
 from mascot_jax.engine.devices import choose_device
 from mascot_jax.engine.kernels import Execution
+from mascot_jax.engine.padding import LEAST_ROWS
 from mascot_jax.errors import BackendError, SettingsError
 from mascot_jax.settings import RunSettings, TrainPlan, TrainSettings, validate
 from mascot_jax.settings.defaults import without_presets
 from mascot_jax.training.problem import prepare
 from mascot_jax.training.shareable import refuse
 from mascot_jax.training.shared import MOST_STEPS, most_in_flight
-from tests.support.on_paper import lowered_epoch
+from tests.support.on_paper import first_epoch, lowered_epoch
 from tests.support.shared import problem, ratings
 
 METHODS = {
@@ -67,6 +68,19 @@ def test_the_tables_of_gpus_are_the_callers_own():
     arguments = re.findall(r"%arg\d+: tensor<2x\d+x\d+x(?:f32|f16|i8)> (\{[^%]*\})", main)
     assert len(arguments) == 6
     assert all(re.search("tf.aliasing_output|jax.buffer_donor", found) for found in arguments)
+
+
+def test_what_gpus_hold_is_as_long_as_the_longest_share():
+    devices = jax.local_devices(backend="cpu") * 3
+    training, (state, laid, _, course, *_) = first_epoch(METHODS["fp32"], devices)
+    # A third of the users; all items, in a small table.
+    for table, rows in ((state.users, pytest.approx(100, rel=0.1)), (state.items, LEAST_ROWS)):
+        assert table.stored["float32"].shape == (3, rows, 48)
+        assert table.starts.shape == (3, table.codes.shape[0] + 1)
+    assert 20_000 / 3 <= laid.users.shape[1] < 9000  # no room for more
+    assert [starts.shape for starts in laid.strata[:2]] == [(3, 65), (3, 65)]
+    assert course.numbers.shape == (64 * 64,)
+    assert training.traffic.table == 200 * 48 * 4  # rows without sums
 
 
 def test_more_gpus_have_fewer_ratings_of_a_row_in_flight_each():
