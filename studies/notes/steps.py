@@ -30,7 +30,8 @@ from mascot_jax.engine.padding import LEAST_RATINGS, pad, padded_size
 from mascot_jax.engine.ratings import Ratings, extent_of
 from mascot_jax.engine.state import TrainState
 from mascot_jax.settings import TrainPlan, TrainSettings, validate
-from mascot_jax.training.epoch import operands_of, operands_of_visits
+from mascot_jax.tables.table import Table
+from mascot_jax.training.epoch import Fixed, operands_of, operands_of_visits
 from mascot_jax.training.loop import begin
 from mascot_jax.training.problem import Problem, prepare
 from pipeline.common.hardware import describe_hardware
@@ -79,10 +80,9 @@ def by_steps(fold: Problem, values: dict[str, object], gpus: int) -> float:
     assert prepared.test is not None
     division = divide(prepared.ratings, prepared.users.starts, prepared.items.starts, gpus)
     state = begin(prepared).state
-    most = int(max(len(part) for part in parts(division, plan.seed, 0)) * 1.2)
     for epoch in range(plan.epochs):
         for part in parts(division, plan.seed, epoch):
-            state = visit(state, some(prepared.ratings, part, most), plan)
+            state = visit(state, some(prepared.ratings, part), plan)
         state = state._replace(epoch=state.epoch + jnp.uint32(1))
     return prepared.test.score(state.users, state.items, ONE).rmse
 
@@ -100,9 +100,9 @@ def parts(division: Division, seed: int, epoch: int) -> list[NDArray[np.int64]]:
     return found
 
 
-def some(ratings: Ratings, chosen: NDArray[np.int64], most: int) -> Ratings:
+def some(ratings: Ratings, chosen: NDArray[np.int64]) -> Ratings:
     """Return some of the ratings, to be visited in pieces."""
-    size = padded_size(most, LEAST_RATINGS)
+    size = padded_size(len(chosen), LEAST_RATINGS)
     users, items, values = (jnp.asarray(pad(c[chosen], size)) for c in ratings.host())
     return dataclasses.replace(
         ratings,
@@ -128,7 +128,14 @@ def visit(state: TrainState, ratings: Ratings, plan: TrainPlan) -> TrainState:
 
 
 @partial(jax.jit, static_argnames="fixed", donate_argnums=(0, 1))
-def _visit(users, items, ratings, rates, counters, fixed):  # type: ignore[no-untyped-def]
+def _visit(
+    users: Table,
+    items: Table,
+    ratings: Ratings,
+    rates: jax.Array,
+    counters: jax.Array,
+    fixed: Fixed,
+) -> tuple[Table, Table]:
     return run_epoch(ratings, users, items, rates, counters, **fixed._asdict())[:2]
 
 

@@ -1,10 +1,28 @@
 import math
 import zipfile
 
+import numpy as np
 import pytest
 
+from mascot_jax.distributed.division import divide
+from mascot_jax.engine.kernels import Execution
+from mascot_jax.settings import TrainSettings
+from mascot_jax.training.problem import prepare
 from studies.notes.criteria import Point, loss_at
 from studies.notes.neighbours import in_common, read_genres
+from studies.notes.steps import parts
+from tests.support.shared import problem
+
+
+def test_gpus_visit_every_rating_once_in_parts_of_their_own():
+    made = problem(300, 200, 20_000)
+    prepared = prepare(made, made.plan(TrainSettings(rotations=2), "cpu"), Execution())
+    division = divide(prepared.ratings, made.users.starts, made.items.starts, 2)
+    found = parts(division, seed=0, epoch=0)
+    assert np.sort(np.concatenate(found)).tolist() == list(range(20_000))
+    users = prepared.ratings.host()[0]
+    for step in zip(found[::2], found[1::2], strict=True):
+        assert not set(users[step[0]]) & set(users[step[1]])
 
 
 def test_a_loss_between_two_points_lies_on_their_line():
