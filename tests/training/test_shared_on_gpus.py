@@ -3,6 +3,7 @@
 import re
 
 import jax
+import numpy as np
 import pytest
 
 from mascot_jax import MatrixFactorization
@@ -155,12 +156,20 @@ def two_gpus():
         pytest.skip("there is one GPU: two are needed")
 
 
+def planted(count, seed=0):
+    """Ratings by four factors, with noise of 0.3; on a CPU, RMSE becomes 0.315."""
+    truth, rng = np.random.default_rng(2), np.random.default_rng(seed)
+    p, q = truth.normal(0, 0.7, (3000, 4)), truth.normal(0, 0.7, (1000, 4))
+    users, items = rng.integers(0, 3000, count), rng.integers(0, 1000, count)
+    return users, items, 3 + (p[users] * q[items]).sum(axis=1) + rng.normal(0, 0.3, count)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", ["fp32", "fp16", "mascot"])
 @pytest.mark.usefixtures("two_gpus")
 def test_two_gpus_are_as_accurate_as_one(method):
-    train, test = ratings(3000, 1000, 200_000), ratings(3000, 1000, 20_000, seed=1)
-    settings = {"factors": 32, "epochs": 12, "method": method, "backend": "cuda"}
+    train, test = planted(300_000), planted(20_000, seed=1)
+    settings = {"factors": 16, "epochs": 15, "method": method, "backend": "cuda"}
     one = MatrixFactorization(**settings).fit(train)
     two = MatrixFactorization(**settings, rotations=2, distributed=True).fit(train)
     alone, together = (model.evaluate(test) for model in (one, two))
