@@ -184,7 +184,6 @@ def visit(message, world, given, execution=ONE, rates=5, **options):
 
 def test_blocks_of_a_list_are_accepted():
     world, given = course()
-    visit(ACCEPTED, world, given)
     visit(ACCEPTED, world, given, rounding="stochastic")
     halves = replace(only(world.users, "float16")), replace(only(world.items, "float16"))
     world = world._replace(users=halves[0], items=halves[1])
@@ -219,7 +218,8 @@ def exchange(message, table, ranges=RANGES, moves=MOVES, pair=2, sums=0, size=40
     given = jnp.asarray(ranges), jnp.asarray(moves), jnp.zeros(pair, jnp.uint32)
     operands = table, *given, no_sums(sums, table.factors)
     fails(message, partial(turns.pack, size=size), *operands)
-    fails(message, turns.unpack, *operands, jnp.zeros(size, jnp.uint8))
+    if message in (ACCEPTED, "must be whole words"):
+        fails(message, turns.unpack, *operands, jnp.zeros(size, jnp.uint8))
 
 
 def test_exchanges_are_checked():
