@@ -273,11 +273,12 @@ class Corners {
  public:
   Corners(const Epoch& epoch, const Drawing& drawing)
       : epoch_(epoch), shares_(epoch.strata, drawing.item_weights) {
-    zeros_ = {drawing.loss, drawing.weight, stream_key(epoch.seed, epoch.number, Stream::kZeros),
-              drawing.user_draws, shares_.before()};
+    negatives_ = {drawing.loss, drawing.weight,
+                  stream_key(epoch.seed, epoch.number, Stream::kNegatives), drawing.user_draws,
+                  shares_.before()};
   }
 
-  const Zeros& zeros() const { return zeros_; }
+  const Negatives& negatives() const { return negatives_; }
   Corner operator[](int64_t block) const {
     const Strata& strata = epoch_.strata;
     const int64_t users = block / strata.item_ranges, items = block % strata.item_ranges;
@@ -289,18 +290,18 @@ class Corners {
  private:
   const Epoch& epoch_;
   Shares shares_;
-  Zeros zeros_ = {};
+  Negatives negatives_ = {};
 };
 
 SumParts interact_conflict_free(const Kernel& kernel, const Epoch& epoch, const Corners& corners) {
   Strata all = epoch.strata;
-  all.begin = nullptr;  // blocks without interactions have zeros
+  all.begin = nullptr;  // blocks without interactions have negatives
   const auto list = draw_list(all.user_ranges, all.item_ranges, epoch.seed, epoch.number);
   const auto turns = turns_of(all, list.data(), static_cast<int64_t>(list.size()));
   SumParts sums = empty_sums(epoch);
   for_turns(epoch, turns, sums, [&](const Task& task, const Turn& turn) {
     const int64_t block = turn.user_range * all.item_ranges + turn.item_range;
-    kernel.interact(task, corners.zeros(), corners[block]);
+    kernel.interact(task, corners.negatives(), corners[block]);
   });
   return sums;
 }
@@ -320,7 +321,7 @@ SumParts interact_hogwild(const Kernel& kernel, const Epoch& epoch, const Corner
   std::atomic<int64_t> next = 0;
   run_threads(threads, [&](int thread) {
     for (int64_t turn = next++; turn < count; turn = next++) {
-      kernel.interact(tasks[thread], corners.zeros(), corners[order(turn, count)]);
+      kernel.interact(tasks[thread], corners.negatives(), corners[order(turn, count)]);
     }
   });
   return sums;
