@@ -110,12 +110,11 @@ void for_parts(const Epoch& epoch, Block block, const Work& work) {
   }
 }
 
-// Calls work(task, block) for every block of ratings, in the order index(turn, blocks); each thread
-// has a task of its own, which prepare(task) completes before any thread starts.
+// Calls work(task, number) for every block, in the order index(turn, count), by threads that may
+// meet; each thread has a task of its own, which prepare(task) completes before any thread starts.
 template <class Index, class Prepare, class Work>
-void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, const Work& work) {
-  const Blocks blocks(epoch);
-  const int64_t count = blocks.count();
+void for_numbers(const Epoch& epoch, int64_t count, const Index& index, const Prepare& prepare,
+                 const Work& work) {
   const auto threads = static_cast<int>(std::clamp<int64_t>(count, 1, epoch.threads));
   std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
   std::vector<Task> tasks(threads, make_task(epoch));
@@ -126,8 +125,17 @@ void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, 
   std::atomic<int64_t> next = 0;
   run_threads(threads, [&](int thread) {
     for (int64_t turn = next++; turn < count; turn = next++) {
-      for_parts(epoch, blocks[index(turn, count)], [&](Block part) { work(tasks[thread], part); });
+      work(tasks[thread], index(turn, count));
     }
+  });
+}
+
+// The same with work(task, block), on the blocks of ratings.
+template <class Index, class Prepare, class Work>
+void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, const Work& work) {
+  const Blocks blocks(epoch);
+  for_numbers(epoch, blocks.count(), index, prepare, [&](const Task& task, int64_t number) {
+    for_parts(epoch, blocks[number], [&](Block part) { work(task, part); });
   });
 }
 
@@ -306,24 +314,14 @@ SumParts interact_conflict_free(const Kernel& kernel, const Epoch& epoch, const 
   return sums;
 }
 
-// In the same order as run_hogwild's blocks, by threads that may meet.
+// In the same order as run_hogwild's blocks.
 SumParts interact_hogwild(const Kernel& kernel, const Epoch& epoch, const Corners& corners) {
-  const int64_t count = epoch.strata.blocks();
-  const auto threads = static_cast<int>(std::clamp<int64_t>(count, 1, epoch.threads));
-  std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
-  std::vector<Task> tasks(threads, make_task(epoch));
   SumParts sums;
-  for (int thread = 0; thread < threads; ++thread) {
-    tasks[thread].scratch = &scratch[thread];
-    give_sums(epoch, tasks[thread], sums);
-  }
-  const Shuffled order(epoch);
-  std::atomic<int64_t> next = 0;
-  run_threads(threads, [&](int thread) {
-    for (int64_t turn = next++; turn < count; turn = next++) {
-      kernel.interact(tasks[thread], corners.negatives(), corners[order(turn, count)]);
-    }
-  });
+  const auto prepare = [&](Task& task) { give_sums(epoch, task, sums); };
+  for_numbers(epoch, epoch.strata.blocks(), Shuffled(epoch), prepare,
+              [&](const Task& task, int64_t number) {
+                kernel.interact(task, corners.negatives(), corners[number]);
+              });
   return sums;
 }
 
