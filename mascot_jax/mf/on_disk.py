@@ -1,9 +1,9 @@
 """Indexed ratings on disk, in the order that ``mf.fit`` gives to those in memory.
 
 That order is the seed's shuffle of the ratings sorted by user, item and rating. So they are sorted
-by buckets of users that memory holds, and divided among windows of the places that the shuffle has
-for them, which memory holds as well. In memory are a bucket or a window, and 4 bytes a rating while
-they are shuffled.
+by buckets of users, divided among windows of the places that the shuffle has for them, and put in
+place there. In memory are one bucket or one window at a time, and the shuffle: 4 bytes a rating
+while it is drawn, 2 for the windows then.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ BUCKET: Final = 1 << 22
 """Ratings that are sorted at a time, some 300 MiB; a bucket has all ratings of its users, be they
 more. There are as many places in a window."""
 WRITTEN: Final = 52 + layout.WRITTEN
-"""Bytes of a rating that are written in all until it is laid out; ``SEEN`` come to that."""
+"""Bytes of a rating that are written in all until it is laid out, without those of ``SEEN``."""
 SEEN: Final = 4
+"""Bytes of an item that a user has rated."""
 _INDEX: Final = np.dtype(np.uint32)
 
 
