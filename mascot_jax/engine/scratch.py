@@ -177,6 +177,10 @@ class InMemory:
         """Fill ``out`` with the values of a column, from entry ``first`` on."""
         out[:] = self._columns[column][first : first + len(out)]
 
+    def columns(self) -> Arrays:
+        """Return the columns."""
+        return self._columns
+
 
 def divide(
     rows: Iterable[tuple[NDArray[np.unsignedinteger[Any]], Arrays]],

@@ -1,15 +1,15 @@
 """Indexed ratings on disk, in the order that ``mf.fit`` gives to those in memory.
 
 That order is the seed's shuffle of the ratings sorted by user, item and rating. So they are sorted
-by buckets of users that memory holds, and written to the places that the shuffle has for them,
-again by way of buckets. In memory are a bucket, 4 bytes a rating for the shuffle, and afterwards as
-many for the items that each user has rated.
+by buckets of users, divided among windows of the places that the shuffle has for them, and put in
+place there. In memory are one bucket or one window at a time, and the shuffle: 4 bytes a rating
+while it is drawn, 2 for the windows then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,11 @@ from mascot_jax.ranking.pairs import Pairs
 
 BUCKET: Final = 1 << 22
 """Ratings that are sorted at a time, some 300 MiB; a bucket has all ratings of its users, be they
-more."""
-WRITTEN: Final = 60 + layout.WRITTEN
-"""Bytes of a rating that are written in all until it is laid out."""
+more. There are as many places in a window."""
+WRITTEN: Final = 52 + layout.WRITTEN
+"""Bytes of a rating that are written in all until it is laid out, without those of ``SEEN``."""
+SEEN: Final = 4
+"""Bytes of an item that a user has rated."""
 _INDEX: Final = np.dtype(np.uint32)
 
 
@@ -69,7 +71,7 @@ class TableOnDisk:
             raise DataError(
                 f"{ratings.size} ratings: there are {layout.MOST_PLACES} places at most"
             )
-        folder.expected = WRITTEN * ratings.size
+        folder.expected = (WRITTEN + SEEN * keep_seen) * ratings.size
         self.user_ids, self.item_ids = table_of(ratings.users), table_of(ratings.items)
         warn_unsavable(self.user_ids, "user")
         warn_unsavable(self.item_ids, "item")
@@ -81,16 +83,19 @@ class TableOnDisk:
         self._bucket_by_user(users)
         buckets = self._divided((users, items, self.given), folder)
         del pairs, users, items
-        places = self._places(seed, folder)
-        self._seen = SeenItems(len(self.user_ids), ratings.size) if keep_seen else None
-        windows = self._by_window(buckets, places)
-        del buckets, places
-        self.scratch = _placed(windows)
+        order = _shuffled(ratings.size, seed, folder)
+        self._seen = None
+        if keep_seen:
+            file = Scratch(folder, ratings.size, (_INDEX,))
+            self._seen = SeenItems(len(self.user_ids), file)
+        self.scratch = self._by_window(buckets, _windows(order))
+        del buckets
+        _place(self.scratch, order)
         self.users, self.items, self.ratings = self.scratch.ratings()
 
     @property
     def seen(self) -> Pairs | None:
-        """The items that each user has rated, if they are kept."""
+        """The items that each user has rated, if they are kept: a memory map."""
         return None if self._seen is None else self._seen.pairs()
 
     def release(self) -> Triples:
@@ -132,59 +137,51 @@ class TableOnDisk:
         divide(rows, np.diff(self._first), divided)
         return divided
 
-    def _places(self, seed: int, folder: ScratchFolder) -> Scratch:
-        """Return sorted numbers of the ratings, by bucket, and the place of each, in a file."""
-        count = int(self._first[-1])
-        order = numbers(count)
-        np.random.default_rng(seed).shuffle(order)
-        places = Scratch(folder, count, (_INDEX, _INDEX))
-
-        def rows() -> Iterator[tuple[NDArray[Any], Arrays]]:
-            for part in parts(count, DIVIDED_AT_A_TIME):
-                sorted_ = order[part]
-                bucket = np.searchsorted(self._first, sorted_, side="right") - 1
-                place = np.arange(part.start, part.stop, dtype=np.uint32)
-                yield bucket.astype(np.uint16), (sorted_, place)
-
-        divide(rows(), np.diff(self._first), places)
-        return places
-
-    def _by_window(self, buckets: Scratch, places: Scratch) -> Scratch:
-        """Return the ratings and their places by windows of ``BUCKET`` places, in a file."""
-        count = int(self._first[-1])
-        windows = np.diff(np.append(np.arange(0, count, BUCKET), count))
-        by_window = Scratch(buckets.folder, count, (*RATINGS, _INDEX))
-        rows = (
-            ((columns[3] // np.uint32(BUCKET)).astype(np.uint16), columns)
-            for columns in self._sorted(buckets.columns(), places.columns())
-        )
-        divide(rows, windows, by_window)
+    def _by_window(self, buckets: Scratch, window_of: NDArray[np.uint16]) -> Scratch:
+        """Return the ratings by the windows of their places, in a file; each window is sorted."""
+        sizes = [window.stop - window.start for window in parts(len(buckets), BUCKET)]
+        by_window = Scratch(buckets.folder, len(buckets))
+        rows = ((window_of[span], ratings) for span, ratings in self._sorted(buckets.columns()))
+        divide(rows, np.array(sizes), by_window)
         return by_window
 
-    def _sorted(self, ratings: Arrays, places: Arrays) -> Iterator[Arrays]:
-        """Yield the ratings of each bucket by user, item and value, and the places of each."""
-        for first, end in zip(self._first[:-1].tolist(), self._first[1:].tolist(), strict=True):
-            users, items, values = (column[first:end] for column in ratings)
+    def _sorted(self, ratings: Arrays) -> Iterator[tuple[slice, Arrays]]:
+        """Yield each bucket, and its ratings by user, item and value."""
+        for span in map(slice, self._first[:-1].tolist(), self._first[1:].tolist()):
+            users, items, values = (column[span] for column in ratings)
             order = sort_by(users, items, values.view(np.uint32))
             users, items, values = users[order], items[order], values[order]
             if self._seen is not None:
                 self._seen.add(packed(users, items))
-            place = np.empty(end - first, dtype=np.uint32)
-            place[places[0][first:end] - np.uint32(first)] = places[1][first:end]
-            yield users, items, values, place
+            yield span, (users, items, values)
 
 
-def _placed(windows: Scratch) -> Scratch:
-    """Return the ratings at their places, in a file."""
-    *columns, place = windows.columns()
-    placed = Scratch(windows.folder, len(windows))
-    for window in parts(len(windows), BUCKET):
-        there = place[window] - np.uint32(window.start)
+def _shuffled(count: int, seed: int, folder: ScratchFolder) -> Scratch:
+    """Return the sorted number of the rating at each place, in a file."""
+    order, file = numbers(count), Scratch(folder, count, (_INDEX,))
+    np.random.default_rng(seed).shuffle(order)
+    for part in parts(count, DIVIDED_AT_A_TIME):
+        file.write(0, part.start, order[part])
+    return file
+
+
+def _windows(order: Scratch) -> NDArray[np.uint16]:
+    """Return the window of each rating's place, ``(n,)``, by the ratings' sorted numbers."""
+    (sorted_,), window_of = order.columns(), np.empty(len(order), dtype=np.uint16)
+    for number, window in enumerate(parts(len(order), BUCKET)):
+        window_of[sorted_[window]] = number
+    return window_of
+
+
+def _place(windows: Scratch, order: Scratch) -> None:
+    """Move the ratings of each window, which are sorted, to their places there."""
+    (sorted_,), columns = order.columns(), windows.columns()
+    for window in parts(len(order), BUCKET):
+        places = np.argsort(sorted_[window])
         for number, column in enumerate(columns):
             values = np.empty_like(column[window])
-            values[there] = column[window]
-            placed.write(number, window.start, values)
-    return placed
+            values[places] = column[window]
+            windows.write(number, window.start, values)
 
 
 def _changed() -> DataError:

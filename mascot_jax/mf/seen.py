@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mascot_jax.base.arrays import parts
+from mascot_jax.engine.scratch import InMemory, Scratch
 from mascot_jax.ids.column import Column
 from mascot_jax.ids.table import IdTable
 from mascot_jax.mf.model import Model
@@ -38,7 +39,7 @@ def seen_items(
             user_ids.encode(own, users.name), item_ids.encode(other, items.name)
         )
     pairs.sort()  # in place: the pairs are as large as the ratings
-    seen = SeenItems(len(user_ids), len(pairs))
+    seen = SeenItems(len(user_ids), InMemory(np.empty(len(pairs), dtype=np.uint32)))
     for part in parts(len(pairs)):
         seen.add(pairs[part])
     return seen.pairs()
@@ -95,13 +96,13 @@ class SeenItems:
     ----------
     users
         Number of users.
-    most
-        Most pairs that will be added.
+    store
+        A column uint32 for the items, as long as there are pairs at most.
     """
 
-    def __init__(self, users: int, most: int) -> None:
+    def __init__(self, users: int, store: Scratch | InMemory) -> None:
         self._lengths = np.zeros(users, dtype=np.int64)
-        self._items = np.empty(most, dtype=np.uint32)
+        self._store = store
         self._kept = 0
         self._last = np.full(1, 2**64 - 1, dtype=np.uint64)  # no pair
 
@@ -110,10 +111,11 @@ class SeenItems:
         new = pairs[np.append(pairs[:1] != self._last, pairs[1:] != pairs[:-1])]
         users = (new >> np.uint64(32)).astype(np.int64)
         self._lengths += np.bincount(users, minlength=len(self._lengths))
-        self._items[self._kept : self._kept + len(new)] = new & np.uint64(0xFFFF_FFFF)
+        self._store.write(0, self._kept, (new & np.uint64(0xFFFF_FFFF)).astype(np.uint32))
         self._kept += len(new)
         self._last = pairs[-1:].copy()
 
     def pairs(self) -> Pairs:
         """Return the items of each user."""
-        return Pairs(np.append(0, np.cumsum(self._lengths)), self._items[: self._kept])
+        (items,) = self._store.columns()
+        return Pairs(np.append(0, np.cumsum(self._lengths)), items[: self._kept])

@@ -1,5 +1,10 @@
 """A fit with its ratings on disk: the bytes of one in memory."""
 
+import gc
+import pickle
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -14,6 +19,7 @@ from mascot_jax.mf.fit import fit_ratings
 from mascot_jax.mf.interactions import read_interactions
 from mascot_jax.mf.model_file import save_model
 from mascot_jax.settings import RegroupSettings, RunSettings, TrainSettings
+from mascot_jax.settings.defaults import with_defaults
 
 SMALL = {"factors": 8, "epochs": 2, "threads": 2, "validation": 0.1, "user_groups": 4}
 
@@ -31,6 +37,17 @@ def ratings(seed=0, count=800, users=50):
     names = np.array([f"u{number}" for number in range(users)])
     item, rating = rng.integers(0, 30, count), rng.integers(1, 6, count)
     return pl.DataFrame({"user": names[user], "item": item, "rating": rating.astype(np.float32)})
+
+
+def room(folder):
+    """Bytes of this process's files without a name there, mapped ones included."""
+    sizes = {}
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # of the folder that is read
+            if link.readlink().is_relative_to(folder):
+                file = link.stat()
+                sizes[file.st_ino] = file.st_size
+    return sum(sizes.values())
 
 
 def saved(model, path):
@@ -90,6 +107,40 @@ def test_places_are_those_of_the_shuffle_in_memory(tmp_path):
     assert table.item_ids.decode(items).tolist() == expected["item"].to_list()
     assert values.tolist() == expected["rating"].to_list()
     assert table.given.tolist() == ratings()["rating"].to_list()
+
+
+@pytest.mark.parametrize("keep_seen", [False, True])
+def test_no_more_is_written_than_is_said(tmp_path, keep_seen):
+    frame, noted, most = ratings().unique(["user", "item"]), [], []
+
+    def on_write(*figures):
+        noted.append(figures)
+        most.append(room(tmp_path))
+
+    model = fit_ratings(
+        read_interactions(frame),
+        TrainSettings(**with_defaults({"factors": 8, "epochs": 2})),
+        RegroupSettings(user_groups=4),
+        RunSettings(scratch=str(tmp_path), threads=2),
+        keep_seen=keep_seen,
+        on_write=on_write,
+    )
+    assert noted[-1][0] == noted[-1][1] == (76 + 4 * keep_seen) * len(frame)
+    assert max(most) == (32 + 4 * keep_seen) * len(frame)
+    gc.collect()
+    assert room(tmp_path) == 4 * keep_seen * len(frame)
+    assert (model.seen is None) != keep_seen
+
+
+def test_items_that_users_have_rated_are_on_the_disk(tmp_path):
+    models = [MatrixFactorization(**SMALL, scratch=s).fit(ratings()) for s in (None, tmp_path)]
+    assert room(tmp_path) == 4 * len(ratings())
+    lists = [model.recommend(["u1", "u7"], n=3).items.tolist() for model in models]
+    assert lists[0] == lists[1]
+    again = pickle.loads(pickle.dumps(models.pop()))
+    gc.collect()
+    assert room(tmp_path) == 0
+    assert again.recommend(["u1", "u7"], n=3).items.tolist() == lists[0]
 
 
 def test_wild_ratings_are_warned_of_by_their_row(tmp_path):
