@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mascot_jax.engine.padding import LEAST_RATINGS, pad, places
+from mascot_jax.base.arrays import aligned_zeros, parts
+from mascot_jax.engine.padding import LEAST_RATINGS, places
 from mascot_jax.engine.ratings import Ratings, Strata
+from mascot_jax.engine.scratch import RATINGS, InMemory
 from mascot_jax.engine.turns import tiled
 from mascot_jax.errors import SettingsError
 
@@ -132,28 +135,50 @@ class Division:
         return np.flatnonzero(np.repeat(self.owner == worker, self.sides[self.stays].parts))
 
     def ratings_of(self, worker: int, ratings: Ratings) -> Ratings:
-        """Return a worker's ratings on JAX's default device, by rows of its own tables.
+        """Return a worker's ratings, in memory of the host, by rows of its own tables.
 
-        Arrays are as long as those of the worker with the most ratings.
+        Arrays are as long as those of the worker with the most ratings. Besides them next to no
+        memory is needed: what lies in a file is read from there.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, or holds something else than was written.
         """
         counts = self._counts_of(worker)
-        chosen = np.repeat(counts > 0, np.diff(self.begin))
-        columns = [column[chosen] for column in ratings.host()]
-        columns[self.stays] = self.place[columns[self.stays]]
         most = max(int(self._counts_of(w).sum()) for w in range(self.workers))
-        size = places(most, LEAST_RATINGS)
-        padded = [jax.device_put(pad(column, size)) for column in columns]
+        columns = [aligned_zeros((places(most, LEAST_RATINGS),), dtype) for dtype in RATINGS]
+        self._read(worker, ratings, columns)
         starts = [side.starts.astype(np.uint32) for side in self.sides]
         starts[self.stays] = self.starts_at(worker, self.sides[self.stays].starts)
         begin = (np.cumsum(counts) - counts).astype(np.uint32)
         strata = Strata(*(jnp.asarray(x) for x in (*starts, begin)))
-        return ratings.of_blocks(padded, strata, int(counts.sum()))
+        return ratings.of_blocks(columns, strata, int(counts.sum()))
+
+    def _read(self, worker: int, ratings: Ratings, columns: list[NDArray[Any]]) -> None:
+        """Write a worker's ratings to columns that are long enough."""
+        store = InMemory(*ratings.host()) if ratings.scratch is None else ratings.scratch
+        edges = np.flatnonzero(np.diff(self._blocks_of(worker), prepend=False, append=False))
+        count = 0
+        for first, end in self.begin[edges].reshape(-1, 2).tolist():
+            for number, column in enumerate(columns):
+                store.read(number, first, column[count : count + end - first])
+            count += end - first
+        if ratings.scratch is not None:
+            ratings.check_read(*(column[:count] for column in columns[:2]))
+        rows = columns[self.stays]
+        for part in parts(count):
+            rows[part] = self.place[rows[part]]
+
+    def _blocks_of(self, worker: int) -> NDArray[np.bool_]:
+        """Return which blocks a worker keeps, bool ``(U I,)``."""
+        shape = (-1, 1) if self.stays == USERS else (1, -1)
+        kept = (self.owner == worker).reshape(shape)
+        return np.broadcast_to(kept, self.counts.shape).reshape(-1)
 
     def _counts_of(self, worker: int) -> NDArray[np.int64]:
         """Return the ratings of each block that a worker keeps, int64 ``(U I,)``."""
-        shape = (-1, 1) if self.stays == USERS else (1, -1)
-        kept = (self.owner == worker).reshape(shape)
-        return np.where(kept, self.counts, 0).reshape(-1)
+        return np.where(self._blocks_of(worker), self.counts.reshape(-1), 0)
 
 
 def divide(

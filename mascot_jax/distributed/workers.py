@@ -64,14 +64,14 @@ class Workers:
     def each(self, make: Callable[[int], Any]) -> Any:
         """Return arrays ``(workers, ...)``, of which each worker holds its own part.
 
-        ``make`` returns a worker's part, a pytree, on JAX's default device; all parts have the same
-        shapes. It is called for the workers of this process.
+        ``make`` returns a worker's part, a pytree, on JAX's default device, or on the host, where
+        nobody may alter it any more; all parts have the same shapes. It is called for the workers
+        of this process.
         """
         made = []
         for number, device in self.here:
             with jax.default_device(device):
-                part = jax.device_put(make(number), device)
-                made.append(jax.tree.map(_as_part, part))
+                made.append(jax.tree.map(partial(_part_on, device), make(number)))
         sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))
 
         def join(*parts: jax.Array) -> jax.Array:
@@ -81,11 +81,15 @@ class Workers:
         return jax.tree.map(join, *made)
 
     def same(self, tree: Any) -> Any:
-        """Return arrays of which every worker holds the whole."""
+        """Return arrays of which every worker holds the whole.
+
+        JAX's own are not copied to a device where they are already; do not use both.
+        """
         sharding = NamedSharding(self.mesh, PartitionSpec())
 
         def copy(value: Any) -> jax.Array:
-            copies = [jax.device_put(np.array(value), device) for _, device in self.here]
+            source = value if isinstance(value, jax.Array) else np.array(value)
+            copies = [jax.device_put(source, device) for _, device in self.here]
             return jax.make_array_from_single_device_arrays(np.shape(value), sharding, copies)
 
         return jax.tree.map(copy, tree)
@@ -131,6 +135,16 @@ def others_alive() -> Iterator[None]:
             "another process of this training has ended, or cannot be reached: see what it said "
             "last; then start all of them again, and resume if there is a checkpoint"
         ) from error
+
+
+def _part_on(device: jax.Device, part: Any) -> jax.Array:
+    """Return ``(1, ...)`` on a device, in the same memory where that can be."""
+    held: jax.Array
+    if isinstance(part, jax.Array):
+        held = _as_part(jax.device_put(part, device))
+    else:
+        held = jax.device_put(np.asarray(part)[np.newaxis], device)
+    return held
 
 
 @partial(jax.jit, donate_argnums=0)

@@ -119,6 +119,19 @@ class Ratings:
         users, items, ratings = (np.asarray(column)[used] for column in columns)
         return users, items, ratings
 
+    def check_read(self, users: NDArray[np.uint32], items: NDArray[np.uint32]) -> None:
+        """Raise a DataError if rows that were read from ``scratch`` are of no table.
+
+        Kernels do not look.
+        """
+        for rows, count in ((users, self.user_count), (items, self.item_count)):
+            if rows.max(initial=0) >= count:
+                assert self.scratch is not None
+                raise DataError(
+                    f"{self.scratch.folder}: ratings there are not what was written: see whether "
+                    "its disk works"
+                )
+
     @property
     def _in_place(self) -> bool:
         return self.expendable or self.scratch is not None
@@ -142,8 +155,10 @@ class Ratings:
             return next(iter(self.users.devices()))
         return default_device()
 
-    def of_blocks(self, columns: Sequence[jax.Array], strata: Strata, count: int) -> Ratings:
-        """Return the ratings of some of the blocks, on a device, by rows of whatever tables.
+    def of_blocks(
+        self, columns: Sequence[jax.Array | NDArray[Any]], strata: Strata, count: int
+    ) -> Ratings:
+        """Return the ratings of some of the blocks, by rows of whatever tables.
 
         A program is compiled for none of their numbers.
 

@@ -21,7 +21,6 @@ from mascot_jax.engine.ratings import Ratings, Strata
 from mascot_jax.engine.scratch import Piece, ReadAhead
 from mascot_jax.engine.state import TrainState
 from mascot_jax.engine.turns import draw_list, no_sums, run_turns, total_sums
-from mascot_jax.errors import DataError
 from mascot_jax.methods import methods_of
 from mascot_jax.methods.method import Method
 from mascot_jax.tables.table import Table
@@ -54,7 +53,7 @@ class OnDisk(Alone):
         ratings = prepared.ratings
         assert ratings.scratch is not None
         assert ratings.strata is not None
-        self._scratch, self._strata = ratings.scratch, ratings.strata
+        self._strata = ratings.strata
         groups = prepared.users.starts, prepared.items.starts
         self._division = division = divide(ratings, *groups, workers=1)
         most = min(max(LEAST_READ, len(ratings) // PIECES), len(ratings))
@@ -97,12 +96,7 @@ class OnDisk(Alone):
 
     def _ratings_of(self, piece: Piece) -> Ratings:
         ratings, (users, items, _) = self._prepared.ratings, piece.columns
-        for rows, most in ((users, ratings.user_count), (items, ratings.item_count)):
-            if rows[: piece.ratings].max(initial=0) >= most:  # the kernel does not look
-                raise DataError(
-                    f"{self._scratch.folder}: ratings there are not what was written: see whether "
-                    "its disk works"
-                )
+        ratings.check_read(users[: piece.ratings], items[: piece.ratings])
         columns = jax.device_put(piece.columns)  # in the same memory
         strata = self._strata._replace(begin=jnp.asarray(piece.begin))
         return ratings.of_blocks(columns, strata, piece.ratings)
