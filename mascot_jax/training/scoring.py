@@ -46,15 +46,13 @@ class HeldOut:
         ratings: NDArray[np.float32],
         rule: ColdRule,
     ) -> None:
-        cold = rule.is_cold(user_rows, item_rows)
         self.rule = rule
-        self.cold_count = int(cold.sum())
+        self.cold_count = int(rule.is_cold(user_rows, item_rows).sum())
         """Number of ratings with a cold user or item."""
         self._count = len(ratings)
         self._highest_user = int(user_rows.max(initial=0))
         self._highest_item = int(item_rows.max(initial=0))
-        offset = rule.offset(user_rows, item_rows)
-        self._chunks = _chunks(user_rows, item_rows, rule.units.normal(ratings), cold, offset)
+        self._chunks = list(_chunks((user_rows, item_rows, ratings), rule))
 
     def __len__(self) -> int:
         return self._count
@@ -135,9 +133,9 @@ class Chunk(NamedTuple):
 SumsOf = Callable[[int, Chunk, NDArray[np.float32]], Sums]
 
 
-def _chunks(*columns: NDArray[np.generic]) -> list[Chunk]:
-    """Cut arrays ``(n,)`` into the fewest equal chunks, so that all run as one compiled program."""
-    count = len(columns[0])
+def _chunks(held_out: Triples, rule: ColdRule) -> Iterator[Chunk]:
+    """Yield the fewest equal chunks of ratings, so that all run as one compiled program."""
+    count = len(held_out[0])
     wanted = -(-count // prediction.PAIRS_AT_A_TIME)
     size = -(-count // max(wanted, 1))
     length = places(size, LEAST_RATINGS)
@@ -146,11 +144,12 @@ def _chunks(*columns: NDArray[np.generic]) -> list[Chunk]:
         # JAX may keep using the memory that it is given: np.pad's copy, not the caller's array.
         return jnp.asarray(np.pad(part, (0, length - len(part))), dtype=part.dtype)
 
-    def cut(start: int) -> Chunk:
-        pieces = [column[start : start + size] for column in columns]
-        return Chunk(np.int32(len(pieces[0])), *map(put, pieces))
-
-    return [cut(start) for start in range(0, count, max(size, 1))]
+    for start in range(0, count, max(size, 1)):
+        part = slice(start, start + size)
+        users, items, ratings = held_out[0][part], held_out[1][part], held_out[2][part]
+        cold, offset = rule.is_cold(users, items), rule.offset(users, items)
+        columns = users, items, rule.units.normal(ratings), cold, offset
+        yield Chunk(np.int32(len(users)), *map(put, columns))
 
 
 @partial(jax.jit, static_argnames="execution")
