@@ -15,7 +15,6 @@ import os
 import resource
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -26,20 +25,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness.memory import memory
+from benchmarks.harness.memory import OwnMemory
+from benchmarks.harness.netflix import CHUNK, ITEMS, USERS
 from benchmarks.harness.program import make_parser, write_result
 from pipeline.common.hardware import describe_hardware
 
 if TYPE_CHECKING:
     from mascot_jax.training.problem import Prepared
 
-USERS, ITEMS = 480_189, 17_770
 ROUNDS: Final = 5
-CHUNK: Final = 1 << 20
 BYTES: Final = 12
 """Of a rating in the file."""
-MOMENT: Final = 0.02
-"""Seconds between two looks at the memory in use."""
 
 
 def main() -> None:
@@ -144,12 +140,12 @@ def _train(options: dict[str, Any]) -> dict[str, Any]:
         _forget(file[0])
         return False
 
-    with _Memory() as own:
+    with OwnMemory() as own:
         digest = _fit(options, options["scratch"], on_start, on_epoch)
     return {
         "prepared": prepared,
         "epoch": median(seconds[1:] or seconds),  # the first one waits for a compiler
-        "peak": own.peak,
+        "peak": own.peak(),
         "digest": digest,
     }
 
@@ -212,24 +208,6 @@ def _compare(options: dict[str, Any]) -> dict[str, Any]:
         way: [median(times) for times in zip(*rounds, strict=True)]
         for way, rounds in seconds.items()
     }
-
-
-class _Memory:
-    """Looks at the memory of this process's own, without mapped files, while it runs."""
-
-    def __enter__(self) -> _Memory:
-        self.peak, self._over = 0, threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(MOMENT):
-            self.peak = max(self.peak, memory("RssAnon"))
 
 
 if __name__ == "__main__":
