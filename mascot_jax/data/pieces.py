@@ -70,7 +70,7 @@ class DistinctIds:
 
     def add(self, ids: pl.Series) -> None:
         """Add ids (Int64 or String)."""
-        self._known.append(ids.unique())
+        self._known.append(ids.unique().shrink_to_fit())  # it has room for all of the piece
         if sum(map(len, self._known)) > 2 * self._united + MANY:
             self._known = [self.series]
             self._united = len(self._known[0])

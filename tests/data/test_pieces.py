@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.harness.memory import memory
 from mascot_jax.data import pieces
 from mascot_jax.data.formats import parquet, text
 from mascot_jax.data.read import open_table, read_table
@@ -96,3 +97,14 @@ def test_errors_name_the_row_of_the_file(tmp_path):
         open_table(str(as_csv(some().drop("rating"), tmp_path)), Columns()).__enter__()
     with pytest.raises(DataError, match="there is no such file"):
         open_table(str(tmp_path / "none"), Columns()).__enter__()
+
+
+def test_few_ids_of_many_rows_take_little_memory(monkeypatch):
+    monkeypatch.setattr(pieces, "MANY", 1000)
+    ids, found = pl.Series("item", np.arange(1 << 20) % 10), pieces.DistinctIds()
+    found.add(ids)
+    before = memory("RssAnon")
+    for _ in range(20):
+        found.add(ids)
+    assert memory("RssAnon") - before < 2 * ids.estimated_size()
+    assert sorted(found.series) == list(range(10))
