@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from benchmarks.harness.instructions import read_counts
-from benchmarks.throughput import BY_DEFAULT, FACTORS, STREAM, TARGETS, TARGETS_OF_ALL
+from benchmarks.throughput import ALIKE, BY_DEFAULT, FACTORS, STREAM, TARGETS, TARGETS_OF_ALL
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = (ROOT / "docs/speed.md", ROOT / "docs/ranking.md")
@@ -186,6 +186,8 @@ def _factors(results: Path) -> str:
         for rows in zip(*(of_factors[k]["variants"] for k in factors), strict=True):
             name = rows[0]["method"]
             by = "bytes, instructions" if (instruction_set, name) in counted else "bytes"
+            if (instruction_set, ALIKE.get(name)) in counted:
+                by = f"bytes, instructions of {ALIKE[name]}"
             cells = (f"{r['updates_per_s'] / 1e6:.1f} ({r['over_predicted']:.2f})" for r in rows)
             lines.append([f"{shape}, {threads}, {instruction_set}: {name}", by, *cells])
     heads = (f"k = {k}" for k in factors)

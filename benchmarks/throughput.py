@@ -56,6 +56,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 BY_DEFAULT = tuple(name for name in VARIANTS if "group-blocks" not in name)
 """Others take 12 bytes a rating more."""
 UNEXPLAINED = 1.1
+ALIKE: Mapping[str, str] = dict.fromkeys((PLAIN, MEASURING, HALF, "mascot"), "fp16")
+"""Methods whose instructions are not counted -> whose grow alike with the factors: they run its loops
+over most or all of the rows."""
 
 RATIOS: Mapping[str, tuple[str, str]] = {
     "fp32, deterministic / fp32": ("fp32, deterministic", "fp32"),
@@ -204,8 +207,9 @@ def _predict(tables: Tables) -> None:
     for way, rows in tables.items():
         base = tables.get(way._replace(factors=FACTORS), [])
         for row, known in zip(rows, base, strict=False):
+            counted = ALIKE.get(row["method"], row["method"])
             keys = (
-                (way.execution.instruction_set, row["method"], factors)
+                (way.execution.instruction_set, counted, factors)
                 for factors in (way.factors, FACTORS)
             )
             instructions = [counts[key] for key in keys if key in counts]

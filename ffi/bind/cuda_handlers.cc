@@ -159,12 +159,12 @@ ffi::Error epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_cod
   });
 }
 
-// Interactions' blocks, and what zeros are drawn by, without the scratch. Their contents are
+// Interactions' blocks, and what negatives are drawn by, without the scratch. Their contents are
 // checked by mascot_jax, which made them.
 cuda::Interactions decode_interactions(const cuda::Pass& pass, const U32& user_ranges,
                                        const U32& item_ranges, const U32& strata,
                                        const F32& user_draws, const U32& item_weights,
-                                       const F32& zero_weight, std::string_view loss) {
+                                       const F32& negative_weight, std::string_view loss) {
   const auto size = [](const auto& buffer) { return static_cast<int64_t>(buffer.element_count()); };
   const int64_t users = size(user_ranges) - 1, items = size(item_ranges) - 1;
   require(users > 0 && items > 0 && size(strata) == users * items,
@@ -178,7 +178,7 @@ cuda::Interactions decode_interactions(const cuda::Pass& pass, const U32& user_r
           items,
           user_draws.typed_data(),
           item_weights.typed_data(),
-          zero_weight.typed_data(),
+          negative_weight.typed_data(),
           decode_loss(loss),
           nullptr,
           nullptr,
@@ -188,21 +188,22 @@ cuda::Interactions decode_interactions(const cuda::Pass& pass, const U32& user_r
 ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
                               U32 item_starts, U8 item_codes, F32 rates, U32 counters,
                               U32 user_ranges, U32 item_ranges, U32 strata, F32 user_draws,
-                              U32 item_weights, F32 zero_weight, ffi::RemainingArgs, Sums user_sums,
-                              Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
-                              int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
-                              std::string_view rounding, std::string_view arithmetic,
-                              bool conflict_free, std::string_view loss,
-                              ffi::ScratchAllocator allocator, ffi::Context context) {
+                              U32 item_weights, F32 negative_weight, ffi::RemainingArgs,
+                              Sums user_sums, Sums item_sums, ffi::RemainingRets tables,
+                              RowAttribute row, int64_t user_tables, int64_t block_size,
+                              ExecutionAttribute execution, std::string_view rounding,
+                              std::string_view arithmetic, bool conflict_free,
+                              std::string_view loss, ffi::ScratchAllocator allocator,
+                              ffi::Context context) {
   return guarded_on_device(context, [&](const auto& get_stream) {
     cuda::Pass pass = decode_pass(decode_ratings(users, items, ratings, rates, counters),
                                   {user_starts, user_codes}, {item_starts, item_codes}, tables, row,
                                   user_tables, block_size, execution);
     require_trainable(pass);
-    require_interactions(decode_arithmetic(arithmetic), rates, zero_weight);
+    require_interactions(decode_arithmetic(arithmetic), rates, negative_weight);
     require(!conflict_free, "a GPU lets threads meet: conflict_free must be false");
     cuda::Interactions work = decode_interactions(pass, user_ranges, item_ranges, strata,
-                                                  user_draws, item_weights, zero_weight, loss);
+                                                  user_draws, item_weights, negative_weight, loss);
     require_sums(user_sums, pass.users.groups, row.factors);
     require_sums(item_sums, pass.items.groups, row.factors);
     const cuda::Writes writes = decode_writes(execution);

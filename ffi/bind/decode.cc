@@ -200,10 +200,10 @@ void require_stops(ffi::Result<ffi::BufferR1<ffi::U32>> stops,
 }
 
 void require_interactions(Arithmetic arithmetic, const ffi::Buffer<ffi::F32>& rates,
-                          const ffi::Buffer<ffi::F32>& zero_weight) {
+                          const ffi::Buffer<ffi::F32>& negative_weight) {
   require(arithmetic == Arithmetic::kFloat32, "interactions need the arithmetic float32");
   require(rates.element_count() == kRates, "rates must hold 5 values");
-  require(zero_weight.element_count() == 1, "zero_weight must be one number");
+  require(negative_weight.element_count() == 1, "negative_weight must be one number");
 }
 
 ffi::Error guarded(const std::function<void()>& body) {

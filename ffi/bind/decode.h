@@ -98,7 +98,7 @@ void require_predictions(ffi::Result<ffi::BufferR1<ffi::F32>> predictions, const
 void require_stops(ffi::Result<ffi::BufferR1<ffi::U32>> stops,
                    const ffi::Buffer<ffi::F32>& thresholds, const Ratings& ids);
 void require_interactions(Arithmetic arithmetic, const ffi::Buffer<ffi::F32>& rates,
-                          const ffi::Buffer<ffi::F32>& zero_weight);
+                          const ffi::Buffer<ffi::F32>& negative_weight);
 
 // Runs a handler's body; what it throws becomes the error that JAX reports.
 ffi::Error guarded(const std::function<void()>& body);

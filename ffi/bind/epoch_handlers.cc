@@ -144,7 +144,7 @@ ffi::Error strata_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 u
 }
 
 // What interactions are drawn by; with checks of what a draw reads.
-Drawing decode_drawing(const F32& user_draws, const U32& item_weights, const F32& zero_weight,
+Drawing decode_drawing(const F32& user_draws, const U32& item_weights, const F32& negative_weight,
                        std::string_view loss, const mascot::Epoch& work) {
   const auto rows = [](const Side& side) { return side.groups.end(side.groups.size() - 1); };
   const auto draws = static_cast<int64_t>(user_draws.element_count());
@@ -154,26 +154,27 @@ Drawing decode_drawing(const F32& user_draws, const U32& item_weights, const F32
   const float* first = user_draws.typed_data();
   require(std::all_of(first, first + draws, [](float x) { return x >= 0 && x < kMostDraws; }),
           "user_draws must lie in [0, 2^40)");
-  return {decode_loss(loss), *zero_weight.typed_data(), first, item_weights.typed_data()};
+  return {decode_loss(loss), *negative_weight.typed_data(), first, item_weights.typed_data()};
 }
 
 ffi::Error interactions_epoch(U32 users, U32 items, F32 ratings, U32 user_starts, U8 user_codes,
                               U32 item_starts, U8 item_codes, F32 rates, U32 counters,
                               U32 user_ranges, U32 item_ranges, U32 strata, F32 user_draws,
-                              U32 item_weights, F32 zero_weight, ffi::RemainingArgs, Sums user_sums,
-                              Sums item_sums, ffi::RemainingRets tables, RowAttribute row,
-                              int64_t user_tables, int64_t block_size, ExecutionAttribute execution,
-                              std::string_view rounding, std::string_view arithmetic,
-                              bool conflict_free, std::string_view loss) {
+                              U32 item_weights, F32 negative_weight, ffi::RemainingArgs,
+                              Sums user_sums, Sums item_sums, ffi::RemainingRets tables,
+                              RowAttribute row, int64_t user_tables, int64_t block_size,
+                              ExecutionAttribute execution, std::string_view rounding,
+                              std::string_view arithmetic, bool conflict_free,
+                              std::string_view loss) {
   return guarded([&] {
     const Kernel& kernel = decode_kernel(execution);
     mascot::Epoch work =
         decode_epoch(users, items, ratings, {user_starts, user_codes}, {item_starts, item_codes},
                      rates, counters, tables, row, user_tables, block_size, execution,
                      decode_rounding(rounding), decode_arithmetic(arithmetic));
-    require_interactions(work.computation.arithmetic, rates, zero_weight);
+    require_interactions(work.computation.arithmetic, rates, negative_weight);
     work.strata = decode_strata(user_ranges, item_ranges, strata, counters, conflict_free, work);
-    const Drawing drawing = decode_drawing(user_draws, item_weights, zero_weight, loss, work);
+    const Drawing drawing = decode_drawing(user_draws, item_weights, negative_weight, loss, work);
     clear_sums(user_sums, work.users, work.factors);
     clear_sums(item_sums, work.items, work.factors);
     run_interactions(kernel, work, drawing, user_sums->typed_data(), item_sums->typed_data());

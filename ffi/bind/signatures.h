@@ -207,9 +207,9 @@ inline auto interactions_epoch_signature() {
                       .Arg<U32>()       // user_ranges [user ranges + 1]: rows
                       .Arg<U32>()       // item_ranges [item ranges + 1]
                       .Arg<U32>()       // strata [user ranges * item ranges]
-                      .Arg<F32>()       // user_draws [users or more]: zeros, on average
+                      .Arg<F32>()       // user_draws [users or more]: negatives, on average
                       .Arg<U32>()       // item_weights [items or more], in draws
-                      .Arg<F32>())      // zero_weight [1]
+                      .Arg<F32>())      // negative_weight [1]
       .Attr<bool>("conflict_free")      // no two threads at a time in one range
       .Attr<std::string_view>("loss");  // of squares, or logistic
 }

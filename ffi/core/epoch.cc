@@ -110,12 +110,11 @@ void for_parts(const Epoch& epoch, Block block, const Work& work) {
   }
 }
 
-// Calls work(task, block) for every block of ratings, in the order index(turn, blocks); each thread
-// has a task of its own, which prepare(task) completes before any thread starts.
+// Calls work(task, number) for every block, in the order index(turn, count), by threads that may
+// meet; each thread has a task of its own, which prepare(task) completes before any thread starts.
 template <class Index, class Prepare, class Work>
-void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, const Work& work) {
-  const Blocks blocks(epoch);
-  const int64_t count = blocks.count();
+void for_numbers(const Epoch& epoch, int64_t count, const Index& index, const Prepare& prepare,
+                 const Work& work) {
   const auto threads = static_cast<int>(std::clamp<int64_t>(count, 1, epoch.threads));
   std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
   std::vector<Task> tasks(threads, make_task(epoch));
@@ -126,8 +125,17 @@ void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, 
   std::atomic<int64_t> next = 0;
   run_threads(threads, [&](int thread) {
     for (int64_t turn = next++; turn < count; turn = next++) {
-      for_parts(epoch, blocks[index(turn, count)], [&](Block part) { work(tasks[thread], part); });
+      work(tasks[thread], index(turn, count));
     }
+  });
+}
+
+// The same with work(task, block), on the blocks of ratings.
+template <class Index, class Prepare, class Work>
+void for_blocks(const Epoch& epoch, const Index& index, const Prepare& prepare, const Work& work) {
+  const Blocks blocks(epoch);
+  for_numbers(epoch, blocks.count(), index, prepare, [&](const Task& task, int64_t number) {
+    for_parts(epoch, blocks[number], [&](Block part) { work(task, part); });
   });
 }
 
@@ -273,11 +281,12 @@ class Corners {
  public:
   Corners(const Epoch& epoch, const Drawing& drawing)
       : epoch_(epoch), shares_(epoch.strata, drawing.item_weights) {
-    zeros_ = {drawing.loss, drawing.weight, stream_key(epoch.seed, epoch.number, Stream::kZeros),
-              drawing.user_draws, shares_.before()};
+    negatives_ = {drawing.loss, drawing.weight,
+                  stream_key(epoch.seed, epoch.number, Stream::kNegatives), drawing.user_draws,
+                  shares_.before()};
   }
 
-  const Zeros& zeros() const { return zeros_; }
+  const Negatives& negatives() const { return negatives_; }
   Corner operator[](int64_t block) const {
     const Strata& strata = epoch_.strata;
     const int64_t users = block / strata.item_ranges, items = block % strata.item_ranges;
@@ -289,40 +298,30 @@ class Corners {
  private:
   const Epoch& epoch_;
   Shares shares_;
-  Zeros zeros_ = {};
+  Negatives negatives_ = {};
 };
 
 SumParts interact_conflict_free(const Kernel& kernel, const Epoch& epoch, const Corners& corners) {
   Strata all = epoch.strata;
-  all.begin = nullptr;  // blocks without interactions have zeros
+  all.begin = nullptr;  // blocks without interactions have negatives
   const auto list = draw_list(all.user_ranges, all.item_ranges, epoch.seed, epoch.number);
   const auto turns = turns_of(all, list.data(), static_cast<int64_t>(list.size()));
   SumParts sums = empty_sums(epoch);
   for_turns(epoch, turns, sums, [&](const Task& task, const Turn& turn) {
     const int64_t block = turn.user_range * all.item_ranges + turn.item_range;
-    kernel.interact(task, corners.zeros(), corners[block]);
+    kernel.interact(task, corners.negatives(), corners[block]);
   });
   return sums;
 }
 
-// In the same order as run_hogwild's blocks, by threads that may meet.
+// In the same order as run_hogwild's blocks.
 SumParts interact_hogwild(const Kernel& kernel, const Epoch& epoch, const Corners& corners) {
-  const int64_t count = epoch.strata.blocks();
-  const auto threads = static_cast<int>(std::clamp<int64_t>(count, 1, epoch.threads));
-  std::vector<Scratch> scratch(threads, Scratch(epoch.block_size, epoch.factors));
-  std::vector<Task> tasks(threads, make_task(epoch));
   SumParts sums;
-  for (int thread = 0; thread < threads; ++thread) {
-    tasks[thread].scratch = &scratch[thread];
-    give_sums(epoch, tasks[thread], sums);
-  }
-  const Shuffled order(epoch);
-  std::atomic<int64_t> next = 0;
-  run_threads(threads, [&](int thread) {
-    for (int64_t turn = next++; turn < count; turn = next++) {
-      kernel.interact(tasks[thread], corners.zeros(), corners[order(turn, count)]);
-    }
-  });
+  const auto prepare = [&](Task& task) { give_sums(epoch, task, sums); };
+  for_numbers(epoch, epoch.strata.blocks(), Shuffled(epoch), prepare,
+              [&](const Task& task, int64_t number) {
+                kernel.interact(task, corners.negatives(), corners[number]);
+              });
   return sums;
 }
 

@@ -33,16 +33,16 @@ struct Epoch {
 // alike.
 void run_epoch(const Kernel& kernel, const Epoch& epoch, float* user_sums, float* item_sums);
 
-// How an epoch over interactions draws zeros (core/interactions).
+// How an epoch over interactions draws negatives (core/interactions).
 struct Drawing {
   Loss loss;
-  float weight;                  // of a zero's error
+  float weight;                  // of a negative's error
   const float* user_draws;       // [users]: how many in an epoch, on average
   const uint32_t* item_weights;  // [items]: how often each is drawn, compared with the others
 };
 
 // The same over interactions, laid out in strata and sorted by user and item within each block,
-// and over zeros. Values are weights of interactions.
+// and over negatives. Values are weights of interactions.
 void run_interactions(const Kernel& kernel, const Epoch& epoch, const Drawing& drawing,
                       float* user_sums, float* item_sums);
 

@@ -1,9 +1,9 @@
-// Teams of threads for the length of one call: starting and joining two takes 55 microseconds.
+// Teams of threads, for the length of one call.
 #pragma once
 
 #include <cstdint>
 #include <exception>
-#include <thread>
+#include <functional>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -49,40 +49,25 @@ class IeeeArithmetic {
   Control saved_;
 };
 
-// Joins its threads when it goes, also when one of them could not be started.
-class Team {
- public:
-  template <class Work>
-  void start(const Work& work, int thread) {
-    members_.emplace_back(work, thread);
-  }
-  ~Team() {
-    for (std::thread& member : members_) member.join();
-  }
+// Calls work(0) .. work(threads - 1), and returns once all have ended; none may throw. The calling
+// thread takes part. Others have served earlier calls and stay for later ones: to start one takes
+// as long as thousands of look-ups. A call does not wait for those that come late: then one thread
+// takes several numbers. Throws std::system_error where a thread cannot start.
+void run_team(int threads, const std::function<void(int)>& work);
 
- private:
-  std::vector<std::thread> members_;
-};
-
-// Calls work(0) .. work(threads - 1) concurrently; the calling thread takes the first. What one of
-// them throws is thrown here, once all have ended: work whose threads wait for each other must not
-// throw. Throws std::system_error where a thread cannot start.
+// The same for work that may throw. What one of them throws is thrown here, once all have ended:
+// work whose threads wait for each other must not throw.
 template <class Work>
 void run_threads(int threads, const Work& work) {
   std::vector<std::exception_ptr> thrown(static_cast<std::size_t>(threads));
-  const auto run = [&](int thread) noexcept {
+  run_team(threads, [&](int thread) noexcept {
     const IeeeArithmetic ieee;
     try {
       work(thread);
     } catch (...) {
       thrown[static_cast<std::size_t>(thread)] = std::current_exception();
     }
-  };
-  {
-    Team team;
-    for (int thread = 1; thread < threads; ++thread) team.start(run, thread);
-    run(0);
-  }
+  });
   for (const std::exception_ptr& error : thrown) {
     if (error) std::rethrow_exception(error);
   }

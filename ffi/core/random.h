@@ -17,10 +17,10 @@ enum class Stream : uint64_t {
   kShortSide = 4,
   kLongSide = 5,
   kRounds = 6,
-  kSweep = 7,  // of runs (layout.h)
-  kZeros = 8,  // of interactions (interactions/zeros.h)
+  kSweep = 7,      // of runs (layout.h)
+  kNegatives = 8,  // of interactions (interactions/negatives.h)
   // of rows of embedding tables, at the start and in training (embedding/kernel.h): no training has
-  // both these and zeros
+  // both these and negatives
   kFirstRows = 8,
   kRows = 9,
   kProjection = 10,  // of projected rows (projection.h)

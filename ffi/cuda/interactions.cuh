@@ -1,5 +1,5 @@
-// An epoch over interactions and the zeros that it draws: the visits of core/interactions, by many
-// warps at once.
+// An epoch over interactions and the negatives that it draws: the visits of core/interactions, by
+// many warps at once.
 //
 // A warp takes pieces: a few users and a range of items. A lane looks up each user: where its
 // interactions with the range lie, and how many draws it has there. A tile of eight lanes then goes
@@ -103,7 +103,7 @@ struct alignas(16) InteractionsMemory {
 // Looks up the users of a piece.
 template <class List>
 __device__ void plan_users(const Pass& pass, const Common& common, const Interactions& work,
-                           const UserPiece& piece, uint64_t zeros_key, PlannedUser* users) {
+                           const UserPiece& piece, uint64_t negatives_key, PlannedUser* users) {
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   __syncwarp();  // the last piece is done
   if (lane < piece.users) {
@@ -114,7 +114,7 @@ __device__ void plan_users(const Pass& pass, const Common& common, const Interac
     const int64_t block_end = last ? pass.ratings.count : work.begin[block + 1];
     const int64_t begin = first_from(pass.ratings.user, work.begin[block], block_end, row);
     const int64_t end = first_from(pass.ratings.user, begin, block_end, row + 1);
-    const UserDraws draws(zeros_key, row, work.user_draws[row], work.ranges[piece.range]);
+    const UserDraws draws(negatives_key, row, work.user_draws[row], work.ranges[piece.range]);
     users[lane] = {Turns(begin, end, draws.count),      draws.key, 0, row,
                    storage_of<List>(common.users, row), false};
   }
@@ -137,7 +137,7 @@ __device__ bool plan_visit(const Pass& pass, const Common& common, const Interac
   } else if (exists) {
     visit.number = draw64(user.key, static_cast<uint64_t>(step.number));
     visit.item = drawn_item(visit.number, range, work.items_before);
-    visit.weight = *work.zero_weight;
+    visit.weight = *work.negative_weight;
     exists = !has_met(pass.ratings.item, user.turns.begin(), user.turns.end(), visit.item);
   }
   const auto [key, threshold] = common.sampling;
@@ -277,7 +277,7 @@ __device__ void walk_users(const Pass& pass, const Common& common, const Interac
       const UserPiece& piece = memory.pieces[turn];
       const DrawnRange& range = work.ranges[piece.range];
       if (piece.users == 0 || range.first == range.last) continue;
-      plan_users<List>(pass, common, work, piece, epoch_key(training, Stream::kZeros),
+      plan_users<List>(pass, common, work, piece, epoch_key(training, Stream::kNegatives),
                        memory.users);
       const bool wide = is_wide<List>(common, piece, range, memory.users);
       if constexpr (kMeets<kWide, List>) {

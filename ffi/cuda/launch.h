@@ -16,7 +16,7 @@ namespace mascot::cuda {
 cudaError_t run_epoch(const Pass& pass, const Training& training, Rounding rounding,
                       float* user_sums, float* item_sums, cudaStream_t stream);
 
-// The same over interactions and the zeros that the epoch draws.
+// The same over interactions and the negatives that the epoch draws.
 cudaError_t run_interactions(const Pass& pass, const Interactions& work, const Training& training,
                              Rounding rounding, float* user_sums, float* item_sums,
                              cudaStream_t stream);

@@ -76,9 +76,9 @@ struct Interactions {
   const uint32_t* begin;        // [user_ranges * item_ranges]: each block's first interaction
   int64_t user_ranges;
   int64_t item_ranges;
-  const float* user_draws;       // [users]: zeros in an epoch, on average
+  const float* user_draws;       // [users]: negatives in an epoch, on average
   const uint32_t* item_weights;  // [items], in draws
-  const float* zero_weight;      // [1]
+  const float* negative_weight;  // [1]
   Loss loss;
   uint64_t* items_before;  // scratch [items + 1]: weights of all items before each
   DrawnRange* ranges;      // scratch [item_ranges]

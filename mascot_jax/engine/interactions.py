@@ -1,6 +1,6 @@
 """Interactions on the device: sorted, in blocks, with what an epoch draws besides.
 
-A block is a range of users and a range of items, as of deterministic ratings. Zeros are drawn
+A block is a range of users and a range of items, as of deterministic ratings. Negatives are drawn
 within it, in proportion: so blocks that share no range share no row (``ffi/core/interactions``).
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.engine.layout import MOST_PLACES, MOST_RANGES, divided, in_strata
 from mascot_jax.engine.padding import LEAST_ROWS, pad, places
-from mascot_jax.engine.ratings import Ratings, Zeros
+from mascot_jax.engine.ratings import Negatives, Ratings
 from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan
 
@@ -73,7 +73,7 @@ def make_up(met: NDArray[Any], total: float) -> NDArray[np.float64]:
 def user_draws(
     counts: NDArray[np.int64], negatives: float, trained: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
-    """Return the zeros of users with so many interactions ``(users,)``, without ``make_up``.
+    """Return the negatives of users with so many interactions ``(users,)``, without ``make_up``.
 
     In all there are ``negatives`` times as many as interactions; a user's share goes by the fourth
     root of its own (docs/interactions.md). ``trained`` are the counts of the training whose shares
@@ -113,7 +113,7 @@ def lay_out_interactions(
     threads: int,
     met_before: RowPairs | None = None,
 ) -> Ratings:
-    """Return interactions on the device, in blocks, with their zeros.
+    """Return interactions on the device, in blocks, with their negatives.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def lay_out_interactions(
     warm_items
         Items from this row on are never drawn.
     met_before
-        Other pairs, without duplicates, that are no zeros either. They are laid out with a weight
-        of 0: an epoch does not visit them.
+        Other pairs, without duplicates, that are no negatives either. They are laid out with a
+        weight of 0: an epoch does not visit them.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def lay_out_interactions(
     if met_before is not None:
         ratings = _with_pairs(ratings, met_before)
     laid_out = in_strata(_sorted(ratings), plan, starts, threads, longest_run=0)
-    return dataclasses.replace(laid_out, zeros=_on_device(draws, plan, ratings.platform))
+    return dataclasses.replace(laid_out, negatives=_on_device(draws, plan, ratings.platform))
 
 
 def _with_pairs(ratings: Ratings, pairs: RowPairs) -> Ratings:
@@ -180,11 +180,11 @@ def _ranges(ratings: Ratings, draws: Draws) -> tuple[NDArray[np.int64], NDArray[
     return divided(visits[0], MOST_RANGES), divided(visits[1], MOST_RANGES)
 
 
-def _on_device(draws: Draws, plan: TrainPlan, platform: str) -> Zeros:
+def _on_device(draws: Draws, plan: TrainPlan, platform: str) -> Negatives:
     assert plan.loss is not None
     assert plan.negative_weight is not None
     users, items = (
         jnp.asarray(pad(side, places(len(side), LEAST_ROWS, platform))) for side in draws
     )
     weight = jnp.array([plan.negative_weight], dtype=jnp.float32)
-    return Zeros(users, items, weight, plan.loss)
+    return Negatives(users, items, weight, plan.loss)

@@ -154,7 +154,7 @@ def run_epoch(
 ) -> tuple[Table, Table, jax.Array, jax.Array]:
     """Visit every rating once, updating both its rows in place (Eq. 2, 3; Algorithm 1, l. 4-13).
 
-    Of interactions, visit the zeros that the epoch draws as well (``ffi/core/interactions``).
+    Of interactions, visit the negatives that the epoch draws as well (``ffi/core/interactions``).
 
     Parameters
     ----------
@@ -211,15 +211,15 @@ def _visiting(ratings: Ratings) -> dict[str, str | bool | np.int64]:
     found: dict[str, str | bool | np.int64] = {}
     if ratings.strata is not None:
         found["conflict_free"] = ratings.conflict_free
-    if ratings.zeros is not None:
-        found["loss"] = ratings.zeros.loss
+    if ratings.negatives is not None:
+        found["loss"] = ratings.negatives.loss
     elif ratings.strata is not None:
         found["rotations"] = np.int64(ratings.rotations)
     return found
 
 
 def _epoch_target(ratings: Ratings) -> str:
-    if ratings.zeros is not None:
+    if ratings.negatives is not None:
         return "mascot_interactions_epoch"
     return "mascot_epoch" if ratings.strata is None else "mascot_strata_epoch"
 
@@ -316,9 +316,9 @@ def _walk(
     strata = None if target in ("mascot_epoch", "mascot_stream") else ratings.strata
     counters = jnp.concatenate([counters, extent(ratings)])
     operands = [*data, *_groups(users, items), rates, counters, *(strata or ())]
-    if ratings.zeros is not None and strata is not None:
-        zeros = ratings.zeros
-        operands += [zeros.user_draws, zeros.item_weights, zeros.weight]
+    if ratings.negatives is not None and strata is not None:
+        negatives = ratings.negatives
+        operands += [negatives.user_draws, negatives.item_weights, negatives.weight]
     arrays = [*users.stored.values(), *items.stored.values()]
     call = jax.ffi.ffi_call(
         target,

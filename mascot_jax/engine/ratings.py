@@ -43,7 +43,7 @@ class Strata(NamedTuple):
     meta_fields=["loss"],
 )
 @dataclasses.dataclass(frozen=True)
-class Zeros:
+class Negatives:
     """What an epoch over interactions draws besides: items that a user has no interaction with."""
 
     user_draws: jax.Array
@@ -52,14 +52,14 @@ class Zeros:
     item_weights: jax.Array
     """uint32 ``(items,)``: how often each item is drawn, compared with the others."""
     weight: jax.Array
-    """float32 ``(1,)``: weight of a zero; that of an interaction is its value."""
+    """float32 ``(1,)``: weight of a negative; that of an interaction is its value."""
     loss: str
     """``squared`` or ``logistic``."""
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["users", "items", "ratings", "strata", "extent", "zeros"],
+    data_fields=["users", "items", "ratings", "strata", "extent", "negatives"],
     meta_fields=[
         *("user_count", "item_count", "order", "conflict_free", "rotations", "block_size"),
         *("scratch", "expendable"),
@@ -96,7 +96,7 @@ class Ratings:
     number of ratings in two words, the lower one first, and of user and item ranges. None: all."""
     block_size: int = 0
     """Ratings per block of an epoch without strata; 0: what their number asks for."""
-    zeros: Zeros | None = None
+    negatives: Negatives | None = None
     """Of interactions, which are in strata, and sorted by user and item within each block; their
     values are weights. None for ratings."""
     scratch: Scratch | None = None

@@ -255,8 +255,8 @@ class MatrixFactorization(Parameters, Fitted):
         ``epochs`` epochs visit the new ratings only, starting from the model's factors, and from
         random ones for new users and items. Rows without new ratings do not change. Step sizes
         start from ``learning_rate`` again: set a small one if the model should not forget. With
-        interactions, zeros are drawn among all items, whose rows so change, too; not among those
-        that a user met earlier, unless ``keep_seen`` is false. With all interactions at hand,
+        interactions, negatives are drawn among all items, whose rows so change, too; not among
+        those that a user met earlier, unless ``keep_seen`` is false. With all interactions at hand,
         ``fit(init=model)`` is better.
 
         Groups are made anew from all ratings so far. If the method promotes groups, a group begins

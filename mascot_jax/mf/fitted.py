@@ -299,8 +299,8 @@ class Fitted:
         The factors minimise the training's loss on these ratings: a ridge solve against the items'
         factors, with ``user_reg``; with ``biases``, after the user's own bias. With ``tuned``, wild
         ratings are cut, with a warning, as in training. Ratings of items that are unknown, or have
-        no training rating, are left out. With interactions, the user meets zeros as well, as many
-        as a training would draw on average.
+        no training rating, are left out. With interactions, the user meets negatives as well, as
+        many as a training would draw on average.
 
         Parameters
         ----------

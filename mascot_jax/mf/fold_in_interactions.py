@@ -1,7 +1,7 @@
 """Solve for new rows of a model of interactions: the minimum that an epoch descends to on average.
 
-A row meets others by interactions of weight c, and by zeros: the draws of an epoch, whose expected
-number, times their weight, is z for each other row. With the loss l of the model,
+A row meets others by interactions of weight c, and by negatives: the draws of an epoch, whose
+expected number, times their weight, is z for each other row. With the loss l of the model,
 ``sum(c l(1, q p)) + sum(z l(0, q p)) + reg n |p|^2 / 2``, over n visits.
 """
 
@@ -26,20 +26,20 @@ ENOUGH: Final = 1e-6
 
 
 class Expected(NamedTuple):
-    """Zeros that new rows meet in an epoch, on average."""
+    """Negatives that new rows meet in an epoch, on average."""
 
     of_row: NDArray[np.float64]
     """``(b,)``: draws of each new row, in units of the below."""
     of_other: NDArray[np.float64]
     """``(rows,)``: by other row; the product with the above is a number of draws."""
     weight: float
-    """Of a zero."""
+    """Of a negative."""
 
 
-def expected_zeros(
+def expected_negatives(
     model: Model, side: SideName, starts: NDArray[np.int64], others: NDArray[np.uint32]
 ) -> Expected:
-    """Return the zeros that new rows of a side meet; ``starts`` and ``others`` are as below.
+    """Return the negatives that new rows of a side meet; ``starts`` and ``others`` are as below.
 
     Of new users, as if they had been trained on; of new items, as those of training users, who draw
     a little less in a model that has not kept what they have met.
@@ -103,7 +103,7 @@ def fold_in_interactions(
     weights
         float32 ``(starts[b],)``: of the interactions.
     expected
-        Zeros.
+        Negatives.
     reg
         Regularisation per visit, as in training.
     loss
@@ -144,25 +144,25 @@ def _least_squares(
     factors: NDArray[np.float64],
     met: _Met,
     squares: NDArray[np.float64],
-    zeros: NDArray[np.float64],
+    negatives: NDArray[np.float64],
     ridge: float,
 ) -> NDArray[np.floating]:
-    """Solve the k equations of one row; ``squares`` are those of zeros of all other rows."""
+    """Solve the k equations of one row; ``squares`` are those of negatives of all other rows."""
     own = factors[met.others]
-    left = squares + (own.T * (met.weights - zeros[met.others])) @ own
+    left = squares + (own.T * (met.weights - negatives[met.others])) @ own
     solution: NDArray[np.floating] = np.linalg.solve(with_ridge(left, ridge), own.T @ met.weights)
     return solution
 
 
 def _logistic(
-    factors: NDArray[np.float64], met: _Met, zeros: NDArray[np.float64], ridge: float
+    factors: NDArray[np.float64], met: _Met, negatives: NDArray[np.float64], ridge: float
 ) -> NDArray[np.floating]:
     """Solve by Newton's method from 0, halving steps that do not descend."""
-    zeros = zeros.copy()
-    zeros[met.others] = 0
+    negatives = negatives.copy()
+    negatives[met.others] = 0
     targets = np.zeros(len(factors))
     targets[met.others] = met.weights
-    weights = zeros + targets
+    weights = negatives + targets
 
     def value(row: NDArray[np.float64]) -> float:
         scores = factors @ row

@@ -16,7 +16,7 @@ from mascot_jax.ids.table import index_ids
 from mascot_jax.ids.values import as_column, encode_ids, known_ids
 from mascot_jax.mf.advice import warn_of_ratings
 from mascot_jax.mf.fold_in import fold_in
-from mascot_jax.mf.fold_in_interactions import balances, expected_zeros, fold_in_interactions
+from mascot_jax.mf.fold_in_interactions import balances, expected_negatives, fold_in_interactions
 from mascot_jax.mf.interactions import as_ratings
 from mascot_jax.mf.list_options import list_options
 from mascot_jax.mf.model import Model, ModelSide
@@ -136,7 +136,7 @@ class Folded:
             starts,
             chosen,
             limited(confidence * own[rows] * other[chosen]),
-            expected_zeros(model, self._side, starts, chosen),
+            expected_negatives(model, self._side, starts, chosen),
             settings.user_reg if self._side == "users" else settings.item_reg,
             settings.loss,
         )

@@ -23,7 +23,7 @@ INTERACTION_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 
 
 class InteractionSettings(Settings):
-    """What factors learn, and from which zeros; null with the objective ``ratings``."""
+    """What factors learn, and from which negatives; null with the objective ``ratings``."""
 
     objective: Literal["ratings", "interactions"] = "ratings"
     """What factors learn: values of ratings; or, from clicks, plays or purchases, which items a

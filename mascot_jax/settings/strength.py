@@ -68,7 +68,7 @@ def strength(uncertainty: float, noise: float = 1.0) -> Strength:
 
 
 def strength_of_interactions(uncertainty: float, loss: str | None) -> Strength:
-    """Return the same of interactions, which have zeros beside them (docs/interactions.md).
+    """Return the same of interactions, which have negatives beside them (docs/interactions.md).
 
     ``loss`` is ``train.loss``; gradients of ``logistic`` are smaller.
     """

@@ -1,4 +1,4 @@
-"""Prepare a training from interactions: weights, held-out lists, and a layout with zeros."""
+"""Prepare a training from interactions: weights, held-out lists, and a layout with negatives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mascot_jax.base.arrays import count_each, gather, sort_by
 from mascot_jax.engine.interactions import RowPairs, lay_out_interactions
 from mascot_jax.engine.kernels import Execution
-from mascot_jax.engine.ratings import Ratings, Triples, Zeros
+from mascot_jax.engine.ratings import Negatives, Ratings, Triples
 from mascot_jax.errors import DataError
 from mascot_jax.settings import TrainPlan
 from mascot_jax.tables.groups import Grouping
@@ -140,7 +140,7 @@ def weighted(
     mean: float | None,
     met_before: RowPairs | None = None,
 ) -> Weighted:
-    """Return interactions with weights for values, laid out with their zeros.
+    """Return interactions with weights for values, laid out with their negatives.
 
     Parameters
     ----------
@@ -171,32 +171,32 @@ def weighted(
     laid_out = lay_out_interactions(
         own, plan, users.starts, items.starts, items.warm_rows, execution.threads, met_before
     )
-    assert laid_out.zeros is not None
+    assert laid_out.negatives is not None
     has_heads = begins_anew and plan.loss == "squared"
-    heads = popular(own, laid_out.zeros, plan.factors) if has_heads else None
+    heads = popular(own, laid_out.negatives, plan.factors) if has_heads else None
     return Weighted(laid_out, mean, heads)
 
 
-def popular(interactions: Ratings, zeros: Zeros, factors: int) -> Heads:
+def popular(interactions: Ratings, negatives: Negatives, factors: int) -> Heads:
     """Return heads whose products are the best scores of items that are the same for all users.
 
-    Such a score is the mean target of an item's visits in an epoch, weighted, its zeros in
+    Such a score is the mean target of an item's visits in an epoch, weighted, its negatives in
     expectation. It ranks items by how popular they are: rows of which little is known stay there.
 
     Parameters
     ----------
     interactions
         With weights for values, on the host.
-    zeros
+    negatives
         What an epoch draws beside them.
     factors
         Components of a row.
     """
     users, items, weights = interactions.host()
     count = interactions.item_count
-    draws = np.asarray(zeros.user_draws)[: interactions.user_count].astype(np.float64)
-    shares = np.asarray(zeros.item_weights)[:count].astype(np.float64)
-    shares *= float(zeros.weight[0]) / max(float(shares.sum()), 1.0)
+    draws = np.asarray(negatives.user_draws)[: interactions.user_count].astype(np.float64)
+    shares = np.asarray(negatives.item_weights)[:count].astype(np.float64)
+    shares *= float(negatives.weight[0]) / max(float(shares.sum()), 1.0)
     dropped = np.bincount(items, draws[users], count)
     missed = shares * np.maximum(draws.sum() - dropped, 0)  # below 0 by rounding
     met = np.bincount(items, weights, count)

@@ -58,8 +58,8 @@ class Problem(NamedTuple):
     decided: Strength | None = None
     """Result of ``strength``, kept; None: to be found."""
     met_before: RowPairs | None = None
-    """Of interactions: rows of other pairs that an earlier training knew. They are no zeros, and in
-    no list that is scored."""
+    """Of interactions: rows of other pairs that an earlier training knew. They are no negatives,
+    and in no list that is scored."""
 
     @property
     def few_ratings(self) -> bool:
@@ -215,7 +215,7 @@ def prepare(
 ) -> Prepared:
     """Hold out ratings for validation, fit biases to the others, and lay these out on the device.
 
-    Of interactions, lay out zeros as well; they have no biases.
+    Of interactions, lay out negatives as well; they have no biases.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ WAYS: Final[Mapping[str, Mapping[str, Any]]] = {
     "k256": {"factors": 256},
     "k256-12": {"factors": 256, "negatives": 12, "epochs": 20},
     "logistic": {"loss": "logistic"},
-    "popular-zeros": {"negative_power": 0.5},
+    "popular-negatives": {"negative_power": 0.5},
     "8-epochs": {"epochs": 8},
 }
 

@@ -121,9 +121,9 @@ def with_interactions(world):
     return world._replace(ratings=laid_out_for_a_gpu(*pairs.T, plan, *starts))
 
 
-def of_zeros(**changes):
-    """What replaces some of a world's zeros."""
-    return lambda ratings: {"zeros": replace(ratings.zeros, **changes)}
+def of_negatives(**changes):
+    """What replaces some of a world's negatives."""
+    return lambda ratings: {"negatives": replace(ratings.negatives, **changes)}
 
 
 BAD_INTERACTIONS = {
@@ -131,10 +131,12 @@ BAD_INTERACTIONS = {
         "strata": ratings.strata._replace(begin=ratings.strata.begin[1:])
     },
     "conflict_free must be false": lambda ratings: {"conflict_free": True},
-    "user_draws must have one element per user": of_zeros(user_draws=jnp.zeros(3)),
-    "item_weights must have one element per item": of_zeros(item_weights=jnp.zeros(3, jnp.uint32)),
-    "zero_weight must be one number": of_zeros(weight=jnp.zeros(2)),
-    "loss 'cubic' is not one of squared, logistic": of_zeros(loss="cubic"),
+    "user_draws must have one element per user": of_negatives(user_draws=jnp.zeros(3)),
+    "item_weights must have one element per item": of_negatives(
+        item_weights=jnp.zeros(3, jnp.uint32)
+    ),
+    "negative_weight must be one number": of_negatives(weight=jnp.zeros(2)),
+    "loss 'cubic' is not one of squared, logistic": of_negatives(loss="cubic"),
 }
 
 

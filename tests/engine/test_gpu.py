@@ -596,11 +596,11 @@ def test_one_users_visits_are_numpys_bit_for_bit(factors, codes, writes, roundin
     # A tile has the user alone: there is one order.
     world = make_world(factors, codes, count=60, rows=(1, 90), groups=1)
     world = with_interactions(world.bare(), loss=loss, negatives=6)
-    ratings, zeros = world.ratings, world.ratings.zeros
+    ratings, negatives = world.ratings, world.ratings.negatives
     starts = tuple(np.asarray(s).astype(np.int64) for s in ratings.strata[:2])
     data = interactions_reference.Data(
-        *ratings.host(), starts, np.asarray(zeros.user_draws), np.asarray(zeros.item_weights),
-        float(zeros.weight[0]), loss,
+        *ratings.host(), starts, np.asarray(negatives.user_draws),
+        np.asarray(negatives.item_weights), float(negatives.weight[0]), loss,
     )  # fmt: skip
     p, q = world.p.copy(), world.q.copy()
     pieces = cuda_reference.sweeps(1, len(starts[1]) - 1, 4, 3, 2)
@@ -616,7 +616,7 @@ def test_one_users_visits_are_numpys_bit_for_bit(factors, codes, writes, roundin
 
 @pytest.mark.parametrize("lookup", LOOKUPS)
 @pytest.mark.parametrize("codes", ["float16", "mixed"])
-def test_zeros_are_those_that_the_cpu_draws(codes, lookup):
+def test_negatives_are_those_that_the_cpu_draws(codes, lookup):
     def sums():
         world = make_world(40, codes, count=60_000, rows=(5000, 3000)).bare()
         world = with_interactions(world, negative_power=0.5)

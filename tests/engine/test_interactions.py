@@ -45,14 +45,14 @@ def laid_out(world, **values):
 
 
 def data_of(ratings):
-    zeros = ratings.zeros
+    negatives = ratings.negatives
     return interactions_reference.Data(
         *ratings.host(),
         host_strata(ratings)[:2],
-        np.asarray(zeros.user_draws)[: ratings.user_count],
-        np.asarray(zeros.item_weights)[: ratings.item_count],
-        float(zeros.weight[0]),
-        zeros.loss,
+        np.asarray(negatives.user_draws)[: ratings.user_count],
+        np.asarray(negatives.item_weights)[: ratings.item_count],
+        float(negatives.weight[0]),
+        negatives.loss,
     )
 
 
@@ -162,23 +162,23 @@ def drawn(ratings, epoch=2):
     return np.array(found)
 
 
-def test_zeros_are_as_many_as_asked_uniform_and_never_met():
+def test_negatives_are_as_many_as_asked_uniform_and_never_met():
     ratings, users, items = planted()
     plan = settings(negatives=8).plan()
-    zeros = drawn(lay_out_interactions(ratings, plan, users, items, 300, 1))
+    negatives = drawn(lay_out_interactions(ratings, plan, users, items, 300, 1))
     met = set(zip(*(x.tolist() for x in ratings.host()[:2]), strict=True))
-    assert not met & set(map(tuple, zeros.tolist()))
+    assert not met & set(map(tuple, negatives.tolist()))
     count = len(ratings)
     # Each user's number is within one in each of 64 ranges of what is wanted.
-    assert len(zeros) == pytest.approx(8 * count, rel=0.02)
-    by_user = np.bincount(zeros[:, 0], minlength=200)
+    assert len(negatives) == pytest.approx(8 * count, rel=0.02)
+    by_user = np.bincount(negatives[:, 0], minlength=200)
     root = np.bincount(ratings.users, minlength=200) ** 0.25
     np.testing.assert_allclose(by_user, 8 * count * root / root.sum(), rtol=0.3)
-    by_item = np.bincount(zeros[:, 1], minlength=300)
+    by_item = np.bincount(negatives[:, 1], minlength=300)
     free = 200 - np.bincount(ratings.items, minlength=300)
-    np.testing.assert_allclose(by_item / free, len(zeros) / free.sum(), rtol=0.45)
+    np.testing.assert_allclose(by_item / free, len(negatives) / free.sum(), rtol=0.45)
     other = drawn(lay_out_interactions(ratings, plan, users, items, 300, 1), epoch=3)
-    assert len(other) != len(zeros) or (other != zeros).any()
+    assert len(other) != len(negatives) or (other != negatives).any()
 
 
 def test_pairs_met_before_are_neither_drawn_nor_visited():
@@ -192,10 +192,10 @@ def test_pairs_met_before_are_neither_drawn_nor_visited():
         for met_before in (tuple(before), None)
     )
     assert len(laid) == len(ratings) + before.shape[1]
-    zeros = drawn(laid)
-    assert not set(free[::4]) & set(map(tuple, zeros.tolist()))
-    # As many zeros as without them: draws make up for what is dropped.
-    assert len(zeros) == pytest.approx(len(drawn(without)), rel=0.05)
+    negatives = drawn(laid)
+    assert not set(free[::4]) & set(map(tuple, negatives.tolist()))
+    # As many negatives as without them: draws make up for what is dropped.
+    assert len(negatives) == pytest.approx(len(drawn(without)), rel=0.05)
 
 
 def test_popular_items_are_drawn_more_often_if_asked():
@@ -276,7 +276,7 @@ BAD = {
     "user_draws must have one element per user": {"user_draws": jnp.zeros(3, jnp.float32)},
     "item_weights must have one element per item": {"item_weights": jnp.zeros(3, jnp.uint32)},
     r"user_draws must lie in \[0, 2\^40\)": {"user_draws": jnp.full(23, -1.0, jnp.float32)},
-    "zero_weight must be one number": {"weight": jnp.zeros(2, jnp.float32)},
+    "negative_weight must be one number": {"weight": jnp.zeros(2, jnp.float32)},
     "loss 'cubic' is not one of squared, logistic": {"loss": "cubic"},
 }
 
@@ -284,8 +284,8 @@ BAD = {
 @pytest.mark.parametrize("message", BAD)
 def test_the_handler_refuses_what_it_cannot_read(message):
     world = laid_out(make_world(8, "float32"))
-    zeros = dataclasses.replace(world.ratings.zeros, **BAD[message])
-    world = world._replace(ratings=dataclasses.replace(world.ratings, zeros=zeros))
+    negatives = dataclasses.replace(world.ratings.negatives, **BAD[message])
+    world = world._replace(ratings=dataclasses.replace(world.ratings, negatives=negatives))
     with pytest.raises(Exception, match=message):
         run(world)
 

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from mascot_jax import MatrixFactorization
 from mascot_jax.errors import DataError, ModelFileError, RatingsWarning, SettingsError
-from mascot_jax.mf.fold_in_interactions import balances, expected_zeros
+from mascot_jax.mf.fold_in_interactions import balances, expected_negatives
 from mascot_jax.mf.model_file import load_model, model_facts
 from mascot_jax.training.interactions import LARGEST_WEIGHT, balance, confidences, limited, merged
 from tests.support.interactions import ITEMS, KINDS, planted, same_kind, split
@@ -190,10 +190,12 @@ def test_folded_factors_are_where_the_expected_loss_is_lowest(name, side, reques
     own, others = balances(model.model_, side, counts)
     weights = np.zeros(len(fixed))
     weights[met] = np.linspace(0.5, 2, len(met)) * own[0] * others[met]
-    expected = expected_zeros(model.model_, side, np.array([0, len(met)]), met.astype(np.uint32))
-    zeros = expected.of_row[0] * expected.of_other
-    zeros[met] = 0
-    visits = len(met) + zeros.sum()
+    expected = expected_negatives(
+        model.model_, side, np.array([0, len(met)]), met.astype(np.uint32)
+    )
+    negatives = expected.of_row[0] * expected.of_other
+    negatives[met] = 0
+    visits = len(met) + negatives.sum()
     settings = model.model_.settings
     reg = (settings.user_reg if side == "users" else settings.item_reg) * visits
 
@@ -201,7 +203,7 @@ def test_folded_factors_are_where_the_expected_loss_is_lowest(name, side, reques
         scores = fixed @ row
         if settings.loss == "logistic":
             scores = 1 / (1 + np.exp(-scores))
-        return fixed.T @ (weights * (1 - scores) - zeros * scores) - reg * row
+        return fixed.T @ (weights * (1 - scores) - negatives * scores) - reg * row
 
     scale = np.linalg.norm(slope(np.zeros(len(row))))
     assert np.linalg.norm(slope(row)) < 1e-4 * scale
@@ -297,7 +299,7 @@ def test_further_interactions_do_not_unteach_what_users_met_earlier(pairs):
         model.set_params(epochs=8).partial_fit(tuple(further.T))
         after[keep_seen] = model.predict(taught).mean()
     assert after[True] > before[True] - 0.01
-    assert after[False] < before[False] - 0.02  # draws of zeros have taken what it knew for news
+    assert after[False] < before[False] - 0.02  # negatives have taken what it knew for news
 
 
 def test_a_model_of_ratings_does_not_go_on_with_interactions(pairs):

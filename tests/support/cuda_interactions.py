@@ -41,7 +41,7 @@ class Interactions(ctypes.Structure):
         ("item_ranges", ctypes.c_int64),
         ("user_draws", ctypes.c_void_p),
         ("item_weights", ctypes.c_void_p),
-        ("zero_weight", ctypes.c_void_p),
+        ("negative_weight", ctypes.c_void_p),
         ("loss", ctypes.c_uint8),
         ("items_before", ctypes.c_void_p),
         ("ranges", ctypes.c_void_p),
@@ -96,10 +96,10 @@ def case_of(ratings, users, items):
         np.asarray(s)[: count + 1].astype(np.int64)
         for s, count in zip(ratings.strata[:2], ranges, strict=True)
     )
-    zeros = ratings.zeros
+    negatives = ratings.negatives
     data = Data(
-        *ratings.host(), starts, np.asarray(zeros.user_draws)[: counts[0]],
-        np.asarray(zeros.item_weights)[: counts[1]], float(zeros.weight[0]), zeros.loss,
+        *ratings.host(), starts, np.asarray(negatives.user_draws)[: counts[0]],
+        np.asarray(negatives.item_weights)[: counts[1]], float(negatives.weight[0]), negatives.loss,
     )  # fmt: skip
     sides = [
         replace(side, stored={name: table[: len(side)] for name, table in side.stored.items()})

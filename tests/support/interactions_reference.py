@@ -8,7 +8,7 @@ from tests.support.reference import GAMMA, MASK, dot, draws, fma, mix64, stored,
 
 
 class Data(NamedTuple):
-    """Interactions in blocks, sorted by user and item within each, and what zeros are drawn by."""
+    """Interactions in blocks, sorted by user and item within each, and how negatives are drawn."""
 
     users: np.ndarray
     items: np.ndarray
@@ -75,8 +75,8 @@ def turns(data, key, user, item_range, own):
         draw = draw64(key, drawn)
         place = before[low] + (draw * weight >> 64)
         item = int(np.searchsorted(before, place, side="right")) - 1
-        zero = Visit(draw, item, 0, np.float32(data.weight))
-        found.append(None if item in met else zero)
+        negative = Visit(draw, item, 0, np.float32(data.weight))
+        found.append(None if item in met else negative)
     return found
 
 

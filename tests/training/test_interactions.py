@@ -7,7 +7,7 @@ import pytest
 
 from mascot_jax import MatrixFactorization
 from mascot_jax.engine.interactions import draws_of
-from mascot_jax.engine.ratings import Zeros, make_ratings
+from mascot_jax.engine.ratings import Negatives, make_ratings
 from mascot_jax.settings import TrainSettings, validate
 from mascot_jax.settings.strength import strength_of_interactions
 from mascot_jax.training.initial import initial_state
@@ -19,7 +19,7 @@ FACTORS = 8
 
 @pytest.fixture(scope="module", params=[0.0, 0.5], ids=["uniform", "by popularity"])
 def made(request):
-    """Interactions, zeros, and the heads of both sides."""
+    """Interactions, negatives, and the heads of both sides."""
     rng = np.random.default_rng(3)
     likely = rng.uniform(0.05, 0.5, 30)
     users, items = np.nonzero(rng.random((40, 30)) < likely)
@@ -29,24 +29,24 @@ def made(request):
     settings = {"objective": "interactions", "negative_power": request.param, "negatives": 4}
     plan = validate(TrainSettings, settings).plan()
     weight = np.array([0.7], np.float32)
-    zeros = Zeros(*draws_of(interactions, plan, 30), weight, "squared")
-    return interactions, zeros, popular(interactions, zeros, FACTORS)
+    negatives = Negatives(*draws_of(interactions, plan, 30), weight, "squared")
+    return interactions, negatives, popular(interactions, negatives, FACTORS)
 
 
-def visits_of(interactions, zeros):
-    """Weights ``(users, items)`` of interactions, and of the zeros that an epoch draws beside."""
+def visits_of(interactions, negatives):
+    """Weights ``(users, items)`` of interactions, and of an epoch's negatives."""
     shape = interactions.user_count, interactions.item_count
     users, items, values = interactions.host()
     met = np.zeros(shape)
     met[users, items] = values
-    shares = zeros.item_weights / zeros.item_weights.sum()
-    missed = float(zeros.weight[0]) * np.outer(zeros.user_draws, shares)
+    shares = negatives.item_weights / negatives.item_weights.sum()
+    missed = float(negatives.weight[0]) * np.outer(negatives.user_draws, shares)
     return met, np.where(met > 0, 0, missed)
 
 
 def test_heads_are_the_best_scores_that_users_have_in_common(made):
-    interactions, zeros, heads = made
-    met, missed = visits_of(interactions, zeros)
+    interactions, negatives, heads = made
+    met, missed = visits_of(interactions, negatives)
     scores = FACTORS * heads.users[:, None] * heads.items[None]
     slope = (met * (1 - scores) - missed * scores).sum(axis=0)
     np.testing.assert_allclose(slope, 0, atol=1e-4)
@@ -55,15 +55,15 @@ def test_heads_are_the_best_scores_that_users_have_in_common(made):
 
 
 def test_heads_of_both_sides_are_equally_large(made):
-    interactions, zeros, heads = made
-    visits = sum(visits_of(interactions, zeros))
+    interactions, negatives, heads = made
+    visits = sum(visits_of(interactions, negatives))
     users, items = ((visits * np.square(x)).sum() for x in (heads.users[:, None], heads.items))
     assert users == pytest.approx(items, rel=1e-4)
 
 
-def test_without_zeros_all_scores_begin_at_1(made):
-    interactions, zeros, _ = made
-    none = dataclasses.replace(zeros, user_draws=np.zeros_like(zeros.user_draws))
+def test_without_negatives_all_scores_begin_at_1(made):
+    interactions, negatives, _ = made
+    none = dataclasses.replace(negatives, user_draws=np.zeros_like(negatives.user_draws))
     heads = popular(interactions, none, FACTORS)
     scores = FACTORS * heads.users[:, None] * heads.items[None, :-1]
     np.testing.assert_allclose(scores, 1, rtol=1e-6)

@@ -3,9 +3,9 @@
 // In a corner, one user after the other, in rising order: its visits as visits.h has them.
 // A visit of an item, all as core/update/body.h does it but the error:
 //   squared   e = w (t - p.q)
-//   logistic  e = w (t - sigmoid(p.q)); w: an interaction's value, or that of zeros; t: 1, or 0
+//   logistic  e = w (t - sigmoid(p.q)); w: an interaction's value, or that of negatives; t: 1, or 0
 // The user's row is held in FP32 through all its visits of a corner and stored once, by the draws
-// of the last. Where a rating has its number, a zero has its draw.
+// of the last. Where a rating has its number, a negative has its draw.
 
 // clang-format off: each part is made of those before it
 #include "core/update/codec.h"
@@ -23,15 +23,18 @@ struct Visit {
 // The visits of a corner, user by user.
 class Visits {
  public:
-  Visits(const Task& task, const Zeros& zeros, const Corner& corner)
-      : ratings_(*task.ratings), zeros_(zeros), corner_(corner), turns_(0, corner.begin, 0) {}
+  Visits(const Task& task, const Negatives& negatives, const Corner& corner)
+      : ratings_(*task.ratings),
+        negatives_(negatives),
+        corner_(corner),
+        turns_(0, corner.begin, 0) {}
 
   // Goes on to a user; each comes after those with lower numbers.
   void begin(uint32_t user) {
     const int64_t begin = turns_.end();
     int64_t end = begin;
     while (end < corner_.end && ratings_.user[end] == user) ++end;
-    const UserDraws draws(zeros_.key, user, zeros_.user_draws[user], corner_.items);
+    const UserDraws draws(negatives_.key, user, negatives_.user_draws[user], corner_.items);
     key_ = draws.key;
     turns_ = Turns(begin, end, draws.count);
   }
@@ -48,16 +51,16 @@ class Visits {
         continue;
       }
       const uint64_t draw = draw64(key_, static_cast<uint64_t>(number));
-      const uint32_t item = drawn_item(draw, corner_.items, zeros_.items_before);
+      const uint32_t item = drawn_item(draw, corner_.items, negatives_.items_before);
       if (has_met(ratings_.item, turns_.begin(), turns_.end(), item)) continue;
-      visits[count++] = {draw, item, 0, zeros_.weight};
+      visits[count++] = {draw, item, 0, negatives_.weight};
     }
     return count;
   }
 
  private:
   const Ratings& ratings_;
-  const Zeros& zeros_;
+  const Negatives& negatives_;
   const Corner& corner_;
   Turns turns_;  // of the user
   uint64_t key_ = 0;
@@ -136,11 +139,11 @@ __attribute__((noinline)) void add_visit(const Task& task, uint32_t user, const 
 }
 
 template <Rounding R, class Items, int C>
-MASCOT_INLINE void update_visit(const Task& task, const Zeros& zeros, const Items& items,
+MASCOT_INLINE void update_visit(const Task& task, const Negatives& negatives, const Items& items,
                                 uint32_t user, const Visit& visit, const Lines& ahead,
                                 Chunks<C> chunks, WorkingRow<C>& p) {
   auto q = items.open(task, visit.item, chunks);
-  const float error = visit.weight * shortfall(zeros.loss, visit.target, dot(p, q, chunks));
+  const float error = visit.weight * shortfall(negatives.loss, visit.target, dot(p, q, chunks));
   const auto number = static_cast<int64_t>(visit.number);
   if (__builtin_expect(draw32(task.sampling.key, visit.number) < task.sampling.threshold, 0)) {
     float *own = task.scratch->own.data(), *other = task.scratch->other.data();
@@ -167,10 +170,11 @@ MASCOT_INLINE void update_visit(const Task& task, const Zeros& zeros, const Item
 
 // All visits of a corner.
 template <Rounding R, class Items, int C>
-void visit_corner(const Task& task, const Zeros& zeros, const Corner& corner, Chunks<C> chunks) {
+void visit_corner(const Task& task, const Negatives& negatives, const Corner& corner,
+                  Chunks<C> chunks) {
   constexpr int64_t kAtOnce = 256;
   const Items items(task, chunks);
-  Visits visits(task, zeros, corner);
+  Visits visits(task, negatives, corner);
   Visit some[kAtOnce];
   for (uint32_t user = corner.first_user; user < corner.last_user; ++user) {
     visits.begin(user);
@@ -183,7 +187,7 @@ void visit_corner(const Task& task, const Zeros& zeros, const Corner& corner, Ch
       for (int64_t i = 0; i < count; ++i) {
         const Visit& later = some[std::min(i + kPrefetchDistance, count - 1)];
         const Lines ahead = items.lines(task, later.item, chunks);
-        update_visit<R>(task, zeros, items, user, some[i], ahead, chunks, p);
+        update_visit<R>(task, negatives, items, user, some[i], ahead, chunks, p);
       }
       last = some[count - 1].number;
       count = visits.next(some, kAtOnce);
@@ -192,7 +196,7 @@ void visit_corner(const Task& task, const Zeros& zeros, const Corner& corner, Ch
   }
 }
 
-void update_corner(const Task& task, const Zeros& zeros, const Corner& corner) {
+void update_corner(const Task& task, const Negatives& negatives, const Corner& corner) {
   const auto [first, last] = std::pair{corner.items.first, corner.items.last};
   if (first == last) return;
   const Groups& groups = task.items->groups;
@@ -202,11 +206,11 @@ void update_corner(const Task& task, const Zeros& zeros, const Corner& corner) {
     with_rounding(task.dither.rounding, [&](auto rounding) {
       constexpr Rounding kR = decltype(rounding)::value;
       if (uniform && storage == kCode<Float32>) {
-        visit_corner<kR, RowInPlace<Float32, Rounding::kNearest>>(task, zeros, corner, chunks);
+        visit_corner<kR, RowInPlace<Float32, Rounding::kNearest>>(task, negatives, corner, chunks);
       } else if (uniform && storage == kCode<Float16>) {
-        visit_corner<kR, RowInPlace<Float16, kR>>(task, zeros, corner, chunks);
+        visit_corner<kR, RowInPlace<Float16, kR>>(task, negatives, corner, chunks);
       } else {
-        visit_corner<kR, RowCopied<kR>>(task, zeros, corner, chunks);
+        visit_corner<kR, RowCopied<kR>>(task, negatives, corner, chunks);
       }
     });
   });

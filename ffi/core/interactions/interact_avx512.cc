@@ -11,8 +11,8 @@ namespace mascot::avx512 {
 namespace {
 #include "core/interactions/body.h"
 }  // namespace
-void interact(const Task& task, const Zeros& zeros, const Corner& corner) {
-  update_corner(task, zeros, corner);
+void interact(const Task& task, const Negatives& negatives, const Corner& corner) {
+  update_corner(task, negatives, corner);
 }
 }  // namespace mascot::avx512
 #pragma GCC pop_options

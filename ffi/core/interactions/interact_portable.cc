@@ -6,7 +6,7 @@ namespace mascot::portable {
 namespace {
 #include "core/interactions/body.h"
 }  // namespace
-void interact(const Task& task, const Zeros& zeros, const Corner& corner) {
-  update_corner(task, zeros, corner);
+void interact(const Task& task, const Negatives& negatives, const Corner& corner) {
+  update_corner(task, negatives, corner);
 }
 }  // namespace mascot::portable

@@ -1,12 +1,12 @@
-// Which zeros a user meets, and when: functions of (seed, epoch, user, range of items, number), the
-// same on every back end.
+// Which negatives a user meets, and when: functions of (seed, epoch, user, range of items, number),
+// the same on every back end.
 //
 //   key_u     draw64(key, u item_ranges + item_range)
 //   draws     floor(user_draws[u] W_range / W + draw64(key_u, 0) / 2^64), in double; W: weights of
 //             items, in the range and in all
 //   draw j    an item of the range by draw64(key_u, j + 1), in proportion to the weights; dropped
 //             where the user has an interaction with it
-//   weight 0  an interaction is not visited, but is none of the zeros
+//   weight 0  an interaction is not visited, but is none of the negatives
 //   order     interactions in the order of their items, draws spread evenly between them
 #pragma once
 
@@ -20,7 +20,7 @@ namespace mascot {
 
 enum class Loss : uint8_t {
   kSquared,   // (target - p.q)^2
-  kLogistic,  // -log sigmoid(p.q) of an interaction, -log sigmoid(-p.q) of a zero
+  kLogistic,  // -log sigmoid(p.q) of an interaction, -log sigmoid(-p.q) of a negative
 };
 
 // floor(value 2^-64 n) for a uniform value: uniform below n.

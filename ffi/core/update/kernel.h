@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/interactions/zeros.h"
+#include "core/interactions/negatives.h"
 #include "core/model.h"
 #include "core/sums.h"
 
@@ -133,22 +133,22 @@ struct Kernel {
                       int64_t end, double* sums);
   // Writes rows begin..end-1, times a basis, to another side's tables.
   void (*project)(const Side& from, const Side& to, const Projection&, int64_t begin, int64_t end);
-  // SGD over a corner's interactions and zeros.
-  void (*interact)(const Task&, const Zeros&, const Corner&);
+  // SGD over a corner's interactions and negatives.
+  void (*interact)(const Task&, const Negatives&, const Corner&);
 };
 
 // Kernel::interact of each, in core/interactions.
 namespace portable {
-void interact(const Task&, const Zeros&, const Corner&);
+void interact(const Task&, const Negatives&, const Corner&);
 }
 namespace avx2 {
-void interact(const Task&, const Zeros&, const Corner&);
+void interact(const Task&, const Negatives&, const Corner&);
 }
 namespace avx512 {
-void interact(const Task&, const Zeros&, const Corner&);
+void interact(const Task&, const Negatives&, const Corner&);
 }
 namespace neon {
-void interact(const Task&, const Zeros&, const Corner&);
+void interact(const Task&, const Negatives&, const Corner&);
 }
 
 extern const Kernel kPortable;

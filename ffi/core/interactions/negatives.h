@@ -1,5 +1,5 @@
-// What an epoch over interactions visits: the interactions, and zeros, items drawn anew for every
-// epoch that a user has no interaction with. Zeros are never stored.
+// What an epoch over interactions visits: the interactions, and negatives, items drawn anew for
+// every epoch that a user has no interaction with. Negatives are never stored.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +8,17 @@
 
 namespace mascot {
 
-// How zeros are drawn, and how both count.
-struct Zeros {
+// How negatives are drawn, and how both count.
+struct Negatives {
   Loss loss;
-  float weight;                  // of a zero's error; an interaction's is its value
+  float weight;                  // of a negative's error; an interaction's is its value
   uint64_t key;                  // of the draws
   const float* user_draws;       // [users]: how many in an epoch, on average
   const uint64_t* items_before;  // [items + 1]: weights of all items before each
 };
 
 // The interactions begin..end-1 of a range of users with a range of items, sorted by user and then
-// by item, and the part of the users' zeros that is of these items.
+// by item, and the part of the users' negatives that is of these items.
 struct Corner {
   int64_t begin;
   int64_t end;
