@@ -35,7 +35,7 @@ class RunSettings(AnyRunSettings):
 
     scratch: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)] | None = None
     """CPU only: folder on a fast disk for ratings that memory does not hold; epochs read them
-    there. They take up to 40 bytes a rating, and 12 during epochs. The model is the same."""
+    there. They take up to 36 bytes a rating, and 16 during epochs. The model is the same."""
 
 
 _OF_ALL_RATINGS: Final = {
