@@ -57,8 +57,8 @@ BY_DEFAULT = tuple(name for name in VARIANTS if "group-blocks" not in name)
 """Others take 12 bytes a rating more."""
 UNEXPLAINED = 1.1
 ALIKE: Mapping[str, str] = dict.fromkeys((PLAIN, MEASURING, HALF, "mascot"), "fp16")
-"""Methods whose instructions are not counted -> whose grow alike with the factors: they run its loops
-over most or all of the rows."""
+"""Methods whose instructions are not counted -> whose grow alike with the factors: they run its
+loops over most or all of the rows."""
 
 RATIOS: Mapping[str, tuple[str, str]] = {
     "fp32, deterministic / fp32": ("fp32, deterministic", "fp32"),
