@@ -16,8 +16,9 @@ from mascot_jax.settings import Backend
 
 PATIENCE: Final = 60
 """Seconds to wait for the other processes to start."""
-HEARTBEAT: Final = 10
-"""Seconds without a sign of life after which a process counts as ended."""
+HEARTBEAT: Final = 45
+"""Seconds without a sign of life after which a process counts as ended; its connections tell of one
+that is killed at once. A virtual machine may stand still for longer than ten."""
 TORCHRUN: Final = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
 """Variables that torchrun sets, and others who start processes for PyTorch."""
 
