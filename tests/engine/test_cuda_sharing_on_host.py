@@ -206,6 +206,7 @@ def test_what_lies_behind_the_last_row_is_nobodys(library):
     side.tables["float16"][15:] = np.nan
     side.tables["float32"] = guarded(np.full((23, 48), 7, np.float32))
     side.storages = by_code(["float32", "float16"])
+    side.rows = 23  # places: what a handler sees
     assert side.check_finite().all()
     side.promote(np.zeros(len(starts) - 1, np.uint8))
     assert (side.tables["float32"][15:] == 7).all()
