@@ -244,10 +244,17 @@ def share_out(costs: NDArray[np.int64], workers: int) -> NDArray[np.int64]:
 def share_tiles(rows: NDArray[np.int64], workers: int) -> NDArray[np.int64]:
     """Return a worker for each range, int64 ``(ranges,)``, given their rows: tiles in a row.
 
-    Tiles are alike (``engine.turns.tiled``), and so are the shares of them.
+    Tiles are alike (``engine.turns.tiled``), and so are the shares of them. Where a worker would
+    have tiles without a row only, ranges with rows are dealt out alone, and tiles are parted.
     """
-    owner = np.zeros(len(rows), dtype=np.int64)
     order = tiled(len(rows))
-    order = order[rows[order] > 0]
+    owner = _in_a_row(order, workers, len(rows))
+    if np.unique(owner[rows > 0]).size < workers:
+        owner = _in_a_row(order[rows[order] > 0], workers, len(rows))
+    return owner
+
+
+def _in_a_row(order: NDArray[np.int64], workers: int, ranges: int) -> NDArray[np.int64]:
+    owner = np.zeros(ranges, dtype=np.int64)
     owner[order] = np.arange(len(order)) * workers // len(order)
     return owner

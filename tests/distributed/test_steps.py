@@ -16,7 +16,7 @@ from mascot_jax.distributed.division import (
 )
 from mascot_jax.distributed.steps import receiver, sender, steps_of, traffic_of
 from mascot_jax.engine.layout import lay_out
-from mascot_jax.engine.turns import EVERYONE
+from mascot_jax.engine.turns import EVERYONE, tiled
 from mascot_jax.settings import TrainSettings
 from tests.support.shared import problem
 
@@ -116,6 +116,15 @@ def test_shares_of_tiles_are_alike_and_have_rows():
         shares = np.bincount(share_tiles(rows, workers), weights=rows)
         assert np.ptp(shares) == 0
     assert set(share_tiles(np.arange(9) % 3, 6).tolist()) == set(range(6))
+
+
+@pytest.mark.parametrize("workers", [2, 4, 8])
+def test_ranges_without_rows_part_no_tile(workers):
+    """A row with more than a range's share of the ratings leaves some."""
+    rows = np.ones(64, dtype=np.int64)
+    rows[[0, 1, 2, 40]] = 0
+    owner = share_tiles(rows, workers)[tiled(64)].reshape(8, -1)
+    assert (owner == owner[:, :1]).all()
 
 
 def test_traffic_is_what_the_moves_add_up_to():

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from safetensors.numpy import load_file, save_file
 
 from mascot_jax.errors import DataError, UnsavableIdsWarning
@@ -80,10 +80,11 @@ ARRAYS = in_arrays(
 
 
 @given(ARRAYS)
+@example(np.array([0, 2**61 - 1]))  # of one hash
 def test_every_id_gets_its_index_and_back(array):
     table, indices = index_ids(column(array))
     assert indices.dtype == np.uint32
-    assert len(table) == len({hash(v) for v in array.tolist()}) or table.kind == "object"
+    assert len(table) == len(set(array.tolist())) or table.kind == "object"
     assert table.decode(indices).tolist() == array.tolist()
     np.testing.assert_array_equal(table.encode(array, "user"), indices)
 
