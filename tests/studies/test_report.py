@@ -302,7 +302,7 @@ def test_what_is_not_finite_is_said_and_not_drawn(recorded):
     rows = shown_rows(SHOWN["fig4"], recorded)
     rows[1]["relative_time"] = {"mean": math.nan, "low": math.nan, "high": math.nan, "values": []}
     assert "| 20 % | 0.0353 ± 0.0095 | not finite ± not finite |" in table(SHOWN["fig4"], rows)
-    (panel,) = draw(CHARTS["fig4"], rows)["concat"]
+    panel, *_ = draw(CHARTS["fig4"], rows)["concat"]
     assert all(len(layer["data"]["values"]) in (0, 4) for layer in panel["layer"])
 
 
