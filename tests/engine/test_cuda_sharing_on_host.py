@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mascot_jax.distributed.division import Ranges
 from mascot_jax.engine import turns
 from mascot_jax.engine.turns import EVERYONE, draw_list, no_sums
 from mascot_jax.tables.storage import by_code
@@ -40,10 +41,8 @@ def exchanged(table, pair):
 
 def bytes_sent(table, pair):
     """How long the CPU's parcel is, and who gets which range."""
-    begin, codes = np.asarray(table.starts).astype(np.int64), np.asarray(table.codes)
-    first = np.maximum(RANGES[:-1, None].astype(np.int64), begin[None, :-1])
-    rows = np.maximum(np.minimum(RANGES[1:, None], begin[None, 1:]) - first, 0)
-    sizes = turns.parcel_bytes(codes, rows, np.zeros(len(rows), np.int64), table)
+    rows = Ranges(RANGES.astype(np.int64), np.asarray(table.starts).astype(np.int64)).rows
+    sizes = turns.parcel_bytes(np.asarray(table.codes), rows, np.zeros(len(rows), np.int64), table)
     goes = [at == pair[0] != pair[1] and to in (pair[1], EVERYONE) and at != to for at, to in MOVES]
     return int(sizes[np.array(goes)].sum())
 
